@@ -1,0 +1,40 @@
+# `just` lists these.
+
+tag := env_var_or_default("EARMARK_TAG", "dev")
+compose := `docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose`
+
+_list:
+    @just --list --unsorted
+
+# Run the service: settings as flags or environment variables
+run *ARGS:
+    cargo run --release -- serve {{ARGS}}
+
+# Run the service with a private PostgreSQL and a demo app, data in ./data
+dev *ARGS:
+    cargo run --release -- dev {{ARGS}}
+
+# Formatting, lints, docs, licences, query metadata
+check:
+    .ci/run check
+
+# All tests, on a PostgreSQL that they start themselves
+test *ARGS:
+    cargo test --locked {{ARGS}}
+
+# Rewrite .sqlx/ after a change to a query or a migration
+prepare:
+    .ci/prepare
+
+# Build the image earmark:<tag>
+image:
+    docker build --tag earmark:{{tag}} .
+
+# Start the service and its PostgreSQL in containers
+up:
+    [ -e .env ] || sed "s/^EARMARK_DB_PASSWORD=$/&$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')/" .env.example >.env
+    {{compose}} up --detach
+
+# Stop them; the data stays (`just down --volumes` removes it)
+down *ARGS:
+    {{compose}} down {{ARGS}}

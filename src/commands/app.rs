@@ -1,0 +1,94 @@
+//! `earmark app`: what an operator does with apps.
+
+use anyhow::Context;
+
+use super::{connect, print};
+use crate::config::{AppArgs, AppCommand};
+use crate::domain::{App, SdkAppId, SecretKey};
+use crate::limits::Limits;
+use crate::service::{self, AppChange};
+use crate::store::Store;
+
+pub(super) async fn run(settings: AppArgs) -> anyhow::Result<()> {
+    let store = connect(&settings.database).await?;
+    match settings.command {
+        AppCommand::Create { sdk_app_id, edition, directory, admins, key, limits } => {
+            let (secret_key, made) = given_or_made(key.secret_key()?)?;
+            let mut app = App {
+                sdk_app_id,
+                edition,
+                directory,
+                disabled: false,
+                secret_key,
+                previous_secret_key: None,
+                admins,
+                limits: Limits::default(),
+            };
+            app.limits.change(limits);
+            let created = service::create_app(&store, app).await?;
+            let app = created.with_context(|| format!("there is an app {sdk_app_id} already"))?;
+            show(&app)?;
+            show_key(&app, made)
+        }
+        AppCommand::List => service::list_apps(&store).await?.iter().try_for_each(show),
+        AppCommand::Show { sdk_app_id } => {
+            show(&found(service::load_app(&store, sdk_app_id).await?, sdk_app_id)?)
+        }
+        AppCommand::RotateKey { sdk_app_id, key, retire: false } => {
+            let (secret_key, made) = given_or_made(key.secret_key()?)?;
+            let app = update(&store, sdk_app_id, AppChange::RotateKey(secret_key)).await?;
+            show(&app)?;
+            show_key(&app, made)
+        }
+        AppCommand::RotateKey { sdk_app_id, retire: true, .. } => {
+            show(&update(&store, sdk_app_id, AppChange::RetireKey).await?)
+        }
+        AppCommand::Set { sdk_app_id, edition, directory, limits } => {
+            let change = AppChange::Set { edition, directory, limits };
+            show(&update(&store, sdk_app_id, change).await?)
+        }
+        AppCommand::AddAdmin { sdk_app_id, identifier } => {
+            show(&update(&store, sdk_app_id, AppChange::AddAdmin(identifier)).await?)
+        }
+        AppCommand::RemoveAdmin { sdk_app_id, identifier } => {
+            show(&update(&store, sdk_app_id, AppChange::RemoveAdmin(identifier)).await?)
+        }
+        AppCommand::Disable { sdk_app_id, undo } => {
+            show(&update(&store, sdk_app_id, AppChange::Disabled(!undo)).await?)
+        }
+    }
+}
+
+async fn update(store: &Store, sdk_app_id: SdkAppId, change: AppChange) -> anyhow::Result<App> {
+    found(service::update_app(store, sdk_app_id, change).await?, sdk_app_id)
+}
+
+fn found(app: Option<App>, sdk_app_id: SdkAppId) -> anyhow::Result<App> {
+    app.with_context(|| format!("there is no app {sdk_app_id}"))
+}
+
+/// The key, and whether it was made here.
+fn given_or_made(given: Option<SecretKey>) -> anyhow::Result<(SecretKey, bool)> {
+    match given {
+        Some(key) => Ok((key, false)),
+        None => Ok((service::random_secret_key()?, true)),
+    }
+}
+
+/// A key that was made here has to be seen once; one that was given is known.
+fn show_key(app: &App, made: bool) -> anyhow::Result<()> {
+    if made { print(&format!("secret key: {}", app.secret_key.reveal())) } else { Ok(()) }
+}
+
+fn show(app: &App) -> anyhow::Result<()> {
+    print(&format!(
+        "app {}: edition {}, directory {}, {}, {} good, admins: {}\n  limits: {}",
+        app.sdk_app_id,
+        app.edition.name(),
+        app.directory.name(),
+        if app.disabled { "disabled" } else { "enabled" },
+        if app.previous_secret_key.is_some() { "2 keys" } else { "1 key" },
+        app.admins.join(", "),
+        app.limits,
+    ))
+}

@@ -1,0 +1,35 @@
+//! `earmark healthcheck`: asks a running service whether it is ready.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::config::Healthcheck;
+
+const TIME_MAX: Duration = Duration::from_secs(4);
+/// All that is needed of the answer is its first line.
+const ANSWER_BYTES_MAX: u64 = 1024;
+
+pub(super) async fn run(settings: &Healthcheck) -> anyhow::Result<()> {
+    let answered = tokio::time::timeout(TIME_MAX, status_line(&settings.url));
+    let status_line = answered.await.context("no answer in time")??;
+    if status_line.split(' ').nth(1) == Some("200") {
+        Ok(())
+    } else {
+        bail!("{}: {status_line}", settings.url)
+    }
+}
+
+async fn status_line(url: &str) -> anyhow::Result<String> {
+    let setting = "--url / EARMARK_HEALTHCHECK_URL must be http://<host>:<port>/<path>";
+    let rest = url.strip_prefix("http://").context(setting)?;
+    let (host, path) = rest.split_once('/').context(setting)?;
+    let mut stream = TcpStream::connect(host).await.with_context(|| host.to_owned())?;
+    let request = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned())
+}

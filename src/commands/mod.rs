@@ -1,0 +1,72 @@
+//! What each command does, from settings to exit.
+
+mod app;
+mod dev;
+mod healthcheck;
+mod serve;
+
+use std::io::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+
+use crate::config::{Command, Config, DatabaseArgs, Sig};
+use crate::domain::UserSig;
+use crate::service;
+use crate::store::Store;
+use crate::telemetry;
+
+/// How old what is known of an app may be. Two of these fit into the 5 seconds within which a changed key counts.
+const APP_AGE_MAX: Duration = Duration::from_secs(2);
+
+/// Runs the command of these settings to its end.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    telemetry::init(&config.log, config.log_format)?;
+    match config.command {
+        Command::Dev(settings) => dev::run(settings).await,
+        Command::Serve(settings) => serve::run(settings).await,
+        Command::Migrate(settings) => migrate(&settings).await,
+        Command::App(settings) => app::run(settings).await,
+        Command::Sig(settings) => sig(settings).await,
+        Command::Healthcheck(settings) => healthcheck::run(&settings).await,
+    }
+}
+
+async fn connect(settings: &DatabaseArgs) -> anyhow::Result<Store> {
+    let database = settings.database()?;
+    Store::connect(&database).await.context("cannot connect to the database")
+}
+
+async fn migrate(settings: &DatabaseArgs) -> anyhow::Result<()> {
+    let applied = connect(settings).await?.migrate().await.context("migrations")?;
+    match applied.as_slice() {
+        [] => print("the schema is up to date"),
+        names => names.iter().try_for_each(|name| print(&format!("applied {name}"))),
+    }
+}
+
+async fn sig(settings: Sig) -> anyhow::Result<()> {
+    let key = if let Some(key) = settings.key.secret_key()? {
+        key
+    } else {
+        let store = connect(&settings.database).await?;
+        let app = service::load_app(&store, settings.sdk_app_id).await?;
+        app.with_context(|| format!("there is no app {}", settings.sdk_app_id))?.secret_key
+    };
+    let Sig { sdk_app_id, identifier, lifetime_s, .. } = settings;
+    print(&UserSig::sign(&key, sdk_app_id, &identifier, unix_now(), lifetime_s))
+}
+
+/// Writes a line to standard output: what a command was asked for. Everything else is log.
+fn print(line: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("standard output")
+}
+
+fn unix_now() -> u64 {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a command runs once: its start is the time it needs"
+    )]
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

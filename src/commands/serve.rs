@@ -1,0 +1,99 @@
+//! `earmark serve`: the service, until a signal ends it.
+
+use std::thread::available_parallelism;
+
+use actix_web::dev::Server;
+use anyhow::{Context, bail};
+use futures_util::future::join_all;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{APP_AGE_MAX, connect};
+use crate::config::Serve;
+use crate::http::{self, Addresses, Identity, Listen};
+use crate::service::Service;
+use crate::store::{SchemaState, Store};
+
+pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
+    let identity = identity(&settings)?;
+    let store = connect(&settings.database).await?;
+    if settings.migrate {
+        for name in store.migrate().await.context("migrations")? {
+            tracing::info!("applied {name}");
+        }
+    }
+    check_schema(&store).await?;
+    let listen = Listen {
+        address: settings.listen,
+        admin_address: Some(settings.admin_listen),
+        identity,
+        workers: workers(settings.workers),
+        shutdown_s: settings.shutdown_s,
+    };
+    until_signal(store, listen, |at| {
+        let admin = at.admin.map(|address| address.to_string());
+        tracing::info!(api = %at.api, admin, "listening on {}", at.api);
+        Ok(())
+    })
+    .await
+}
+
+fn identity(settings: &Serve) -> anyhow::Result<Option<Identity>> {
+    Ok(match (&settings.tls_cert, &settings.tls_key) {
+        (Some(certificate), Some(key)) => Some(Identity::from_files(certificate, key)?),
+        _ if settings.tls_self_signed => {
+            Some(Identity::self_signed(&settings.listen.ip().to_string())?)
+        }
+        _ => None,
+    })
+}
+
+fn workers(asked: u16) -> usize {
+    match asked {
+        0 => available_parallelism().map_or(1, Into::into),
+        number => number.into(),
+    }
+}
+
+async fn check_schema(store: &Store) -> anyhow::Result<()> {
+    match store.schema_state().await.context("cannot read the schema's version")? {
+        SchemaState::Current => {}
+        SchemaState::Older { found, expected } => bail!(
+            "the schema is older (version {found}) than this binary (version {expected}): \
+             run `earmark migrate`, or start with --migrate"
+        ),
+        SchemaState::Newer { found, expected } => tracing::warn!(
+            "the schema is newer (version {found}) than this binary (version {expected}): \
+             fine during a rolling upgrade, otherwise upgrade the binary"
+        ),
+    }
+    Ok(())
+}
+
+/// Serves until SIGINT or SIGTERM: then stops to accept, finishes what is in flight, and closes the database.
+pub(super) async fn until_signal(
+    store: Store,
+    listen: Listen,
+    ready: impl FnOnce(Addresses) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let service = Service::new(store, APP_AGE_MAX);
+    let wanted = (listen.address, listen.admin_address);
+    let (addresses, servers) = http::listen(service.clone(), listen)
+        .with_context(|| format!("cannot listen on {} and {:?}", wanted.0, wanted.1))?;
+    let handles: Vec<_> = servers.iter().map(Server::handle).collect();
+    let running = tokio::spawn(join_all(servers));
+    ready(addresses)?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping");
+    join_all(handles.iter().map(|handle| handle.stop(true))).await;
+    for ended in running.await.context("server")? {
+        ended.context("server")?;
+    }
+    service.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}

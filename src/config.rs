@@ -1,0 +1,367 @@
+//! Every setting, once. The doc comments are `--help`; each flag has an environment variable beside it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+
+use crate::domain::{Directory, Edition, SdkAppId, SecretKey};
+use crate::limits::LimitChange;
+use crate::store::Database;
+use crate::telemetry::LogFormat;
+
+/// Conversation marks as a service: Tencent Cloud Chat's REST API on your own PostgreSQL.
+///
+/// Every setting is a flag and an environment variable; secrets can also be read from files.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Config {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// What to log: a level (error, warn, info, debug, trace), or targets with levels as in `earmark=debug,sqlx=warn`.
+    #[arg(
+        long,
+        global = true,
+        env = "EARMARK_LOG",
+        default_value = "info,actix_server=warn,refinery_core=warn",
+        value_name = "FILTER"
+    )]
+    pub log: String,
+
+    /// How log lines look.
+    #[arg(long, global = true, env = "EARMARK_LOG_FORMAT", default_value = "human", value_enum)]
+    pub log_format: LogFormat,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs everything for a try-out: a PostgreSQL of its own, a demo app, the service, and a curl line to paste.
+    Dev(Dev),
+    /// Runs the service on your PostgreSQL.
+    Serve(Serve),
+    /// Brings the database's schema up to date.
+    Migrate(DatabaseArgs),
+    /// Creates and changes apps.
+    App(AppArgs),
+    /// Signs a UserSig.
+    Sig(Sig),
+    /// Asks a running service whether it is ready; exits with 0 if so. For images without a shell.
+    Healthcheck(Healthcheck),
+}
+
+/// Where the database is.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseArgs {
+    /// The database, as `postgres://user:password@host:5432/name?sslmode=verify-full`. What is left out comes from
+    /// libpq's own variables (PGHOST, PGPASSWORD, PGSSLMODE and so on).
+    #[arg(
+        long = "database-url",
+        id = "database_url",
+        env = "EARMARK_DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    url: Option<Secret>,
+
+    /// A file that holds the database URL.
+    #[arg(
+        long,
+        env = "EARMARK_DATABASE_URL_FILE",
+        value_name = "FILE",
+        conflicts_with = "database_url"
+    )]
+    url_file: Option<PathBuf>,
+
+    /// Most connections to the database at once.
+    #[arg(long = "database-connections", env = "EARMARK_DATABASE_CONNECTIONS", default_value_t = 10, value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(1..=1000))]
+    connections: u32,
+
+    /// Keep prepared statements on their connection. Set to false behind PgBouncer in transaction mode.
+    #[arg(long = "database-statement-cache", env = "EARMARK_DATABASE_STATEMENT_CACHE", default_value_t = true,
+        action = clap::ArgAction::Set, value_name = "BOOL")]
+    statement_cache: bool,
+}
+
+impl DatabaseArgs {
+    /// The database that these settings describe.
+    pub fn database(&self) -> anyhow::Result<Database> {
+        let setting = "--database-url / EARMARK_DATABASE_URL";
+        let url = secret(self.url.as_ref(), self.url_file.as_deref())
+            .context("--database-url-file / EARMARK_DATABASE_URL_FILE")?
+            .with_context(|| format!("{setting} is missing"))?;
+        let database =
+            Database::from_url(&url).map_err(|problem| anyhow::anyhow!("{setting} {problem}"))?;
+        Ok(database.connections(self.connections).statement_cache(self.statement_cache))
+    }
+}
+
+/// The service for a try-out.
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// Where everything is kept: the database, its log, the demo app's secret key.
+    #[arg(long, env = "EARMARK_DATA", default_value = "data", value_name = "FOLDER")]
+    pub data: PathBuf,
+
+    /// Where to listen.
+    #[arg(long, env = "EARMARK_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+
+    /// The folder with PostgreSQL's programs (15 or newer). Looked for when not given.
+    #[arg(long, env = "EARMARK_PG_BIN", value_name = "FOLDER")]
+    pub pg_bin: Option<PathBuf>,
+}
+
+/// The service.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+
+    /// Where to listen.
+    #[arg(long, env = "EARMARK_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+
+    /// Where to answer /livez and /readyz, always over plain HTTP.
+    #[arg(
+        long,
+        env = "EARMARK_ADMIN_LISTEN",
+        default_value = "127.0.0.1:8081",
+        value_name = "ADDRESS"
+    )]
+    pub admin_listen: SocketAddr,
+
+    /// Bring the schema up to date first.
+    #[arg(long, env = "EARMARK_MIGRATE")]
+    pub migrate: bool,
+
+    /// A PEM file with the certificate chain; makes it https.
+    #[arg(long, env = "EARMARK_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// A PEM file with the certificate's key.
+    #[arg(long, env = "EARMARK_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Serve https with a certificate made at start. For tests: no client knows it.
+    #[arg(long, env = "EARMARK_TLS_SELF_SIGNED", conflicts_with = "tls_cert")]
+    pub tls_self_signed: bool,
+
+    /// Threads that read requests and write answers; 0 = one per processor.
+    #[arg(long, env = "EARMARK_WORKERS", default_value_t = 0, value_name = "NUMBER",
+        value_parser = clap::value_parser!(u16).range(0..=512))]
+    pub workers: u16,
+
+    /// How long requests in flight may take after a signal to stop, in seconds.
+    #[arg(long, env = "EARMARK_SHUTDOWN_S", default_value_t = 10, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub shutdown_s: u64,
+}
+
+/// Creating and changing apps.
+#[derive(Debug, Args)]
+pub struct AppArgs {
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: AppCommand,
+}
+
+/// What can be done with apps.
+#[derive(Debug, Subcommand)]
+pub enum AppCommand {
+    /// Adds an app and prints it; prints its secret key when that was made here.
+    Create {
+        /// The app's number.
+        #[arg(value_name = "SDKAPPID")]
+        sdk_app_id: SdkAppId,
+        /// What it may write: `trial`, `standard`, `pro`, `pro_plus`, `enterprise` or `premium`.
+        #[arg(long, default_value = "premium")]
+        edition: Edition,
+        /// Who must have been imported: nobody (`open`), the user (`owners`), or the other end too (`strict`).
+        #[arg(long, default_value = "owners")]
+        directory: Directory,
+        /// Who may call; can be given several times.
+        #[arg(long = "admin", default_value = "administrator", value_name = "IDENTIFIER", value_parser = identifier)]
+        admins: Vec<String>,
+        /// The secret key.
+        #[command(flatten)]
+        key: KeyArgs,
+        /// A limit to change, as NAME=NUMBER; can be given several times. `app show` names them.
+        #[arg(long = "limit", value_name = "NAME=NUMBER")]
+        limits: Vec<LimitChange>,
+    },
+    /// Lists all apps.
+    List,
+    /// Shows one app, without its keys.
+    Show {
+        /// The app's number.
+        #[arg(value_name = "SDKAPPID")]
+        sdk_app_id: SdkAppId,
+    },
+    /// Changes an app's edition, directory mode or limits, or enables it again.
+    Set {
+        /// The app's number.
+        #[arg(value_name = "SDKAPPID")]
+        sdk_app_id: SdkAppId,
+        /// What it may write: `trial`, `standard`, `pro`, `pro_plus`, `enterprise` or `premium`.
+        #[arg(long)]
+        edition: Option<Edition>,
+        /// Who must have been imported: nobody (`open`), the user (`owners`), or the other end too (`strict`).
+        #[arg(long)]
+        directory: Option<Directory>,
+        /// A limit to change, as NAME=NUMBER; can be given several times. `app show` names them.
+        #[arg(long = "limit", value_name = "NAME=NUMBER")]
+        limits: Vec<LimitChange>,
+    },
+    /// Gives an app a new secret key, and prints it when it was made here. The one before stays good until `--retire`.
+    RotateKey {
+        /// The app's number.
+        #[arg(value_name = "SDKAPPID")]
+        sdk_app_id: SdkAppId,
+        /// The new secret key.
+        #[command(flatten)]
+        key: KeyArgs,
+        /// Make no new key: end the one before the last rotation instead.
+        #[arg(long, conflicts_with_all = ["secret_key", "secret_key_file"])]
+        retire: bool,
+    },
+    /// Lets one more identifier call.
+    AddAdmin {
+        /// The app's number.
+        #[arg(value_name = "SDKAPPID")]
+        sdk_app_id: SdkAppId,
+        /// Who.
+        #[arg(value_parser = identifier)]
+        identifier: String,
+    },
+    /// Lets an identifier call no more.
+    RemoveAdmin {
+        /// The app's number.
+        #[arg(value_name = "SDKAPPID")]
+        sdk_app_id: SdkAppId,
+        /// Who.
+        #[arg(value_parser = identifier)]
+        identifier: String,
+    },
+    /// Refuses all calls of an app (60016) until it is enabled again.
+    Disable {
+        /// The app's number.
+        #[arg(value_name = "SDKAPPID")]
+        sdk_app_id: SdkAppId,
+        /// Enable it again.
+        #[arg(long)]
+        undo: bool,
+    },
+}
+
+/// A secret key, if one is given.
+#[derive(Debug, Clone, Args)]
+pub struct KeyArgs {
+    /// The secret key. Better in a file: flags can be seen by others on the machine.
+    #[arg(long, env = "EARMARK_SECRET_KEY", hide_env_values = true, value_name = "KEY")]
+    secret_key: Option<Secret>,
+
+    /// A file that holds the secret key.
+    #[arg(
+        long,
+        env = "EARMARK_SECRET_KEY_FILE",
+        value_name = "FILE",
+        conflicts_with = "secret_key"
+    )]
+    secret_key_file: Option<PathBuf>,
+}
+
+impl KeyArgs {
+    /// The key, if one is given.
+    pub fn secret_key(&self) -> anyhow::Result<Option<SecretKey>> {
+        let text = secret(self.secret_key.as_ref(), self.secret_key_file.as_deref())
+            .context("--secret-key-file / EARMARK_SECRET_KEY_FILE")?;
+        let Some(text) = text else { return Ok(None) };
+        let key = SecretKey::parse(&text)
+            .map_err(|problem| anyhow::anyhow!("--secret-key / EARMARK_SECRET_KEY {problem}"))?;
+        Ok(Some(key))
+    }
+}
+
+/// Signing a UserSig.
+#[derive(Debug, Args)]
+pub struct Sig {
+    /// The app's number.
+    #[arg(value_name = "SDKAPPID")]
+    pub sdk_app_id: SdkAppId,
+
+    /// Whose UserSig.
+    #[arg(long, default_value = "administrator", value_parser = identifier)]
+    pub identifier: String,
+
+    /// How long it is good, in seconds.
+    #[arg(long, default_value_t = 180 * 24 * 3600, value_name = "SECONDS")]
+    pub lifetime_s: u64,
+
+    /// The secret key; taken from the database when not given.
+    #[command(flatten)]
+    pub key: KeyArgs,
+
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}
+
+/// Asking a running service.
+#[derive(Debug, Args)]
+pub struct Healthcheck {
+    /// The service's readiness page, on its admin listener.
+    #[arg(
+        long,
+        env = "EARMARK_HEALTHCHECK_URL",
+        default_value = "http://127.0.0.1:8081/readyz",
+        value_name = "URL"
+    )]
+    pub url: String,
+}
+
+/// A text that `Debug` does not show.
+#[derive(Clone)]
+struct Secret(String);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Secret(…)")
+    }
+}
+
+/// A secret that is given, or stands in a file; the line's end after it does not belong to it.
+fn secret(given: Option<&Secret>, file: Option<&Path>) -> anyhow::Result<Option<String>> {
+    match (given, file) {
+        (Some(Secret(text)), _) => Ok(Some(text.clone())),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read {}", file.display()))?;
+            Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+fn identifier(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=255 if !text.contains('\0') => Ok(text.to_owned()),
+        _ => Err("must be 1 to 255 bytes".to_owned()),
+    }
+}

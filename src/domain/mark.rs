@@ -1,0 +1,184 @@
+//! Standard and custom marks, and changes to them.
+
+use std::sync::Arc;
+
+use super::problem::check_text;
+use super::{Conversation, Problem};
+use crate::limits::MARK_BITS;
+
+/// The number of one bit of a standard mark, 0-based.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MarkBit(u8);
+
+impl MarkBit {
+    /// Accepts 0 to 63. Bits 4 to 31 are the original's own and accepted all the same: samples in the wild carry them.
+    ///
+    /// ```
+    /// # use earmark::domain::MarkBit;
+    /// assert!(MarkBit::parse(63).is_ok());
+    /// assert_eq!(MarkBit::parse(64).unwrap_err().to_string(), "64 is not a bit (0..63)");
+    /// ```
+    pub fn parse(number: i128) -> Result<Self, Problem> {
+        match u8::try_from(number) {
+            Ok(bit) if u64::from(bit) < MARK_BITS => Ok(Self(bit)),
+            _ => Err(Problem::new(format!("{number} is not a bit (0..{})", MARK_BITS - 1))),
+        }
+    }
+}
+
+/// The 64 bits of a conversation's standard mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StandardMark(u64);
+
+impl StandardMark {
+    /// The mark of these 64 bits: every number is one.
+    #[must_use]
+    pub fn new(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The 64 bits.
+    #[must_use]
+    pub fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// No bit is set.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The mark after `change`: `(mask | set) & !clear`, so a bit in both lists ends cleared.
+    #[must_use]
+    pub fn changed(self, change: BitChange) -> Self {
+        Self((self.0 | change.set.0) & !change.clear.0)
+    }
+}
+
+impl FromIterator<MarkBit> for StandardMark {
+    fn from_iter<I: IntoIterator<Item = MarkBit>>(bits: I) -> Self {
+        Self(bits.into_iter().fold(0, |mask, MarkBit(bit)| mask | 1 << bit))
+    }
+}
+
+/// Bits to set and bits to clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BitChange {
+    /// `SetMark`.
+    pub set: StandardMark,
+    /// `ClearMark`; wins over `set`.
+    pub clear: StandardMark,
+}
+
+impl BitChange {
+    /// The one change that does what `self` and then `next` do.
+    #[must_use]
+    pub fn then(self, next: Self) -> Self {
+        Self {
+            set: StandardMark(self.set.0 & !self.clear.0 | next.set.0),
+            clear: StandardMark(self.clear.0 & !next.set.0 | next.clear.0),
+        }
+    }
+}
+
+/// A text of the customer's own on a conversation; empty when there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomMark(Arc<str>);
+
+impl CustomMark {
+    /// Accepts up to `bytes_max` bytes of UTF-8 without NUL; empty clears.
+    pub fn parse(text: &str, bytes_max: u32) -> Result<Self, Problem> {
+        check_text(text, 0..=bytes_max).map(|()| Self(text.into()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// There is no custom mark.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Default for CustomMark {
+    fn default() -> Self {
+        Self("".into())
+    }
+}
+
+/// What one `MarkItem` asks for. What is `None` stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkChange {
+    /// The conversation to change.
+    pub conversation: Conversation,
+    /// `OptType` 1 and 3.
+    pub standard: Option<BitChange>,
+    /// `OptType` 2 and 3.
+    pub custom: Option<CustomMark>,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn change(set: u64, clear: u64) -> BitChange {
+        BitChange { set: StandardMark(set), clear: StandardMark(clear) }
+    }
+
+    #[track_caller]
+    fn check(number: i128, good: bool) {
+        assert_eq!(MarkBit::parse(number).is_ok(), good, "bit {number}");
+    }
+
+    #[test]
+    fn bits_are_numbered_from_0_to_63() {
+        check(-1, false);
+        check(0, true);
+        check(62, true);
+        check(63, true);
+        check(64, false);
+        check(i128::MAX, false);
+    }
+
+    #[test]
+    fn the_highest_bit_is_a_bit_like_any_other() {
+        let mark: StandardMark = MarkBit::parse(63).into_iter().collect();
+        assert_eq!(mark.bits(), 1 << 63);
+    }
+
+    #[test]
+    fn a_custom_mark_is_measured_in_bytes() {
+        assert!(CustomMark::parse(&"é".repeat(128), 256).is_ok());
+        assert!(CustomMark::parse(&("é".repeat(128) + "x"), 256).is_err());
+        assert!(CustomMark::parse("a\0b", 256).is_err());
+        assert!(CustomMark::parse("", 256).unwrap().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn a_change_is_idempotent(mark: u64, set: u64, clear: u64) {
+            let once = StandardMark(mark).changed(change(set, clear));
+            prop_assert_eq!(once.changed(change(set, clear)), once);
+        }
+
+        #[test]
+        fn a_bit_in_both_lists_ends_cleared(mark: u64, set: u64, clear: u64) {
+            let bits = StandardMark(mark).changed(change(set, clear)).bits();
+            prop_assert_eq!(bits & set & clear, 0);
+        }
+
+        #[test]
+        fn two_changes_in_one_do_what_they_do_one_by_one(mark: u64, a: (u64, u64), b: (u64, u64)) {
+            let (first, second) = (change(a.0, a.1), change(b.0, b.1));
+            let one_by_one = StandardMark(mark).changed(first).changed(second);
+            prop_assert_eq!(StandardMark(mark).changed(first.then(second)), one_by_one);
+        }
+    }
+}

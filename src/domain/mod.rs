@@ -1,0 +1,19 @@
+//! What a mark is and how it may change: pure rules, no I/O, no JSON, no SQL, no async.
+
+mod app;
+mod change;
+mod conversation;
+mod mark;
+mod problem;
+mod user;
+mod user_sig;
+mod user_state;
+
+pub use app::{App, Directory, Edition, SecretKey};
+pub use change::{Applied, Change};
+pub use conversation::{ChatGroupId, Conversation};
+pub use mark::{BitChange, CustomMark, MarkBit, MarkChange, StandardMark};
+pub use problem::Problem;
+pub use user::{SdkAppId, UserId, UserKey};
+pub use user_sig::{Flaw, UserSig};
+pub use user_state::{Counts, Entry, Kept, Standing, UserState};

@@ -1,0 +1,27 @@
+//! Why a value was refused.
+
+use std::borrow::Cow;
+
+/// What a value should have been, in words for the caller. Whoever knows where the value stood adds the path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Problem(Cow<'static, str>);
+
+impl Problem {
+    /// A problem in fixed words, or in words made for the occasion.
+    pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(text.into())
+    }
+}
+
+/// Checks a text that PostgreSQL must be able to hold: `bytes` long in UTF-8, without NUL.
+pub(super) fn check_text(text: &str, bytes: std::ops::RangeInclusive<u32>) -> Result<(), Problem> {
+    if text.contains('\0') {
+        return Err(Problem::new("must not contain the NUL character"));
+    }
+    if u32::try_from(text.len()).is_ok_and(|length| bytes.contains(&length)) {
+        return Ok(());
+    }
+    let (least, most) = bytes.into_inner();
+    Err(Problem::new(format!("must be {least} to {most} bytes of UTF-8, got {}", text.len())))
+}

@@ -1,0 +1,64 @@
+//! Who: apps and their users, by name.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Problem;
+use super::problem::check_text;
+
+/// The number of an app, 1 and up (`sdkappid`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SdkAppId(i64);
+
+impl SdkAppId {
+    /// Accepts a positive integer.
+    pub fn new(number: i64) -> Result<Self, Problem> {
+        if number > 0 { Ok(Self(number)) } else { Err(Problem::new("must be a positive integer")) }
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn number(self) -> i64 {
+        self.0
+    }
+}
+
+impl std::str::FromStr for SdkAppId {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        Self::new(text.parse().unwrap_or(0))
+    }
+}
+
+impl fmt::Display for SdkAppId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// The name of a user within an app (`UserID`, `From_Account`, `To_Account`). Case and bytes matter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserId(Arc<str>);
+
+impl UserId {
+    /// Accepts 1 to `bytes_max` bytes of UTF-8 without NUL.
+    pub fn parse(text: &str, bytes_max: u32) -> Result<Self, Problem> {
+        check_text(text, 1..=bytes_max).map(|()| Self(text.into()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A user among all users of all apps: what a lock is taken on, and what state belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserKey {
+    /// The app.
+    pub sdk_app_id: SdkAppId,
+    /// The user within it.
+    pub user_id: UserId,
+}

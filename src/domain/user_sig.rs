@@ -1,0 +1,292 @@
+//! UserSig (`TLSSigAPIv2`): is it genuine, is it still good? Keys and time are arguments.
+//!
+//! A UserSig is base64 (with `*`, `-`, `_` for `+`, `/`, `=`) of a zlib stream of a JSON object. Its `TLS.sig` is an
+//! HMAC-SHA256 over the other fields, written line by line. Key order and spacing of the JSON differ from one signing
+//! library to the next, so it is parsed and never compared as text.
+
+use std::io::{Read, Write};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use flate2::Compression;
+use flate2::read::ZlibDecoder;
+use flate2::write::ZlibEncoder;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::{App, SdkAppId, SecretKey};
+use crate::limits::USER_SIG_INFLATED_BYTES_MAX;
+
+/// What is wrong with a UserSig.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// It cannot be read; the text says at which step.
+    Undecodable(&'static str),
+    /// None of the app's keys made it.
+    Forged,
+    /// It was made for another user.
+    OtherUser,
+    /// It was made for another app.
+    OtherApp,
+    /// Its time is over.
+    Expired,
+}
+
+/// A decoded UserSig: claims, and a signature that has not been checked yet.
+#[derive(Debug)]
+pub struct UserSig {
+    identifier: String,
+    sdk_app_id: u64,
+    issued_at: u64,
+    lifetime_s: u64,
+    user_buf: Option<String>,
+    signature: Vec<u8>,
+}
+
+impl UserSig {
+    /// Reads a UserSig. The inflated size is capped, so that a small bomb stays small.
+    pub fn decode(text: &str) -> Result<Self, Flaw> {
+        let standard: String = text
+            .chars()
+            .map(|c| match c {
+                '*' => '+',
+                '-' => '/',
+                '_' => '=',
+                other => other,
+            })
+            .collect();
+        let deflated =
+            BASE64.decode(standard).map_err(|_| Flaw::Undecodable("it is not base64"))?;
+        let mut json = Vec::new();
+        ZlibDecoder::new(deflated.as_slice())
+            .take(USER_SIG_INFLATED_BYTES_MAX + 1)
+            .read_to_end(&mut json)
+            .map_err(|_| Flaw::Undecodable("it is not a zlib stream"))?;
+        if json.len() as u64 > USER_SIG_INFLATED_BYTES_MAX {
+            return Err(Flaw::Undecodable("it is too large"));
+        }
+        let fields: Value = serde_json::from_slice(&json)
+            .map_err(|_| Flaw::Undecodable("it is not JSON inside"))?;
+        Self::from_fields(&fields).ok_or(Flaw::Undecodable("a field is missing or of a wrong type"))
+    }
+
+    fn from_fields(fields: &Value) -> Option<Self> {
+        let user_buf = match fields.get("TLS.userbuf") {
+            None => None,
+            Some(text) => Some(text.as_str()?.to_owned()),
+        };
+        Some(Self {
+            identifier: fields.get("TLS.identifier")?.as_str()?.to_owned(),
+            sdk_app_id: fields.get("TLS.sdkappid")?.as_u64()?,
+            issued_at: fields.get("TLS.time")?.as_u64()?,
+            lifetime_s: fields.get("TLS.expire")?.as_u64()?,
+            user_buf,
+            signature: BASE64.decode(fields.get("TLS.sig")?.as_str()?).ok()?,
+        })
+    }
+
+    /// Checks that `app` vouches for `identifier` with this UserSig at `now` (Unix seconds), and says until when it
+    /// does and by which key. The signature is compared in constant time; the order of the checks is the order of the
+    /// answers.
+    pub fn verify<'a>(
+        &self,
+        app: &'a App,
+        identifier: &str,
+        now: u64,
+    ) -> Result<(u64, &'a SecretKey), Flaw> {
+        let mut keys = app.secret_keys();
+        let key = keys
+            .find(|key| self.mac(key).verify_slice(&self.signature).is_ok())
+            .ok_or(Flaw::Forged)?;
+        let expires_at = self.issued_at.saturating_add(self.lifetime_s);
+        if self.identifier != identifier {
+            Err(Flaw::OtherUser)
+        } else if i64::try_from(self.sdk_app_id) != Ok(app.sdk_app_id.number()) {
+            Err(Flaw::OtherApp)
+        } else if now >= expires_at {
+            Err(Flaw::Expired)
+        } else {
+            Ok((expires_at, key))
+        }
+    }
+
+    /// Makes a UserSig of `lifetime_s` seconds from `issued_at` (Unix seconds).
+    #[must_use]
+    pub fn sign(
+        key: &SecretKey,
+        sdk_app_id: SdkAppId,
+        identifier: &str,
+        issued_at: u64,
+        lifetime_s: u64,
+    ) -> String {
+        let mut sig = Self {
+            identifier: identifier.to_owned(),
+            sdk_app_id: sdk_app_id.number().unsigned_abs(),
+            issued_at,
+            lifetime_s,
+            user_buf: None,
+            signature: Vec::new(),
+        };
+        sig.signature = sig.mac(key).finalize().into_bytes().to_vec();
+        sig.encode()
+    }
+
+    fn encode(&self) -> String {
+        let json = json!({
+            "TLS.ver": "2.0",
+            "TLS.identifier": self.identifier,
+            "TLS.sdkappid": self.sdk_app_id,
+            "TLS.expire": self.lifetime_s,
+            "TLS.time": self.issued_at,
+            "TLS.sig": BASE64.encode(&self.signature),
+        });
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
+        // Writing into a Vec has no way to fail; if it ever did, the result would not verify.
+        let deflated = zlib
+            .write_all(json.to_string().as_bytes())
+            .and_then(|()| zlib.finish())
+            .unwrap_or_default();
+        BASE64.encode(deflated).replace('+', "*").replace('/', "-").replace('=', "_")
+    }
+
+    fn mac(&self, key: &SecretKey) -> Hmac<Sha256> {
+        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(key.reveal().as_bytes()).expect("a key of any length");
+        let claims = format!(
+            "TLS.identifier:{}\nTLS.sdkappid:{}\nTLS.time:{}\nTLS.expire:{}\n",
+            self.identifier, self.sdk_app_id, self.issued_at, self.lifetime_s
+        );
+        mac.update(claims.as_bytes());
+        if let Some(user_buf) = &self.user_buf {
+            mac.update(format!("TLS.userbuf:{user_buf}\n").as_bytes());
+        }
+        mac
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Directory, Edition};
+    use crate::limits::Limits;
+
+    const KEY: &str = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
+    const PYTHON: &str = "eJyrVgrxCdYrSy1SslJQMtIzUNJRAItkpqTmlWSmZUIkElNyM-Myi0uKEkvyi2BKilOyEwsKMlOACgxNDKAAKpdaUZBZlAqUsTAzgQuWZOaChAzN0RQXZ6aDLKn0cUzVLjcPD00NLS1MCrPM0A*JMLcoNTLMD3HP1M60jCowLDUOKMiLNDOwVaoFAD4PNPI_";
+    const NODE: &str = "eJyrVgrxCdYrSy1SslIy0jNQ0gHzM1NS80oy0zLBwokpuZl5mcUlRYkl*UVQBcUp2YkFBZkpSlaGJgZQAJEpycxNVbIyNEcVTa0oyCxKVbKyMDOBCRVnpitZKVX6OKZql5uHh6aGlhYmhVlm6IdEmFuUGhnmh7hnamdaRhUYlhoHFORFmhnYKtUCAK0SM5I_";
+
+    fn app(number: i64, key: &str, previous: Option<&str>) -> App {
+        App {
+            sdk_app_id: SdkAppId::new(number).unwrap(),
+            edition: Edition::Premium,
+            directory: Directory::Open,
+            disabled: false,
+            secret_key: SecretKey::parse(key).unwrap(),
+            previous_secret_key: previous.map(|key| SecretKey::parse(key).unwrap()),
+            admins: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// The published vectors: the signature that their claims must have.
+    #[track_caller]
+    fn check_signature(user: &str, issued_at: u64, lifetime_s: u64, buf: Option<&str>, sig: &str) {
+        let claims = UserSig {
+            identifier: user.to_owned(),
+            sdk_app_id: 1_400_000_000,
+            issued_at,
+            lifetime_s,
+            user_buf: buf.map(|bytes| BASE64.encode(bytes)),
+            signature: Vec::new(),
+        };
+        let mac = claims.mac(&SecretKey::parse(KEY).unwrap()).finalize().into_bytes();
+        assert_eq!(BASE64.encode(mac), sig);
+    }
+
+    #[test]
+    fn signatures_are_those_of_the_reference() {
+        let sig = "yLAe+w7WUeUuqbV9h/TX78u21oTGi+i9Zp1u3PpnY60=";
+        check_signature("administrator", 1_700_000_000, 86_400, None, sig);
+        let sig = "8genqljbpEaJZVMsIbmfmZ/85Nx6/a80jcuFHDVj+RM=";
+        check_signature("administrator", 1_700_000_000, 86_400, Some("abc"), sig);
+        let sig = "1Z5PngDjGaufeSiPoBuxdHY7EK3JTdAjMP93S4KvV3M=";
+        check_signature("xiaojun", 1_600_000_000, 15_552_000, None, sig);
+    }
+
+    #[test]
+    fn a_usersig_of_the_python_and_of_the_node_library_is_good_until_its_last_second() {
+        let app = app(1_400_000_000, KEY, None);
+        for text in [PYTHON, NODE] {
+            let sig = UserSig::decode(text).unwrap();
+            let verify =
+                |now| sig.verify(&app, "administrator", now).map(|(expires_at, _)| expires_at);
+            assert_eq!(verify(1_700_086_399), Ok(1_700_086_400));
+            assert_eq!(verify(1_700_086_400), Err(Flaw::Expired));
+        }
+    }
+
+    #[test]
+    fn each_flaw_is_told_from_the_others() {
+        let now = 1_700_000_001;
+        let sig = UserSig::decode(PYTHON).unwrap();
+        let other_key = "another key, another key";
+        assert_eq!(
+            sig.verify(&app(1_400_000_000, other_key, None), "administrator", now),
+            Err(Flaw::Forged)
+        );
+        assert!(
+            sig.verify(&app(1_400_000_000, other_key, Some(KEY)), "administrator", now).is_ok()
+        );
+        assert_eq!(sig.verify(&app(1_400_000_000, KEY, None), "admin", now), Err(Flaw::OtherUser));
+        assert_eq!(
+            sig.verify(&app(1_400_000_001, KEY, None), "administrator", now),
+            Err(Flaw::OtherApp)
+        );
+    }
+
+    #[test]
+    fn what_we_sign_we_accept() {
+        let app = app(7, KEY, None);
+        let text = UserSig::sign(&app.secret_key, app.sdk_app_id, "a b+c", 100, 50);
+        let sig = UserSig::decode(&text).unwrap();
+        assert_eq!(sig.verify(&app, "a b+c", 149), Ok((150, &app.secret_key)));
+        assert_eq!(sig.verify(&app, "a b+c", 150), Err(Flaw::Expired));
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_so() {
+        let deflate = |bytes: &[u8]| {
+            let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+            zlib.write_all(bytes).unwrap();
+            BASE64
+                .encode(zlib.finish().unwrap())
+                .replace('+', "*")
+                .replace('/', "-")
+                .replace('=', "_")
+        };
+        let flaw = |text: &str| UserSig::decode(text).unwrap_err();
+        assert_eq!(flaw("xxx"), Flaw::Undecodable("it is not base64"));
+        assert_eq!(flaw("AAAA"), Flaw::Undecodable("it is not a zlib stream"));
+        assert_eq!(flaw(&PYTHON[..100]), Flaw::Undecodable("it is not a zlib stream"));
+        assert_eq!(flaw(&deflate(b"[")), Flaw::Undecodable("it is not JSON inside"));
+        let missing = Flaw::Undecodable("a field is missing or of a wrong type");
+        assert_eq!(flaw(&deflate(b"{}")), missing);
+        let bomb = vec![b' '; 10_000_000];
+        assert_eq!(flaw(&deflate(&bomb)), Flaw::Undecodable("it is too large"));
+        let full = usize::try_from(USER_SIG_INFLATED_BYTES_MAX).unwrap();
+        let padded = |length: usize| deflate(&[b"{}".as_slice(), &bomb[..length - 2]].concat());
+        assert_eq!(flaw(&padded(full)), missing);
+        assert_eq!(flaw(&padded(full + 1)), Flaw::Undecodable("it is too large"));
+    }
+
+    #[test]
+    fn a_lifetime_beyond_all_time_does_not_overflow() {
+        let app = app(7, KEY, None);
+        let text = UserSig::sign(&app.secret_key, app.sdk_app_id, "a", 100, u64::MAX);
+        assert_eq!(
+            UserSig::decode(&text).unwrap().verify(&app, "a", 1),
+            Ok((u64::MAX, &app.secret_key))
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! `im_open_login_svc/account_check`: asks which users the directory has.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::account_import::{as_sent, user_id};
+use super::door::Call;
+use super::envelope::ItemResult;
+use super::json::Field;
+use super::multiaccount_import::counted;
+use crate::domain::{App, UserId};
+use crate::error::{Error, Family};
+use crate::service::{AccountState, Service};
+
+pub(super) struct AccountCheck(Vec<(String, Result<UserId, Error>)>);
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Answer {
+    result_item: Vec<ResultItem>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ResultItem {
+    #[serde(rename = "UserID")]
+    user_id: String,
+    #[serde(flatten)]
+    result: ItemResult,
+    account_status: &'static str,
+}
+
+impl Call for AccountCheck {
+    type Answer = Answer;
+
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
+        let check_item = body.get("CheckItem")?;
+        let items = check_item.array(|item| {
+            let name = user_id(item)?;
+            Ok((as_sent(&name)?, name.account(app.limits.user_id_bytes)))
+        })?;
+        counted(&check_item, items).map(Self)
+    }
+
+    async fn run(self, service: &Service, app: Arc<App>, _now: u64) -> Result<Answer, Error> {
+        let users = self.0.iter().filter_map(|(_, name)| name.as_ref().ok().cloned()).collect();
+        let mut states = service.check_accounts(&app, users).await?.into_iter();
+        let result_item = self
+            .0
+            .into_iter()
+            .map(|(user_id, name)| {
+                let state = name.as_ref().ok().and_then(|_| states.next());
+                ResultItem {
+                    user_id,
+                    result: ItemResult::new(&name.map(drop), Family::Accounts),
+                    account_status: match state {
+                        Some(AccountState::Imported) => "Imported",
+                        Some(AccountState::NotImported) | None => "NotImported",
+                    },
+                }
+            })
+            .collect();
+        Ok(Answer { result_item })
+    }
+}

@@ -1,0 +1,126 @@
+//! The front door: every call passes the same checks in the same order before its own work begins.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use actix_web::http::Method;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::StreamExt;
+use serde::Serialize;
+
+use super::caller::{Credentials, VerifiedSigs};
+use super::envelope;
+use super::json::{Field, Json};
+use super::rate_limit::RateLimits;
+use crate::domain::App;
+use crate::error::{Error, Family};
+use crate::limits::BODY_BYTES_MAX;
+use crate::service::Service;
+
+/// How long a body may take to arrive.
+const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+/// How much of a body that is too large is still read, so that the caller gets to see the answer.
+const BODY_DRAIN_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
+
+/// A call of the API: what is read from a body, and what is done with it.
+pub(super) trait Call: Sized + 'static {
+    /// What is answered inside the envelope.
+    type Answer: Serialize;
+
+    /// Reads the body: wrong fields first, then counts.
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error>;
+
+    /// Does it. `now` is in Unix seconds.
+    async fn run(self, service: &Service, app: Arc<App>, now: u64) -> Result<Self::Answer, Error>;
+}
+
+/// What the front door needs: shared by all workers.
+#[derive(Debug, Clone)]
+pub(super) struct Door {
+    pub(super) service: Service,
+    sigs: VerifiedSigs,
+    rates: RateLimits,
+}
+
+impl Door {
+    pub(super) fn new(service: Service) -> Self {
+        Self { service, sigs: VerifiedSigs::new(), rates: RateLimits::new() }
+    }
+}
+
+/// Handles one request for the call `C`, and always answers.
+pub(super) async fn handle<C: Call>(
+    door: Data<Door>,
+    family: Family,
+    command: &'static str,
+    request: HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
+    match admit::<C>(&door, family, command, &request, payload).await {
+        Ok(answer) => envelope::success(answer),
+        Err(error) => envelope::failure(&error, family),
+    }
+}
+
+async fn admit<C: Call>(
+    door: &Door,
+    family: Family,
+    command: &'static str,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<C::Answer, Error> {
+    let body = read_body(request.method(), payload).await?;
+    let who = Credentials::parse(request.query_string())?;
+    let app = door.service.app(who.sdk_app_id).await?;
+    if app.disabled {
+        return Err(Error::AppDisabled);
+    }
+    let now = unix_now();
+    door.sigs.check(&who, &app, now)?;
+    if !app.has_admin(&who.identifier) {
+        return Err(Error::NotAdmin);
+    }
+    door.rates.check(app.sdk_app_id, command, app.limits.calls_per_second)?;
+    let call = C::parse(&Field::root(&Json::parse(&body)?), &app)?;
+    tracing::trace!(?family, command, app = %app.sdk_app_id, "call");
+    call.run(&door.service, app, now).await
+}
+
+/// POST, or a GET that carries a body: a client of the original sends one so.
+async fn read_body(method: &Method, payload: Payload) -> Result<Vec<u8>, Error> {
+    if method != Method::POST && method != Method::GET {
+        return Err(Error::Method(method.to_string()));
+    }
+    let body = tokio::time::timeout(BODY_TIME_MAX, collect(payload))
+        .await
+        .map_err(|_| Error::BodyUnreadable)??;
+    if method == Method::GET && body.is_empty() {
+        return Err(Error::Method("GET without a body".to_owned()));
+    }
+    Ok(body)
+}
+
+async fn collect(mut payload: Payload) -> Result<Vec<u8>, Error> {
+    let (mut body, mut length) = (Vec::new(), 0);
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Error::BodyUnreadable)?;
+        length += chunk.len();
+        if length <= BODY_BYTES_MAX {
+            body.extend_from_slice(&chunk);
+        } else if length > BODY_DRAIN_BYTES_MAX {
+            break;
+        }
+    }
+    if length <= BODY_BYTES_MAX { Ok(body) } else { Err(Error::BodyTooLarge) }
+}
+
+/// The one place where the service reads the clock.
+fn unix_now() -> u64 {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "time is read here once per request, then passed on"
+    )]
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

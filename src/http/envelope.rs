@@ -1,0 +1,76 @@
+//! The frame of every answer: HTTP 200, the truth in `ErrorCode`.
+
+use actix_web::HttpResponse;
+use serde::Serialize;
+
+use crate::error::{Error, Family};
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Envelope<'a, T> {
+    #[serde(flatten)]
+    answer: Option<T>,
+    action_status: &'static str,
+    error_code: u32,
+    error_info: &'a str,
+    error_display: &'static str,
+}
+
+/// What became of one item: `ResultCode` and `ResultInfo`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ItemResult {
+    result_code: u32,
+    result_info: String,
+}
+
+impl ItemResult {
+    pub(super) fn new(outcome: &Result<(), Error>, family: Family) -> Self {
+        match outcome {
+            Ok(()) => Self { result_code: 0, result_info: String::new() },
+            Err(error) => Self { result_code: error.code(family), result_info: described(error) },
+        }
+    }
+}
+
+/// Frames an answer.
+pub(super) fn success(answer: impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().json(Envelope {
+        answer: Some(answer),
+        action_status: "OK",
+        error_code: 0,
+        error_info: "",
+        error_display: "",
+    })
+}
+
+/// Frames a failure, which has no answer besides, and logs it: the status line says 200, so this is where we notice.
+pub(super) fn failure(error: &Error, family: Family) -> HttpResponse {
+    HttpResponse::Ok().json(Envelope {
+        answer: None::<()>,
+        action_status: "FAIL",
+        error_code: error.code(family),
+        error_info: &described(error),
+        error_display: "",
+    })
+}
+
+/// The text for the caller. What is our fault gets a number that stands in the log beside the cause.
+fn described(error: &Error) -> String {
+    if let Error::Internal(cause) = error {
+        let mut bytes = [0; 8];
+        // Without randomness all faults share the number 0: worse to search for, no reason to fail.
+        let _ = getrandom::fill(&mut bytes);
+        let request_id = format!("{:016x}", u64::from_ne_bytes(bytes));
+        tracing::error!(request_id, cause = format!("{cause:#}"), "internal error");
+        return format!("{error} (request {request_id})");
+    }
+    if let Error::Timeout(cause) = error {
+        let cause =
+            cause.as_ref().map_or_else(|| "deadline".to_owned(), |cause| format!("{cause:#}"));
+        tracing::warn!(cause, "the database did not answer");
+    } else {
+        tracing::debug!("{error}");
+    }
+    error.to_string()
+}

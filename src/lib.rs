@@ -1,0 +1,17 @@
+//! Conversation marks as a service: a chat user's own state about each conversation, over the REST API of Tencent Cloud
+//! Chat, kept in PostgreSQL.
+//!
+//! In reading order: [`http`] turns requests into calls, [`service`] decides what happens in which order, [`domain`] holds
+//! the rules, [`store`] the SQL. [`error`] and [`limits`] belong to all of them. Around them: [`config`] and
+//! [`commands`] make a program of it, [`cluster`] brings a PostgreSQL along for `dev` and for tests.
+
+pub mod cluster;
+pub mod commands;
+pub mod config;
+pub mod domain;
+pub mod error;
+pub mod http;
+pub mod limits;
+pub mod service;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,138 @@
+//! Every number the API promises, once.
+
+use std::fmt;
+
+/// Bits in a standard mark.
+pub const MARK_BITS: u64 = 64;
+/// Longest request body, in bytes. Known before the app is, so it is the only limit that no app can change.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Longest UserSig after inflation, in bytes: what a zip bomb is stopped at.
+pub const USER_SIG_INFLATED_BYTES_MAX: u64 = 4 * 1024;
+/// Entries in one call of `im_open_login_svc`.
+pub const ACCOUNT_ITEMS_MAX: usize = 100;
+/// Longest nick or face URL of an account, in bytes.
+pub const ACCOUNT_VALUE_BYTES_MAX: usize = 500;
+/// Secret keys of one app that are good at the same time.
+pub const SECRET_KEYS_MAX: usize = 2;
+/// Shortest secret key text that an operator may choose, in bytes.
+pub const SECRET_KEY_BYTES_MIN: usize = 16;
+
+const _: () = assert!(MARK_BITS == u64::BITS as u64, "a standard mark is one u64");
+
+/// What one app's users may keep, and its callers send. Columns of `apps`; the defaults are the API's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Conversations with a standard or a custom mark, per user.
+    pub marked: u32,
+    /// Distinct conversations in conversation groups, per user.
+    pub grouped: u32,
+    /// Conversation groups per user.
+    pub groups: u32,
+    /// Longest conversation-group name, in bytes of UTF-8.
+    pub group_name_bytes: u32,
+    /// Longest custom mark, in bytes of UTF-8.
+    pub custom_mark_bytes: u32,
+    /// `MarkItem` entries per call.
+    pub mark_items: u32,
+    /// Conversations in one call that creates or changes a conversation group.
+    pub group_items: u32,
+    /// Conversations in one `search_contact_group`.
+    pub search_items: u32,
+    /// Conversations on one page of `get_contact_group` and `get_list`.
+    pub page_items: u32,
+    /// Pinned conversations per user.
+    pub pinned: u32,
+    /// Longest UserID, in bytes of UTF-8.
+    pub user_id_bytes: u32,
+    /// Longest chat group id, in bytes of UTF-8.
+    pub chat_group_id_bytes: u32,
+    /// Calls per second and command; 0 = unlimited.
+    pub calls_per_second: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            marked: 1000,
+            grouped: 1000,
+            groups: 20,
+            group_name_bytes: 32,
+            custom_mark_bytes: 256,
+            mark_items: 100,
+            group_items: 100,
+            search_items: 300,
+            page_items: 100,
+            pinned: 50,
+            user_id_bytes: 32,
+            chat_group_id_bytes: 48,
+            calls_per_second: 200,
+        }
+    }
+}
+
+/// `NAME=NUMBER`, as an operator writes a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitChange {
+    name: &'static str,
+    value: u32,
+}
+
+impl Limits {
+    /// The limits by the names that operators use, in the order of the columns of `apps`.
+    #[must_use]
+    pub fn named(&mut self) -> [(&'static str, &mut u32); 13] {
+        [
+            ("marked", &mut self.marked),
+            ("grouped", &mut self.grouped),
+            ("groups", &mut self.groups),
+            ("group-name-bytes", &mut self.group_name_bytes),
+            ("custom-mark-bytes", &mut self.custom_mark_bytes),
+            ("mark-items", &mut self.mark_items),
+            ("group-items", &mut self.group_items),
+            ("search-items", &mut self.search_items),
+            ("page-items", &mut self.page_items),
+            ("pinned", &mut self.pinned),
+            ("user-id-bytes", &mut self.user_id_bytes),
+            ("chat-group-id-bytes", &mut self.chat_group_id_bytes),
+            ("calls-per-second", &mut self.calls_per_second),
+        ]
+    }
+
+    /// Takes changes over, in order.
+    pub fn change(&mut self, changes: impl IntoIterator<Item = LimitChange>) {
+        for change in changes {
+            let limit = self.named().into_iter().find(|(name, _)| *name == change.name);
+            if let Some((_, value)) = limit {
+                *value = change.value;
+            }
+        }
+    }
+}
+
+impl std::str::FromStr for LimitChange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (wanted, number) = text.split_once('=').ok_or("must be NAME=NUMBER")?;
+        let mut limits = Limits::default();
+        let Some((name, _)) = limits.named().into_iter().find(|(name, _)| *name == wanted) else {
+            let names = limits.named().map(|(name, _)| name).join(", ");
+            return Err(format!("{wanted} is not a limit; the limits are {names}"));
+        };
+        let lowest = u32::from(name != "calls-per-second");
+        match number.parse::<u32>() {
+            Ok(value) if (lowest..=i32::MAX as u32).contains(&value) => Ok(Self { name, value }),
+            _ => Err(format!("{name} must be a number from {lowest} to {}", i32::MAX)),
+        }
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut limits = *self;
+        for (nr, (name, value)) in limits.named().into_iter().enumerate() {
+            write!(out, "{}{name}={value}", if nr == 0 { "" } else { " " })?;
+        }
+        Ok(())
+    }
+}

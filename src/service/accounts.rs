@@ -1,0 +1,56 @@
+//! The directory of users: importing accounts, and asking after them.
+
+use std::sync::Arc;
+
+use super::Service;
+use crate::domain::{App, Standing, UserId};
+use crate::error::Error;
+pub use crate::store::Account;
+
+/// Whether a user is in the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountState {
+    /// Imported, and not deleted since.
+    Imported,
+    /// Never imported, or deleted.
+    NotImported,
+}
+
+impl Service {
+    /// Imports accounts of distinct users, all or none.
+    pub async fn import_accounts(
+        &self,
+        app: &Arc<App>,
+        accounts: Vec<Account>,
+    ) -> Result<(), Error> {
+        let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
+        self.within_deadline(async move {
+            let mut tx = store.begin().await?;
+            tx.import_accounts(sdk_app_id, &accounts).await?;
+            tx.commit().await
+        })
+        .await
+    }
+
+    /// Says of each user whether the directory has them.
+    pub async fn check_accounts(
+        &self,
+        app: &Arc<App>,
+        users: Vec<UserId>,
+    ) -> Result<Vec<AccountState>, Error> {
+        let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
+        let standings = self
+            .within_deadline(async move {
+                let mut tx = store.begin().await?;
+                let standings = tx.load_standings(sdk_app_id, &users).await?;
+                tx.commit().await?;
+                Ok(standings)
+            })
+            .await?;
+        let state = |standing| match standing {
+            Standing::Alive => AccountState::Imported,
+            Standing::Unknown | Standing::Dead => AccountState::NotImported,
+        };
+        Ok(standings.into_iter().map(state).collect())
+    }
+}

@@ -1,0 +1,123 @@
+//! Users: one row each, which is the user's lock and holds the user's counts.
+
+use std::collections::BTreeMap;
+
+use super::{Tx, count, stored};
+use crate::domain::{Counts, SdkAppId, UserId, UserKey, UserState};
+use crate::error::Error;
+use crate::limits::Limits;
+
+impl Tx {
+    /// Locks users until the transaction ends, and loads what their rows say. Locks are taken in the order of the keys,
+    /// so that two writers never wait for each other in a circle, and in a statement of its own: one that locked and
+    /// read children at once would read them as they were before the lock.
+    ///
+    /// Whoever has no row yet gets one, if `anyone` may have state or the directory knows the user; the others are
+    /// missing from the answer.
+    pub async fn lock_users(
+        &mut self,
+        users: &BTreeMap<UserKey, bool>,
+    ) -> Result<BTreeMap<UserKey, UserState>, Error> {
+        let sdk_app_ids: Vec<_> = users.keys().map(|key| key.sdk_app_id.number()).collect();
+        let user_ids: Vec<_> = users.keys().map(|key| key.user_id.as_str()).collect();
+        let anyone: Vec<_> = users.values().copied().collect();
+        let rows = sqlx::query!(
+            r#"
+            INSERT INTO users AS u (sdk_app_id, user_id)
+            SELECT sdk_app_id, user_id
+            FROM unnest($1::bigint[], $2::text[], $3::boolean[]) AS t (sdk_app_id, user_id, anyone)
+            WHERE anyone OR EXISTS (
+                SELECT FROM accounts a WHERE a.sdk_app_id = t.sdk_app_id AND a.user_id = t.user_id
+            )
+            ORDER BY sdk_app_id, user_id COLLATE "C"
+            ON CONFLICT (sdk_app_id, user_id) DO UPDATE SET revision = u.revision
+            RETURNING sdk_app_id, user_id, next_position, next_group_id, marked, grouped, pinned
+            "#,
+            &sdk_app_ids,
+            &user_ids as &[&str],
+            &anyone,
+        )
+        .fetch_all(&mut *self.0)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let state = UserState::stored(
+                    Counts {
+                        marked: count(row.marked),
+                        grouped: count(row.grouped),
+                        pinned: count(row.pinned),
+                    },
+                    count(row.next_position),
+                    count(row.next_group_id),
+                );
+                Ok((stored_key(row.sdk_app_id, &row.user_id)?, state))
+            })
+            .collect()
+    }
+
+    /// Saves the rows of users whose state has changed. Counts are moved, not overwritten: a writer without the lock
+    /// would be caught by the checks of the table.
+    pub async fn save_users<'a>(
+        &mut self,
+        users: impl Iterator<Item = (&'a UserKey, &'a UserState, &'a Limits)> + Clone,
+    ) -> Result<(), Error> {
+        let sdk_app_ids: Vec<_> = users.clone().map(|(key, ..)| key.sdk_app_id.number()).collect();
+        let user_ids: Vec<_> = users.clone().map(|(key, ..)| key.user_id.as_str()).collect();
+        let numbers = |number: fn(&UserState, &Limits) -> i32| -> Vec<i32> {
+            users.clone().map(|(_, state, limits)| number(state, limits)).collect()
+        };
+        let moved = |number: fn(&Counts) -> u32| -> Vec<i32> {
+            users
+                .clone()
+                .map(|(_, state, _)| {
+                    stored(number(&state.counts)) - stored(number(&state.counts_stored()))
+                })
+                .collect()
+        };
+        let done = sqlx::query!(
+            r#"
+            UPDATE users u SET
+                revision = u.revision + 1,
+                next_position = t.next_position,
+                next_group_id = t.next_group_id,
+                marked = u.marked + t.marked, marked_max = t.marked_max,
+                grouped = u.grouped + t.grouped, grouped_max = t.grouped_max,
+                pinned = u.pinned + t.pinned, pinned_max = t.pinned_max
+            FROM unnest(
+                $1::bigint[], $2::text[], $3::int[], $4::int[],
+                $5::int[], $6::int[], $7::int[], $8::int[], $9::int[], $10::int[]
+            ) AS t (
+                sdk_app_id, user_id, next_position, next_group_id,
+                marked, marked_max, grouped, grouped_max, pinned, pinned_max
+            )
+            WHERE u.sdk_app_id = t.sdk_app_id AND u.user_id = t.user_id
+            "#,
+            &sdk_app_ids,
+            &user_ids as &[&str],
+            &numbers(|state, _| stored(state.next_position)),
+            &numbers(|state, _| stored(state.next_group_id)),
+            &moved(|counts| counts.marked),
+            &numbers(|state, limits| stored(state.room(limits).marked)),
+            &moved(|counts| counts.grouped),
+            &numbers(|state, limits| stored(state.room(limits).grouped)),
+            &moved(|counts| counts.pinned),
+            &numbers(|state, limits| stored(state.room(limits).pinned)),
+        )
+        .execute(&mut *self.0)
+        .await?;
+        if done.rows_affected() == user_ids.len() as u64 {
+            Ok(())
+        } else {
+            Err(Error::internal("users: a locked row could not be saved"))
+        }
+    }
+}
+
+/// A user's key as the tables hold it.
+pub(super) fn stored_key(sdk_app_id: i64, user_id: &str) -> Result<UserKey, Error> {
+    let bad = |problem| Error::Internal(anyhow::anyhow!("a stored user's key {problem}"));
+    Ok(UserKey {
+        sdk_app_id: SdkAppId::new(sdk_app_id).map_err(bad)?,
+        user_id: UserId::parse(user_id, u32::MAX).map_err(bad)?,
+    })
+}
