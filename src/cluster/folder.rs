@@ -139,7 +139,7 @@ impl Folder {
         share().map_err(Error::file("share the lock of", &self.path))
     }
 
-    /// Opens the log for a new server; from here on [`Folder::log_tail`] shows only its lines.
+    /// Opens the log for a new server; from here on [`LogMark::tail`] shows only its lines.
     pub(super) fn begin_log(&mut self) -> Result<File, Error> {
         let path = self.log();
         if fs::metadata(&path).is_ok_and(|log| log.len() > LOG_BYTES_MAX) {

@@ -79,7 +79,7 @@ fn forget_stale_number(data: &Path) -> Result<(), Error> {
     };
     if number_in(data).is_some_and(is_stale) {
         let file = data.join("postmaster.pid");
-        Ok::<(), std::io::Error>(()).map_err(Error::file("remove", &file))?;
+        fs::remove_file(&file).map_err(Error::file("remove", &file))?;
     }
     Ok(())
 }
