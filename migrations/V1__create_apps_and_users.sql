@@ -138,3 +138,16 @@ CREATE TABLE contact_groups (
     CONSTRAINT contact_groups_user FOREIGN KEY (sdk_app_id, user_id) REFERENCES users,
     CONSTRAINT contact_groups_id_positive CHECK (group_id > 0)
 );
+
+-- What answers may show: conversations with a deleted account or in a destroyed chat group are left out. They stay
+-- stored, and come back if the account is not deleted or the group not destroyed any more.
+CREATE VIEW live_conversations AS
+SELECT c.*
+FROM conversations c
+WHERE NOT EXISTS (
+    SELECT FROM accounts a
+    WHERE c.kind = 1 AND a.sdk_app_id = c.sdk_app_id AND a.user_id = c.peer_id AND a.deleted
+) AND NOT EXISTS (
+    SELECT FROM chat_groups g
+    WHERE c.kind = 2 AND g.sdk_app_id = c.sdk_app_id AND g.group_id = c.peer_id AND g.destroyed
+);

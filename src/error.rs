@@ -114,11 +114,57 @@ pub enum Error {
     #[error("ToGroupId: no such chat group, or it was destroyed")]
     ChatGroupGone,
     /// No place left for one more marked conversation.
-    #[error("at most {max} conversations can be marked")]
+    #[error("ContactItem: at most {max} conversations can be marked")]
     TooManyMarked {
         /// The app's limit.
         max: u32,
     },
+    /// No place left for one more conversation in conversation groups.
+    #[error("ContactItem: at most {max} conversations can be in conversation groups")]
+    TooManyGrouped {
+        /// The app's limit.
+        max: u32,
+    },
+    /// No place left for one more pinned conversation.
+    #[error("RecentContactItem: at most {max} conversations can be pinned")]
+    TooManyPinned {
+        /// The app's limit.
+        max: u32,
+    },
+    /// No place left for one more conversation group.
+    #[error("GroupName: at most {max} conversation groups")]
+    TooManyGroups {
+        /// The app's limit.
+        max: u32,
+    },
+    /// A conversation group cannot have this name.
+    #[error("{path}: must be 1 to {max} bytes of UTF-8, got {got}")]
+    GroupNameLength {
+        /// Where it stands.
+        path: String,
+        /// The app's limit.
+        max: u32,
+        /// As sent.
+        got: usize,
+    },
+    /// Another conversation group has this name.
+    #[error("GroupName: the user has a conversation group of that name")]
+    GroupNameTaken,
+    /// There is no such conversation group.
+    #[error("GroupName: no such conversation group")]
+    UnknownGroup,
+    /// The account to be deleted is not there. The text is the original's.
+    #[error("Err_TLS_PT_Open_Login_Account_Not_Exist")]
+    AccountMissing,
+    /// A chat group has this id.
+    #[error("GroupId: taken")]
+    ChatGroupIdTaken,
+    /// There is no such chat group.
+    #[error("GroupId: no such chat group, or it was destroyed")]
+    UnknownChatGroup,
+    /// A chat group of this kind cannot be imported.
+    #[error("Type: AVChatRoom cannot be imported")]
+    ChatGroupNotImportable,
     /// The database did not answer in time, or cannot be reached. Whether a write happened is not known.
     #[error("the database did not answer in time, try again")]
     Timeout(#[source] Option<anyhow::Error>),
@@ -167,15 +213,23 @@ impl Error {
             (Self::TooManyCalls { .. }, _) => 60007,
             (Self::NotJson(_), _) => 60003,
             (Self::AccountType { .. }, _) => 60015,
-            (Self::Parameter { .. }, RecentContact) => 50002,
-            (Self::Parameter { .. }, Accounts) => 70402,
-            (Self::Parameter { .. }, ChatGroups) => 10004,
+            (Self::Parameter { .. } | Self::GroupNameTaken, RecentContact) => 50002,
+            (Self::Parameter { .. } | Self::GroupNameTaken, Accounts) => 70402,
+            (Self::Parameter { .. } | Self::GroupNameTaken, ChatGroups) => 10004,
             (Self::ItemCount { .. }, _) => 51006,
             (Self::AccountCount { .. }, _) => 70206,
             (Self::EditionTooLow, _) => 51013,
             (Self::UnknownUser | Self::UnknownPeer, _) => 50001,
             (Self::ChatGroupGone, _) => 51007,
-            (Self::TooManyMarked { .. }, _) => 51008,
+            (Self::TooManyMarked { .. } | Self::TooManyGrouped { .. }, _) => 51008,
+            (Self::UnknownGroup, _) => 51009,
+            (Self::TooManyGroups { .. }, _) => 51010,
+            (Self::GroupNameLength { .. }, _) => 51011,
+            (Self::TooManyPinned { .. }, _) => 51012,
+            (Self::AccountMissing, _) => 70107,
+            (Self::ChatGroupIdTaken, _) => 10021,
+            (Self::UnknownChatGroup, _) => 10010,
+            (Self::ChatGroupNotImportable, _) => 10007,
             (Self::Timeout(_), _) => 50005,
             (Self::Internal(_), _) => 50004,
         }

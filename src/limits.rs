@@ -10,6 +10,8 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 pub const USER_SIG_INFLATED_BYTES_MAX: u64 = 4 * 1024;
 /// Entries in one call of `im_open_login_svc`.
 pub const ACCOUNT_ITEMS_MAX: usize = 100;
+/// Chat groups in one `get_group_info`.
+pub const CHAT_GROUP_ITEMS_MAX: usize = 50;
 /// Longest nick or face URL of an account, in bytes.
 pub const ACCOUNT_VALUE_BYTES_MAX: usize = 500;
 /// Secret keys of one app that are good at the same time.

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Problem, SdkAppId};
+use super::{Problem, SdkAppId, Standing};
+use crate::error::Error;
 use crate::limits::{Limits, SECRET_KEY_BYTES_MIN};
 
 /// What an app has paid for; decides who may write standard marks and conversation groups.
@@ -84,7 +85,7 @@ impl FromStr for Edition {
     type Err = Problem;
 
     fn from_str(text: &str) -> Result<Self, Problem> {
-        by_name(&Self::ALL, Self::name, text)
+        Problem::unless_named(&Self::ALL, Self::name, text)
     }
 }
 
@@ -92,15 +93,8 @@ impl FromStr for Directory {
     type Err = Problem;
 
     fn from_str(text: &str) -> Result<Self, Problem> {
-        by_name(&Self::ALL, Self::name, text)
+        Problem::unless_named(&Self::ALL, Self::name, text)
     }
-}
-
-fn by_name<T: Copy>(all: &[T], name: fn(T) -> &'static str, text: &str) -> Result<T, Problem> {
-    all.iter().copied().find(|one| name(*one) == text).ok_or_else(|| {
-        let names: Vec<_> = all.iter().map(|one| name(*one)).collect();
-        Problem::new(format!("must be one of {}, got {text:?}", names.join(", ")))
-    })
 }
 
 /// The text that an app's UserSigs are signed with. Never shown by `Debug`.
@@ -164,6 +158,15 @@ impl App {
     /// The keys that a UserSig may be signed with, newest first.
     pub fn secret_keys(&self) -> impl Iterator<Item = &SecretKey> {
         std::iter::once(&self.secret_key).chain(&self.previous_secret_key)
+    }
+
+    /// A user of this standing may have state: imported where the directory demands it, and never deleted.
+    pub fn check_owner(&self, standing: Standing) -> Result<(), Error> {
+        let exists = match self.directory {
+            Directory::Open => standing != Standing::Dead,
+            Directory::Owners | Directory::Strict => standing == Standing::Alive,
+        };
+        if exists { Ok(()) } else { Err(Error::UnknownUser) }
     }
 
     /// `identifier` may call.

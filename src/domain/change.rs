@@ -1,6 +1,6 @@
 //! What a user's state can be asked to do.
 
-use super::{App, Conversation, MarkChange, UserState};
+use super::{App, ContactGroup, ContactGroupName, Conversation, MarkChange, UserState};
 use crate::error::Error;
 
 /// One request to change one user's state.
@@ -8,6 +8,36 @@ use crate::error::Error;
 pub enum Change {
     /// Marks, item by item.
     Mark(Vec<MarkChange>),
+    /// A new conversation group, with conversations to begin with.
+    CreateGroup(ContactGroupName, Vec<Conversation>),
+    /// Another name for a conversation group.
+    RenameGroup {
+        /// The name it has.
+        old: ContactGroupName,
+        /// The name it gets.
+        new: ContactGroupName,
+    },
+    /// Conversations into and out of a conversation group, item by item.
+    ChangeMembers(ContactGroupName, Vec<MemberChange>),
+    /// A conversation group less; its conversations stay.
+    DeleteGroup(ContactGroupName),
+    /// Conversations to the top of the list.
+    Pin(Vec<Conversation>),
+    /// Conversations back to where they belong.
+    Unpin(Vec<Conversation>),
+    /// Everything that is kept about a conversation.
+    Forget(Conversation),
+    /// The user's account, and everything that is kept with it.
+    DeleteAccount,
+}
+
+/// A conversation into or out of a conversation group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberChange {
+    /// Which conversation.
+    pub conversation: Conversation,
+    /// It shall be in, or out.
+    pub member: bool,
 }
 
 /// What a change has done: a refused item leaves its neighbours applied.
@@ -15,6 +45,15 @@ pub enum Change {
 pub struct Applied {
     /// One outcome per item, in order.
     pub items: Vec<Result<(), Error>>,
+    /// The conversation group that it was about, as it is now (or was, if it is gone).
+    pub group: Option<ContactGroup>,
+}
+
+impl Applied {
+    /// The conversation group that it was about, of a change that is about one.
+    pub fn group(&self) -> Result<&ContactGroup, Error> {
+        self.group.as_ref().ok_or_else(|| Error::internal("a change of a group named none"))
+    }
 }
 
 impl Change {
@@ -22,6 +61,11 @@ impl Change {
     pub fn check_edition(&self, app: &App) -> Result<(), Error> {
         let needs_edition = match self {
             Self::Mark(changes) => changes.iter().any(|change| change.standard.is_some()),
+            Self::CreateGroup(..)
+            | Self::RenameGroup { .. }
+            | Self::ChangeMembers(..)
+            | Self::DeleteGroup(_) => true,
+            Self::Pin(_) | Self::Unpin(_) | Self::Forget(_) | Self::DeleteAccount => false,
         };
         if needs_edition && !app.edition.has_standard_marks() {
             Err(Error::EditionTooLow)
@@ -30,17 +74,67 @@ impl Change {
         }
     }
 
+    /// What it is refused with when the user has never been heard of.
+    #[must_use]
+    pub fn no_such_user(&self) -> Error {
+        if matches!(self, Self::DeleteAccount) { Error::AccountMissing } else { Error::UnknownUser }
+    }
+
     /// The conversations that have to be loaded before it can be applied.
-    pub fn touched(&self) -> impl Iterator<Item = &Conversation> {
+    #[must_use]
+    pub fn touched(&self) -> Vec<&Conversation> {
         match self {
-            Self::Mark(changes) => changes.iter().map(|change| &change.conversation),
+            Self::Mark(changes) => changes.iter().map(|change| &change.conversation).collect(),
+            Self::ChangeMembers(_, changes) => {
+                changes.iter().map(|change| &change.conversation).collect()
+            }
+            Self::CreateGroup(_, conversations)
+            | Self::Pin(conversations)
+            | Self::Unpin(conversations) => conversations.iter().collect(),
+            Self::Forget(conversation) => vec![conversation],
+            Self::RenameGroup { .. } | Self::DeleteGroup(_) | Self::DeleteAccount => Vec::new(),
         }
     }
 
-    /// Changes the state, or refuses as a whole and leaves it as it was.
-    pub fn apply(&self, state: &mut UserState, app: &App, now: u64) -> Result<Applied, Error> {
+    /// The user's conversation groups have to be loaded, too.
+    #[must_use]
+    pub fn needs_groups(&self) -> bool {
         match self {
-            Self::Mark(changes) => state.mark(app, changes, now),
+            Self::CreateGroup(..)
+            | Self::RenameGroup { .. }
+            | Self::ChangeMembers(..)
+            | Self::DeleteGroup(_) => true,
+            Self::Mark(_)
+            | Self::Pin(_)
+            | Self::Unpin(_)
+            | Self::Forget(_)
+            | Self::DeleteAccount => false,
+        }
+    }
+
+    /// All conversations that are in any group have to be loaded, too.
+    #[must_use]
+    pub fn needs_members(&self) -> bool {
+        matches!(self, Self::DeleteGroup(_))
+    }
+
+    /// Changes the state, or refuses as a whole and leaves it as it was. `now` is in Unix seconds.
+    pub fn apply(&self, state: &mut UserState, app: &App, now: u64) -> Result<Applied, Error> {
+        if !matches!(self, Self::DeleteAccount) {
+            app.check_owner(state.owner)?;
+        }
+        match self {
+            Self::Mark(changes) => Ok(state.mark(app, changes, now)),
+            Self::CreateGroup(name, conversations) => {
+                state.create_group(app, name, conversations, now)
+            }
+            Self::RenameGroup { old, new } => state.rename_group(old, new),
+            Self::ChangeMembers(name, changes) => state.change_members(app, name, changes, now),
+            Self::DeleteGroup(name) => state.delete_group(app, name, now),
+            Self::Pin(conversations) => Ok(state.pin(app, conversations, now)),
+            Self::Unpin(conversations) => Ok(state.unpin(app, conversations, now)),
+            Self::Forget(conversation) => state.forget(app, conversation, now),
+            Self::DeleteAccount => state.delete_account(),
         }
     }
 }

@@ -1,26 +1,6 @@
 //! With whom: a conversation is known by its other end.
 
-use std::sync::Arc;
-
-use super::problem::check_text;
-use super::{Problem, UserId};
-
-/// The id of a chat group (`ToGroupId`). Not the number of a conversation group.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ChatGroupId(Arc<str>);
-
-impl ChatGroupId {
-    /// Accepts 1 to `bytes_max` bytes of UTF-8 without NUL.
-    pub fn parse(text: &str, bytes_max: u32) -> Result<Self, Problem> {
-        check_text(text, 1..=bytes_max).map(|()| Self(text.into()))
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
+use super::{ChatGroupId, Problem, UserId};
 
 /// One of a user's conversations (`ContactItem`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -2,6 +2,8 @@
 
 mod app;
 mod change;
+mod chat_group;
+mod contact_group;
 mod conversation;
 mod mark;
 mod problem;
@@ -10,8 +12,10 @@ mod user_sig;
 mod user_state;
 
 pub use app::{App, Directory, Edition, SecretKey};
-pub use change::{Applied, Change};
-pub use conversation::{ChatGroupId, Conversation};
+pub use change::{Applied, Change, MemberChange};
+pub use chat_group::{ChatGroup, ChatGroupId, ChatGroupType};
+pub use contact_group::{ContactGroup, ContactGroupName};
+pub use conversation::Conversation;
 pub use mark::{BitChange, CustomMark, MarkBit, MarkChange, StandardMark};
 pub use problem::Problem;
 pub use user::{SdkAppId, UserId, UserKey};

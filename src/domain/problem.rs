@@ -12,6 +12,18 @@ impl Problem {
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
         Self(text.into())
     }
+
+    /// Finds the one of `all` that has this name, or says which names there are.
+    pub(super) fn unless_named<T: Copy>(
+        all: &[T],
+        name: fn(T) -> &'static str,
+        text: &str,
+    ) -> Result<T, Self> {
+        all.iter().copied().find(|one| name(*one) == text).ok_or_else(|| {
+            let names: Vec<_> = all.iter().map(|one| name(*one)).collect();
+            Self::new(format!("must be one of {}, got {text:?}", names.join(", ")))
+        })
+    }
 }
 
 /// Checks a text that PostgreSQL must be able to hold: `bytes` long in UTF-8, without NUL.

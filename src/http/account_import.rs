@@ -37,8 +37,7 @@ impl Call for AccountImport {
 
 /// The field that names the user: `UserID`, or `Identifier` as older clients call it.
 pub(super) fn user_id<'f>(entry: &'f Field<'f>) -> Result<Field<'f>, Error> {
-    let newer = entry.get("UserID")?;
-    Ok(newer.present().or(entry.get("Identifier")?.present()).unwrap_or(newer))
+    entry.first_of(&["UserID", "Identifier"])
 }
 
 /// A nick or a face URL.

@@ -195,6 +195,14 @@ impl<'f> Field<'f> {
         }
     }
 
+    /// The first of the fields of these names that is there; the first of all if none is.
+    pub(super) fn first_of(&'f self, names: &[&'static str]) -> Result<Self, Error> {
+        let fields: Vec<Self> =
+            names.iter().map(|name| self.get(name)).collect::<Result<_, _>>()?;
+        let found = fields.iter().copied().find_map(Self::present).or(fields.first().copied());
+        found.ok_or_else(|| Error::internal("a field has no name"))
+    }
+
     /// This field, if something stands there.
     pub(super) fn present(self) -> Option<Self> {
         self.value.is_some().then_some(self)
@@ -213,6 +221,18 @@ impl<'f> Field<'f> {
         match self.value {
             Some(Json::Integer(number)) => Ok(*number),
             _ => Err(self.expected("an integer")),
+        }
+    }
+
+    /// What stands here must be a place to go on reading from: 0, or nothing, is the beginning. Whatever is beyond all
+    /// places is the end.
+    pub(super) fn cursor(&self) -> Result<u32, Error> {
+        if self.value.is_none() {
+            return Ok(0);
+        }
+        match u128::try_from(self.integer()?) {
+            Ok(place) => Ok(u32::try_from(place).unwrap_or(u32::MAX)),
+            Err(_) => Err(self.refuse(Problem::new("must not be negative"))),
         }
     }
 

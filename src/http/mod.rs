@@ -1,17 +1,30 @@
 //! JSON in, JSON out: the route table, and the server.
 
 mod account_check;
+mod account_delete;
 mod account_import;
 mod caller;
+mod contact_group;
 mod contact_item;
+mod create_contact_group;
+mod create_group;
+mod del_contact_group;
+mod delete;
+mod destroy_group;
 mod door;
 mod envelope;
+mod get_contact_group;
+mod get_group_info;
+mod get_list;
 mod health;
 mod json;
 mod mark_contact;
 mod multiaccount_import;
 mod rate_limit;
+mod search_contact_group;
 mod tls;
+mod top;
+mod update_contact_group;
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -19,6 +32,23 @@ use actix_web::dev::Server;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer, Resource};
 pub use tls::{Identity, TlsError};
+
+use account_check::AccountCheck;
+use account_delete::AccountDelete;
+use account_import::AccountImport;
+use create_contact_group::CreateContactGroup;
+use create_group::{CreateGroup, ImportGroup};
+use del_contact_group::DelContactGroup;
+use delete::Delete;
+use destroy_group::DestroyGroup;
+use get_contact_group::GetContactGroup;
+use get_group_info::GetGroupInfo;
+use get_list::GetList;
+use mark_contact::MarkContact;
+use multiaccount_import::MultiaccountImport;
+use search_contact_group::SearchContactGroup;
+use top::Top;
+use update_contact_group::UpdateContactGroup;
 
 use crate::error::{Error, Family};
 use crate::service::Service;
@@ -50,11 +80,24 @@ pub struct Addresses {
 
 /// Every path of the API.
 fn api(app: &mut ServiceConfig) {
-    use Family::{Accounts, RecentContact};
-    app.service(call::<mark_contact::MarkContact>(RecentContact, "mark_contact"))
-        .service(call::<account_import::AccountImport>(Accounts, "account_import"))
-        .service(call::<multiaccount_import::MultiaccountImport>(Accounts, "multiaccount_import"))
-        .service(call::<account_check::AccountCheck>(Accounts, "account_check"))
+    use Family::{Accounts, ChatGroups, RecentContact};
+    app.service(call::<MarkContact>(RecentContact, "mark_contact"))
+        .service(call::<CreateContactGroup>(RecentContact, "create_contact_group"))
+        .service(call::<UpdateContactGroup>(RecentContact, "update_contact_group"))
+        .service(call::<DelContactGroup>(RecentContact, "del_contact_group"))
+        .service(call::<SearchContactGroup>(RecentContact, "search_contact_group"))
+        .service(call::<GetContactGroup>(RecentContact, "get_contact_group"))
+        .service(call::<Top>(RecentContact, "top"))
+        .service(call::<GetList>(RecentContact, "get_list"))
+        .service(call::<Delete>(RecentContact, "delete"))
+        .service(call::<AccountImport>(Accounts, "account_import"))
+        .service(call::<MultiaccountImport>(Accounts, "multiaccount_import"))
+        .service(call::<AccountCheck>(Accounts, "account_check"))
+        .service(call::<AccountDelete>(Accounts, "account_delete"))
+        .service(call::<CreateGroup>(ChatGroups, "create_group"))
+        .service(call::<ImportGroup>(ChatGroups, "import_group"))
+        .service(call::<DestroyGroup>(ChatGroups, "destroy_group"))
+        .service(call::<GetGroupInfo>(ChatGroups, "get_group_info"))
         .default_service(web::to(async || envelope::failure(&Error::UnknownPath, RecentContact)));
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Service;
-use crate::domain::{App, Standing, UserId};
+use super::{Service, Write};
+use crate::domain::{App, Change, Standing, UserId};
 use crate::error::Error;
 pub use crate::store::Account;
 
@@ -30,6 +30,21 @@ impl Service {
             tx.commit().await
         })
         .await
+    }
+
+    /// Deletes accounts with everything that is kept for them, in one transaction, and answers each.
+    pub async fn delete_accounts(
+        &self,
+        app: &Arc<App>,
+        users: Vec<UserId>,
+        now: u64,
+    ) -> Result<Vec<Result<(), Error>>, Error> {
+        let writes = users
+            .into_iter()
+            .map(|owner| Write { app: app.clone(), owner, change: Change::DeleteAccount, now })
+            .collect();
+        let outcomes = self.write_together(writes).await?;
+        Ok(outcomes.into_iter().map(|outcome| outcome.map(drop)).collect())
     }
 
     /// Says of each user whether the directory has them.

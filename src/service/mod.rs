@@ -2,7 +2,9 @@
 
 mod accounts;
 mod apps;
+mod chat_groups;
 mod health;
+mod reading;
 mod write;
 
 use std::time::Duration;
@@ -10,10 +12,13 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::error::Error;
+pub use crate::store::ListCursor;
 use crate::store::{DEADLINE, Store};
 pub use accounts::{Account, AccountState};
 use apps::AppCache;
 pub use apps::{AppChange, create_app, list_apps, load_app, random_secret_key, update_app};
+pub use chat_groups::ChatGroupRequest;
+pub use reading::{ConversationList, ConversationPage};
 pub use write::Write;
 
 /// The service: the database, the apps seen lately, and the runtime that works on the database.

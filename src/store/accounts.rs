@@ -42,8 +42,8 @@ impl Tx {
         sqlx::query!(
             r#"
             UPDATE accounts a SET
-                nick = COALESCE(t.nick, CASE WHEN a.deleted THEN '' ELSE a.nick END),
-                face_url = COALESCE(t.face_url, CASE WHEN a.deleted THEN '' ELSE a.face_url END),
+                nick = COALESCE(t.nick, a.nick),
+                face_url = COALESCE(t.face_url, a.face_url),
                 deleted = FALSE
             FROM unnest($2::text[], $3::text[], $4::text[]) AS t (user_id, nick, face_url)
             WHERE a.sdk_app_id = $1 AND a.user_id = t.user_id

@@ -5,34 +5,39 @@ use std::collections::BTreeMap;
 use super::accounts::standing;
 use super::{Tx, count, stored};
 use crate::domain::{
-    Conversation, Counts, CustomMark, Entry, Kept, StandardMark, UserKey, UserState,
+    Conversation, Counts, CustomMark, Entry, Kept, StandardMark, Standing, UserKey, UserState,
 };
 use crate::error::Error;
 
-struct EntryRow {
-    standard_mark: i64,
-    custom_mark: String,
-    group_ids: Vec<i32>,
-    position: Option<i32>,
-    pin_position: Option<i32>,
-    changed_at: i64,
-    gone: Option<bool>,
+/// What a row of `conversations` says.
+pub(super) struct KeptRow {
+    pub(super) standard_mark: i64,
+    pub(super) custom_mark: String,
+    pub(super) group_ids: Vec<i32>,
+    pub(super) position: Option<i32>,
+    pub(super) pin_position: Option<i32>,
+    pub(super) changed_at: i64,
 }
 
-impl EntryRow {
-    fn into_entry(self) -> Result<Entry, Error> {
+impl KeptRow {
+    pub(super) fn into_kept(self) -> Result<Kept, Error> {
         let bad =
             |problem| Error::Internal(anyhow::anyhow!("conversations, custom_mark: {problem}"));
-        let kept = Kept {
+        Ok(Kept {
             standard: StandardMark::new(self.standard_mark.cast_unsigned()),
             custom: CustomMark::parse(&self.custom_mark, u32::MAX).map_err(bad)?,
             group_ids: self.group_ids.into_iter().map(count).collect(),
             position: self.position.map(count),
             pin_position: self.pin_position.map(count),
             changed_at: self.changed_at.unsigned_abs(),
-        };
-        Ok(Entry::loaded(kept, standing(self.gone)))
+        })
     }
+}
+
+/// A conversation as the tables hold it.
+pub(super) fn stored_conversation(kind: i16, peer_id: &str) -> Result<Conversation, Error> {
+    Conversation::stored(kind, peer_id)
+        .map_err(|problem| Error::Internal(anyhow::anyhow!("conversations, peer_id: {problem}")))
 }
 
 impl Tx {
@@ -55,8 +60,7 @@ impl Tx {
         let user_ids: Vec<_> = all().map(|(key, _)| key.user_id.as_str()).collect();
         let kinds: Vec<_> = all().map(|(_, conversation)| conversation.kind()).collect();
         let peer_ids: Vec<_> = all().map(|(_, conversation)| conversation.peer_id()).collect();
-        let rows = sqlx::query_as!(
-            EntryRow,
+        let rows = sqlx::query!(
             r#"
             SELECT
                 COALESCE(c.standard_mark, 0) AS "standard_mark!",
@@ -86,46 +90,80 @@ impl Tx {
         .await?;
         for (nr, ((key, conversation), row)) in all().zip(rows).enumerate() {
             let Some(state) = users.get_mut(key) else { continue };
-            let entry = row.into_entry()?;
+            let peer = standing(row.gone);
             if nr < owners.len() {
-                state.owner = entry.peer;
-            } else {
-                state.entries.insert(conversation.clone(), entry);
+                state.owner = peer;
+                continue;
             }
+            let kept = KeptRow {
+                standard_mark: row.standard_mark,
+                custom_mark: row.custom_mark,
+                group_ids: row.group_ids,
+                position: row.position,
+                pin_position: row.pin_position,
+                changed_at: row.changed_at,
+            };
+            state.entries.insert(conversation.clone(), Entry::loaded(kept.into_kept()?, peer));
+        }
+        Ok(())
+    }
+
+    /// Loads all conversations of a user that are in any conversation group, besides those loaded already.
+    pub async fn load_members(
+        &mut self,
+        key: &UserKey,
+        state: &mut UserState,
+    ) -> Result<(), Error> {
+        let rows = sqlx::query!(
+            r#"
+            SELECT
+                kind, peer_id, standard_mark, custom_mark, group_ids, position, pin_position, changed_at
+            FROM conversations
+            WHERE sdk_app_id = $1 AND user_id = $2 AND group_ids <> '{}'
+            "#,
+            key.sdk_app_id.number(),
+            key.user_id.as_str(),
+        )
+        .fetch_all(&mut *self.0)
+        .await?;
+        for row in rows {
+            let conversation = stored_conversation(row.kind, &row.peer_id)?;
+            let kept = KeptRow {
+                standard_mark: row.standard_mark,
+                custom_mark: row.custom_mark,
+                group_ids: row.group_ids,
+                position: row.position,
+                pin_position: row.pin_position,
+                changed_at: row.changed_at,
+            };
+            let entry = Entry::loaded(kept.into_kept()?, Standing::Unknown);
+            state.entries.entry(conversation).or_insert(entry);
         }
         Ok(())
     }
 
     /// Counts what is dead among a user's conversations: with a deleted account, or in a destroyed chat group.
-    pub async fn count_dead(&mut self, key: &UserKey) -> Result<Counts, Error> {
-        let row = sqlx::query!(
+    pub async fn count_dead(&mut self, key: &UserKey, stored: Counts) -> Result<Counts, Error> {
+        let live = sqlx::query!(
             r#"
             SELECT
                 count(*) FILTER (WHERE standard_mark <> 0 OR custom_mark <> '') AS "marked!",
                 count(*) FILTER (WHERE group_ids <> '{}') AS "grouped!",
                 count(*) FILTER (WHERE pin_position IS NOT NULL) AS "pinned!"
-            FROM conversations c
-            WHERE c.sdk_app_id = $1 AND c.user_id = $2 AND (
-                (c.kind = 1 AND EXISTS (
-                    SELECT FROM accounts a
-                    WHERE a.sdk_app_id = c.sdk_app_id AND a.user_id = c.peer_id AND a.deleted
-                ))
-                OR (c.kind = 2 AND EXISTS (
-                    SELECT FROM chat_groups g
-                    WHERE g.sdk_app_id = c.sdk_app_id AND g.group_id = c.peer_id AND g.destroyed
-                ))
-            )
+            FROM live_conversations
+            WHERE sdk_app_id = $1 AND user_id = $2
             "#,
             key.sdk_app_id.number(),
             key.user_id.as_str(),
         )
         .fetch_one(&mut *self.0)
         .await?;
-        let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+        let dead =
+            |stored: u32, live| stored.saturating_sub(u32::try_from(live).unwrap_or(u32::MAX));
         Ok(Counts {
-            marked: count(row.marked),
-            grouped: count(row.grouped),
-            pinned: count(row.pinned),
+            marked: dead(stored.marked, live.marked),
+            grouped: dead(stored.grouped, live.grouped),
+            pinned: dead(stored.pinned, live.pinned),
         })
     }
 

@@ -2,7 +2,10 @@
 
 mod accounts;
 mod apps;
+mod chat_groups;
+mod contact_groups;
 mod conversations;
+mod reading;
 mod schema;
 mod users;
 
@@ -13,6 +16,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, PgPool, Postgres, Transaction};
 
 pub use accounts::Account;
+pub use reading::{ListCursor, Reading};
 pub use schema::SchemaState;
 
 use crate::error::Error;
@@ -22,10 +26,12 @@ pub const DEADLINE: Duration = Duration::from_secs(3);
 
 /// Opens every transaction in one round trip. The timeout is [`DEADLINE`]: what the caller no longer waits for must not
 /// keep its locks. `synchronous_commit` is raised where the server's default would let an acknowledged write be lost.
+/// All statements look rows up by key, and a plan that was made while a table was small must not scan it later.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 3000; \
-    SET LOCAL idle_in_transaction_session_timeout = 10000";
+    SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL enable_seqscan = off";
 const BEGIN_DURABLY: &str = "BEGIN; SET LOCAL statement_timeout = 3000; \
-    SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL synchronous_commit = on";
+    SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL enable_seqscan = off; \
+    SET LOCAL synchronous_commit = on";
 
 /// Where the database is, and how to talk to it.
 #[derive(Debug, Clone)]

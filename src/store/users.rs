@@ -55,6 +55,32 @@ impl Tx {
             .collect()
     }
 
+    /// Ends the accounts of users, and deletes everything that is kept for them but their own rows.
+    pub async fn delete_accounts(&mut self, users: &[&UserKey]) -> Result<(), Error> {
+        let sdk_app_ids: Vec<_> = users.iter().map(|key| key.sdk_app_id.number()).collect();
+        let user_ids: Vec<_> = users.iter().map(|key| key.user_id.as_str()).collect();
+        sqlx::query!(
+            r#"
+            WITH gone AS (SELECT * FROM unnest($1::bigint[], $2::text[]) AS t (sdk_app_id, user_id)),
+            conversation AS (
+                DELETE FROM conversations c USING gone
+                WHERE c.sdk_app_id = gone.sdk_app_id AND c.user_id = gone.user_id
+            ),
+            contact_group AS (
+                DELETE FROM contact_groups g USING gone
+                WHERE g.sdk_app_id = gone.sdk_app_id AND g.user_id = gone.user_id
+            )
+            UPDATE accounts a SET deleted = TRUE, nick = '', face_url = '' FROM gone
+            WHERE a.sdk_app_id = gone.sdk_app_id AND a.user_id = gone.user_id
+            "#,
+            &sdk_app_ids,
+            &user_ids as &[&str],
+        )
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
     /// Saves the rows of users whose state has changed. Counts are moved, not overwritten: a writer without the lock
     /// would be caught by the checks of the table.
     pub async fn save_users<'a>(

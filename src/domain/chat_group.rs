@@ -1,0 +1,120 @@
+//! Chat groups: what this service needs to know of them.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::Problem;
+use super::problem::check_text;
+
+/// What generated ids begin with, and chosen ones may not.
+const GENERATED: &str = "@TGS#";
+/// Longest name of a chat group, in bytes.
+const NAME_BYTES_MAX: u32 = 30;
+
+/// The id of a chat group (`ToGroupId`). Not the number of a conversation group.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChatGroupId(Arc<str>);
+
+impl ChatGroupId {
+    /// Accepts 1 to `bytes_max` bytes of UTF-8 without NUL.
+    pub fn parse(text: &str, bytes_max: u32) -> Result<Self, Problem> {
+        check_text(text, 1..=bytes_max).map(|()| Self(text.into()))
+    }
+
+    /// Accepts an id that may be chosen for a new group: printable ASCII, not like a generated one.
+    pub fn parse_chosen(text: &str, bytes_max: u32) -> Result<Self, Problem> {
+        if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Err(Problem::new("must be printable ASCII"));
+        }
+        if text.starts_with(GENERATED) {
+            return Err(Problem::new(format!("must not begin with {GENERATED}")));
+        }
+        Self::parse(text, bytes_max)
+    }
+
+    /// The id that is generated from random bytes, in the original's form.
+    #[must_use]
+    pub fn of_random_bytes(bytes: [u8; 10]) -> Self {
+        const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKLMNPQRSTUVWX";
+        let digits = bytes.iter().map(|byte| char::from(DIGITS[usize::from(byte % 32)]));
+        Self(format!("{GENERATED}1{}", digits.collect::<String>()).into())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The kinds of chat groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChatGroupType {
+    /// `Private`, also called work group.
+    Private,
+    /// `Public`.
+    Public,
+    /// `ChatRoom`, also called meeting group.
+    ChatRoom,
+    /// `AVChatRoom`, an audio and video room.
+    AvChatRoom,
+    /// `Community`.
+    Community,
+}
+
+impl ChatGroupType {
+    const ALL: [Self; 5] =
+        [Self::Private, Self::Public, Self::ChatRoom, Self::AvChatRoom, Self::Community];
+
+    /// The name on the wire and in the database.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Private => "Private",
+            Self::Public => "Public",
+            Self::ChatRoom => "ChatRoom",
+            Self::AvChatRoom => "AVChatRoom",
+            Self::Community => "Community",
+        }
+    }
+}
+
+impl FromStr for ChatGroupType {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        Problem::unless_named(&Self::ALL, Self::name, text)
+    }
+}
+
+/// A chat group as the directory knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatGroup {
+    /// Its id.
+    pub id: ChatGroupId,
+    /// Its kind.
+    pub group_type: ChatGroupType,
+    /// Its name.
+    pub name: String,
+}
+
+impl ChatGroup {
+    /// Accepts 1 to 30 bytes of UTF-8 without NUL as the name of a chat group.
+    pub fn check_name(name: &str) -> Result<String, Problem> {
+        check_text(name, 1..=NAME_BYTES_MAX).map(|()| name.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chosen_id_is_no_generated_one() {
+        assert!(ChatGroupId::parse_chosen("MyFirstGroup", 48).is_ok());
+        for id in ["", "@TGS#1", "中", "a\tb", "a\0", &"x".repeat(49)] {
+            assert!(ChatGroupId::parse_chosen(id, 48).is_err(), "{id:?}");
+        }
+        assert!(ChatGroupId::of_random_bytes([255; 10]).as_str().starts_with("@TGS#1"));
+    }
+}

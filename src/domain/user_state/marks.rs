@@ -1,0 +1,186 @@
+//! Marks.
+
+use super::UserState;
+use crate::domain::{App, Applied, MarkChange};
+use crate::error::Error;
+
+impl UserState {
+    /// Applies marks in order. A refused item leaves the others applied.
+    pub(in crate::domain) fn mark(
+        &mut self,
+        app: &App,
+        changes: &[MarkChange],
+        now: u64,
+    ) -> Applied {
+        let items = changes.iter().map(|change| self.mark_one(app, change, now)).collect();
+        Applied { items, group: None }
+    }
+
+    fn mark_one(&mut self, app: &App, change: &MarkChange, now: u64) -> Result<(), Error> {
+        self.check_peer(app, &change.conversation)?;
+        let bits = change.standard.unwrap_or_default();
+        let entry = self.change(&app.limits, &change.conversation, now, |kept, _| {
+            kept.standard = kept.standard.changed(bits);
+            if let Some(custom) = &change.custom {
+                kept.custom = custom.clone();
+            }
+            Ok(())
+        })?;
+        entry.bits = entry.bits.then(bits);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::domain::user_state::tests::{app, custom, peer, state};
+    use crate::domain::{BitChange, Change, CustomMark, Directory, StandardMark, Standing};
+
+    fn mark(
+        state: &mut UserState,
+        app: &App,
+        changes: &[MarkChange],
+        now: u64,
+    ) -> Result<Vec<Result<(), Error>>, Error> {
+        Change::Mark(changes.to_vec()).apply(state, app, now).map(|applied| applied.items)
+    }
+
+    #[track_caller]
+    fn check_place(marked: u32, dead: u32, expected: Option<u32>) {
+        let mut state = state(marked, dead, Standing::Unknown);
+        let app = app(Directory::Open, 1000);
+        let outcome = mark(&mut state, &app, &[custom(peer(0), "x")], 7).unwrap();
+        match expected {
+            Some(count) => assert_eq!((outcome[0].is_ok(), state.counts.marked), (true, count)),
+            None => {
+                assert_eq!(
+                    outcome[0].as_ref().unwrap_err().to_string(),
+                    "ContactItem: at most 1000 conversations can be marked"
+                );
+                assert!(!state.is_changed(), "a refused item changes nothing");
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_free_place_can_be_taken_and_there_is_none_after_it() {
+        check_place(998, 0, Some(999));
+        check_place(999, 0, Some(1000));
+        check_place(1000, 0, None);
+    }
+
+    #[test]
+    fn what_is_dead_does_not_take_a_place() {
+        check_place(1000, 1, Some(1001));
+        check_place(1001, 1, None);
+    }
+
+    #[test]
+    fn a_cleared_conversation_frees_its_place_within_one_call() {
+        let mut state = state(1, 0, Standing::Unknown);
+        let app = app(Directory::Open, 2);
+        let changes = [
+            custom(peer(0), "a"),
+            custom(peer(1), "refused"),
+            custom(peer(0), ""),
+            custom(peer(1), "b"),
+        ];
+        let outcome = mark(&mut state, &app, &changes, 7).unwrap();
+        assert_eq!(
+            outcome.iter().map(Result::is_ok).collect::<Vec<_>>(),
+            [true, false, true, true]
+        );
+        assert_eq!(state.entries[&peer(0)].after.position, None);
+        assert_eq!(state.entries[&peer(1)].after.position, Some(2));
+    }
+
+    #[test]
+    fn a_mark_that_changes_nothing_leaves_the_time_alone() {
+        let mut state = state(0, 0, Standing::Unknown);
+        let app = app(Directory::Open, 2);
+        mark(&mut state, &app, &[custom(peer(0), "a")], 7).unwrap();
+        mark(&mut state, &app, &[custom(peer(0), "a")], 8).unwrap();
+        assert_eq!(state.entries[&peer(0)].after.changed_at, 7);
+    }
+
+    #[track_caller]
+    fn check_directory(directory: Directory, owner: Standing, peer_is: Standing, expected: &str) {
+        let mut state = UserState { owner, ..state(0, 0, peer_is) };
+        let outcome = match mark(&mut state, &app(directory, 10), &[custom(peer(0), "x")], 7) {
+            Err(Error::UnknownUser) => "no owner",
+            Err(_) => "unexpected",
+            Ok(items) => items[0].as_ref().map_or("no peer", |()| "ok"),
+        };
+        assert_eq!(outcome, expected, "{directory:?}, owner {owner:?}, peer {peer_is:?}");
+    }
+
+    #[test]
+    fn the_directory_decides_who_has_to_exist() {
+        use Directory::{Open, Owners, Strict};
+        use Standing::{Alive, Dead, Unknown};
+        check_directory(Open, Unknown, Unknown, "ok");
+        check_directory(Open, Dead, Alive, "no owner");
+        check_directory(Open, Alive, Dead, "no peer");
+        check_directory(Owners, Unknown, Alive, "no owner");
+        check_directory(Owners, Dead, Alive, "no owner");
+        check_directory(Owners, Alive, Unknown, "ok");
+        check_directory(Owners, Alive, Dead, "no peer");
+        check_directory(Strict, Unknown, Alive, "no owner");
+        check_directory(Strict, Alive, Unknown, "no peer");
+        check_directory(Strict, Alive, Dead, "no peer");
+        check_directory(Strict, Alive, Alive, "ok");
+    }
+
+    proptest! {
+        /// Against the simplest model there is: a map from peer to (mask, text).
+        #[test]
+        fn marks_follow_a_plain_map(
+            items in prop::collection::vec((0..6_usize, any::<Option<(u8, u8)>>(), prop::option::of("[ab]?")), 0..60),
+            limit in 1..5_u32,
+        ) {
+            let app = app(Directory::Open, limit);
+            let mut state = state(0, 0, Standing::Unknown);
+            let mut model: HashMap<usize, (u64, String)> = HashMap::new();
+            for (nr, bits, text) in items {
+                let bits = bits.map(|(set, clear)| BitChange {
+                    set: StandardMark::new(set.into()),
+                    clear: StandardMark::new(clear.into()),
+                });
+                let change = MarkChange {
+                    conversation: peer(nr),
+                    standard: bits,
+                    custom: text.as_deref().map(|text| CustomMark::parse(text, 256).unwrap()),
+                };
+                let (mut mask, mut custom) = model.get(&nr).cloned().unwrap_or_default();
+                if let Some(bits) = bits {
+                    mask = (mask | bits.set.bits()) & !bits.clear.bits();
+                }
+                custom = text.unwrap_or(custom);
+                let full = !model.contains_key(&nr) && model.len() as u32 >= limit;
+                let something = mask != 0 || !custom.is_empty();
+
+                let outcome = mark(&mut state, &app, &[change], 7).unwrap().remove(0);
+                prop_assert_eq!(outcome.is_err(), full && something);
+                if !something {
+                    model.remove(&nr);
+                } else if !full {
+                    model.insert(nr, (mask, custom));
+                }
+                prop_assert_eq!(state.counts.marked as usize, model.len());
+                for nr in 0..6 {
+                    let (mask, text) = model.get(&nr).cloned().unwrap_or_default();
+                    let entry = &state.entries[&peer(nr)];
+                    prop_assert_eq!(entry.after.standard.bits(), mask);
+                    prop_assert_eq!(entry.before.standard.changed(entry.bits).bits(), mask);
+                    prop_assert_eq!(entry.after.custom.as_str(), text);
+                    prop_assert_eq!(entry.after.position.is_some(), model.contains_key(&nr));
+                }
+            }
+        }
+    }
+}

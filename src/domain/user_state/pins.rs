@@ -1,0 +1,130 @@
+//! Pins, and forgetting.
+
+use super::{UserState, take};
+use crate::domain::{App, Applied, BitChange, Conversation, StandardMark};
+use crate::error::Error;
+
+impl UserState {
+    /// Pins conversations, in order. One that is pinned already keeps its place.
+    pub(in crate::domain) fn pin(
+        &mut self,
+        app: &App,
+        conversations: &[Conversation],
+        now: u64,
+    ) -> Applied {
+        let items = conversations
+            .iter()
+            .map(|conversation| {
+                self.check_peer(app, conversation)?;
+                self.change(&app.limits, conversation, now, |kept, next_position| {
+                    if kept.pin_position.is_none() {
+                        kept.pin_position = Some(take(next_position)?);
+                    }
+                    Ok(())
+                })
+                .map(drop)
+            })
+            .collect();
+        Applied { items, group: None }
+    }
+
+    /// Unpins conversations. One that is not pinned is fine.
+    pub(in crate::domain) fn unpin(
+        &mut self,
+        app: &App,
+        conversations: &[Conversation],
+        now: u64,
+    ) -> Applied {
+        let items = conversations
+            .iter()
+            .map(|conversation| {
+                self.check_peer(app, conversation)?;
+                self.change(&app.limits, conversation, now, |kept, _| {
+                    kept.pin_position = None;
+                    Ok(())
+                })
+                .map(drop)
+            })
+            .collect();
+        Applied { items, group: None }
+    }
+
+    /// Forgets marks, groups and pin of a conversation. It may be with the dead: to tidy up is no write to them.
+    pub(in crate::domain) fn forget(
+        &mut self,
+        app: &App,
+        conversation: &Conversation,
+        now: u64,
+    ) -> Result<Applied, Error> {
+        let entry = self.change(&app.limits, conversation, now, |kept, _| {
+            *kept = super::Kept::default();
+            Ok(())
+        })?;
+        let all = StandardMark::new(u64::MAX);
+        entry.bits = entry.bits.then(BitChange { set: StandardMark::default(), clear: all });
+        Ok(Applied { items: vec![Ok(())], group: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::user_state::tests::{app, custom, peer, state};
+    use crate::domain::{App, Change, Directory, Standing};
+    use crate::limits::Limits;
+
+    fn check(changes: &[Change], expected: &[&[bool]]) -> crate::domain::UserState {
+        let limits = Limits { pinned: 2, ..Limits::default() };
+        let (app, mut state) =
+            (App { limits, ..app(Directory::Open, 10) }, state(0, 0, Standing::Unknown));
+        for (change, expected) in changes.iter().zip(expected) {
+            let applied = change.apply(&mut state, &app, 7).unwrap();
+            assert_eq!(applied.items.iter().map(Result::is_ok).collect::<Vec<_>>(), *expected);
+        }
+        state
+    }
+
+    #[test]
+    fn there_are_as_many_pins_as_the_limit_says() {
+        let state = check(
+            &[
+                Change::Pin(vec![peer(0), peer(1), peer(2), peer(0)]),
+                Change::Unpin(vec![peer(1), peer(5)]),
+                Change::Pin(vec![peer(2)]),
+            ],
+            &[&[true, true, false, true], &[true, true], &[true]],
+        );
+        assert_eq!(state.counts.pinned, 2);
+        assert!(
+            state.entries[&peer(0)].after.pin_position < state.entries[&peer(2)].after.pin_position
+        );
+    }
+
+    #[test]
+    fn a_pin_is_no_mark_and_survives_the_marks() {
+        let state = check(
+            &[
+                Change::Pin(vec![peer(0)]),
+                Change::Mark(vec![custom(peer(0), "x")]),
+                Change::Mark(vec![custom(peer(0), "")]),
+            ],
+            &[&[true], &[true], &[true]],
+        );
+        let kept = &state.entries[&peer(0)].after;
+        assert!(kept.pin_position.is_some() && kept.position.is_none());
+    }
+
+    #[test]
+    fn forgetting_leaves_nothing() {
+        let state = check(
+            &[
+                Change::Mark(vec![custom(peer(0), "x")]),
+                Change::Pin(vec![peer(0)]),
+                Change::Forget(peer(0)),
+                Change::Forget(peer(1)),
+            ],
+            &[&[true], &[true], &[true], &[true]],
+        );
+        assert!(!state.is_changed());
+        assert_eq!(state.counts, crate::domain::Counts::default());
+    }
+}

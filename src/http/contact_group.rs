@@ -1,0 +1,110 @@
+//! Conversation groups and what is kept about conversations, as requests name them and answers show them.
+
+use serde::Serialize;
+
+use super::contact_item::ContactItem;
+use super::envelope::ItemResult;
+use super::json::Field;
+use crate::domain::{
+    App, Applied, ContactGroup, ContactGroupName, Conversation, Kept, StandardMark,
+};
+use crate::error::{Error, Family};
+
+/// A conversation group: name and number.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct GroupItem {
+    group_name: String,
+    group_id: u32,
+}
+
+impl From<&ContactGroup> for GroupItem {
+    fn from(group: &ContactGroup) -> Self {
+        Self { group_name: group.name.as_str().to_owned(), group_id: group.id }
+    }
+}
+
+/// What became of one conversation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ResultItem {
+    contact_item: ContactItem,
+    #[serde(flatten)]
+    result: ItemResult,
+}
+
+impl ResultItem {
+    /// One per conversation, in order.
+    pub(super) fn list(shown: Vec<ContactItem>, applied: &Applied) -> Vec<Self> {
+        let result = |outcome| ItemResult::new(outcome, Family::RecentContact);
+        shown
+            .into_iter()
+            .zip(&applied.items)
+            .map(|(contact_item, outcome)| Self { contact_item, result: result(outcome) })
+            .collect()
+    }
+}
+
+/// What is kept about one conversation. What is empty is left out, but for the standard mark.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ContactResultItem {
+    #[serde(flatten)]
+    contact_item: ContactItem,
+    standard_mark: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    custom_mark: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    contact_group_id: Vec<u32>,
+    timestamp: u64,
+}
+
+impl From<(Conversation, Kept)> for ContactResultItem {
+    fn from((conversation, kept): (Conversation, Kept)) -> Self {
+        Self {
+            contact_item: ContactItem::from(&conversation),
+            standard_mark: binary(kept.standard),
+            custom_mark: kept.custom.as_str().to_owned(),
+            contact_group_id: kept.group_ids,
+            timestamp: kept.changed_at,
+        }
+    }
+}
+
+/// A standard mark as answers write it: binary, most significant bit first, no leading zeros, nothing for no bit.
+pub(super) fn binary(mark: StandardMark) -> String {
+    if mark.is_empty() { String::new() } else { format!("{:b}", mark.bits()) }
+}
+
+/// A name to find a conversation group by, of any length: one that is too long is not there.
+pub(super) fn existing_name(field: &Field<'_>) -> Result<ContactGroupName, Error> {
+    field.parsed(ContactGroupName::parse)
+}
+
+/// A name to give to a conversation group. Its length comes after everything else about the body.
+pub(super) fn check_length(
+    path: &Field<'_>,
+    name: &ContactGroupName,
+    app: &App,
+) -> Result<(), Error> {
+    let max = app.limits.group_name_bytes;
+    if name.fits(max) {
+        Ok(())
+    } else {
+        Err(Error::GroupNameLength { path: path.path(), max, got: name.as_str().len() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standard_mark_is_written_from_its_highest_bit_down() {
+        let check = |bits, text: &str| assert_eq!(binary(StandardMark::new(bits)), text);
+        check(0, "");
+        check(1, "1");
+        check(0b1110, "1110");
+        check(1 << 63 | 1, &format!("1{}1", "0".repeat(62)));
+    }
+}

@@ -1,0 +1,38 @@
+//! `recentcontact/delete`: forgets what is kept about a conversation.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::contact_item;
+use super::door::Call;
+use super::json::Field;
+use crate::domain::{App, Change, Conversation, UserId};
+use crate::error::Error;
+use crate::service::{Service, Write};
+
+pub(super) struct Delete {
+    owner: UserId,
+    conversation: Conversation,
+}
+
+/// Nothing besides the envelope.
+#[derive(Serialize)]
+pub(super) struct Answer {}
+
+impl Call for Delete {
+    type Answer = Answer;
+
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
+        let owner = body.get("From_Account")?.account(app.limits.user_id_bytes)?;
+        let conversation = contact_item::parse_named(body, &["ToGroupid", "ToGroupId"], app)?;
+        Ok(Self { owner, conversation })
+    }
+
+    async fn run(self, service: &Service, app: Arc<App>, now: u64) -> Result<Answer, Error> {
+        let change = Change::Forget(self.conversation);
+        let applied = service.write(Write { app, owner: self.owner, change, now }).await?;
+        applied.items.into_iter().collect::<Result<(), _>>()?;
+        Ok(Answer {})
+    }
+}

@@ -1,0 +1,31 @@
+//! `group_open_http_svc/destroy_group`: ends a chat group.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::door::Call;
+use super::json::Field;
+use crate::domain::{App, ChatGroupId};
+use crate::error::Error;
+use crate::service::Service;
+
+pub(super) struct DestroyGroup(ChatGroupId);
+
+/// Nothing besides the envelope.
+#[derive(Serialize)]
+pub(super) struct Answer {}
+
+impl Call for DestroyGroup {
+    type Answer = Answer;
+
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
+        let bytes_max = app.limits.chat_group_id_bytes;
+        body.get("GroupId")?.parsed(|id| ChatGroupId::parse(id, bytes_max)).map(Self)
+    }
+
+    async fn run(self, service: &Service, app: Arc<App>, _now: u64) -> Result<Answer, Error> {
+        service.destroy_chat_group(&app, self.0).await?;
+        Ok(Answer {})
+    }
+}

@@ -1,0 +1,78 @@
+//! The directory of chat groups.
+
+use std::sync::Arc;
+
+use super::Service;
+use crate::domain::{App, ChatGroup, ChatGroupId, ChatGroupType};
+use crate::error::Error;
+
+/// A chat group to be added.
+#[derive(Debug, Clone)]
+pub struct ChatGroupRequest {
+    /// Its id; one is generated if none is chosen.
+    pub id: Option<ChatGroupId>,
+    /// Its kind.
+    pub group_type: ChatGroupType,
+    /// Its name.
+    pub name: String,
+}
+
+impl Service {
+    /// Adds a chat group and says its id.
+    pub async fn create_chat_group(
+        &self,
+        app: &Arc<App>,
+        request: ChatGroupRequest,
+    ) -> Result<ChatGroupId, Error> {
+        let id = request.id.map_or_else(random_id, Ok)?;
+        let group = ChatGroup { id, group_type: request.group_type, name: request.name };
+        let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
+        self.within_deadline(async move {
+            let mut tx = store.begin().await?;
+            if tx.insert_chat_group(sdk_app_id, &group).await? {
+                tx.commit().await?;
+                Ok(group.id)
+            } else {
+                tx.rollback().await?;
+                Err(Error::ChatGroupIdTaken)
+            }
+        })
+        .await
+    }
+
+    /// Destroys a chat group. What users keep about it stays stored, refuses writes and is left out of answers.
+    pub async fn destroy_chat_group(&self, app: &Arc<App>, id: ChatGroupId) -> Result<(), Error> {
+        let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
+        self.within_deadline(async move {
+            let mut tx = store.begin().await?;
+            let destroyed = tx.destroy_chat_group(sdk_app_id, &id).await?;
+            tx.commit().await?;
+            if destroyed { Ok(()) } else { Err(Error::UnknownChatGroup) }
+        })
+        .await
+    }
+
+    /// The live chat group of each of these ids.
+    pub async fn chat_groups(
+        &self,
+        app: &Arc<App>,
+        ids: Vec<ChatGroupId>,
+    ) -> Result<Vec<(ChatGroupId, Option<ChatGroup>)>, Error> {
+        let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
+        self.within_deadline(async move {
+            let mut tx = store.begin().await?;
+            let groups = tx.load_chat_groups(sdk_app_id, &ids).await?;
+            tx.commit().await?;
+            let find = |id: &ChatGroupId| groups.iter().find(|group| group.id == *id).cloned();
+            Ok(ids.into_iter().map(|id| (id.clone(), find(&id))).collect())
+        })
+        .await
+    }
+}
+
+fn random_id() -> Result<ChatGroupId, Error> {
+    let mut bytes = [0; 10];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::Internal(anyhow::anyhow!("no randomness: {error}")))?;
+    Ok(ChatGroupId::of_random_bytes(bytes))
+}

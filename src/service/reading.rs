@@ -1,0 +1,124 @@
+//! Reading a user's state back.
+
+use std::sync::Arc;
+
+use super::Service;
+use crate::domain::{App, ContactGroup, Conversation, Kept, UserId, UserKey};
+use crate::error::Error;
+use crate::store::{ListCursor, Reading};
+
+/// Some of a user's conversations, with the user's conversation groups.
+#[derive(Debug)]
+pub struct ConversationPage {
+    /// The conversations, in order.
+    pub conversations: Vec<(Conversation, Kept)>,
+    /// The conversation groups, by number.
+    pub groups: Vec<ContactGroup>,
+    /// Where the next page begins; `None` when this is the last.
+    pub next: Option<u32>,
+}
+
+/// Some of a user's conversations, pinned ones first.
+#[derive(Debug)]
+pub struct ConversationList {
+    /// The conversations, in order.
+    pub conversations: Vec<(Conversation, Kept)>,
+    /// Where the next page begins; `None` when this is the last.
+    pub next: Option<ListCursor>,
+}
+
+impl Service {
+    /// A page of the conversations that are marked or grouped, in the order in which they first were.
+    pub async fn read_page(
+        &self,
+        app: Arc<App>,
+        owner: UserId,
+        after: u32,
+    ) -> Result<ConversationPage, Error> {
+        let (store, size) = (self.store.clone(), app.limits.page_items);
+        let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
+        let read = async move {
+            let mut tx = store.begin().await?;
+            // One more than the page holds, to know whether another follows.
+            let reading = tx.read_page(&key, after, size.saturating_add(1)).await?;
+            tx.commit().await?;
+            Ok(reading)
+        };
+        let Reading { owner, groups, mut conversations } = self.within_deadline(read).await?;
+        app.check_owner(owner)?;
+        let next = cut(&mut conversations, size).and_then(|last| last.position);
+        Ok(ConversationPage { conversations, groups, next })
+    }
+
+    /// What is kept about these conversations, in their order: nothing, for those that nothing is kept about. The groups
+    /// are those that the answer refers to.
+    pub async fn search(
+        &self,
+        app: Arc<App>,
+        owner: UserId,
+        wanted: Vec<Conversation>,
+    ) -> Result<ConversationPage, Error> {
+        let store = self.store.clone();
+        let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
+        let read = async move {
+            let mut tx = store.begin().await?;
+            let reading = tx.read_conversations(&key, &wanted).await?;
+            tx.commit().await?;
+            Ok((reading, wanted))
+        };
+        let (Reading { owner, mut groups, conversations: found }, wanted) =
+            self.within_deadline(read).await?;
+        app.check_owner(owner)?;
+        let mut found = found.into_iter().peekable();
+        let conversations: Vec<_> = wanted
+            .into_iter()
+            .map(|conversation| {
+                let kept = found.next_if(|(other, _)| *other == conversation);
+                (conversation, kept.map(|(_, kept)| kept).unwrap_or_default())
+            })
+            .collect();
+        groups.retain(|group| {
+            conversations.iter().any(|(_, kept)| kept.group_ids.contains(&group.id))
+        });
+        Ok(ConversationPage { conversations, groups, next: None })
+    }
+
+    /// A page of the conversations that anything is kept about: pinned ones first, newest pin first, then the others,
+    /// newest change first.
+    pub async fn read_list(
+        &self,
+        app: Arc<App>,
+        owner: UserId,
+        after: ListCursor,
+    ) -> Result<ConversationList, Error> {
+        let (store, size) = (self.store.clone(), app.limits.page_items);
+        let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
+        let read = async move {
+            let mut tx = store.begin().await?;
+            let reading = tx.read_list(&key, after, size.saturating_add(1)).await?;
+            tx.commit().await?;
+            Ok(reading)
+        };
+        let Reading { owner, mut conversations, .. } = self.within_deadline(read).await?;
+        app.check_owner(owner)?;
+        let next = cut(&mut conversations, size).map(|last| match last.pin_position {
+            Some(pin_position) => ListCursor { pin_position, ..after },
+            None => ListCursor {
+                changed_at: last.changed_at,
+                position: last.position.unwrap_or_default(),
+                ..after
+            },
+        });
+        Ok(ConversationList { conversations, next })
+    }
+}
+
+/// Cuts what does not fit on a page, and says after what it was cut, if anything was.
+fn cut(conversations: &mut Vec<(Conversation, Kept)>, size: u32) -> Option<&Kept> {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    if conversations.len() <= size {
+        return None;
+    }
+    conversations.truncate(size);
+    conversations.last().map(|(_, kept)| kept)
+}

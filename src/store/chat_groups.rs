@@ -1,0 +1,79 @@
+//! The directory of chat groups.
+
+use super::Tx;
+use crate::domain::{ChatGroup, ChatGroupId, SdkAppId};
+use crate::error::Error;
+
+impl Tx {
+    /// Adds a chat group, or brings a destroyed one back as a new one; `false` when the id is taken.
+    pub async fn insert_chat_group(
+        &mut self,
+        sdk_app_id: SdkAppId,
+        group: &ChatGroup,
+    ) -> Result<bool, Error> {
+        let done = sqlx::query!(
+            r#"
+            INSERT INTO chat_groups AS g (sdk_app_id, group_id, group_type, name)
+            VALUES ($1, $2, $3, $4)
+            ON CONFLICT (sdk_app_id, group_id) DO UPDATE
+            SET group_type = excluded.group_type, name = excluded.name, destroyed = FALSE
+            WHERE g.destroyed
+            "#,
+            sdk_app_id.number(),
+            group.id.as_str(),
+            group.group_type.name(),
+            &group.name,
+        )
+        .execute(&mut *self.0)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Destroys a chat group; `false` when there is none. What users keep about it stays.
+    pub async fn destroy_chat_group(
+        &mut self,
+        sdk_app_id: SdkAppId,
+        id: &ChatGroupId,
+    ) -> Result<bool, Error> {
+        let done = sqlx::query!(
+            r#"
+            UPDATE chat_groups SET destroyed = TRUE
+            WHERE sdk_app_id = $1 AND group_id = $2 AND NOT destroyed
+            "#,
+            sdk_app_id.number(),
+            id.as_str(),
+        )
+        .execute(&mut *self.0)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// The live chat groups among these.
+    pub async fn load_chat_groups(
+        &mut self,
+        sdk_app_id: SdkAppId,
+        ids: &[ChatGroupId],
+    ) -> Result<Vec<ChatGroup>, Error> {
+        let ids: Vec<_> = ids.iter().map(ChatGroupId::as_str).collect();
+        let rows = sqlx::query!(
+            r#"
+            SELECT group_id, group_type, name FROM chat_groups
+            WHERE sdk_app_id = $1 AND group_id = ANY ($2) AND NOT destroyed
+            "#,
+            sdk_app_id.number(),
+            &ids as &[&str],
+        )
+        .fetch_all(&mut *self.0)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let bad = |problem| Error::Internal(anyhow::anyhow!("chat_groups: {problem}"));
+                Ok(ChatGroup {
+                    id: ChatGroupId::parse(&row.group_id, u32::MAX).map_err(bad)?,
+                    group_type: row.group_type.parse().map_err(bad)?,
+                    name: row.name,
+                })
+            })
+            .collect()
+    }
+}
