@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::domain::{Directory, Edition, SdkAppId, SecretKey};
 use crate::limits::LimitChange;
@@ -153,6 +153,16 @@ pub struct Serve {
     #[arg(long, env = "EARMARK_TLS_SELF_SIGNED", conflicts_with = "tls_cert")]
     pub tls_self_signed: bool,
 
+    /// Whether writes that wait at the same time share a transaction, or each request has its own. The latter is for
+    /// comparison.
+    #[arg(long, env = "EARMARK_WRITE_MODE", default_value = "shared", value_enum)]
+    pub write_mode: WriteMode,
+
+    /// Shared transactions under way at the same time. Each holds a connection.
+    #[arg(long, env = "EARMARK_WRITE_LANES", default_value_t = 2, value_name = "NUMBER",
+        value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub write_lanes: u16,
+
     /// Threads that read requests and write answers; 0 = one per processor.
     #[arg(long, env = "EARMARK_WORKERS", default_value_t = 0, value_name = "NUMBER",
         value_parser = clap::value_parser!(u16).range(0..=512))]
@@ -162,6 +172,15 @@ pub struct Serve {
     #[arg(long, env = "EARMARK_SHUTDOWN_S", default_value_t = 10, value_name = "SECONDS",
         value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub shutdown_s: u64,
+}
+
+/// How writes come to their transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WriteMode {
+    /// Those that wait at the same time share one.
+    Shared,
+    /// Each request has its own.
+    Single,
 }
 
 /// Creating and changing apps.

@@ -62,6 +62,9 @@ pub enum Error {
         /// The app's limit.
         max: u32,
     },
+    /// More writes wait than may.
+    #[error("the service is at its limit, nothing was written, try again")]
+    Overloaded,
     /// The body is not JSON.
     #[error("the body is not JSON: {0}")]
     NotJson(String),
@@ -210,7 +213,7 @@ impl Error {
             (Self::UserSig(Flaw::Expired), _) => 70001,
             (Self::NotAdmin, RecentContact) => 50003,
             (Self::NotAdmin, Accounts | ChatGroups) => 60010,
-            (Self::TooManyCalls { .. }, _) => 60007,
+            (Self::TooManyCalls { .. } | Self::Overloaded, _) => 60007,
             (Self::NotJson(_), _) => 60003,
             (Self::AccountType { .. }, _) => 60015,
             (Self::Parameter { .. } | Self::GroupNameTaken, RecentContact) => 50002,

@@ -50,7 +50,10 @@ async fn serve(settings: &Dev, database: &Database, about: &str) -> anyhow::Resu
         workers: available_parallelism().map_or(1, Into::into),
         shutdown_s: 10,
     };
-    serve::until_signal(store, listen, |at| introduce(at.api, &app, &settings.data, about)).await
+    serve::until_signal(store, service::Settings::default(), listen, |at| {
+        introduce(at.api, &app, &settings.data, about)
+    })
+    .await
 }
 
 async fn demo_app(store: &Store) -> anyhow::Result<App> {

@@ -6,7 +6,7 @@ mod healthcheck;
 mod serve;
 
 use std::io::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 
@@ -15,9 +15,6 @@ use crate::domain::UserSig;
 use crate::service;
 use crate::store::Store;
 use crate::telemetry;
-
-/// How old what is known of an app may be. Two of these fit into the 5 seconds within which a changed key counts.
-const APP_AGE_MAX: Duration = Duration::from_secs(2);
 
 /// Runs the command of these settings to its end.
 pub async fn run(config: Config) -> anyhow::Result<()> {

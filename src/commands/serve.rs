@@ -7,10 +7,10 @@ use anyhow::{Context, bail};
 use futures_util::future::join_all;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{APP_AGE_MAX, connect};
-use crate::config::Serve;
+use super::connect;
+use crate::config::{self, Serve};
 use crate::http::{self, Addresses, Identity, Listen};
-use crate::service::Service;
+use crate::service::{self, Service, WriteMode};
 use crate::store::{SchemaState, Store};
 
 pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
@@ -29,7 +29,14 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
         workers: workers(settings.workers),
         shutdown_s: settings.shutdown_s,
     };
-    until_signal(store, listen, |at| {
+    let settings = service::Settings {
+        write_mode: match settings.write_mode {
+            config::WriteMode::Shared => WriteMode::Shared { lanes: settings.write_lanes.into() },
+            config::WriteMode::Single => WriteMode::Single,
+        },
+        ..service::Settings::default()
+    };
+    until_signal(store, settings, listen, |at| {
         let admin = at.admin.map(|address| address.to_string());
         tracing::info!(api = %at.api, admin, "listening on {}", at.api);
         Ok(())
@@ -72,12 +79,13 @@ async fn check_schema(store: &Store) -> anyhow::Result<()> {
 /// Serves until SIGINT or SIGTERM: then stops to accept, finishes what is in flight, and closes the database.
 pub(super) async fn until_signal(
     store: Store,
+    settings: service::Settings,
     listen: Listen,
     ready: impl FnOnce(Addresses) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let service = Service::new(store, APP_AGE_MAX);
+    let service = Service::new(store, settings);
     let wanted = (listen.address, listen.admin_address);
     let (addresses, servers) = http::listen(service.clone(), listen)
         .with_context(|| format!("cannot listen on {} and {:?}", wanted.0, wanted.1))?;

@@ -3,7 +3,9 @@
 mod accounts;
 mod apps;
 mod chat_groups;
+mod commit;
 mod health;
+mod lanes;
 mod reading;
 mod write;
 
@@ -18,8 +20,27 @@ pub use accounts::{Account, AccountState};
 use apps::AppCache;
 pub use apps::{AppChange, create_app, list_apps, load_app, random_secret_key, update_app};
 pub use chat_groups::ChatGroupRequest;
+use lanes::Lanes;
 pub use reading::{ConversationList, ConversationPage};
-pub use write::Write;
+use write::Writer;
+pub use write::{Write, WriteMode};
+
+/// How the service works.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How old what is known of an app's keys, admins and limits may be.
+    pub app_age_max: Duration,
+    /// How writes come to their transactions.
+    pub write_mode: WriteMode,
+}
+
+impl Default for Settings {
+    /// Two app ages fit into the 5 seconds within which a changed key counts. Two lanes: one fills while the other
+    /// waits for the log.
+    fn default() -> Self {
+        Self { app_age_max: Duration::from_secs(2), write_mode: WriteMode::Shared { lanes: 2 } }
+    }
+}
 
 /// The service: the database, the apps seen lately, and the runtime that works on the database.
 #[derive(Debug, Clone)]
@@ -27,14 +48,19 @@ pub struct Service {
     store: Store,
     apps: AppCache,
     runtime: Handle,
+    writer: Writer,
 }
 
 impl Service {
-    /// A service on this database, which does its work on the runtime that this is called on. An app's keys, admins and
-    /// limits may be `app_age_max` old.
+    /// A service on this database, which does its work on the runtime that this is called on.
     #[must_use]
-    pub fn new(store: Store, app_age_max: Duration) -> Self {
-        Self { store, apps: AppCache::new(app_age_max), runtime: Handle::current() }
+    pub fn new(store: Store, settings: Settings) -> Self {
+        let runtime = Handle::current();
+        let writer = match settings.write_mode {
+            WriteMode::Shared { lanes } => Writer::Shared(Lanes::start(&store, &runtime, lanes)),
+            WriteMode::Single => Writer::Single(store.clone()),
+        };
+        Self { store, apps: AppCache::new(settings.app_age_max), runtime, writer }
     }
 
     /// Gives the database's connections back.

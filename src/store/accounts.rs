@@ -15,7 +15,7 @@ pub struct Account {
     pub face_url: Option<String>,
 }
 
-impl Tx {
+impl Tx<'_> {
     /// Imports accounts of distinct users. Importing again refreshes; a deleted account comes back with nothing of the
     /// old one.
     pub async fn import_accounts(

@@ -64,7 +64,7 @@ impl AppRow {
     }
 }
 
-impl Tx {
+impl Tx<'_> {
     /// The app of this number, with its admins.
     pub async fn load_app(&mut self, sdk_app_id: SdkAppId) -> Result<Option<App>, Error> {
         let apps = self.load_apps(Some(sdk_app_id)).await?;

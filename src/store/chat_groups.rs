@@ -4,7 +4,7 @@ use super::Tx;
 use crate::domain::{ChatGroup, ChatGroupId, SdkAppId};
 use crate::error::Error;
 
-impl Tx {
+impl Tx<'_> {
     /// Adds a chat group, or brings a destroyed one back as a new one; `false` when the id is taken.
     pub async fn insert_chat_group(
         &mut self,

@@ -7,7 +7,7 @@ use super::{Tx, count, stored};
 use crate::domain::{ContactGroup, ContactGroupName, UserKey, UserState};
 use crate::error::Error;
 
-impl Tx {
+impl Tx<'_> {
     /// Loads the conversation groups of these users into their states.
     pub async fn load_contact_groups(
         &mut self,

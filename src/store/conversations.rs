@@ -40,7 +40,7 @@ pub(super) fn stored_conversation(kind: i16, peer_id: &str) -> Result<Conversati
         .map_err(|problem| Error::Internal(anyhow::anyhow!("conversations, peer_id: {problem}")))
 }
 
-impl Tx {
+impl Tx<'_> {
     /// Loads what is kept about the touched conversations into the states of their users, with the standing of the other
     /// ends. Every user's own standing is looked up along with it, as that of a conversation with oneself.
     pub async fn load_entries(

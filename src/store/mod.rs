@@ -12,6 +12,7 @@ mod users;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, PgPool, Postgres, Transaction};
 
@@ -27,10 +28,11 @@ pub const DEADLINE: Duration = Duration::from_secs(3);
 /// Opens every transaction in one round trip. The timeout is [`DEADLINE`]: what the caller no longer waits for must not
 /// keep its locks. `synchronous_commit` is raised where the server's default would let an acknowledged write be lost.
 /// All statements look rows up by key, and a plan that was made while a table was small must not scan it later.
-const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 3000; \
+/// A lock that does not come in time fails the transaction early, so that many do not wait for one.
+const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 3000; SET LOCAL lock_timeout = 250; \
     SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL enable_seqscan = off";
 const BEGIN_DURABLY: &str = "BEGIN; SET LOCAL statement_timeout = 3000; \
-    SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL enable_seqscan = off; \
+    SET LOCAL lock_timeout = 250; SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL enable_seqscan = off; \
     SET LOCAL synchronous_commit = on";
 
 /// Where the database is, and how to talk to it.
@@ -105,9 +107,9 @@ impl Store {
         Ok(Self { pool, begin })
     }
 
-    /// Begins a unit of work. A connection that turns out to be dead is dropped and the next one tried: nothing has
-    /// been asked of it yet.
-    pub async fn begin(&self) -> Result<Tx, Error> {
+    /// Begins a unit of work on any connection. One that turns out to be dead is dropped and the next one tried: nothing
+    /// has been asked of it yet.
+    pub async fn begin(&self) -> Result<Tx<'static>, Error> {
         for _ in 0..self.pool.options().get_max_connections() {
             match self.pool.begin_with(self.begin).await {
                 Ok(tx) => return Ok(Tx(tx)),
@@ -118,20 +120,44 @@ impl Store {
         Ok(Tx(self.pool.begin_with(self.begin).await?))
     }
 
+    /// Takes a connection out of the pool, to begin many units of work on it one after the other.
+    pub async fn connection(&self) -> Result<Connection, Error> {
+        Ok(Connection { inner: self.pool.acquire().await?, begin: self.begin })
+    }
+
     /// Waits until the connections in use are given back, and closes them all.
     pub async fn close(&self) {
         self.pool.close().await;
     }
 }
 
+/// A connection of one's own.
+#[derive(Debug)]
+pub struct Connection {
+    inner: PoolConnection<Postgres>,
+    begin: &'static str,
+}
+
+impl Connection {
+    /// Begins a unit of work. A connection on which anything has failed is to be [discarded](Connection::discard).
+    pub async fn begin(&mut self) -> Result<Tx<'_>, Error> {
+        Ok(Tx(sqlx::Connection::begin_with(&mut *self.inner, self.begin).await?))
+    }
+
+    /// Ends the connection without a word, and with it what was begun on it.
+    pub fn discard(self) {
+        drop(self.inner.detach());
+    }
+}
+
 /// A unit of work: everything in it happens at [`Tx::commit`], or nothing does.
 #[must_use = "a transaction that is not committed is rolled back"]
-pub struct Tx(Transaction<'static, Postgres>);
+pub struct Tx<'c>(Transaction<'c, Postgres>);
 
-impl Tx {
-    /// Makes it durable.
+impl Tx<'_> {
+    /// Makes it durable. Whether a commit that failed has happened is not known, so it is always [`Error::Timeout`].
     pub async fn commit(self) -> Result<(), Error> {
-        Ok(self.0.commit().await?)
+        self.0.commit().await.map_err(|error| Error::Timeout(Some(error.into())))
     }
 
     /// Forgets it, and waits until its locks are gone.

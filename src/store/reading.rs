@@ -72,7 +72,7 @@ impl Reading {
     }
 }
 
-impl Tx {
+impl Tx<'_> {
     /// Reads up to `limit` conversations that are marked or grouped, in the order in which they first were, after a
     /// position.
     pub async fn read_page(

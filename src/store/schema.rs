@@ -72,7 +72,7 @@ impl Store {
     }
 }
 
-impl Tx {
+impl Tx<'_> {
     async fn schema_version(&mut self) -> Result<i64, Error> {
         let history = sqlx::query_scalar!("SELECT to_regclass('refinery_schema_history')::text")
             .fetch_one(&mut *self.0)

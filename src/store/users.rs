@@ -7,10 +7,13 @@ use crate::domain::{Counts, SdkAppId, UserId, UserKey, UserState};
 use crate::error::Error;
 use crate::limits::Limits;
 
-impl Tx {
+impl Tx<'_> {
     /// Locks users until the transaction ends, and loads what their rows say. Locks are taken in the order of the keys,
     /// so that two writers never wait for each other in a circle, and in a statement of its own: one that locked and
     /// read children at once would read them as they were before the lock.
+    ///
+    /// Revisions grow here already, since the lock writes the row anyway: if nothing changes, the transaction is rolled
+    /// back.
     ///
     /// Whoever has no row yet gets one, if `anyone` may have state or the directory knows the user; the others are
     /// missing from the answer.
@@ -23,14 +26,14 @@ impl Tx {
         let anyone: Vec<_> = users.values().copied().collect();
         let rows = sqlx::query!(
             r#"
-            INSERT INTO users AS u (sdk_app_id, user_id)
-            SELECT sdk_app_id, user_id
+            INSERT INTO users AS u (sdk_app_id, user_id, revision)
+            SELECT sdk_app_id, user_id, 1
             FROM unnest($1::bigint[], $2::text[], $3::boolean[]) AS t (sdk_app_id, user_id, anyone)
             WHERE anyone OR EXISTS (
                 SELECT FROM accounts a WHERE a.sdk_app_id = t.sdk_app_id AND a.user_id = t.user_id
             )
             ORDER BY sdk_app_id, user_id COLLATE "C"
-            ON CONFLICT (sdk_app_id, user_id) DO UPDATE SET revision = u.revision
+            ON CONFLICT (sdk_app_id, user_id) DO UPDATE SET revision = u.revision + 1
             RETURNING sdk_app_id, user_id, next_position, next_group_id, marked, grouped, pinned
             "#,
             &sdk_app_ids,
@@ -81,9 +84,9 @@ impl Tx {
         Ok(())
     }
 
-    /// Saves the rows of users whose state has changed. Counts are moved, not overwritten: a writer without the lock
+    /// Saves the counts of users, where they have changed. Counts are moved, not overwritten: a writer without the lock
     /// would be caught by the checks of the table.
-    pub async fn save_users<'a>(
+    pub async fn save_counts<'a>(
         &mut self,
         users: impl Iterator<Item = (&'a UserKey, &'a UserState, &'a Limits)> + Clone,
     ) -> Result<(), Error> {
@@ -96,14 +99,13 @@ impl Tx {
             users
                 .clone()
                 .map(|(_, state, _)| {
-                    stored(number(&state.counts)) - stored(number(&state.counts_stored()))
+                    stored(number(&state.counts)) - stored(number(&state.stored_counts().0))
                 })
                 .collect()
         };
         let done = sqlx::query!(
             r#"
             UPDATE users u SET
-                revision = u.revision + 1,
                 next_position = t.next_position,
                 next_group_id = t.next_group_id,
                 marked = u.marked + t.marked, marked_max = t.marked_max,

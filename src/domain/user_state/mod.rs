@@ -48,7 +48,7 @@ pub struct UserState {
     pub entries: HashMap<Conversation, Entry>,
     /// Everything that was stored is to be deleted, and the account with it.
     pub deleted: bool,
-    counts_stored: Counts,
+    stored_counts: (Counts, u32, u32),
     groups_stored: Vec<ContactGroup>,
 }
 
@@ -56,13 +56,20 @@ impl UserState {
     /// The state of a user whose row says this much; conversations are added as they are loaded.
     #[must_use]
     pub fn stored(counts: Counts, next_position: u32, next_group_id: u32) -> Self {
-        Self { counts, counts_stored: counts, next_position, next_group_id, ..Self::default() }
+        let stored_counts = (counts, next_position, next_group_id);
+        Self { counts, next_position, next_group_id, stored_counts, ..Self::default() }
     }
 
-    /// What the user had before anything was applied.
+    /// The counts, the next position and the next number of a group, before anything was applied.
     #[must_use]
-    pub fn counts_stored(&self) -> Counts {
-        self.counts_stored
+    pub fn stored_counts(&self) -> (Counts, u32, u32) {
+        self.stored_counts
+    }
+
+    /// The user's row has to be saved.
+    #[must_use]
+    pub fn has_changed_counts(&self) -> bool {
+        self.stored_counts != (self.counts, self.next_position, self.next_group_id)
     }
 
     /// Anything has to be saved.

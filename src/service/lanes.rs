@@ -1,0 +1,156 @@
+//! Commits shared by everyone who is waiting.
+//!
+//! A write goes to the lane of its user and waits there while the lane's transaction is under way. Then the lane takes all
+//! that waits and commits it together: one flush of the log and one round trip per statement for all. There is no timer:
+//! a write that finds its lane idle is committed at once, alone. Users are locked in sorted order, so lanes, and other
+//! processes on the same database, never wait for each other in a circle.
+
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::Write;
+use super::commit::{Failure, Outcomes, commit};
+use super::write::alone;
+use crate::error::Error;
+use crate::store::{Connection, DEADLINE, Store};
+
+/// Requests that may wait in one lane; more are refused at once.
+const LANE_JOBS_MAX: usize = 1024;
+/// Requests, and conversations in them, that one transaction takes: what a batch may cost its last request in time.
+const BATCH_JOBS_MAX: usize = 256;
+const BATCH_ITEMS_MAX: usize = 1600;
+
+/// The lanes, from the side of those who write.
+#[derive(Debug, Clone)]
+pub(super) struct Lanes(Arc<[mpsc::Sender<Job>]>);
+
+/// A request that waits: its writes belong together.
+struct Job {
+    writes: Vec<Write>,
+    answer: oneshot::Sender<Result<Outcomes, Error>>,
+}
+
+impl Job {
+    fn items(&self) -> usize {
+        self.writes.iter().map(|write| write.change.touched().len()).sum()
+    }
+
+    /// A caller who has gone away does not get to know the answer.
+    fn answer(self, outcomes: Result<Outcomes, Error>) {
+        drop(self.answer.send(outcomes));
+    }
+}
+
+impl Lanes {
+    /// Starts lanes that end when the last clone of this is dropped.
+    pub(super) fn start(store: &Store, runtime: &Handle, lanes: usize) -> Self {
+        let start = |_| {
+            let (sender, queue) = mpsc::channel(LANE_JOBS_MAX);
+            runtime.spawn(Lane { store: store.clone(), queue, connection: None }.run());
+            sender
+        };
+        Self((0..lanes.max(1)).map(start).collect())
+    }
+
+    /// Commits writes that belong together, along with those of others.
+    pub(super) async fn write(&self, writes: Vec<Write>) -> Result<Outcomes, Error> {
+        let Some(first) = writes.first() else { return Ok(Vec::new()) };
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(first.key());
+        let lanes = u64::try_from(self.0.len()).unwrap_or(1);
+        let lane = usize::try_from(hash % lanes).unwrap_or(0);
+        let (answer, answered) = oneshot::channel();
+        self.0[lane].try_send(Job { writes, answer }).map_err(|_| Error::Overloaded)?;
+        match timeout(DEADLINE, answered).await {
+            Ok(Ok(outcomes)) => outcomes,
+            Ok(Err(_)) | Err(_) => Err(Error::Timeout(None)),
+        }
+    }
+}
+
+/// A lane, from the side of the database.
+struct Lane {
+    store: Store,
+    queue: mpsc::Receiver<Job>,
+    connection: Option<Connection>,
+}
+
+impl Lane {
+    async fn run(mut self) {
+        while let Some(first) = self.queue.recv().await {
+            let batch = self.gather(first);
+            let writes: Vec<&Write> = batch.iter().flat_map(|job| &job.writes).collect();
+            let done = timeout(DEADLINE, self.commit(&writes)).await;
+            match done.unwrap_or(Err(Failure::InDoubt(Error::Timeout(None)))) {
+                Ok(outcomes) => answer_each(batch, outcomes),
+                Err(failure) => {
+                    self.discard_connection();
+                    self.answer_failure(batch, failure);
+                }
+            }
+        }
+    }
+
+    /// Takes what waits, up to the size of a batch; callers who have gone away are left out.
+    fn gather(&mut self, first: Job) -> Vec<Job> {
+        let mut items = first.items();
+        let mut batch = vec![first];
+        while batch.len() < BATCH_JOBS_MAX && items < BATCH_ITEMS_MAX {
+            let Ok(job) = self.queue.try_recv() else { break };
+            items += job.items();
+            batch.push(job);
+        }
+        batch.retain(|job| !job.answer.is_closed());
+        batch
+    }
+
+    async fn commit(&mut self, writes: &[&Write]) -> Result<Outcomes, Failure> {
+        if writes.is_empty() {
+            return Ok(Vec::new());
+        }
+        // A connection may have died while the lane was idle: nothing was asked of it, so another one is as good.
+        if let Some(connection) = &mut self.connection
+            && let Ok(tx) = connection.begin().await
+        {
+            return commit(tx, writes).await;
+        }
+        self.discard_connection();
+        let connection = self.connection.insert(self.store.connection().await?);
+        commit(connection.begin().await?, writes).await
+    }
+
+    fn discard_connection(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.discard();
+        }
+    }
+
+    /// What failed before it happened is tried again, each request alone and off the lane: whoever is to blame fails
+    /// alone then, and the lane goes on.
+    fn answer_failure(&self, batch: Vec<Job>, failure: Failure) {
+        for job in batch {
+            match &failure {
+                Failure::InDoubt(_) => job.answer(Err(Error::Timeout(None))),
+                Failure::Before(_) => {
+                    let store = self.store.clone();
+                    tokio::spawn(async move {
+                        let outcomes = alone(&store, &job.writes).await;
+                        job.answer(outcomes);
+                    });
+                }
+            }
+        }
+        tracing::warn!(cause = ?failure.into_error(), "a shared transaction failed");
+    }
+}
+
+fn answer_each(batch: Vec<Job>, outcomes: Outcomes) {
+    let mut outcomes = outcomes.into_iter();
+    for job in batch {
+        let own = outcomes.by_ref().take(job.writes.len()).collect();
+        job.answer(Ok(own));
+    }
+}
