@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use anyhow::Context;
@@ -10,16 +11,24 @@ use anyhow::Context;
 use super::{print, serve, unix_now};
 use crate::cluster::{Cluster, Lifetime, Settings};
 use crate::config::Dev;
-use crate::domain::{App, Directory, Edition, SdkAppId, SecretKey, UserSig};
+use crate::domain::{
+    App, BitChange, Change, ChatGroupId, ContactGroupName, Conversation, CustomMark, Directory,
+    Edition, MarkBit, MarkChange, Problem, SdkAppId, SecretKey, UserId, UserSig,
+};
 use crate::http::Listen;
 use crate::limits::Limits;
-use crate::service;
+use crate::service::{self, Service, Write};
 use crate::store::{Database, Store};
 
 const DEMO_APP: i64 = 1_400_000_001;
 const DEMO_ADMIN: &str = "administrator";
 const DEMO_SIG_LIFETIME_S: u64 = 180 * 24 * 3600;
-const DEMO_BODY: &str = r#"{"From_Account":"user0","MarkItem":[{"OptType":3,"ContactItem":{"Type":1,"To_Account":"user1"},"SetMark":[0,32],"CustomMark":"abcd"}]}"#;
+/// The bits that the original gives a meaning to.
+const FAVOURITE: i128 = 0;
+const UNREAD: i128 = 1;
+const COLLAPSED: i128 = 2;
+const DEMO_READ: &str = r#"{"From_Account":"user0","StartIndex":0}"#;
+const DEMO_MARK: &str = r#"{"From_Account":"user0","MarkItem":[{"OptType":3,"ContactItem":{"Type":1,"To_Account":"user1"},"SetMark":[0,32],"CustomMark":"abcd"}]}"#;
 
 pub(super) async fn run(settings: Dev) -> anyhow::Result<()> {
     let mut cluster = Cluster::start(&Settings {
@@ -41,7 +50,8 @@ pub(super) async fn run(settings: Dev) -> anyhow::Result<()> {
 async fn serve(settings: &Dev, database: &Database, about: &str) -> anyhow::Result<()> {
     let store = Store::connect(database).await?;
     store.migrate().await.context("migrations")?;
-    let app = demo_app(&store).await?;
+    let service = Service::new(store.clone(), service::Settings::default());
+    let app = demo_app(&store, &service).await?;
     write_secret_key(&settings.data.join("secret-key"), &app.secret_key)?;
     let listen = Listen {
         address: settings.listen,
@@ -50,16 +60,13 @@ async fn serve(settings: &Dev, database: &Database, about: &str) -> anyhow::Resu
         workers: available_parallelism().map_or(1, Into::into),
         shutdown_s: 10,
     };
-    serve::until_signal(store, service::Settings::default(), listen, |at| {
-        introduce(at.api, &app, &settings.data, about)
-    })
-    .await
+    serve::until_signal(service, listen, |at| introduce(at.api, &app, &settings.data, about)).await
 }
 
-async fn demo_app(store: &Store) -> anyhow::Result<App> {
+async fn demo_app(store: &Store, service: &Service) -> anyhow::Result<Arc<App>> {
     let sdk_app_id = SdkAppId::new(DEMO_APP)?;
     if let Some(app) = service::load_app(store, sdk_app_id).await? {
-        return Ok(app);
+        return Ok(app.into());
     }
     let app = App {
         sdk_app_id,
@@ -71,7 +78,40 @@ async fn demo_app(store: &Store) -> anyhow::Result<App> {
         admins: vec![DEMO_ADMIN.to_owned()],
         limits: Limits::default(),
     };
-    service::create_app(store, app).await?.context("demo app: someone else has made it")
+    let created = service::create_app(store, app).await?;
+    let app = Arc::new(created.context("demo app: someone else has made it")?);
+    write_demo_state(service, &app).await.context("demo app")?;
+    Ok(app)
+}
+
+/// A few marks, a conversation group and a pin, so that the first read shows something.
+async fn write_demo_state(service: &Service, app: &Arc<App>) -> anyhow::Result<()> {
+    let user = |name: &str| UserId::parse(name, app.limits.user_id_bytes);
+    let with = |name: &str| user(name).map(Conversation::OneToOne);
+    let chat_group = ChatGroupId::parse("@TGS#1N3RSUYG2", app.limits.chat_group_id_bytes)?;
+    let marks = |conversation, bits: &[i128], custom: &str| -> Result<MarkChange, Problem> {
+        let set = bits.iter().map(|bit| MarkBit::parse(*bit)).collect::<Result<_, _>>()?;
+        let custom = CustomMark::parse(custom, app.limits.custom_mark_bytes)?;
+        let standard = Some(BitChange { set, ..BitChange::default() });
+        Ok(MarkChange { conversation, standard, custom: Some(custom) })
+    };
+    let changes = [
+        Change::Mark(vec![
+            marks(with("user2")?, &[FAVOURITE], "")?,
+            marks(with("user3")?, &[UNREAD, 40], "waiting for an answer")?,
+            marks(Conversation::Group(chat_group.clone()), &[COLLAPSED], "")?,
+        ]),
+        Change::CreateGroup(
+            ContactGroupName::parse("work")?,
+            vec![with("user3")?, Conversation::Group(chat_group)],
+        ),
+        Change::Pin(vec![with("user2")?]),
+    ];
+    for change in changes {
+        let write = Write { app: app.clone(), owner: user("user0")?, change, now: unix_now() };
+        service.write(write).await?.items.into_iter().collect::<Result<(), _>>()?;
+    }
+    Ok(())
 }
 
 /// The key as the database has it, for its owner's eyes only.
@@ -85,18 +125,28 @@ fn write_secret_key(file: &Path, key: &SecretKey) -> anyhow::Result<()> {
 }
 
 fn introduce(address: SocketAddr, app: &App, data: &Path, about: &str) -> anyhow::Result<()> {
-    let sig =
-        UserSig::sign(&app.secret_key, app.sdk_app_id, DEMO_ADMIN, unix_now(), DEMO_SIG_LIFETIME_S);
+    let number = app.sdk_app_id;
+    let sig = UserSig::sign(&app.secret_key, number, DEMO_ADMIN, unix_now(), DEMO_SIG_LIFETIME_S);
+    let curl = |command: &str, body: &str| {
+        format!(
+            "curl 'http://{address}/v4/recentcontact/{command}?sdkappid={number}\
+             &identifier={DEMO_ADMIN}&usersig={sig}&random=1&contenttype=json' -d '{body}'"
+        )
+    };
     print(&format!(
         "earmark listens on http://{address}\n\
-         \x20 app {}, admin {DEMO_ADMIN}, secret key in {}\n\
+         \x20 app {number}, admin {DEMO_ADMIN}, secret key in {}\n\
          \x20 {about}\n\
          \n\
-         Mark a conversation:\n\
+         Mark a conversation of user0:\n\
          \n\
-         curl 'http://{address}/v4/recentcontact/mark_contact?sdkappid={}&identifier={DEMO_ADMIN}&usersig={sig}&random=1&contenttype=json' -d '{DEMO_BODY}'\n",
-        app.sdk_app_id,
+         {}\n\
+         \n\
+         Read back what user0 has:\n\
+         \n\
+         {}\n",
         data.join("secret-key").display(),
-        app.sdk_app_id,
+        curl("mark_contact", DEMO_MARK),
+        curl("get_contact_group", DEMO_READ),
     ))
 }

@@ -36,7 +36,7 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
         },
         ..service::Settings::default()
     };
-    until_signal(store, settings, listen, |at| {
+    until_signal(Service::new(store, settings), listen, |at| {
         let admin = at.admin.map(|address| address.to_string());
         tracing::info!(api = %at.api, admin, "listening on {}", at.api);
         Ok(())
@@ -78,14 +78,12 @@ async fn check_schema(store: &Store) -> anyhow::Result<()> {
 
 /// Serves until SIGINT or SIGTERM: then stops to accept, finishes what is in flight, and closes the database.
 pub(super) async fn until_signal(
-    store: Store,
-    settings: service::Settings,
+    service: Service,
     listen: Listen,
     ready: impl FnOnce(Addresses) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let service = Service::new(store, settings);
     let wanted = (listen.address, listen.admin_address);
     let (addresses, servers) = http::listen(service.clone(), listen)
         .with_context(|| format!("cannot listen on {} and {:?}", wanted.0, wanted.1))?;

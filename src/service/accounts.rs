@@ -55,12 +55,9 @@ impl Service {
     ) -> Result<Vec<AccountState>, Error> {
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
         let standings = self
-            .within_deadline(async move {
-                let mut tx = store.begin().await?;
-                let standings = tx.load_standings(sdk_app_id, &users).await?;
-                tx.commit().await?;
-                Ok(standings)
-            })
+            .within_deadline(
+                async move { store.read().await?.load_standings(sdk_app_id, &users).await },
+            )
             .await?;
         let state = |standing| match standing {
             Standing::Alive => AccountState::Imported,

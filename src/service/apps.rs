@@ -120,18 +120,12 @@ pub async fn update_app(
 
 /// All apps, by number.
 pub async fn list_apps(store: &Store) -> Result<Vec<App>, Error> {
-    let mut tx = store.begin().await?;
-    let apps = tx.load_apps(None).await?;
-    tx.commit().await?;
-    Ok(apps)
+    store.read().await?.load_apps().await
 }
 
 /// The app of this number, from the database.
 pub async fn load_app(store: &Store, sdk_app_id: SdkAppId) -> Result<Option<App>, Error> {
-    let mut tx = store.begin().await?;
-    let app = tx.load_app(sdk_app_id).await?;
-    tx.commit().await?;
-    Ok(app)
+    store.read().await?.load_app(sdk_app_id).await
 }
 
 /// A secret key from the system's randomness.

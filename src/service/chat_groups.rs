@@ -60,9 +60,7 @@ impl Service {
     ) -> Result<Vec<(ChatGroupId, Option<ChatGroup>)>, Error> {
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
         self.within_deadline(async move {
-            let mut tx = store.begin().await?;
-            let groups = tx.load_chat_groups(sdk_app_id, &ids).await?;
-            tx.commit().await?;
+            let groups = store.read().await?.load_chat_groups(sdk_app_id, &ids).await?;
             let find = |id: &ChatGroupId| groups.iter().find(|group| group.id == *id).cloned();
             Ok(ids.into_iter().map(|id| (id.clone(), find(&id))).collect())
         })

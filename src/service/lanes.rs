@@ -26,7 +26,13 @@ const BATCH_ITEMS_MAX: usize = 1600;
 
 /// The lanes, from the side of those who write.
 #[derive(Debug, Clone)]
-pub(super) struct Lanes(Arc<[mpsc::Sender<Job>]>);
+pub(super) struct Lanes(Arc<[mpsc::Sender<Message>]>);
+
+enum Message {
+    Write(Job),
+    /// Finish what waits, then end.
+    Close,
+}
 
 /// A request that waits: its writes belong together.
 struct Job {
@@ -46,7 +52,7 @@ impl Job {
 }
 
 impl Lanes {
-    /// Starts lanes that end when the last clone of this is dropped.
+    /// Starts lanes.
     pub(super) fn start(store: &Store, runtime: &Handle, lanes: usize) -> Self {
         let start = |_| {
             let (sender, queue) = mpsc::channel(LANE_JOBS_MAX);
@@ -63,10 +69,19 @@ impl Lanes {
         let lanes = u64::try_from(self.0.len()).unwrap_or(1);
         let lane = usize::try_from(hash % lanes).unwrap_or(0);
         let (answer, answered) = oneshot::channel();
-        self.0[lane].try_send(Job { writes, answer }).map_err(|_| Error::Overloaded)?;
+        let job = Message::Write(Job { writes, answer });
+        self.0[lane].try_send(job).map_err(|_| Error::Overloaded)?;
         match timeout(DEADLINE, answered).await {
             Ok(Ok(outcomes)) => outcomes,
             Ok(Err(_)) | Err(_) => Err(Error::Timeout(None)),
+        }
+    }
+
+    /// Lets the lanes finish what waits, and takes nothing any more. Their connections come back when they are done.
+    pub(super) async fn close(&self) {
+        for lane in self.0.iter() {
+            // A lane that is gone is closed.
+            drop(lane.send(Message::Close).await);
         }
     }
 }
@@ -74,7 +89,7 @@ impl Lanes {
 /// A lane, from the side of the database.
 struct Lane {
     store: Store,
-    queue: mpsc::Receiver<Job>,
+    queue: mpsc::Receiver<Message>,
     connection: Option<Connection>,
 }
 
@@ -82,6 +97,9 @@ impl Lane {
     async fn run(mut self) {
         while let Some(first) = self.queue.recv().await {
             let batch = self.gather(first);
+            if batch.is_empty() {
+                continue;
+            }
             let writes: Vec<&Write> = batch.iter().flat_map(|job| &job.writes).collect();
             let done = timeout(DEADLINE, self.commit(&writes)).await;
             match done.unwrap_or(Err(Failure::InDoubt(Error::Timeout(None)))) {
@@ -95,22 +113,24 @@ impl Lane {
     }
 
     /// Takes what waits, up to the size of a batch; callers who have gone away are left out.
-    fn gather(&mut self, first: Job) -> Vec<Job> {
-        let mut items = first.items();
-        let mut batch = vec![first];
-        while batch.len() < BATCH_JOBS_MAX && items < BATCH_ITEMS_MAX {
-            let Ok(job) = self.queue.try_recv() else { break };
-            items += job.items();
-            batch.push(job);
+    fn gather(&mut self, first: Message) -> Vec<Job> {
+        let (mut batch, mut items, mut next) = (Vec::new(), 0, Some(first));
+        while let Some(message) = next {
+            match message {
+                Message::Close => self.queue.close(),
+                Message::Write(job) if job.answer.is_closed() => {}
+                Message::Write(job) => {
+                    items += job.items();
+                    batch.push(job);
+                }
+            }
+            let is_full = batch.len() >= BATCH_JOBS_MAX || items >= BATCH_ITEMS_MAX;
+            next = if is_full { None } else { self.queue.try_recv().ok() };
         }
-        batch.retain(|job| !job.answer.is_closed());
         batch
     }
 
     async fn commit(&mut self, writes: &[&Write]) -> Result<Outcomes, Failure> {
-        if writes.is_empty() {
-            return Ok(Vec::new());
-        }
         // A connection may have died while the lane was idle: nothing was asked of it, so another one is as good.
         if let Some(connection) = &mut self.connection
             && let Ok(tx) = connection.begin().await

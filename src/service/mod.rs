@@ -12,6 +12,7 @@ mod write;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use crate::error::Error;
 pub use crate::store::ListCursor;
@@ -63,20 +64,23 @@ impl Service {
         Self { store, apps: AppCache::new(settings.app_age_max), runtime, writer }
     }
 
-    /// Gives the database's connections back.
+    /// Finishes the writes that wait, and gives the database's connections back.
     pub async fn close(&self) {
+        if let Writer::Shared(lanes) = &self.writer {
+            lanes.close().await;
+        }
         self.store.close().await;
     }
 
-    /// Runs `work` on its own, so that a caller who goes away leaves nothing half done, and answers in time.
+    /// Runs `work` on its own, so that a caller who goes away leaves nothing half done, and ends it at the deadline.
     async fn within_deadline<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        match tokio::time::timeout(DEADLINE, self.runtime.spawn(work)).await {
+        match self.runtime.spawn(timeout(DEADLINE, work)).await {
             Ok(Ok(result)) => result,
-            Ok(Err(panic)) => Err(Error::Internal(panic.into())),
-            Err(_) => Err(Error::Timeout(None)),
+            Ok(Err(_)) => Err(Error::Timeout(None)),
+            Err(panic) => Err(Error::Internal(panic.into())),
         }
     }
 }

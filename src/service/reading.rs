@@ -38,11 +38,8 @@ impl Service {
         let (store, size) = (self.store.clone(), app.limits.page_items);
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
         let read = async move {
-            let mut tx = store.begin().await?;
             // One more than the page holds, to know whether another follows.
-            let reading = tx.read_page(&key, after, size.saturating_add(1)).await?;
-            tx.commit().await?;
-            Ok(reading)
+            store.read().await?.read_page(&key, after, size.saturating_add(1)).await
         };
         let Reading { owner, groups, mut conversations } = self.within_deadline(read).await?;
         app.check_owner(owner)?;
@@ -61,9 +58,7 @@ impl Service {
         let store = self.store.clone();
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
         let read = async move {
-            let mut tx = store.begin().await?;
-            let reading = tx.read_conversations(&key, &wanted).await?;
-            tx.commit().await?;
+            let reading = store.read().await?.read_conversations(&key, &wanted).await?;
             Ok((reading, wanted))
         };
         let (Reading { owner, mut groups, conversations: found }, wanted) =
@@ -93,12 +88,8 @@ impl Service {
     ) -> Result<ConversationList, Error> {
         let (store, size) = (self.store.clone(), app.limits.page_items);
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
-        let read = async move {
-            let mut tx = store.begin().await?;
-            let reading = tx.read_list(&key, after, size.saturating_add(1)).await?;
-            tx.commit().await?;
-            Ok(reading)
-        };
+        let read =
+            async move { store.read().await?.read_list(&key, after, size.saturating_add(1)).await };
         let Reading { owner, mut conversations, .. } = self.within_deadline(read).await?;
         app.check_owner(owner)?;
         let next = cut(&mut conversations, size).map(|last| match last.pin_position {

@@ -1,6 +1,6 @@
 //! The directory of users: accounts.
 
-use super::Tx;
+use super::{Reader, Tx};
 use crate::domain::{SdkAppId, Standing, UserId};
 use crate::error::Error;
 
@@ -57,7 +57,9 @@ impl Tx<'_> {
         .await?;
         Ok(())
     }
+}
 
+impl Reader {
     /// What the directory says of each of these users, in their order.
     pub async fn load_standings(
         &mut self,
@@ -75,7 +77,7 @@ impl Tx<'_> {
             sdk_app_id.number(),
             &user_ids as &[&str],
         )
-        .fetch_all(&mut *self.0)
+        .fetch_all(self.connection())
         .await?;
         Ok(rows.into_iter().map(standing).collect())
     }

@@ -1,6 +1,8 @@
 //! Apps and their admins.
 
-use super::{Tx, count, stored};
+use sqlx::PgConnection;
+
+use super::{Reader, Tx, count, stored};
 use crate::domain::{App, SdkAppId, SecretKey};
 use crate::error::Error;
 use crate::limits::Limits;
@@ -64,40 +66,58 @@ impl AppRow {
     }
 }
 
-impl Tx<'_> {
+impl Reader {
     /// The app of this number, with its admins.
     pub async fn load_app(&mut self, sdk_app_id: SdkAppId) -> Result<Option<App>, Error> {
-        let apps = self.load_apps(Some(sdk_app_id)).await?;
-        Ok(apps.into_iter().next())
+        select_app(self.connection(), sdk_app_id).await
     }
 
-    /// The app of this number, or all of them, by number.
-    pub async fn load_apps(&mut self, only: Option<SdkAppId>) -> Result<Vec<App>, Error> {
-        sqlx::query_as!(
-            AppRow,
-            r#"
-            SELECT
-                a.sdk_app_id, edition, directory, disabled, secret_key, previous_secret_key,
-                marked_max, grouped_max, groups_max, group_name_bytes_max, custom_mark_bytes_max,
-                mark_items_max, group_items_max, search_items_max, page_items_max, pinned_max,
-                user_id_bytes_max, chat_group_id_bytes_max, calls_per_second_max,
-                ARRAY(
-                    SELECT identifier FROM app_admins d
-                    WHERE d.sdk_app_id = a.sdk_app_id ORDER BY identifier
-                ) AS "admins!"
-            FROM apps a
-            WHERE $1::bigint IS NULL OR a.sdk_app_id = $1
-            ORDER BY a.sdk_app_id
-            "#,
-            only.map(SdkAppId::number),
-        )
-        .fetch_all(&mut *self.0)
-        .await?
-        .into_iter()
-        .map(AppRow::into_app)
-        .collect()
+    /// All apps, by number.
+    pub async fn load_apps(&mut self) -> Result<Vec<App>, Error> {
+        select_apps(self.connection(), 1, i64::MAX).await
     }
+}
 
+async fn select_app(
+    connection: &mut PgConnection,
+    sdk_app_id: SdkAppId,
+) -> Result<Option<App>, Error> {
+    let number = sdk_app_id.number();
+    Ok(select_apps(connection, number, number).await?.pop())
+}
+
+async fn select_apps(
+    connection: &mut PgConnection,
+    first: i64,
+    last: i64,
+) -> Result<Vec<App>, Error> {
+    sqlx::query_as!(
+        AppRow,
+        r#"
+        SELECT
+            a.sdk_app_id, edition, directory, disabled, secret_key, previous_secret_key,
+            marked_max, grouped_max, groups_max, group_name_bytes_max, custom_mark_bytes_max,
+            mark_items_max, group_items_max, search_items_max, page_items_max, pinned_max,
+            user_id_bytes_max, chat_group_id_bytes_max, calls_per_second_max,
+            ARRAY(
+                SELECT identifier FROM app_admins d
+                WHERE d.sdk_app_id = a.sdk_app_id ORDER BY identifier
+            ) AS "admins!"
+        FROM apps a
+        WHERE a.sdk_app_id BETWEEN $1 AND $2
+        ORDER BY a.sdk_app_id
+        "#,
+        first,
+        last,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(AppRow::into_app)
+    .collect()
+}
+
+impl Tx<'_> {
     /// Holds the app against everyone else who would change it, and says whether it is there.
     pub async fn lock_app(&mut self, sdk_app_id: SdkAppId) -> Result<Option<App>, Error> {
         sqlx::query!(
@@ -106,7 +126,7 @@ impl Tx<'_> {
         )
         .fetch_optional(&mut *self.0)
         .await?;
-        self.load_app(sdk_app_id).await
+        select_app(&mut self.0, sdk_app_id).await
     }
 
     /// Adds an app, without its admins; `false` when the number is taken.

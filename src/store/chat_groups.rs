@@ -1,6 +1,6 @@
 //! The directory of chat groups.
 
-use super::Tx;
+use super::{Reader, Tx};
 use crate::domain::{ChatGroup, ChatGroupId, SdkAppId};
 use crate::error::Error;
 
@@ -47,7 +47,9 @@ impl Tx<'_> {
         .await?;
         Ok(done.rows_affected() == 1)
     }
+}
 
+impl Reader {
     /// The live chat groups among these.
     pub async fn load_chat_groups(
         &mut self,
@@ -63,7 +65,7 @@ impl Tx<'_> {
             sdk_app_id.number(),
             &ids as &[&str],
         )
-        .fetch_all(&mut *self.0)
+        .fetch_all(self.connection())
         .await?;
         rows.into_iter()
             .map(|row| {

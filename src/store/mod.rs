@@ -5,18 +5,19 @@ mod apps;
 mod chat_groups;
 mod contact_groups;
 mod conversations;
+mod database;
 mod reading;
 mod schema;
 mod users;
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
-use sqlx::{ConnectOptions, PgPool, Postgres, Transaction};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{ConnectOptions, Connection as _, PgConnection, PgPool, Postgres, Transaction};
 
 pub use accounts::Account;
+pub use database::Database;
 pub use reading::{ListCursor, Reading};
 pub use schema::SchemaState;
 
@@ -24,105 +25,62 @@ use crate::error::Error;
 
 /// How long a connection may take to come, and a statement to answer: the API's deadline.
 pub const DEADLINE: Duration = Duration::from_secs(3);
-
-/// Opens every transaction in one round trip. The timeout is [`DEADLINE`]: what the caller no longer waits for must not
-/// keep its locks. `synchronous_commit` is raised where the server's default would let an acknowledged write be lost.
-/// All statements look rows up by key, and a plan that was made while a table was small must not scan it later.
-/// A lock that does not come in time fails the transaction early, so that many do not wait for one.
-const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 3000; SET LOCAL lock_timeout = 250; \
-    SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL enable_seqscan = off";
-const BEGIN_DURABLY: &str = "BEGIN; SET LOCAL statement_timeout = 3000; \
-    SET LOCAL lock_timeout = 250; SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL enable_seqscan = off; \
-    SET LOCAL synchronous_commit = on";
-
-/// Where the database is, and how to talk to it.
-#[derive(Debug, Clone)]
-pub struct Database {
-    options: PgConnectOptions,
-    connections: u32,
-}
-
-impl Database {
-    /// Takes a `postgres://` URL as libpq understands it, `sslmode` included. Its text stays out of the error: it may
-    /// hold a password.
-    pub fn from_url(url: &str) -> Result<Self, String> {
-        let options = PgConnectOptions::from_str(url).map_err(|_| {
-            "must be a URL of the form postgres://user@host:5432/database".to_owned()
-        })?;
-        // libpq verifies the server's certificate as soon as it is given an authority to verify it with.
-        let has_authority = url.contains("sslrootcert=");
-        Ok(Self::from_options(
-            if has_authority && matches!(options.get_ssl_mode(), PgSslMode::Require) {
-                options.ssl_mode(PgSslMode::VerifyCa)
-            } else {
-                options
-            },
-        ))
-    }
-
-    /// Takes a server that is already described.
-    #[must_use]
-    pub fn from_options(options: PgConnectOptions) -> Self {
-        // A statement that is slow is the operator's to find with PostgreSQL's own log: sqlx would log its text twice.
-        Self { options: options.disable_statement_logging(), connections: 10 }
-    }
-
-    /// At most this many connections at once.
-    #[must_use]
-    pub fn connections(self, connections: u32) -> Self {
-        Self { connections, ..self }
-    }
-
-    /// Prepared statements are kept on their connection; must be off behind PgBouncer in transaction mode.
-    #[must_use]
-    pub fn statement_cache(self, on: bool) -> Self {
-        let capacity = if on { 100 } else { 0 };
-        Self { options: self.options.statement_cache_capacity(capacity), ..self }
-    }
-}
+/// After how long without use a connection is asked whether it is still there before it is used again.
+const IDLE_TRUSTED: Duration = Duration::from_secs(1);
 
 /// The database.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
     begin: &'static str,
+    shared: bool,
 }
 
 impl Store {
-    /// Connects, and learns what has to be said at the start of a transaction.
+    /// Connects, and learns what has to be said to the server so that a commit is durable.
     pub async fn connect(database: &Database) -> Result<Self, sqlx::Error> {
-        let pool = PgPoolOptions::new()
-            .max_connections(database.connections)
-            .acquire_timeout(DEADLINE)
-            // `begin` finds out by itself, without a round trip for each transaction.
-            .test_before_acquire(false)
-            .connect_with(database.options.clone())
-            .await?;
-        let mut tx = pool.begin().await?;
-        let durability = sqlx::query_scalar!("SELECT current_setting('synchronous_commit')")
-            .fetch_one(&mut *tx)
-            .await?;
-        let begin = if durability.as_deref() == Some("off") { BEGIN_DURABLY } else { BEGIN };
+        let mut connection = database.plain().connect().await?;
+        let mut tx = connection.begin().await?;
+        let commit = sqlx::query_scalar!("SELECT current_setting('synchronous_commit')");
+        let durably = commit.fetch_one(&mut *tx).await?.as_deref() != Some("off");
         tx.commit().await?;
-        Ok(Self { pool, begin })
+        connection.close().await?;
+
+        let (options, begin) = database.session(durably);
+        let pool = PgPoolOptions::new()
+            .max_connections(database.connections_max())
+            .acquire_timeout(DEADLINE)
+            .test_before_acquire(false)
+            .before_acquire(|connection, about| {
+                Box::pin(async move {
+                    if about.idle_for > IDLE_TRUSTED {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_with(options)
+            .await?;
+        Ok(Self { pool, begin, shared: database.is_shared() })
     }
 
-    /// Begins a unit of work on any connection. One that turns out to be dead is dropped and the next one tried: nothing
-    /// has been asked of it yet.
+    /// Begins a unit of work.
     pub async fn begin(&self) -> Result<Tx<'static>, Error> {
-        for _ in 0..self.pool.options().get_max_connections() {
-            match self.pool.begin_with(self.begin).await {
-                Ok(tx) => return Ok(Tx(tx)),
-                Err(sqlx::Error::Io(_) | sqlx::Error::Database(_)) if self.pool.size() > 0 => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
         Ok(Tx(self.pool.begin_with(self.begin).await?))
     }
 
     /// Takes a connection out of the pool, to begin many units of work on it one after the other.
     pub async fn connection(&self) -> Result<Connection, Error> {
         Ok(Connection { inner: self.pool.acquire().await?, begin: self.begin })
+    }
+
+    /// Begins to read. One statement needs no transaction, except on a connection that others share.
+    pub async fn read(&self) -> Result<Reader, Error> {
+        Ok(if self.shared {
+            Reader::InTransaction(self.pool.begin_with(self.begin).await?)
+        } else {
+            Reader::Plain(self.pool.acquire().await?)
+        })
     }
 
     /// Waits until the connections in use are given back, and closes them all.
@@ -141,7 +99,7 @@ pub struct Connection {
 impl Connection {
     /// Begins a unit of work. A connection on which anything has failed is to be [discarded](Connection::discard).
     pub async fn begin(&mut self) -> Result<Tx<'_>, Error> {
-        Ok(Tx(sqlx::Connection::begin_with(&mut *self.inner, self.begin).await?))
+        Ok(Tx(self.inner.begin_with(self.begin).await?))
     }
 
     /// Ends the connection without a word, and with it what was begun on it.
@@ -163,6 +121,23 @@ impl Tx<'_> {
     /// Forgets it, and waits until its locks are gone.
     pub async fn rollback(self) -> Result<(), Error> {
         Ok(self.0.rollback().await?)
+    }
+}
+
+/// Something to read with, one statement at a time.
+pub enum Reader {
+    /// Each statement by itself.
+    Plain(PoolConnection<Postgres>),
+    /// In a transaction, which is rolled back in the end.
+    InTransaction(Transaction<'static, Postgres>),
+}
+
+impl Reader {
+    fn connection(&mut self) -> &mut PgConnection {
+        match self {
+            Self::Plain(connection) => connection,
+            Self::InTransaction(tx) => tx,
+        }
     }
 }
 

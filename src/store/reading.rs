@@ -3,7 +3,7 @@
 use super::accounts::standing;
 use super::contact_groups::stored_group;
 use super::conversations::{KeptRow, stored_conversation};
-use super::{Tx, stored};
+use super::{Reader, stored};
 use crate::domain::{ContactGroup, Conversation, Kept, Standing, UserKey};
 use crate::error::Error;
 
@@ -18,7 +18,7 @@ pub struct Reading {
     pub conversations: Vec<(Conversation, Kept)>,
 }
 
-/// A place in the list that [`Tx::read_list`] reads: after pins, after changes. Zero is before the first.
+/// A place in the list that [`Reader::read_list`] reads: after pins, after changes. Zero is before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ListCursor {
     /// Pin position of the last pinned conversation that was read.
@@ -72,7 +72,7 @@ impl Reading {
     }
 }
 
-impl Tx<'_> {
+impl Reader {
     /// Reads up to `limit` conversations that are marked or grouped, in the order in which they first were, after a
     /// position.
     pub async fn read_page(
@@ -116,7 +116,7 @@ impl Tx<'_> {
             stored(after),
             i64::from(limit),
         )
-        .fetch_all(&mut *self.0)
+        .fetch_all(self.connection())
         .await?;
         Reading::of(rows)
     }
@@ -164,7 +164,7 @@ impl Tx<'_> {
             &kinds,
             &peer_ids as &[&str],
         )
-        .fetch_all(&mut *self.0)
+        .fetch_all(self.connection())
         .await?;
         Reading::of(rows)
     }
@@ -205,7 +205,7 @@ impl Tx<'_> {
             stored(after.position),
             i64::from(limit),
         )
-        .fetch_all(&mut *self.0)
+        .fetch_all(self.connection())
         .await?;
         Reading::of(rows)
     }

@@ -59,6 +59,9 @@ impl Store {
     pub async fn migrate(&self) -> Result<Vec<String>, Error> {
         // Not `begin`: waiting for another replica, or building an index, may take longer than a request may.
         let mut tx = Tx(self.pool.begin().await?);
+        sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+            .execute(&mut *tx.0)
+            .await?;
         sqlx::query!("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK).execute(&mut *tx.0).await?;
         let mut applied = Vec::new();
         if tx.schema_version().await? < expected_version() {

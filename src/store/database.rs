@@ -1,0 +1,99 @@
+//! Where the database is, and how to talk to it.
+
+use std::str::FromStr;
+
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+
+/// What holds for every statement of ours. The timeout is [`DEADLINE`](super::DEADLINE): what the caller no longer waits
+/// for must not keep its locks. A lock that does not come in time fails its transaction early, so that many do not wait
+/// for one. All statements look rows up by key, and a plan that was made while a table was small must not scan it later.
+const SETTINGS: [(&str, &str); 4] = [
+    ("statement_timeout", "3000"),
+    ("lock_timeout", "250"),
+    ("idle_in_transaction_session_timeout", "10000"),
+    ("enable_seqscan", "off"),
+];
+/// The same for one transaction, where a connection is shared with others and cannot be set up once for all.
+const BEGIN_WITH_SETTINGS: &str = "BEGIN; \
+    SET LOCAL statement_timeout = 3000; SET LOCAL lock_timeout = 250; \
+    SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL enable_seqscan = off";
+/// And where the server's default would let an acknowledged write be lost.
+const BEGIN_DURABLY_WITH_SETTINGS: &str = "BEGIN; \
+    SET LOCAL statement_timeout = 3000; SET LOCAL lock_timeout = 250; \
+    SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL enable_seqscan = off; \
+    SET LOCAL synchronous_commit = on";
+
+/// A database to connect to.
+#[derive(Debug, Clone)]
+pub struct Database {
+    options: PgConnectOptions,
+    connections: u32,
+    shared: bool,
+}
+
+impl Database {
+    /// Takes a `postgres://` URL as libpq understands it, `sslmode` included. Its text stays out of the error: it may
+    /// hold a password.
+    pub fn from_url(url: &str) -> Result<Self, String> {
+        let options = PgConnectOptions::from_str(url).map_err(|_| {
+            "must be a URL of the form postgres://user@host:5432/database".to_owned()
+        })?;
+        // libpq verifies the server's certificate as soon as it is given an authority to verify it with.
+        let has_authority = url.contains("sslrootcert=");
+        Ok(Self::from_options(
+            if has_authority && matches!(options.get_ssl_mode(), PgSslMode::Require) {
+                options.ssl_mode(PgSslMode::VerifyCa)
+            } else {
+                options
+            },
+        ))
+    }
+
+    /// Takes a server that is already described.
+    #[must_use]
+    pub fn from_options(options: PgConnectOptions) -> Self {
+        // A statement that is slow is the operator's to find with PostgreSQL's own log: sqlx would log its text twice.
+        Self { options: options.disable_statement_logging(), connections: 10, shared: false }
+    }
+
+    /// At most this many connections at once.
+    #[must_use]
+    pub fn connections(self, connections: u32) -> Self {
+        Self { connections, ..self }
+    }
+
+    /// Prepared statements and settings are kept on their connection; must be off behind PgBouncer in transaction mode,
+    /// where a connection is a different one for each transaction.
+    #[must_use]
+    pub fn statement_cache(self, on: bool) -> Self {
+        Self { shared: !on, ..self }
+    }
+
+    pub(super) fn connections_max(&self) -> u32 {
+        self.connections
+    }
+
+    /// Connections are shared with others, transaction by transaction.
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// How to connect, and how to begin, when the server by itself commits `durably`.
+    pub(super) fn session(&self, durably: bool) -> (PgConnectOptions, &'static str) {
+        let options = self.options.clone();
+        match (self.shared, durably) {
+            (false, true) => (options.options(SETTINGS), "BEGIN"),
+            (false, false) => {
+                (options.options(SETTINGS).options([("synchronous_commit", "on")]), "BEGIN")
+            }
+            (true, true) => (options.statement_cache_capacity(0), BEGIN_WITH_SETTINGS),
+            (true, false) => (options.statement_cache_capacity(0), BEGIN_DURABLY_WITH_SETTINGS),
+        }
+    }
+
+    /// How to connect for once, with nothing set.
+    pub(super) fn plain(&self) -> PgConnectOptions {
+        self.options.clone().statement_cache_capacity(if self.shared { 0 } else { 100 })
+    }
+}
