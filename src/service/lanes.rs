@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Write;
 use super::commit::{Failure, Outcomes, commit};
 use super::write::alone;
 use crate::error::Error;
-use crate::store::{Connection, DEADLINE, Store};
+use crate::store::{Connection, DEADLINE, LAST_TRY, Store};
 
 /// Requests that may wait in one lane; more are refused at once.
 const LANE_JOBS_MAX: usize = 1024;
@@ -37,6 +37,7 @@ enum Message {
 /// A request that waits: its writes belong together.
 struct Job {
     writes: Vec<Write>,
+    begun: Instant,
     answer: oneshot::Sender<Result<Outcomes, Error>>,
 }
 
@@ -69,7 +70,7 @@ impl Lanes {
         let lanes = u64::try_from(self.0.len()).unwrap_or(1);
         let lane = usize::try_from(hash % lanes).unwrap_or(0);
         let (answer, answered) = oneshot::channel();
-        let job = Message::Write(Job { writes, answer });
+        let job = Message::Write(Job { writes, begun: Instant::now(), answer });
         self.0[lane].try_send(job).map_err(|_| Error::Overloaded)?;
         match timeout(DEADLINE, answered).await {
             Ok(Ok(outcomes)) => outcomes,
@@ -112,13 +113,17 @@ impl Lane {
         }
     }
 
-    /// Takes what waits, up to the size of a batch; callers who have gone away are left out.
+    /// Takes what waits, up to the size of a batch; those who have gone away are left out, and those
+    /// for whom it is too late are told so.
     fn gather(&mut self, first: Message) -> Vec<Job> {
         let (mut batch, mut items, mut next) = (Vec::new(), 0, Some(first));
         while let Some(message) = next {
             match message {
                 Message::Close => self.queue.close(),
                 Message::Write(job) if job.answer.is_closed() => {}
+                Message::Write(job) if job.begun.elapsed() > LAST_TRY => {
+                    job.answer(Err(Error::Timeout(None)));
+                }
                 Message::Write(job) => {
                     items += job.items();
                     batch.push(job);
@@ -157,7 +162,7 @@ impl Lane {
                 Failure::Before(_) => {
                     let store = self.store.clone();
                     tokio::spawn(async move {
-                        let outcomes = alone(&store, &job.writes).await;
+                        let outcomes = alone(&store, &job.writes, job.begun).await;
                         job.answer(outcomes);
                     });
                 }

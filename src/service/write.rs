@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::Service;
 use super::commit::{Failure, Outcomes, commit};
 use super::lanes::Lanes;
 use crate::domain::{App, Applied, Change, UserId, UserKey};
 use crate::error::Error;
-use crate::store::{DEADLINE, Store};
+use crate::store::{LAST_TRY, Store};
 
 /// How long to wait before a transaction is tried again that has not happened.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -67,26 +67,29 @@ impl Service {
         match &self.writer {
             Writer::Shared(lanes) => lanes.write(writes).await,
             Writer::Single(store) => {
-                let store = store.clone();
-                self.within_deadline(async move { alone(&store, &writes).await }).await
+                let (store, begun) = (store.clone(), Instant::now());
+                self.within_deadline(async move { alone(&store, &writes, begun).await }).await
             }
         }
     }
 }
 
 /// Commits writes in a transaction of their own. What PostgreSQL gave up before it happened, for the sake of others or for
-/// a lock that did not come, is tried again until the deadline.
-pub(super) async fn alone(store: &Store, writes: &[Write]) -> Result<Outcomes, Error> {
+/// a lock that did not come, is tried again while there is time: `begun` is when the request was.
+pub(super) async fn alone(
+    store: &Store,
+    writes: &[Write],
+    begun: Instant,
+) -> Result<Outcomes, Error> {
     let writes: Vec<&Write> = writes.iter().collect();
-    let tries = async {
-        loop {
-            match attempt(store, &writes).await {
-                Err(Failure::Before(Error::Timeout(_))) => sleep(PAUSE).await,
-                done => return done.map_err(Failure::into_error),
+    loop {
+        match attempt(store, &writes).await {
+            Err(Failure::Before(Error::Timeout(_))) if begun.elapsed() + PAUSE < LAST_TRY => {
+                sleep(PAUSE).await;
             }
+            done => return done.map_err(Failure::into_error),
         }
-    };
-    timeout(DEADLINE, tries).await.unwrap_or(Err(Error::Timeout(None)))
+    }
 }
 
 async fn attempt(store: &Store, writes: &[&Write]) -> Result<Outcomes, Failure> {

@@ -5,22 +5,23 @@ use std::str::FromStr;
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-/// What holds for every statement of ours. The timeout is [`DEADLINE`](super::DEADLINE): what the caller no longer waits
-/// for must not keep its locks. A lock that does not come in time fails its transaction early, so that many do not wait
-/// for one. All statements look rows up by key, and a plan that was made while a table was small must not scan it later.
+/// What holds for every statement of ours. The timeout is [`LAST_TRY`](super::LAST_TRY): what has been answered with a
+/// timeout must not be done after all. A lock that does not come in time fails its transaction early, so that many do not
+/// wait for one. All statements look rows up by key, and a plan that was made while a table was small must not scan it
+/// later.
 const SETTINGS: [(&str, &str); 4] = [
-    ("statement_timeout", "3000"),
+    ("statement_timeout", "2500"),
     ("lock_timeout", "250"),
     ("idle_in_transaction_session_timeout", "10000"),
     ("enable_seqscan", "off"),
 ];
 /// The same for one transaction, where a connection is shared with others and cannot be set up once for all.
 const BEGIN_WITH_SETTINGS: &str = "BEGIN; \
-    SET LOCAL statement_timeout = 3000; SET LOCAL lock_timeout = 250; \
+    SET LOCAL statement_timeout = 2500; SET LOCAL lock_timeout = 250; \
     SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL enable_seqscan = off";
 /// And where the server's default would let an acknowledged write be lost.
 const BEGIN_DURABLY_WITH_SETTINGS: &str = "BEGIN; \
-    SET LOCAL statement_timeout = 3000; SET LOCAL lock_timeout = 250; \
+    SET LOCAL statement_timeout = 2500; SET LOCAL lock_timeout = 250; \
     SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL enable_seqscan = off; \
     SET LOCAL synchronous_commit = on";
 

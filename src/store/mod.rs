@@ -25,6 +25,9 @@ use crate::error::Error;
 
 /// How long a connection may take to come, and a statement to answer: the API's deadline.
 pub const DEADLINE: Duration = Duration::from_secs(3);
+/// How long after its beginning a request may still begin a transaction: what is left until [`DEADLINE`] is time for the
+/// database to give up first, so that nothing happens after the caller was told that it did not.
+pub const LAST_TRY: Duration = Duration::from_millis(2500);
 /// After how long without use a connection is asked whether it is still there before it is used again.
 const IDLE_TRUSTED: Duration = Duration::from_secs(1);
 
