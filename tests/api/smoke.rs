@@ -1,0 +1,30 @@
+//! A few quick tests whose names contain `smoke`, for databases of every kind.
+
+use serde_json::json;
+
+use crate::support::*;
+
+#[actix_web::test]
+async fn smoke_a_mark_is_stored_bit_63_included() {
+    let app = TestApp::start().await;
+    let item = json!({ "OptType": 3, "ContactItem": user("user1"), "SetMark": [0, 63], "CustomMark": "abcd" });
+    assert_eq!(app.mark("user0", vec![item]).await, (0, vec![0]));
+    assert_eq!(app.marks("user0").await, [marked("user1", 1 << 63 | 1, "abcd")]);
+}
+
+#[actix_web::test]
+async fn smoke_an_imported_account_is_found() {
+    let app = TestApp::start().await;
+    app.import("user1").await;
+    let check = json!({ "CheckItem": [{ "UserID": "user1" }, { "UserID": "nobody" }] });
+    let answer = app.call(ACCOUNT_CHECK, check).await;
+    assert_eq!(answer["ResultItem"][0]["AccountStatus"], "Imported");
+    assert_eq!(answer["ResultItem"][1]["AccountStatus"], "NotImported");
+}
+
+#[actix_web::test]
+async fn smoke_each_test_has_a_database_of_its_own() {
+    let apps = [TestApp::start().await, TestApp::start().await];
+    assert_eq!(apps[0].mark("user0", vec![set("user1", 0)]).await, (0, vec![0]));
+    assert_eq!((apps[0].marked("user0").await, apps[1].marked("user0").await), (1, 0));
+}

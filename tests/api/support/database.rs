@@ -1,0 +1,219 @@
+//! Where the tests' PostgreSQL comes from: one server for all tests of a process, a database for each.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
+
+use earmark::cluster::{Cluster, Lifetime, Settings};
+use earmark::store::{Database, Store};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use testcontainers::core::wait::LogWaitStrategy;
+use testcontainers::core::{IntoContainerPort, WaitFor};
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerAsync, GenericImage, ImageExt};
+use tokio::sync::{Mutex, OnceCell};
+
+const PASSWORD: &str = "earmark-tests";
+/// Runs of the tests that share a server must not meet: each has names of its own.
+const PREFIX: &str = "earmark_test";
+
+/// A server with a migrated database to copy. It goes away with the last test that uses it: what is in a `static` is
+/// never dropped, so the one below only knows it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    options: PgConnectOptions,
+    template: String,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Somebody else's: whatever we make there we remove.
+    Url,
+    /// Ours, on a leash that ends it with our process, and all it holds.
+    Private,
+    /// Ours, until it is dropped.
+    Container { _container: Box<ContainerAsync<GenericImage>> },
+}
+
+static IN_USE: Mutex<Weak<Server>> = Mutex::const_new(Weak::new());
+static PRIVATE: OnceCell<Cluster> = OnceCell::const_new();
+static DATABASES: AtomicU32 = AtomicU32::new(1);
+
+/// The server of this process, started by whoever comes first.
+pub(crate) async fn server() -> Arc<Server> {
+    let mut in_use = IN_USE.lock().await;
+    if let Some(server) = in_use.upgrade() {
+        return server;
+    }
+    let server = Arc::new(Server::find().await);
+    *in_use = Arc::downgrade(&server);
+    server
+}
+
+/// Lets the server go; the last one to do so tidies up.
+pub(crate) async fn release(server: Arc<Server>) {
+    if let Some(server) = Arc::into_inner(server) {
+        server.drop_database(&server.template).await;
+    }
+}
+
+/// A setting of the tests themselves.
+pub(crate) fn setting(name: &str) -> Option<String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "settings of the tests are read here, nowhere else"
+    )]
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Says something to whoever runs the tests.
+fn say(text: &str) {
+    #[expect(
+        clippy::print_stderr,
+        reason = "a person should know which database was taken, and why"
+    )]
+    {
+        eprintln!("{text}");
+    }
+}
+
+impl Server {
+    /// `TEST_DATABASE_URL`; else what `EARMARK_TEST_DATABASE` (`private` or `container`) demands; else a container
+    /// where Docker has one to give; else a private server as `earmark dev` has one.
+    async fn find() -> Self {
+        if let Some(url) = setting("TEST_DATABASE_URL") {
+            let options =
+                PgConnectOptions::from_str(&url).expect("TEST_DATABASE_URL: a postgres:// URL");
+            return Self::prepare(options, Source::Url).await;
+        }
+        match setting("EARMARK_TEST_DATABASE").as_deref() {
+            Some("private") => Self::private().await,
+            Some("container") => {
+                Self::container().await.expect("EARMARK_TEST_DATABASE=container: a container")
+            }
+            Some(other) => panic!("EARMARK_TEST_DATABASE: private or container, got {other}"),
+            None => match Self::container().await {
+                Ok(server) => server,
+                Err(why) => {
+                    say(&format!("no container ({why}): the tests use a private PostgreSQL"));
+                    Self::private().await
+                }
+            },
+        }
+    }
+
+    async fn private() -> Self {
+        let folder = folder("shared");
+        let settings = Settings { folder, pg_bin: None, lifetime: Lifetime::Ephemeral };
+        let start = async || Cluster::start(&settings).await.unwrap();
+        Self::on(PRIVATE.get_or_init(start).await).await
+    }
+
+    /// A private server that somebody else keeps.
+    pub(crate) async fn on(cluster: &Cluster) -> Self {
+        Self::prepare(cluster.connect_options(), Source::Private).await
+    }
+
+    async fn container() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let image = setting("EARMARK_TEST_IMAGE").unwrap_or_else(|| "postgres:15".to_owned());
+        let (name, tag) = image.rsplit_once(':').unwrap_or((&image, "latest"));
+        // The image starts its server twice: the first time for itself alone, to make its data.
+        let ready = "database system is ready to accept connections";
+        let container = GenericImage::new(name, tag)
+            .with_exposed_port(5432.tcp())
+            .with_wait_for(WaitFor::Log(LogWaitStrategy::stdout_or_stderr(ready).with_times(2)))
+            .with_env_var("POSTGRES_PASSWORD", PASSWORD)
+            .with_cmd(["-c", "max_connections=200"])
+            .start()
+            .await?;
+        let options = PgConnectOptions::new_without_pgpass()
+            .host(&container.get_host().await?.to_string())
+            .port(container.get_host_port_ipv4(5432).await?)
+            .username("postgres")
+            .password(PASSWORD)
+            .database("postgres");
+        Ok(Self::prepare(options, Source::Container { _container: Box::new(container) }).await)
+    }
+
+    /// Makes the database that those of the tests are copies of.
+    async fn prepare(options: PgConnectOptions, source: Source) -> Self {
+        let number = DATABASES.fetch_add(1, Ordering::Relaxed);
+        let template = format!("{PREFIX}_{}_{number}_template", process::id());
+        let server = Self { options: options.disable_statement_logging(), template, source };
+        server.run(&format!("CREATE DATABASE {}", server.template)).await;
+        let store = Store::connect(&server.database(&server.template)).await.unwrap();
+        store.migrate().await.unwrap();
+        store.close().await;
+        server
+    }
+
+    /// Makes a database for one test.
+    pub(crate) async fn create_database(&self) -> String {
+        let number = DATABASES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{PREFIX}_{}_{number}", process::id());
+        self.run(&format!("CREATE DATABASE {name} TEMPLATE {}", self.template)).await;
+        name
+    }
+
+    /// Removes a database, unless all of the server goes away anyway.
+    pub(crate) async fn drop_database(&self, name: &str) {
+        if matches!(self.source, Source::Url) {
+            self.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+        }
+    }
+
+    pub(crate) fn options(&self, database: &str) -> PgConnectOptions {
+        self.options.clone().database(database)
+    }
+
+    pub(crate) fn database(&self, name: &str) -> Database {
+        Database::from_options(self.options(name))
+    }
+
+    /// The names are ours, so nothing here needs to be quoted.
+    async fn run(&self, statement: &str) {
+        let mut connection = self.options.connect().await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+}
+
+/// Ours alone, and where PostgreSQL can reach it when it runs as another user than we do.
+fn folder(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("{PREFIX}-{}-{name}", process::id()))
+}
+
+/// A folder that goes away with whoever has it.
+#[derive(Debug)]
+pub(crate) struct TempFolder(PathBuf);
+
+impl TempFolder {
+    pub(crate) fn new(name: &str) -> Self {
+        let folder = Self(folder(name));
+        std::fs::create_dir(folder.path()).unwrap();
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
+        folder
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempFolder {
+    fn drop(&mut self) {
+        // A server that is on its way out may still write into it.
+        for _ in 0..1000 {
+            if std::fs::remove_dir_all(&self.0).is_ok() || !self.0.exists() {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! A server to talk to, and ways to talk to it.
+
+mod answer;
+pub(crate) mod database;
+mod requests;
+mod state;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock, mpsc};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use actix_web::dev::ServerHandle;
+use actix_web::http::Method;
+use earmark::domain::{App, Directory, Edition, SdkAppId, SecretKey, UserSig};
+use earmark::http::{Addresses, Identity, Listen, listen};
+use earmark::limits::Limits;
+use earmark::service::{AppChange, Service, create_app, update_app};
+use earmark::store::{Database, Store};
+use futures_util::future::join_all;
+use serde_json::Value;
+use sqlx::PgPool;
+use tokio::runtime::Runtime;
+
+pub(crate) use answer::{Answer, raw, raw_text};
+use database::Server;
+pub(crate) use requests::*;
+pub(crate) use state::{Mark, marked, until};
+
+pub(crate) const APP: i64 = 1_400_000_001;
+pub(crate) const ADMIN: &str = "administrator";
+pub(crate) const KEY: &str = "test-secret-key-0123456789abcdef";
+pub(crate) const MARK_CONTACT: &str = "recentcontact/mark_contact";
+pub(crate) const ACCOUNT_IMPORT: &str = "im_open_login_svc/account_import";
+pub(crate) const MULTIACCOUNT_IMPORT: &str = "im_open_login_svc/multiaccount_import";
+pub(crate) const ACCOUNT_CHECK: &str = "im_open_login_svc/account_check";
+/// Every command there is.
+pub(crate) const COMMANDS: [&str; 4] =
+    [MARK_CONTACT, ACCOUNT_IMPORT, MULTIACCOUNT_IMPORT, ACCOUNT_CHECK];
+
+/// What the promise of five seconds allows an app to be remembered for.
+const APP_AGE_MAX: Duration = Duration::from_secs(5);
+const DAY_S: u64 = 24 * 3600;
+
+/// Servers and their databases' connections live here, so that they outlive the runtime of a test that fails.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+/// A running service on a database of its own, with one app: `premium`, `open`, one admin.
+///
+/// Dropping it stops everything and waits for that, so that a red test tidies up as a green one does.
+pub(crate) struct TestApp {
+    pub(crate) addresses: Addresses,
+    /// The database, past the service.
+    pub(crate) db: PgPool,
+    /// For operators' work.
+    pub(crate) store: Store,
+    client: awc::Client,
+    instances: Vec<Instance>,
+    server: Option<Arc<Server>>,
+    database: String,
+}
+
+/// One process' worth of service.
+struct Instance {
+    service: Service,
+    handles: Vec<ServerHandle>,
+}
+
+impl TestApp {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// With limits other than the defaults, as operators write them.
+    pub(crate) async fn with_limits(limits: &[&str]) -> Self {
+        Self::start_with(Some(set_limits(limits))).await
+    }
+
+    pub(crate) async fn with(edition: Edition, directory: Directory) -> Self {
+        let (edition, directory) = (Some(edition), Some(directory));
+        Self::start_with(Some(AppChange::Set { edition, directory, limits: Vec::new() })).await
+    }
+
+    async fn start_with(change: Option<AppChange>) -> Self {
+        Self::start_on(on_runtime(database::server()).await, change).await
+    }
+
+    /// On a server of the test's own.
+    pub(crate) async fn start_on(server: Arc<Server>, change: Option<AppChange>) -> Self {
+        let (server, name, store, addresses, instance) = on_runtime(async move {
+            let name = server.create_database().await;
+            let store = Store::connect(&server.database(&name)).await.unwrap();
+            create_app(&store, app(APP, KEY)).await.unwrap().unwrap();
+            if let Some(change) = change {
+                update_app(&store, SdkAppId::new(APP).unwrap(), change).await.unwrap().unwrap();
+            }
+            let (addresses, instance) = start_instance(&server.database(&name), None).await;
+            (server, name, store, addresses, instance)
+        })
+        .await;
+        Self {
+            addresses,
+            db: PgPool::connect_lazy_with(server.options(&name)),
+            store,
+            client: awc::Client::builder().timeout(Duration::from_mins(1)).finish(),
+            instances: vec![instance],
+            server: Some(server),
+            database: name,
+        }
+    }
+
+    /// Starts the service a second time on the same database, as another process would. It knows no app yet.
+    pub(crate) async fn start_another(&mut self) -> SocketAddr {
+        self.start_instance(None).await
+    }
+
+    /// Starts the service a second time, over TLS.
+    pub(crate) async fn start_secure(&mut self, identity: Identity) -> SocketAddr {
+        self.start_instance(Some(identity)).await
+    }
+
+    async fn start_instance(&mut self, identity: Option<Identity>) -> SocketAddr {
+        let database = self.server.as_ref().unwrap().database(&self.database);
+        let (addresses, instance) =
+            on_runtime(async move { start_instance(&database, identity).await }).await;
+        self.instances.push(instance);
+        addresses.api
+    }
+
+    /// Changes the app, as an operator does while the service runs.
+    pub(crate) async fn change(&self, change: AppChange) {
+        let store = self.store.clone();
+        on_runtime(async move {
+            update_app(&store, SdkAppId::new(APP).unwrap(), change).await.unwrap().unwrap();
+        })
+        .await;
+    }
+
+    /// Adds an app of the same admin and limits.
+    pub(crate) async fn add_app(&self, number: i64, key: &str) {
+        let (store, app) = (self.store.clone(), app(number, key));
+        on_runtime(async move { create_app(&store, app).await.unwrap().unwrap() }).await;
+    }
+
+    /// Calls a command as the admin.
+    pub(crate) async fn call(&self, command: &str, body: impl ToString) -> Value {
+        self.call_at(self.addresses.api, command, body).await
+    }
+
+    pub(crate) async fn call_at(
+        &self,
+        address: SocketAddr,
+        command: &str,
+        body: impl ToString,
+    ) -> Value {
+        self.call_with(address, command, &query(), body).await
+    }
+
+    /// Calls a command with this query in the place of the admin's.
+    pub(crate) async fn ask(&self, command: &str, query: &str, body: impl ToString) -> Value {
+        self.call_with(self.addresses.api, command, query, body).await
+    }
+
+    async fn call_with(
+        &self,
+        address: SocketAddr,
+        command: &str,
+        query: &str,
+        body: impl ToString,
+    ) -> Value {
+        let url = format!("http://{address}/v4/{command}?{query}");
+        self.send(Method::POST, &url, body.to_string().into_bytes()).await.json
+    }
+
+    /// Sends anything that a well-behaved HTTP client can send.
+    pub(crate) async fn send(&self, method: Method, url: &str, body: Vec<u8>) -> Answer {
+        let mut response = self.client.request(method, url).send_body(body).await.unwrap();
+        let body = response.body().limit(64 << 20).await.unwrap();
+        let content_type =
+            response.headers().get("content-type").map(awc::http::header::HeaderValue::as_bytes);
+        Answer::read(response.status().as_u16(), content_type, &body)
+    }
+
+    /// Marks, and answers with the `ErrorCode` and each `ResultCode`.
+    pub(crate) async fn mark(&self, owner: &str, items: Vec<Value>) -> (u64, Vec<u64>) {
+        codes(&self.call(MARK_CONTACT, mark_contact(owner, items)).await)
+    }
+
+    pub(crate) async fn import(&self, user: &str) {
+        let answer = self.call(ACCOUNT_IMPORT, serde_json::json!({ "UserID": user })).await;
+        assert_eq!(answer["ErrorCode"], 0, "{answer}");
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        let (instances, server) = (std::mem::take(&mut self.instances), self.server.take());
+        let (store, database) = (self.store.clone(), std::mem::take(&mut self.database));
+        let (done, wait) = mpsc::channel::<()>();
+        RUNTIME.spawn(async move {
+            for Instance { service, handles } in instances {
+                join_all(handles.iter().map(|handle| handle.stop(false))).await;
+                service.close().await;
+            }
+            store.close().await;
+            if let Some(server) = server {
+                server.drop_database(&database).await;
+                database::release(server).await;
+            }
+            drop(done);
+        });
+        // Ends when `done` does, whatever became of it.
+        let _ = wait.recv_timeout(Duration::from_mins(1));
+    }
+}
+
+async fn start_instance(database: &Database, identity: Option<Identity>) -> (Addresses, Instance) {
+    let service = Service::new(Store::connect(database).await.unwrap(), APP_AGE_MAX);
+    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    let wanted = Listen {
+        address: anywhere,
+        admin_address: Some(anywhere),
+        identity,
+        workers: 2,
+        shutdown_s: 10,
+    };
+    let (addresses, servers) = listen(service.clone(), wanted).unwrap();
+    let handles = servers.iter().map(actix_web::dev::Server::handle).collect();
+    tokio::spawn(join_all(servers));
+    (addresses, Instance { service, handles })
+}
+
+/// Runs `work` where servers live.
+pub(crate) async fn on_runtime<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> T {
+    RUNTIME.spawn(work).await.unwrap()
+}
+
+fn app(number: i64, key: &str) -> App {
+    App {
+        sdk_app_id: SdkAppId::new(number).unwrap(),
+        edition: Edition::Premium,
+        directory: Directory::Open,
+        disabled: false,
+        secret_key: SecretKey::parse(key).unwrap(),
+        previous_secret_key: None,
+        admins: vec![ADMIN.to_owned()],
+        limits: Limits::default(),
+    }
+}
+
+/// Limits as operators write them.
+pub(crate) fn set_limits(limits: &[&str]) -> AppChange {
+    let limits = limits.iter().map(|limit| limit.parse().unwrap()).collect();
+    AppChange::Set { edition: None, directory: None, limits }
+}
+
+/// A UserSig that is good for a day.
+pub(crate) fn user_sig(key: &str, sdk_app_id: i64, identifier: &str) -> String {
+    user_sig_from(unix_now(), key, sdk_app_id, identifier)
+}
+
+/// A UserSig that is good for a day from `issued_at`.
+pub(crate) fn user_sig_from(
+    issued_at: u64,
+    key: &str,
+    sdk_app_id: i64,
+    identifier: &str,
+) -> String {
+    let (key, number) = (SecretKey::parse(key).unwrap(), SdkAppId::new(sdk_app_id).unwrap());
+    UserSig::sign(&key, number, identifier, issued_at, DAY_S)
+}
+
+pub(crate) fn unix_now() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "the service under test goes by the same clock")]
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// The admin's query.
+pub(crate) fn query() -> String {
+    query_of(APP, ADMIN, &user_sig(KEY, APP, ADMIN))
+}
+
+pub(crate) fn query_of(sdk_app_id: i64, identifier: &str, user_sig: &str) -> String {
+    format!(
+        "sdkappid={sdk_app_id}&identifier={identifier}&usersig={user_sig}&random=4294967295&contenttype=json"
+    )
+}

@@ -1,0 +1,154 @@
+//! What the database holds afterwards.
+
+use std::time::{Duration, Instant};
+
+use sqlx::{Postgres, Row, Transaction};
+
+use super::{APP, TestApp};
+
+/// A marked conversation, as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) kind: i16,
+    pub(crate) peer: String,
+    pub(crate) standard: u64,
+    pub(crate) custom: String,
+}
+
+/// The conversation with a user, marked so.
+pub(crate) fn marked(peer: &str, standard: u64, custom: &str) -> Mark {
+    Mark { kind: 1, peer: peer.to_owned(), standard, custom: custom.to_owned() }
+}
+
+impl TestApp {
+    /// The marked conversations of a user, in the order in which they were first marked.
+    pub(crate) async fn marks(&self, owner: &str) -> Vec<Mark> {
+        sqlx::query(
+            "SELECT kind, peer_id, standard_mark, custom_mark FROM conversations
+            WHERE sdk_app_id = $1 AND user_id = $2 AND (standard_mark <> 0 OR custom_mark <> '')
+            ORDER BY position",
+        )
+        .bind(APP)
+        .bind(owner)
+        .fetch_all(&self.db)
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| Mark {
+            kind: row.get("kind"),
+            peer: row.get("peer_id"),
+            standard: row.get::<i64, _>("standard_mark").cast_unsigned(),
+            custom: row.get("custom_mark"),
+        })
+        .collect()
+    }
+
+    /// The standard mark of the conversation with a user, 0 if there is none.
+    pub(crate) async fn standard_mark(&self, owner: &str, peer: &str) -> u64 {
+        let marks = self.marks(owner).await;
+        marks.iter().find(|mark| mark.peer == peer).map_or(0, |mark| mark.standard)
+    }
+
+    /// How often a user's state has changed, and the count of marked conversations, which must be that of the rows.
+    pub(crate) async fn revision_and_count(&self, owner: &str) -> (i64, usize) {
+        let row = sqlx::query(
+            "SELECT revision, marked::bigint, (
+                SELECT count(*) FROM conversations c
+                WHERE c.sdk_app_id = u.sdk_app_id AND c.user_id = u.user_id
+                    AND (standard_mark <> 0 OR custom_mark <> '')
+            )
+            FROM users u WHERE sdk_app_id = $1 AND user_id = $2",
+        )
+        .bind(APP)
+        .bind(owner)
+        .fetch_optional(&self.db)
+        .await
+        .unwrap();
+        let Some(row) = row else { return (0, 0) };
+        let (counted, rows): (i64, i64) = (row.get(1), row.get(2));
+        assert_eq!(counted, rows, "the count of {owner} is not that of the rows");
+        (row.get(0), usize::try_from(rows).unwrap())
+    }
+
+    /// How many conversations of a user are marked.
+    pub(crate) async fn marked(&self, owner: &str) -> usize {
+        self.revision_and_count(owner).await.1
+    }
+
+    /// Rows that anybody's state has left anywhere.
+    pub(crate) async fn state_rows(&self) -> i64 {
+        sqlx::query_scalar(
+            "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM conversations)",
+        )
+        .fetch_one(&self.db)
+        .await
+        .unwrap()
+    }
+
+    /// Puts a chat group into the directory.
+    pub(crate) async fn put_chat_group(&self, id: &str, destroyed: bool) {
+        sqlx::query(
+            "INSERT INTO chat_groups (sdk_app_id, group_id, group_type, name, destroyed)
+            VALUES ($1, $2, 'Public', 'a group', $3)
+            ON CONFLICT (sdk_app_id, group_id) DO UPDATE SET destroyed = excluded.destroyed",
+        )
+        .bind(APP)
+        .bind(id)
+        .bind(destroyed)
+        .execute(&self.db)
+        .await
+        .unwrap();
+    }
+
+    /// Deletes an account of the directory, and nothing else.
+    pub(crate) async fn delete_account(&self, user: &str) {
+        let done = sqlx::query(
+            "UPDATE accounts SET deleted = TRUE WHERE sdk_app_id = $1 AND user_id = $2",
+        )
+        .bind(APP)
+        .bind(user)
+        .execute(&self.db)
+        .await
+        .unwrap();
+        assert_eq!(done.rows_affected(), 1, "{user} was imported");
+    }
+
+    /// Holds a user's row, as a writer does who is not done yet. `NO KEY`, or it would hold up foreign keys as well
+    /// and hide that a writer takes no lock.
+    pub(crate) async fn hold_user(&self, user: &str) -> Transaction<'static, Postgres> {
+        let mut turn = self.db.begin().await.unwrap();
+        sqlx::query(
+            "SELECT revision FROM users WHERE sdk_app_id = $1 AND user_id = $2 FOR NO KEY UPDATE",
+        )
+        .bind(APP)
+        .bind(user)
+        .fetch_one(&mut *turn)
+        .await
+        .unwrap();
+        turn
+    }
+
+    /// Returns when so many of the service's connections wait for a lock.
+    pub(crate) async fn wait_for_waiting(&self, count: i64) {
+        until(async || {
+            let waiting: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock'",
+            )
+            .fetch_one(&self.db)
+            .await
+            .unwrap();
+            waiting == count
+        })
+        .await;
+    }
+}
+
+/// Asks again and again until it is so, for half a minute.
+pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "it never came to be");
+        tokio::task::yield_now().await;
+    }
+}
