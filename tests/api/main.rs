@@ -2,7 +2,11 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod accounts;
+mod bad_input;
+mod clients;
+mod codes;
 mod front_door;
+mod limits;
 mod mark_contact;
 mod samples;
 mod smoke;
