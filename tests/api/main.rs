@@ -15,3 +15,4 @@ mod model;
 mod samples;
 mod smoke;
 mod support;
+mod tencent_im_rs;
