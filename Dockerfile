@@ -19,6 +19,7 @@ RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
 COPY .sqlx .sqlx
 COPY migrations migrations
 COPY src src
+COPY build.rs ./
 RUN cargo build --release --locked --bin earmark
 
 # The root of the final image: the program, the few shared libraries that it names (glibc's own),
@@ -45,7 +46,9 @@ EXPOSE 8080
 # As a number, so that a platform which forbids root can see that this is not root.
 USER 65532:65532
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
+# Asks the admin listener, which answers inside the container alone. Where probes come from outside (Kubernetes'
+# httpGet), set EARMARK_ADMIN_LISTEN=0.0.0.0:8081.
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 \
   CMD ["/usr/local/bin/earmark", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/earmark"]
 CMD ["serve"]
