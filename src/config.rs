@@ -27,7 +27,7 @@ pub struct Config {
         long,
         global = true,
         env = "EARMARK_LOG",
-        default_value = "info,actix_server=warn,refinery_core=warn",
+        default_value = "info,actix_server=warn,actix_http=off,refinery_core=warn",
         value_name = "FILTER"
     )]
     pub log: String,
@@ -61,8 +61,8 @@ pub struct DatabaseArgs {
     /// libpq's own variables (PGHOST, PGPASSWORD, PGSSLMODE and so on).
     #[arg(
         long = "database-url",
-        id = "database_url",
         env = "EARMARK_DATABASE_URL",
+        global = true,
         hide_env_values = true,
         value_name = "URL"
     )]
@@ -70,21 +70,33 @@ pub struct DatabaseArgs {
 
     /// A file that holds the database URL.
     #[arg(
-        long,
+        long = "database-url-file",
         env = "EARMARK_DATABASE_URL_FILE",
-        value_name = "FILE",
-        conflicts_with = "database_url"
+        global = true,
+        value_name = "FILE"
     )]
     url_file: Option<PathBuf>,
 
     /// Most connections to the database at once.
-    #[arg(long = "database-connections", env = "EARMARK_DATABASE_CONNECTIONS", default_value_t = 10, value_name = "NUMBER",
-        value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(
+        long = "database-connections",
+        env = "EARMARK_DATABASE_CONNECTIONS",
+        global = true,
+        default_value_t = 10,
+        value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(1..=1000)
+    )]
     connections: u32,
 
     /// Keep prepared statements on their connection. Set to false behind PgBouncer in transaction mode.
-    #[arg(long = "database-statement-cache", env = "EARMARK_DATABASE_STATEMENT_CACHE", default_value_t = true,
-        action = clap::ArgAction::Set, value_name = "BOOL")]
+    #[arg(
+        long = "database-statement-cache",
+        env = "EARMARK_DATABASE_STATEMENT_CACHE",
+        global = true,
+        default_value_t = true,
+        action = clap::ArgAction::Set,
+        value_name = "BOOL"
+    )]
     statement_cache: bool,
 }
 
@@ -227,7 +239,7 @@ pub enum AppCommand {
         #[arg(value_name = "SDKAPPID")]
         sdk_app_id: SdkAppId,
     },
-    /// Changes an app's edition, directory mode or limits, or enables it again.
+    /// Changes an app's edition, directory mode or limits.
     Set {
         /// The app's number.
         #[arg(value_name = "SDKAPPID")]
@@ -291,12 +303,7 @@ pub struct KeyArgs {
     secret_key: Option<Secret>,
 
     /// A file that holds the secret key.
-    #[arg(
-        long,
-        env = "EARMARK_SECRET_KEY_FILE",
-        value_name = "FILE",
-        conflicts_with = "secret_key"
-    )]
+    #[arg(long, env = "EARMARK_SECRET_KEY_FILE", value_name = "FILE")]
     secret_key_file: Option<PathBuf>,
 }
 
@@ -365,10 +372,14 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A secret that is given, or stands in a file; the line's end after it does not belong to it.
+/// A secret that is given, or stands in a file; the line's end after it does not belong to it. What is empty is not given,
+/// as Compose has it for a variable that is not set.
 fn secret(given: Option<&Secret>, file: Option<&Path>) -> anyhow::Result<Option<String>> {
+    let given = given.filter(|Secret(text)| !text.is_empty());
+    let file = file.filter(|file| !file.as_os_str().is_empty());
     match (given, file) {
-        (Some(Secret(text)), _) => Ok(Some(text.clone())),
+        (Some(_), Some(_)) => anyhow::bail!("must not be given beside the setting without file"),
+        (Some(Secret(text)), None) => Ok(Some(text.clone())),
         (None, Some(file)) => {
             let text = std::fs::read_to_string(file)
                 .with_context(|| format!("cannot read {}", file.display()))?;

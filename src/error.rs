@@ -151,11 +151,17 @@ pub enum Error {
         got: usize,
     },
     /// Another conversation group has this name.
-    #[error("GroupName: the user has a conversation group of that name")]
-    GroupNameTaken,
+    #[error("{path}: the user has a conversation group of that name")]
+    GroupNameTaken {
+        /// Where the name stands.
+        path: &'static str,
+    },
     /// There is no such conversation group.
-    #[error("GroupName: no such conversation group")]
-    UnknownGroup,
+    #[error("{path}: no such conversation group")]
+    UnknownGroup {
+        /// Where its name stands.
+        path: &'static str,
+    },
     /// The account to be deleted is not there. The text is the original's.
     #[error("Err_TLS_PT_Open_Login_Account_Not_Exist")]
     AccountMissing,
@@ -193,6 +199,18 @@ impl Error {
         Self::Internal(anyhow::Error::msg(cause))
     }
 
+    /// Says where the name of a conversation group stands that is not there, and one that is taken.
+    #[must_use]
+    pub fn with_group_names_at(self, unknown: &'static str, taken: &'static str) -> Self {
+        if matches!(self, Self::UnknownGroup { .. }) {
+            Self::UnknownGroup { path: unknown }
+        } else if matches!(self, Self::GroupNameTaken { .. }) {
+            Self::GroupNameTaken { path: taken }
+        } else {
+            self
+        }
+    }
+
     /// The one place where a failure gets its number.
     #[must_use]
     pub fn code(&self, family: Family) -> u32 {
@@ -216,16 +234,16 @@ impl Error {
             (Self::TooManyCalls { .. } | Self::Overloaded, _) => 60007,
             (Self::NotJson(_), _) => 60003,
             (Self::AccountType { .. }, _) => 60015,
-            (Self::Parameter { .. } | Self::GroupNameTaken, RecentContact) => 50002,
-            (Self::Parameter { .. } | Self::GroupNameTaken, Accounts) => 70402,
-            (Self::Parameter { .. } | Self::GroupNameTaken, ChatGroups) => 10004,
+            (Self::Parameter { .. } | Self::GroupNameTaken { .. }, RecentContact) => 50002,
+            (Self::Parameter { .. } | Self::GroupNameTaken { .. }, Accounts) => 70402,
+            (Self::Parameter { .. } | Self::GroupNameTaken { .. }, ChatGroups) => 10004,
             (Self::ItemCount { .. }, _) => 51006,
             (Self::AccountCount { .. }, _) => 70206,
             (Self::EditionTooLow, _) => 51013,
             (Self::UnknownUser | Self::UnknownPeer, _) => 50001,
             (Self::ChatGroupGone, _) => 51007,
             (Self::TooManyMarked { .. } | Self::TooManyGrouped { .. }, _) => 51008,
-            (Self::UnknownGroup, _) => 51009,
+            (Self::UnknownGroup { .. }, _) => 51009,
             (Self::TooManyGroups { .. }, _) => 51010,
             (Self::GroupNameLength { .. }, _) => 51011,
             (Self::TooManyPinned { .. }, _) => 51012,

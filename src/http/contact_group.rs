@@ -66,7 +66,8 @@ impl From<(Conversation, Kept)> for ContactResultItem {
             standard_mark: binary(kept.standard),
             custom_mark: kept.custom.as_str().to_owned(),
             contact_group_id: kept.group_ids,
-            timestamp: kept.changed_at,
+            // A conversation that is only pinned has no marks or groups that could have changed.
+            timestamp: if kept.position.is_some() { kept.changed_at } else { 0 },
         }
     }
 }

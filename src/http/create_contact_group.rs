@@ -61,7 +61,10 @@ impl Call for CreateContactGroup {
     async fn run(self, service: &Service, app: Arc<App>, now: u64) -> Result<Answer, Error> {
         let shown = self.conversations.iter().map(ContactItem::from).collect();
         let change = Change::CreateGroup(self.name, self.conversations);
-        let applied = service.write(Write { app, owner: self.owner, change, now }).await?;
+        let path = "GroupContactItem[0].GroupName";
+        let write = Write { app, owner: self.owner, change, now };
+        let applied =
+            service.write(write).await.map_err(|error| error.with_group_names_at(path, path))?;
         let group_item = applied.group()?.into();
         let result_item = ResultItem::list(shown, &applied);
         Ok(Answer { group_result_item: vec![GroupResultItem { group_item, result_item }] })

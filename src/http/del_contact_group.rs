@@ -37,7 +37,10 @@ impl Call for DelContactGroup {
 
     async fn run(self, service: &Service, app: Arc<App>, now: u64) -> Result<Answer, Error> {
         let change = Change::DeleteGroup(self.name);
-        let applied = service.write(Write { app, owner: self.owner, change, now }).await?;
+        let path = "GroupName[0]";
+        let write = Write { app, owner: self.owner, change, now };
+        let applied =
+            service.write(write).await.map_err(|error| error.with_group_names_at(path, path))?;
         Ok(Answer { group_item: vec![applied.group()?.into()] })
     }
 }

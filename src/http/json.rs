@@ -18,7 +18,8 @@ pub(super) enum Json<'b> {
     Null,
     Bool,
     Integer(i128),
-    Fraction,
+    /// A number that is not an integer, or beyond 64 bits.
+    Number(f64),
     Text(Cow<'b, str>),
     Array(Vec<Json<'b>>),
     Object(Vec<(Cow<'b, str>, Json<'b>)>),
@@ -39,7 +40,7 @@ impl<'b> Json<'b> {
             Self::Null => "null",
             Self::Bool => "a boolean",
             Self::Integer(_) => "an integer",
-            Self::Fraction => "a number that is not an integer",
+            Self::Number(_) => "a number that is not an integer",
             Self::Text(_) => "a string",
             Self::Array(_) => "an array",
             Self::Object(_) => "an object",
@@ -99,8 +100,8 @@ impl<'b> Visitor<'b> for JsonVisitor {
         Ok(Json::Integer(number.into()))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Json::Fraction)
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Json::Number(number))
     }
 
     fn visit_borrowed_str<E>(self, text: &'b str) -> Result<Self::Value, E> {
@@ -227,8 +228,11 @@ impl<'f> Field<'f> {
     /// What stands here must be a place to go on reading from: 0, or nothing, is the beginning. Whatever is beyond all
     /// places is the end.
     pub(super) fn cursor(&self) -> Result<u32, Error> {
-        if self.value.is_none() {
-            return Ok(0);
+        match self.value {
+            None => return Ok(0),
+            // serde reads an integer beyond 64 bits as this.
+            Some(Json::Number(number)) if *number > 1e19 => return Ok(u32::MAX),
+            Some(_) => {}
         }
         match u128::try_from(self.integer()?) {
             Ok(place) => Ok(u32::try_from(place).unwrap_or(u32::MAX)),

@@ -87,7 +87,9 @@ impl Call for UpdateContactGroup {
             .map(|change| (opt_type(change.member), ContactItem::from(&change.conversation)))
             .unzip();
         let write = Write { app, owner: self.owner, change: self.change, now };
-        let applied = service.write(write).await?;
+        let (old, new) = ("UpdateGroup.OldGroupName", "UpdateGroup.NewGroupName");
+        let applied =
+            service.write(write).await.map_err(|error| error.with_group_names_at(old, new))?;
         let contact_result_item = opt_types
             .into_iter()
             .zip(ResultItem::list(shown, &applied))

@@ -14,7 +14,7 @@ impl UserState {
         now: u64,
     ) -> Result<Applied, Error> {
         if self.group(name).is_ok() {
-            return Err(Error::GroupNameTaken);
+            return Err(Error::GroupNameTaken { path: "GroupName" });
         }
         let max = app.limits.groups;
         if u32::try_from(self.groups.len()).is_ok_and(|count| count >= max) {
@@ -37,10 +37,11 @@ impl UserState {
     ) -> Result<Applied, Error> {
         let group = ContactGroup { id: self.group(old)?.id, name: new.clone() };
         if self.group(new).is_ok_and(|taken| taken.id != group.id) {
-            return Err(Error::GroupNameTaken);
+            return Err(Error::GroupNameTaken { path: "GroupName" });
         }
-        self.groups.retain(|other| other.id != group.id);
-        self.groups.push(group.clone());
+        for other in self.groups.iter_mut().filter(|other| other.id == group.id) {
+            other.name = new.clone();
+        }
         Ok(Applied { items: Vec::new(), group: Some(group) })
     }
 
@@ -87,7 +88,10 @@ impl UserState {
     }
 
     fn group(&self, name: &ContactGroupName) -> Result<&ContactGroup, Error> {
-        self.groups.iter().find(|group| group.name == *name).ok_or(Error::UnknownGroup)
+        self.groups
+            .iter()
+            .find(|group| group.name == *name)
+            .ok_or(Error::UnknownGroup { path: "GroupName" })
     }
 
     fn change_member(
