@@ -120,7 +120,7 @@ async fn every_code_has_a_request_that_has_it() {
     50005 the database did not answer in time, try again
     51006 MarkItem: must hold 1 to 100 items, got 0
     51007 item: ToGroupId: no such chat group, or it was destroyed
-    51008 item: at most 1 conversations can be marked
+    51008 item: ContactItem: at most 1 conversations can be marked
     51013 the edition of this app has no standard marks and no conversation groups
     60002 the body must be at most 1048576 bytes
     60003 the body is not JSON: EOF while parsing an object at line 1 column 1

@@ -69,7 +69,13 @@ async fn what_was_asked_is_done_as_a_whole_though_the_caller_left() {
     let mut stream = TcpStream::connect(app.addresses.api).await.unwrap();
     stream.write_all(request(&body, body.len()).as_bytes()).await.unwrap();
     app.wait_for_waiting(1).await;
+    // Not a polite end but a reset, which the server takes as a reason to stop listening to its own answer.
+    stream.set_zero_linger().unwrap();
     drop(stream);
+    // Every worker has been busy since, so the one that it concerns has seen it.
+    for _ in 0..8 {
+        raw(app.addresses.api, b"GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await;
+    }
     turn.rollback().await.unwrap();
 
     until(async || app.marked("user0").await == 51).await;

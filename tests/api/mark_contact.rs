@@ -201,6 +201,23 @@ async fn a_revision_grows_with_every_change_and_only_then() {
 }
 
 #[actix_web::test]
+async fn the_second_of_the_last_change_is_kept() {
+    let app = TestApp::start().await;
+    let old = "UPDATE conversations SET changed_at = 7";
+    let changed_at = "SELECT changed_at FROM conversations";
+    for (item, changes) in
+        [(set("user1", 0), true), (set("user1", 0), false), (custom("user1", "x"), true)]
+    {
+        sqlx::query(old).execute(&app.db).await.unwrap();
+        let before = unix_now();
+        assert_eq!(app.mark("user0", vec![item]).await, (0, vec![0]));
+        let found: i64 = sqlx::query_scalar(changed_at).fetch_one(&app.db).await.unwrap();
+        let now = (before..=unix_now()).contains(&found.cast_unsigned());
+        assert!(if changes { now } else { found == 7 }, "{found}");
+    }
+}
+
+#[actix_web::test]
 async fn users_groups_and_apps_are_told_apart() {
     let app = TestApp::start().await;
     app.add_app(APP + 1, KEY).await;

@@ -14,7 +14,7 @@ use actix_web::http::Method;
 use earmark::domain::{App, Directory, Edition, SdkAppId, SecretKey, UserSig};
 use earmark::http::{Addresses, Identity, Listen, listen};
 use earmark::limits::Limits;
-use earmark::service::{AppChange, Service, create_app, update_app};
+use earmark::service::{AppChange, Service, Settings, WriteMode, create_app, update_app};
 use earmark::store::{Database, Store};
 use futures_util::future::join_all;
 use serde_json::Value;
@@ -43,6 +43,13 @@ const DAY_S: u64 = 24 * 3600;
 
 /// Servers and their databases' connections live here, so that they outlive the runtime of a test that fails.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+/// Both ways of writing answer the same: `EARMARK_TEST_WRITE_MODE=single` tests the one that is not the default.
+fn settings() -> Settings {
+    let single = database::setting("EARMARK_TEST_WRITE_MODE").is_some_and(|mode| mode == "single");
+    let write_mode = if single { WriteMode::Single } else { Settings::default().write_mode };
+    Settings { app_age_max: APP_AGE_MAX, write_mode }
+}
 
 /// A running service on a database of its own, with one app: `premium`, `open`, one admin.
 ///
@@ -214,7 +221,7 @@ impl Drop for TestApp {
 }
 
 async fn start_instance(database: &Database, identity: Option<Identity>) -> (Addresses, Instance) {
-    let service = Service::new(Store::connect(database).await.unwrap(), APP_AGE_MAX);
+    let service = Service::new(Store::connect(database).await.unwrap(), settings());
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let wanted = Listen {
         address: anywhere,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use sqlx::{Postgres, Row, Transaction};
 
 use super::{APP, TestApp};
@@ -102,15 +103,9 @@ impl TestApp {
 
     /// Deletes an account of the directory, and nothing else.
     pub(crate) async fn delete_account(&self, user: &str) {
-        let done = sqlx::query(
-            "UPDATE accounts SET deleted = TRUE WHERE sdk_app_id = $1 AND user_id = $2",
-        )
-        .bind(APP)
-        .bind(user)
-        .execute(&self.db)
-        .await
-        .unwrap();
-        assert_eq!(done.rows_affected(), 1, "{user} was imported");
+        let body = json!({ "DeleteItem": [{ "UserID": user }] });
+        let answer = self.call("im_open_login_svc/account_delete", body).await;
+        assert_eq!(answer["ResultItem"][0]["ResultCode"], 0, "{user} was imported");
     }
 
     /// Holds a user's row, as a writer does who is not done yet. `NO KEY`, or it would hold up foreign keys as well
