@@ -1,0 +1,111 @@
+//! Behind PgBouncer in transaction mode, where every transaction may meet another connection.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::thread;
+
+use crate::support::{
+    APP, Client, Database, KEY, Program, Running, Scratch, Service, is_marked, prepare, serve, text,
+};
+
+/// A running PgBouncer with few connections for many clients.
+struct Bouncer {
+    _process: Running,
+    url: String,
+    _scratch: Scratch,
+}
+
+impl Bouncer {
+    /// Starts it; `None`, and a word, where it is not installed.
+    fn start(database: &Database, connections: u32) -> Option<Self> {
+        let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"]
+            .into_iter()
+            .find(|program| fs::exists(program).unwrap());
+        let (Some(program), Some(socket)) = (program, database.socket()) else {
+            println!("skipped: PgBouncer is not installed here, or PostgreSQL has no socket");
+            return None;
+        };
+        let scratch = Scratch::new();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (folder, name) = (socket.display(), database.name());
+        let settings = scratch.write(
+            "pgbouncer.ini",
+            format!(
+                "[databases]\n{name} = host={folder} port=5432 user=earmark\n\
+                 [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+                 auth_type = any\npool_mode = transaction\ndefault_pool_size = {connections}\n\
+                 max_client_conn = 200\nignore_startup_parameters = extra_float_digits\n"
+            ),
+        );
+        let owner = fs::metadata(&socket).unwrap();
+        let mut command = Command::new(program);
+        command.arg(text(&settings)).current_dir("/");
+        if nix::unistd::geteuid().is_root() {
+            command.uid(owner.uid()).gid(owner.gid());
+        }
+        let process = Program::other(command).start();
+        process.stderr.line("process up");
+        let url = format!("postgres://earmark@127.0.0.1:{port}/{name}?sslmode=disable");
+        Some(Self { _process: process, url, _scratch: scratch })
+    }
+
+    fn serve(&self, statement_cache: &str) -> Service {
+        let program = serve(&self.url).env("EARMARK_DATABASE_STATEMENT_CACHE", statement_cache);
+        Service::start(program)
+    }
+}
+
+/// Marks and reads, all of which must go well.
+fn work(client: &Client, user: &str) {
+    for number in 0..25 {
+        client.must_mark(user, &format!("friend-{number}"));
+        let marks = client.marks(user).matches(r#""StandardMark":"1""#).count();
+        assert_eq!(marks, number + 1);
+    }
+}
+
+#[test]
+fn without_the_statement_cache_everything_works() {
+    let database = Database::new();
+    let Some(bouncer) = Bouncer::start(&database, 2) else { return };
+    let cacheless = |arguments: &[&str]| {
+        Program::earmark(arguments)
+            .env("EARMARK_DATABASE_URL", &bouncer.url)
+            .env("EARMARK_DATABASE_STATEMENT_CACHE", "false")
+            .run()
+    };
+    assert!(cacheless(&["migrate"]).printed().starts_with("applied V1"));
+    assert_eq!(cacheless(&["migrate"]).printed(), "the schema is up to date\n");
+    let create = ["app", "create", APP, "--directory", "open", "--secret-key", KEY];
+    cacheless(&create).printed();
+    let unlimited = ["app", "set", APP, "--limit", "calls-per-second=0"];
+    cacheless(&unlimited).printed();
+
+    let services = [bouncer.serve("false"), bouncer.serve("false")];
+    thread::scope(|scope| {
+        for (number, service) in services.iter().cycle().take(6).enumerate() {
+            let client = service.client();
+            scope.spawn(move || work(&client, &format!("user-{number}")));
+        }
+    });
+    for service in services {
+        service.process.stop();
+    }
+}
+
+#[test]
+fn with_the_statement_cache_it_fails_so_the_switch_is_needed() {
+    let database = Database::new();
+    prepare(&database.url);
+    let Some(bouncer) = Bouncer::start(&database, 1) else { return };
+    // One connection for both: each takes the names of its statements for its own.
+    let (first, second) = (bouncer.serve("true"), bouncer.serve("true"));
+    first.client().must_mark("user", "friend");
+    let answer = second.client().mark("user", "friend").unwrap();
+    assert!(!is_marked(&answer), "{answer:?}");
+    first.process.stop();
+    second.process.stop();
+}
