@@ -37,7 +37,7 @@ impl Tx<'_> {
             sdk_app_id.number(),
             &user_ids as &[&str],
         )
-        .execute(&mut *self.0)
+        .execute(self.session())
         .await?;
         sqlx::query!(
             r#"
@@ -53,7 +53,7 @@ impl Tx<'_> {
             &nicks as &[Option<&str>],
             &face_urls as &[Option<&str>],
         )
-        .execute(&mut *self.0)
+        .execute(self.session())
         .await?;
         Ok(())
     }
@@ -77,7 +77,7 @@ impl Reader {
             sdk_app_id.number(),
             &user_ids as &[&str],
         )
-        .fetch_all(self.connection())
+        .fetch_all(self.session())
         .await?;
         Ok(rows.into_iter().map(standing).collect())
     }

@@ -1,7 +1,6 @@
 //! Apps and their admins.
 
-use sqlx::PgConnection;
-
+use super::session::Session;
 use super::{Reader, Tx, count, stored};
 use crate::domain::{App, SdkAppId, SecretKey};
 use crate::error::Error;
@@ -69,28 +68,21 @@ impl AppRow {
 impl Reader {
     /// The app of this number, with its admins.
     pub async fn load_app(&mut self, sdk_app_id: SdkAppId) -> Result<Option<App>, Error> {
-        select_app(self.connection(), sdk_app_id).await
+        select_app(self.session(), sdk_app_id).await
     }
 
     /// All apps, by number.
     pub async fn load_apps(&mut self) -> Result<Vec<App>, Error> {
-        select_apps(self.connection(), 1, i64::MAX).await
+        select_apps(self.session(), 1, i64::MAX).await
     }
 }
 
-async fn select_app(
-    connection: &mut PgConnection,
-    sdk_app_id: SdkAppId,
-) -> Result<Option<App>, Error> {
+async fn select_app(session: Session<'_>, sdk_app_id: SdkAppId) -> Result<Option<App>, Error> {
     let number = sdk_app_id.number();
-    Ok(select_apps(connection, number, number).await?.pop())
+    Ok(select_apps(session, number, number).await?.pop())
 }
 
-async fn select_apps(
-    connection: &mut PgConnection,
-    first: i64,
-    last: i64,
-) -> Result<Vec<App>, Error> {
+async fn select_apps(session: Session<'_>, first: i64, last: i64) -> Result<Vec<App>, Error> {
     sqlx::query_as!(
         AppRow,
         r#"
@@ -110,7 +102,7 @@ async fn select_apps(
         first,
         last,
     )
-    .fetch_all(connection)
+    .fetch_all(session)
     .await?
     .into_iter()
     .map(AppRow::into_app)
@@ -124,9 +116,9 @@ impl Tx<'_> {
             "SELECT sdk_app_id FROM apps WHERE sdk_app_id = $1 FOR NO KEY UPDATE",
             sdk_app_id.number(),
         )
-        .fetch_optional(&mut *self.0)
+        .fetch_optional(self.session())
         .await?;
-        select_app(&mut self.0, sdk_app_id).await
+        select_app(self.session(), sdk_app_id).await
     }
 
     /// Adds an app, without its admins; `false` when the number is taken.
@@ -142,7 +134,7 @@ impl Tx<'_> {
             app.directory.name(),
             app.secret_key.reveal(),
         )
-        .execute(&mut *self.0)
+        .execute(self.session())
         .await?;
         Ok(done.rows_affected() == 1)
     }
@@ -171,14 +163,14 @@ impl Tx<'_> {
             app.previous_secret_key.as_ref().map(SecretKey::reveal),
             &limits,
         )
-        .execute(&mut *self.0)
+        .execute(self.session())
         .await?;
         sqlx::query!(
             "DELETE FROM app_admins WHERE sdk_app_id = $1 AND identifier <> ALL ($2)",
             app.sdk_app_id.number(),
             &app.admins,
         )
-        .execute(&mut *self.0)
+        .execute(self.session())
         .await?;
         sqlx::query!(
             r#"
@@ -189,7 +181,7 @@ impl Tx<'_> {
             app.sdk_app_id.number(),
             &app.admins,
         )
-        .execute(&mut *self.0)
+        .execute(self.session())
         .await?;
         Ok(())
     }

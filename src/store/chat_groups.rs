@@ -24,7 +24,7 @@ impl Tx<'_> {
             group.group_type.name(),
             &group.name,
         )
-        .execute(&mut *self.0)
+        .execute(self.session())
         .await?;
         Ok(done.rows_affected() == 1)
     }
@@ -43,7 +43,7 @@ impl Tx<'_> {
             sdk_app_id.number(),
             id.as_str(),
         )
-        .execute(&mut *self.0)
+        .execute(self.session())
         .await?;
         Ok(done.rows_affected() == 1)
     }
@@ -65,7 +65,7 @@ impl Reader {
             sdk_app_id.number(),
             &ids as &[&str],
         )
-        .fetch_all(self.connection())
+        .fetch_all(self.session())
         .await?;
         rows.into_iter()
             .map(|row| {

@@ -26,7 +26,7 @@ impl Tx<'_> {
             &sdk_app_ids,
             &user_ids as &[&str],
         )
-        .fetch_all(&mut *self.0)
+        .fetch_all(self.session())
         .await?;
         let mut groups: BTreeMap<UserKey, Vec<ContactGroup>> = BTreeMap::new();
         for row in rows {
@@ -80,7 +80,7 @@ impl Tx<'_> {
             &user_ids as &[&str],
             &group_ids,
         )
-        .execute(&mut *self.0)
+        .execute(self.session())
         .await?;
         Ok(())
     }
@@ -103,7 +103,7 @@ impl Tx<'_> {
             &group_ids,
             &names as &[&str],
         )
-        .execute(&mut *self.0)
+        .execute(self.session())
         .await?;
         Ok(())
     }

@@ -86,7 +86,7 @@ impl Tx<'_> {
             &kinds,
             &peer_ids as &[&str],
         )
-        .fetch_all(&mut *self.0)
+        .fetch_all(self.session())
         .await?;
         for (nr, ((key, conversation), row)) in all().zip(rows).enumerate() {
             let Some(state) = users.get_mut(key) else { continue };
@@ -124,7 +124,7 @@ impl Tx<'_> {
             key.sdk_app_id.number(),
             key.user_id.as_str(),
         )
-        .fetch_all(&mut *self.0)
+        .fetch_all(self.session())
         .await?;
         for row in rows {
             let conversation = stored_conversation(row.kind, &row.peer_id)?;
@@ -156,7 +156,7 @@ impl Tx<'_> {
             key.sdk_app_id.number(),
             key.user_id.as_str(),
         )
-        .fetch_one(&mut *self.0)
+        .fetch_one(self.session())
         .await?;
         let dead =
             |stored: u32, live| stored.saturating_sub(u32::try_from(live).unwrap_or(u32::MAX));
@@ -231,7 +231,7 @@ impl Tx<'_> {
             &columns.pin_positions as &[Option<i32>],
             &columns.changed_at,
         )
-        .fetch_one(&mut *self.0)
+        .fetch_one(self.session())
         .await?;
         if usize::try_from(saved) == Ok(changed.len()) {
             Ok(())

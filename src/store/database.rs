@@ -37,9 +37,11 @@ impl Database {
     /// Takes a `postgres://` URL as libpq understands it, `sslmode` included. Its text stays out of the error: it may
     /// hold a password.
     pub fn from_url(url: &str) -> Result<Self, String> {
-        let options = PgConnectOptions::from_str(url).map_err(|_| {
-            "must be a URL of the form postgres://user@host:5432/database".to_owned()
-        })?;
+        let is_ours = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+        let options =
+            PgConnectOptions::from_str(url).ok().filter(|_| is_ours).ok_or_else(|| {
+                "must be a URL of the form postgres://user@host:5432/database".to_owned()
+            })?;
         // libpq verifies the server's certificate as soon as it is given an authority to verify it with.
         let has_authority = url.contains("sslrootcert=");
         Ok(Self::from_options(

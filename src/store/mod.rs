@@ -8,13 +8,15 @@ mod conversations;
 mod database;
 mod reading;
 mod schema;
+mod session;
 mod users;
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{ConnectOptions, Connection as _, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{ConnectOptions, Connection as _, PgPool, Postgres, Row, Transaction};
 
 pub use accounts::Account;
 pub use database::Database;
@@ -22,6 +24,7 @@ pub use reading::{ListCursor, Reading};
 pub use schema::SchemaState;
 
 use crate::error::Error;
+use session::Session;
 
 /// How long a connection may take to come, and a statement to answer: the API's deadline.
 pub const DEADLINE: Duration = Duration::from_secs(3);
@@ -36,19 +39,22 @@ const IDLE_TRUSTED: Duration = Duration::from_secs(1);
 pub struct Store {
     pool: PgPool,
     begin: &'static str,
-    shared: bool,
+    keeps_statements: bool,
 }
 
 impl Store {
     /// Connects, and learns what has to be said to the server so that a commit is durable.
     pub async fn connect(database: &Database) -> Result<Self, sqlx::Error> {
-        let mut connection = database.plain().connect().await?;
-        let mut tx = connection.begin().await?;
-        let commit = sqlx::query_scalar!("SELECT current_setting('synchronous_commit')");
-        let durably = commit.fetch_one(&mut *tx).await?.as_deref() != Some("off");
-        tx.commit().await?;
-        connection.close().await?;
-
+        let learn = async {
+            // Not through the pool, which tries again and again and then only says that its time is up.
+            let mut connection = database.plain().connect().await?;
+            let row = sqlx::raw_sql("SHOW synchronous_commit").fetch_one(&mut connection).await?;
+            connection.close().await?;
+            Ok(row.try_get::<&str, _>(0)? != "off")
+        };
+        let durably = tokio::time::timeout(DEADLINE, learn)
+            .await
+            .unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into())))?;
         let (options, begin) = database.session(durably);
         let pool = PgPoolOptions::new()
             .max_connections(database.connections_max())
@@ -64,25 +70,29 @@ impl Store {
             })
             .connect_with(options)
             .await?;
-        Ok(Self { pool, begin, shared: database.is_shared() })
+        Ok(Self { pool, begin, keeps_statements: !database.is_shared() })
     }
 
     /// Begins a unit of work.
     pub async fn begin(&self) -> Result<Tx<'static>, Error> {
-        Ok(Tx(self.pool.begin_with(self.begin).await?))
+        Ok(self.unit(self.pool.begin_with(self.begin).await?))
+    }
+
+    fn unit<'c>(&self, inner: Transaction<'c, Postgres>) -> Tx<'c> {
+        Tx { inner, keeps_statements: self.keeps_statements }
     }
 
     /// Takes a connection out of the pool, to begin many units of work on it one after the other.
     pub async fn connection(&self) -> Result<Connection, Error> {
-        Ok(Connection { inner: self.pool.acquire().await?, begin: self.begin })
+        Ok(Connection { inner: self.pool.acquire().await?, store: self.clone() })
     }
 
     /// Begins to read. One statement needs no transaction, except on a connection that others share.
     pub async fn read(&self) -> Result<Reader, Error> {
-        Ok(if self.shared {
-            Reader::InTransaction(self.pool.begin_with(self.begin).await?)
-        } else {
+        Ok(if self.keeps_statements {
             Reader::Plain(self.pool.acquire().await?)
+        } else {
+            Reader::InTransaction(self.begin().await?)
         })
     }
 
@@ -96,13 +106,13 @@ impl Store {
 #[derive(Debug)]
 pub struct Connection {
     inner: PoolConnection<Postgres>,
-    begin: &'static str,
+    store: Store,
 }
 
 impl Connection {
     /// Begins a unit of work. A connection on which anything has failed is to be [discarded](Connection::discard).
     pub async fn begin(&mut self) -> Result<Tx<'_>, Error> {
-        Ok(Tx(self.inner.begin_with(self.begin).await?))
+        Ok(self.store.unit(self.inner.begin_with(self.store.begin).await?))
     }
 
     /// Ends the connection without a word, and with it what was begun on it.
@@ -113,17 +123,24 @@ impl Connection {
 
 /// A unit of work: everything in it happens at [`Tx::commit`], or nothing does.
 #[must_use = "a transaction that is not committed is rolled back"]
-pub struct Tx<'c>(Transaction<'c, Postgres>);
+pub struct Tx<'c> {
+    inner: Transaction<'c, Postgres>,
+    keeps_statements: bool,
+}
 
 impl Tx<'_> {
     /// Makes it durable. Whether a commit that failed has happened is not known, so it is always [`Error::Timeout`].
     pub async fn commit(self) -> Result<(), Error> {
-        self.0.commit().await.map_err(|error| Error::Timeout(Some(error.into())))
+        self.inner.commit().await.map_err(|error| Error::Timeout(Some(error.into())))
     }
 
     /// Forgets it, and waits until its locks are gone.
     pub async fn rollback(self) -> Result<(), Error> {
-        Ok(self.0.rollback().await?)
+        Ok(self.inner.rollback().await?)
+    }
+
+    fn session(&mut self) -> Session<'_> {
+        Session { connection: &mut self.inner, keeps_statements: self.keeps_statements }
     }
 }
 
@@ -132,14 +149,14 @@ pub enum Reader {
     /// Each statement by itself.
     Plain(PoolConnection<Postgres>),
     /// In a transaction, which is rolled back in the end.
-    InTransaction(Transaction<'static, Postgres>),
+    InTransaction(Tx<'static>),
 }
 
 impl Reader {
-    fn connection(&mut self) -> &mut PgConnection {
+    fn session(&mut self) -> Session<'_> {
         match self {
-            Self::Plain(connection) => connection,
-            Self::InTransaction(tx) => tx,
+            Self::Plain(connection) => Session { connection, keeps_statements: true },
+            Self::InTransaction(tx) => tx.session(),
         }
     }
 }

@@ -116,7 +116,7 @@ impl Reader {
             stored(after),
             i64::from(limit),
         )
-        .fetch_all(self.connection())
+        .fetch_all(self.session())
         .await?;
         Reading::of(rows)
     }
@@ -164,7 +164,7 @@ impl Reader {
             &kinds,
             &peer_ids as &[&str],
         )
-        .fetch_all(self.connection())
+        .fetch_all(self.session())
         .await?;
         Reading::of(rows)
     }
@@ -205,7 +205,7 @@ impl Reader {
             stored(after.position),
             i64::from(limit),
         )
-        .fetch_all(self.connection())
+        .fetch_all(self.session())
         .await?;
         Reading::of(rows)
     }

@@ -58,14 +58,14 @@ impl Store {
     /// Runs the migrations that are missing and names them. All of them happen, or none.
     pub async fn migrate(&self) -> Result<Vec<String>, Error> {
         // Not `begin`: waiting for another replica, or building an index, may take longer than a request may.
-        let mut tx = Tx(self.pool.begin().await?);
+        let mut tx = self.unit(self.pool.begin().await?);
         sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
-            .execute(&mut *tx.0)
+            .execute(tx.session())
             .await?;
-        sqlx::query!("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK).execute(&mut *tx.0).await?;
+        sqlx::query!("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK).execute(tx.session()).await?;
         let mut applied = Vec::new();
         if tx.schema_version().await? < expected_version() {
-            let mut driver = Driver(&mut tx.0);
+            let mut driver = Driver(&mut tx.inner);
             let report =
                 runner().run_async(&mut driver).await.map_err(|e| Error::Internal(e.into()))?;
             applied = report.applied_migrations().iter().map(ToString::to_string).collect();
@@ -78,14 +78,14 @@ impl Store {
 impl Tx<'_> {
     async fn schema_version(&mut self) -> Result<i64, Error> {
         let history = sqlx::query_scalar!("SELECT to_regclass('refinery_schema_history')::text")
-            .fetch_one(&mut *self.0)
+            .fetch_one(self.session())
             .await?;
         if history.is_none() {
             return Ok(0);
         }
         let last: Option<i64> =
             sqlx::query_scalar("SELECT max(version)::bigint FROM refinery_schema_history")
-                .fetch_one(&mut *self.0)
+                .fetch_one(self.session())
                 .await?;
         Ok(last.unwrap_or(0))
     }

@@ -40,7 +40,7 @@ impl Tx<'_> {
             &user_ids as &[&str],
             &anyone,
         )
-        .fetch_all(&mut *self.0)
+        .fetch_all(self.session())
         .await?;
         rows.into_iter()
             .map(|row| {
@@ -79,7 +79,7 @@ impl Tx<'_> {
             &sdk_app_ids,
             &user_ids as &[&str],
         )
-        .execute(&mut *self.0)
+        .execute(self.session())
         .await?;
         Ok(())
     }
@@ -131,7 +131,7 @@ impl Tx<'_> {
             &moved(|counts| counts.pinned),
             &numbers(|state, limits| stored(state.room(limits).pinned)),
         )
-        .execute(&mut *self.0)
+        .execute(self.session())
         .await?;
         if done.rows_affected() == user_ids.len() as u64 {
             Ok(())
