@@ -54,6 +54,9 @@ pub enum Command {
     Healthcheck(Healthcheck),
 }
 
+/// The setting that says where the database is, for messages.
+pub const DATABASE_SETTING: &str = "--database-url / EARMARK_DATABASE_URL";
+
 /// Where the database is.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
@@ -103,7 +106,7 @@ pub struct DatabaseArgs {
 impl DatabaseArgs {
     /// The database that these settings describe.
     pub fn database(&self) -> anyhow::Result<Database> {
-        let setting = "--database-url / EARMARK_DATABASE_URL";
+        let setting = DATABASE_SETTING;
         let url = secret(self.url.as_ref(), self.url_file.as_deref())
             .context("--database-url-file / EARMARK_DATABASE_URL_FILE")?
             .with_context(|| format!("{setting} is missing"))?;

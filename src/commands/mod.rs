@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 
-use crate::config::{Command, Config, DatabaseArgs, Sig};
+use crate::config::{Command, Config, DATABASE_SETTING, DatabaseArgs, Sig};
 use crate::domain::UserSig;
 use crate::service;
 use crate::store::Store;
@@ -31,7 +31,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
 async fn connect(settings: &DatabaseArgs) -> anyhow::Result<Store> {
     let database = settings.database()?;
-    Store::connect(&database).await.context("cannot connect to the database")
+    Store::connect(&database)
+        .await
+        .with_context(|| format!("cannot connect to the database of {DATABASE_SETTING}"))
 }
 
 async fn migrate(settings: &DatabaseArgs) -> anyhow::Result<()> {
