@@ -84,9 +84,7 @@ pub(super) async fn until_signal(
 ) -> anyhow::Result<()> {
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let wanted = (listen.address, listen.admin_address);
-    let (addresses, servers) = http::listen(service.clone(), listen)
-        .with_context(|| format!("cannot listen on {} and {:?}", wanted.0, wanted.1))?;
+    let (addresses, servers) = http::listen(service.clone(), listen)?;
     let handles: Vec<_> = servers.iter().map(Server::handle).collect();
     let running = tokio::spawn(join_all(servers));
     ready(addresses)?;

@@ -78,6 +78,15 @@ pub struct Addresses {
     pub admin: Option<SocketAddr>,
 }
 
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} ({setting})")]
+pub struct ListenError {
+    address: SocketAddr,
+    setting: &'static str,
+    source: std::io::Error,
+}
+
 /// Every path of the API.
 fn api(app: &mut ServiceConfig) {
     use Family::{Accounts, ChatGroups, RecentContact};
@@ -118,14 +127,19 @@ fn admin(app: &mut ServiceConfig) {
 }
 
 /// Starts to listen, and says where. The servers run when they are awaited; their handles stop them.
-pub fn listen(service: Service, listen: Listen) -> std::io::Result<(Addresses, Vec<Server>)> {
+pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server>), ListenError> {
+    let failed = |setting, address| move |source| ListenError { address, setting, source };
+    let refused = failed("--listen / EARMARK_LISTEN", listen.address);
+    let admin_refused = |address| failed("--admin-listen / EARMARK_ADMIN_LISTEN", address);
+
     let door = Data::new(Door::new(service));
-    let listener = TcpListener::bind(listen.address)?;
-    let admin_listener = listen.admin_address.map(TcpListener::bind).transpose()?;
-    let addresses = Addresses {
-        api: listener.local_addr()?,
-        admin: admin_listener.as_ref().map(TcpListener::local_addr).transpose()?,
-    };
+    let (listener, api_address) = bind(listen.address).map_err(refused)?;
+    let admin_listener = listen
+        .admin_address
+        .map(|address| bind(address).map_err(admin_refused(address)))
+        .transpose()?;
+    let addresses =
+        Addresses { api: api_address, admin: admin_listener.as_ref().map(|(_, address)| *address) };
 
     let shared = door.clone();
     let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(api))
@@ -133,16 +147,23 @@ pub fn listen(service: Service, listen: Listen) -> std::io::Result<(Addresses, V
         .shutdown_timeout(listen.shutdown_s)
         .disable_signals();
     let server = match listen.identity {
-        None => server.listen(listener)?,
-        Some(identity) => server.listen_rustls_0_23(listener, identity.into_config())?,
+        None => server.listen(listener),
+        Some(identity) => server.listen_rustls_0_23(listener, identity.into_config()),
     };
-    let mut servers = vec![server.run()];
-    if let Some(listener) = admin_listener {
+    let mut servers = vec![server.map_err(refused)?.run()];
+    if let Some((listener, address)) = admin_listener {
         let server = HttpServer::new(move || App::new().app_data(door.clone()).configure(admin))
             .workers(1)
             .shutdown_timeout(listen.shutdown_s)
             .disable_signals();
-        servers.push(server.listen(listener)?.run());
+        servers.push(server.listen(listener).map_err(admin_refused(address))?.run());
     }
     Ok((addresses, servers))
+}
+
+/// A listener and the address it got.
+fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
