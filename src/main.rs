@@ -12,8 +12,20 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error is the last resort: if it is closed, there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "earmark: {error:#}");
+            let _ = writeln!(std::io::stderr(), "earmark: {}", told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error and its causes, each once: some libraries repeat the cause in their own words.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !told.contains(&cause) {
+            told += if told.is_empty() { "" } else { ": " };
+            told += &cause;
+        }
+    }
+    told
 }
