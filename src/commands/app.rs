@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 
-use super::{connect, print};
+use super::{check_schema, connect, print};
 use crate::config::{AppArgs, AppCommand};
 use crate::domain::{App, SdkAppId, SecretKey};
 use crate::limits::Limits;
@@ -11,6 +11,7 @@ use crate::store::Store;
 
 pub(super) async fn run(settings: AppArgs) -> anyhow::Result<()> {
     let store = connect(&settings.database).await?;
+    check_schema(&store).await?;
     match settings.command {
         AppCommand::Create { sdk_app_id, edition, directory, admins, key, limits } => {
             let (secret_key, made) = given_or_made(key.secret_key()?)?;

@@ -8,12 +8,12 @@ mod serve;
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::config::{Command, Config, DATABASE_SETTING, DatabaseArgs, Sig};
 use crate::domain::UserSig;
 use crate::service;
-use crate::store::Store;
+use crate::store::{SchemaState, Store};
 use crate::telemetry;
 
 /// Runs the command of these settings to its end.
@@ -36,6 +36,22 @@ async fn connect(settings: &DatabaseArgs) -> anyhow::Result<Store> {
         .with_context(|| format!("cannot connect to the database of {DATABASE_SETTING}"))
 }
 
+/// Refuses a schema that this binary cannot work on.
+async fn check_schema(store: &Store) -> anyhow::Result<()> {
+    match store.schema_state().await.context("cannot read the schema's version")? {
+        SchemaState::Current => {}
+        SchemaState::Older { found, expected } => bail!(
+            "the schema is older (version {found}) than this binary (version {expected}): \
+             run `earmark migrate`, or start `earmark serve` with --migrate"
+        ),
+        SchemaState::Newer { found, expected } => tracing::warn!(
+            "the schema is newer (version {found}) than this binary (version {expected}): \
+             fine during a rolling upgrade, otherwise upgrade the binary"
+        ),
+    }
+    Ok(())
+}
+
 async fn migrate(settings: &DatabaseArgs) -> anyhow::Result<()> {
     let applied = connect(settings).await?.migrate().await.context("migrations")?;
     match applied.as_slice() {
@@ -49,6 +65,7 @@ async fn sig(settings: Sig) -> anyhow::Result<()> {
         key
     } else {
         let store = connect(&settings.database).await?;
+        check_schema(&store).await?;
         let app = service::load_app(&store, settings.sdk_app_id).await?;
         app.with_context(|| format!("there is no app {}", settings.sdk_app_id))?.secret_key
     };
