@@ -8,6 +8,7 @@ use std::thread::available_parallelism;
 
 use anyhow::Context;
 
+use super::serve::Signals;
 use super::{print, serve, unix_now};
 use crate::cluster::{Cluster, Lifetime, Settings};
 use crate::config::Dev;
@@ -15,7 +16,7 @@ use crate::domain::{
     App, BitChange, Change, ChatGroupId, ContactGroupName, Conversation, CustomMark, Directory,
     Edition, MarkBit, MarkChange, Problem, SdkAppId, SecretKey, UserId, UserSig,
 };
-use crate::http::Listen;
+use crate::http::{Addresses, Listen};
 use crate::limits::Limits;
 use crate::service::{self, Service, Write};
 use crate::store::{Database, Store};
@@ -31,27 +32,37 @@ const DEMO_READ: &str = r#"{"From_Account":"user0","StartIndex":0}"#;
 const DEMO_MARK: &str = r#"{"From_Account":"user0","MarkItem":[{"OptType":3,"ContactItem":{"Type":1,"To_Account":"user1"},"SetMark":[0,32],"CustomMark":"abcd"}]}"#;
 
 pub(super) async fn run(settings: Dev) -> anyhow::Result<()> {
-    let mut cluster = Cluster::start(&Settings {
+    let mut signals = Signals::new()?;
+    let at = Settings {
         folder: settings.data.clone(),
         pg_bin: settings.pg_bin.clone(),
         lifetime: Lifetime::Kept,
-    })
-    .await?;
+    };
+    let mut cluster = tokio::select! {
+        started = Cluster::start(&at) => started?,
+        // What has started by now is let go, and ends as it does when we are killed.
+        () = signals.any() => return Ok(()),
+    };
     let database = Database::from_options(cluster.connect_options());
     let about = format!("{}\n  look inside: {}", cluster.describe(), cluster.psql_hint());
     let served = tokio::select! {
-        served = serve(&settings, &database, &about) => served,
+        served = serve(&settings, signals, &database, &about) => served,
         ended = cluster.exited() => Err(ended).context("what was acknowledged is safe: start again"),
     };
     cluster.stop().await?;
     served
 }
 
-async fn serve(settings: &Dev, database: &Database, about: &str) -> anyhow::Result<()> {
-    let store = Store::connect(database).await?;
-    store.migrate().await.context("migrations")?;
-    let service = Service::new(store.clone(), service::Settings::default());
-    let app = demo_app(&store, &service).await?;
+async fn serve(
+    settings: &Dev,
+    mut signals: Signals,
+    database: &Database,
+    about: &str,
+) -> anyhow::Result<()> {
+    let (service, app) = tokio::select! {
+        prepared = prepare(database) => prepared?,
+        () = signals.any() => return Ok(()),
+    };
     write_secret_key(&settings.data.join("secret-key"), &app.secret_key)?;
     let listen = Listen {
         address: settings.listen,
@@ -60,7 +71,16 @@ async fn serve(settings: &Dev, database: &Database, about: &str) -> anyhow::Resu
         workers: available_parallelism().map_or(1, Into::into),
         shutdown_s: 10,
     };
-    serve::until_signal(service, listen, |at| introduce(at.api, &app, &settings.data, about)).await
+    let ready = |at: Addresses| introduce(at.api, &app, &settings.data, about);
+    serve::until_signal(signals, service, listen, ready).await
+}
+
+async fn prepare(database: &Database) -> anyhow::Result<(Service, Arc<App>)> {
+    let store = Store::connect(database).await?;
+    store.migrate().await.context("migrations")?;
+    let service = Service::new(store.clone(), service::Settings::default());
+    let app = demo_app(&store, &service).await?;
+    Ok((service, app))
 }
 
 async fn demo_app(store: &Store, service: &Service) -> anyhow::Result<Arc<App>> {

@@ -5,7 +5,7 @@ use std::thread::available_parallelism;
 use actix_web::dev::Server;
 use anyhow::{Context, bail};
 use futures_util::future::join_all;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::connect;
 use crate::config::{self, Serve};
@@ -14,14 +14,12 @@ use crate::service::{self, Service, WriteMode};
 use crate::store::{SchemaState, Store};
 
 pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
     let identity = identity(&settings)?;
-    let store = connect(&settings.database).await?;
-    if settings.migrate {
-        for name in store.migrate().await.context("migrations")? {
-            tracing::info!("applied {name}");
-        }
-    }
-    check_schema(&store).await?;
+    let store = tokio::select! {
+        opened = open(&settings) => opened?,
+        () = signals.any() => return Ok(()),
+    };
     let listen = Listen {
         address: settings.listen,
         admin_address: Some(settings.admin_listen),
@@ -36,12 +34,23 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
         },
         ..service::Settings::default()
     };
-    until_signal(Service::new(store, settings), listen, |at| {
+    until_signal(signals, Service::new(store, settings), listen, |at| {
         let admin = at.admin.map(|address| address.to_string());
         tracing::info!(api = %at.api, admin, "listening on {}", at.api);
         Ok(())
     })
     .await
+}
+
+async fn open(settings: &Serve) -> anyhow::Result<Store> {
+    let store = connect(&settings.database).await?;
+    if settings.migrate {
+        for name in store.migrate().await.context("migrations")? {
+            tracing::info!("applied {name}");
+        }
+    }
+    check_schema(&store).await?;
+    Ok(store)
 }
 
 fn identity(settings: &Serve) -> anyhow::Result<Option<Identity>> {
@@ -76,22 +85,39 @@ async fn check_schema(store: &Store) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// SIGINT and SIGTERM. From here on they end nothing by themselves.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    pub(super) fn new() -> anyhow::Result<Self> {
+        let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
+        Ok(Self { interrupt: signal(interrupt)?, terminate: signal(terminate)? })
+    }
+
+    /// Waits for either.
+    pub(super) async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
 /// Serves until SIGINT or SIGTERM: then stops to accept, finishes what is in flight, and closes the database.
 pub(super) async fn until_signal(
+    mut signals: Signals,
     service: Service,
     listen: Listen,
     ready: impl FnOnce(Addresses) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let (addresses, servers) = http::listen(service.clone(), listen)?;
     let handles: Vec<_> = servers.iter().map(Server::handle).collect();
     let running = tokio::spawn(join_all(servers));
     ready(addresses)?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    signals.any().await;
     tracing::info!("stopping");
     join_all(handles.iter().map(|handle| handle.stop(true))).await;
     for ended in running.await.context("server")? {
