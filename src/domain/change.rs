@@ -1,6 +1,6 @@
 //! What a user's state can be asked to do.
 
-use super::{App, ContactGroup, ContactGroupName, Conversation, MarkChange, UserState};
+use super::{App, ContactGroup, ContactGroupName, Conversation, Growth, MarkChange, UserState};
 use crate::error::Error;
 
 /// One request to change one user's state.
@@ -93,6 +93,16 @@ impl Change {
             | Self::Unpin(conversations) => conversations.iter().collect(),
             Self::Forget(conversation) => vec![conversation],
             Self::RenameGroup { .. } | Self::DeleteGroup(_) | Self::DeleteAccount => Vec::new(),
+        }
+    }
+
+    /// The counts that it can make grow.
+    #[must_use]
+    pub fn growth(&self) -> Growth {
+        Growth {
+            marked: matches!(self, Self::Mark(_)),
+            grouped: matches!(self, Self::CreateGroup(..) | Self::ChangeMembers(..)),
+            pinned: matches!(self, Self::Pin(_)),
         }
     }
 

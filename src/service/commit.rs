@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Write;
-use crate::domain::{Applied, Conversation, UserKey, UserState};
+use crate::domain::{Applied, Conversation, Growth, UserKey, UserState};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::store::Tx;
@@ -43,8 +43,13 @@ pub(super) async fn commit(mut tx: Tx<'_>, writes: &[&Write]) -> Result<Outcomes
     let anyone = owners.iter().map(|(key, app)| (key.clone(), app.directory.takes_anyone()));
     let mut states = tx.lock_users(&anyone.collect()).await?;
     load(&mut tx, &mut states, &keys, writes).await?;
+    let mut growth: BTreeMap<&UserKey, Growth> = BTreeMap::new();
+    for (key, write) in keys.iter().zip(writes) {
+        let of_user = growth.entry(key).or_default();
+        *of_user = of_user.or(write.change.growth());
+    }
     for (key, state) in &mut states {
-        if state.is_near_a_limit(&owners[key].limits) {
+        if state.is_near_a_limit(&owners[key].limits, growth[key]) {
             state.dead = tx.count_dead(key, state.counts).await?;
         }
     }

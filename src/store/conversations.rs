@@ -167,79 +167,119 @@ impl Tx<'_> {
         })
     }
 
-    /// Saves changed conversations, in one statement. A standard mark is changed by the database itself,
-    /// `(mask | set) & ~clear`; what carries nothing any more is deleted.
-    #[expect(clippy::too_many_lines, reason = "it is one statement")]
+    /// Saves changed conversations: one statement for those that are new, one for those that are kept, one for those that
+    /// carry nothing any more.
     pub async fn save_entries(
         &mut self,
         changed: &[(&UserKey, &Conversation, &Entry)],
     ) -> Result<(), Error> {
-        let columns = Columns::of(changed);
-        let saved = sqlx::query_scalar!(
-            r#"
-            WITH
-            item AS (
-                SELECT * FROM unnest(
-                    $1::bigint[], $2::text[], $3::smallint[], $4::text[], $5::boolean[], $6::boolean[],
-                    $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::int[], $12::int[], $13::bigint[]
-                ) AS t (
-                    sdk_app_id, user_id, kind, peer_id, was, "is",
-                    set_bits, clear_bits, custom_mark, group_ids, position, pin_position, changed_at
-                )
-            ),
-            deleted AS (
-                DELETE FROM conversations c USING item i
-                WHERE c.sdk_app_id = i.sdk_app_id AND c.user_id = i.user_id
-                    AND c.kind = i.kind AND c.peer_id = i.peer_id AND i.was AND NOT i."is"
-                RETURNING 1
-            ),
-            updated AS (
-                UPDATE conversations c SET
-                    standard_mark = (c.standard_mark | i.set_bits) & ~i.clear_bits,
-                    custom_mark = i.custom_mark, group_ids = i.group_ids::int[],
-                    position = i.position, pin_position = i.pin_position, changed_at = i.changed_at
-                FROM item i
-                WHERE c.sdk_app_id = i.sdk_app_id AND c.user_id = i.user_id
-                    AND c.kind = i.kind AND c.peer_id = i.peer_id AND i.was AND i."is"
-                RETURNING 1
-            ),
-            inserted AS (
-                INSERT INTO conversations (
-                    sdk_app_id, user_id, kind, peer_id, standard_mark, custom_mark, group_ids,
-                    position, pin_position, changed_at
-                )
-                SELECT
-                    sdk_app_id, user_id, kind, peer_id, set_bits & ~clear_bits, custom_mark,
-                    group_ids::int[], position, pin_position, changed_at
-                FROM item WHERE NOT was
-                RETURNING 1
-            )
-            SELECT (SELECT count(*) FROM deleted) + (SELECT count(*) FROM updated)
-                + (SELECT count(*) FROM inserted) AS "saved!"
-            "#,
-            &columns.sdk_app_ids,
-            &columns.user_ids as &[&str],
-            &columns.kinds,
-            &columns.peer_ids as &[&str],
-            &columns.was,
-            &columns.is,
-            &columns.set_bits,
-            &columns.clear_bits,
-            &columns.custom_marks as &[&str],
-            &columns.group_ids,
-            &columns.positions as &[Option<i32>],
-            &columns.pin_positions as &[Option<i32>],
-            &columns.changed_at,
-        )
-        .fetch_one(self.session())
-        .await?;
-        if usize::try_from(saved) == Ok(changed.len()) {
-            Ok(())
-        } else {
-            Err(Error::internal(
-                "conversations: a row was not as it had been loaded under the lock",
-            ))
+        let of = |was: bool, is: bool| {
+            let entries = changed.iter().copied();
+            Columns::of(entries.filter(|(.., entry)| {
+                (entry.before.is_something(), entry.after.is_something()) == (was, is)
+            }))
+        };
+        self.delete_entries(&of(true, false)).await?;
+        self.update_entries(&of(true, true)).await?;
+        self.insert_entries(&of(false, true)).await
+    }
+
+    async fn insert_entries(&mut self, new: &Columns<'_>) -> Result<(), Error> {
+        if new.kinds.is_empty() {
+            return Ok(());
         }
+        let done = sqlx::query!(
+            r#"
+            INSERT INTO conversations (
+                sdk_app_id, user_id, kind, peer_id, standard_mark, custom_mark, group_ids,
+                position, pin_position, changed_at
+            )
+            SELECT
+                sdk_app_id, user_id, kind, peer_id, set_bits & ~clear_bits, custom_mark,
+                group_ids::int[], position, pin_position, changed_at
+            FROM unnest(
+                $1::bigint[], $2::text[], $3::smallint[], $4::text[], $5::bigint[], $6::bigint[],
+                $7::text[], $8::text[], $9::int[], $10::int[], $11::bigint[]
+            ) AS t (
+                sdk_app_id, user_id, kind, peer_id, set_bits, clear_bits,
+                custom_mark, group_ids, position, pin_position, changed_at
+            )
+            "#,
+            &new.sdk_app_ids,
+            &new.user_ids as &[&str],
+            &new.kinds,
+            &new.peer_ids as &[&str],
+            &new.set_bits,
+            &new.clear_bits,
+            &new.custom_marks as &[&str],
+            &new.group_ids,
+            &new.positions as &[Option<i32>],
+            &new.pin_positions as &[Option<i32>],
+            &new.changed_at,
+        )
+        .execute(self.session())
+        .await?;
+        new.check_all_saved(done.rows_affected())
+    }
+
+    /// A standard mark is changed by the database itself, `(mask | set) & ~clear`.
+    async fn update_entries(&mut self, kept: &Columns<'_>) -> Result<(), Error> {
+        if kept.kinds.is_empty() {
+            return Ok(());
+        }
+        let done = sqlx::query!(
+            r#"
+            UPDATE conversations c SET
+                standard_mark = (c.standard_mark | t.set_bits) & ~t.clear_bits,
+                custom_mark = t.custom_mark, group_ids = t.group_ids::int[],
+                position = t.position, pin_position = t.pin_position, changed_at = t.changed_at
+            FROM unnest(
+                $1::bigint[], $2::text[], $3::smallint[], $4::text[], $5::bigint[], $6::bigint[],
+                $7::text[], $8::text[], $9::int[], $10::int[], $11::bigint[]
+            ) AS t (
+                sdk_app_id, user_id, kind, peer_id, set_bits, clear_bits,
+                custom_mark, group_ids, position, pin_position, changed_at
+            )
+            WHERE c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
+                AND c.kind = t.kind AND c.peer_id = t.peer_id
+            "#,
+            &kept.sdk_app_ids,
+            &kept.user_ids as &[&str],
+            &kept.kinds,
+            &kept.peer_ids as &[&str],
+            &kept.set_bits,
+            &kept.clear_bits,
+            &kept.custom_marks as &[&str],
+            &kept.group_ids,
+            &kept.positions as &[Option<i32>],
+            &kept.pin_positions as &[Option<i32>],
+            &kept.changed_at,
+        )
+        .execute(self.session())
+        .await?;
+        kept.check_all_saved(done.rows_affected())
+    }
+
+    async fn delete_entries(&mut self, gone: &Columns<'_>) -> Result<(), Error> {
+        if gone.kinds.is_empty() {
+            return Ok(());
+        }
+        let done = sqlx::query!(
+            r#"
+            DELETE FROM conversations c
+            USING unnest($1::bigint[], $2::text[], $3::smallint[], $4::text[])
+                AS t (sdk_app_id, user_id, kind, peer_id)
+            WHERE c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
+                AND c.kind = t.kind AND c.peer_id = t.peer_id
+            "#,
+            &gone.sdk_app_ids,
+            &gone.user_ids as &[&str],
+            &gone.kinds,
+            &gone.peer_ids as &[&str],
+        )
+        .execute(self.session())
+        .await?;
+        gone.check_all_saved(done.rows_affected())
     }
 }
 
@@ -250,8 +290,6 @@ struct Columns<'a> {
     user_ids: Vec<&'a str>,
     kinds: Vec<i16>,
     peer_ids: Vec<&'a str>,
-    was: Vec<bool>,
-    is: Vec<bool>,
     set_bits: Vec<i64>,
     clear_bits: Vec<i64>,
     custom_marks: Vec<&'a str>,
@@ -262,16 +300,14 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(changed: &[(&'a UserKey, &'a Conversation, &'a Entry)]) -> Self {
+    fn of(changed: impl Iterator<Item = (&'a UserKey, &'a Conversation, &'a Entry)>) -> Self {
         let mut columns = Self::default();
         for (key, conversation, entry) in changed {
-            let Entry { before, after, bits, .. } = entry;
+            let Entry { after, bits, .. } = entry;
             columns.sdk_app_ids.push(key.sdk_app_id.number());
             columns.user_ids.push(key.user_id.as_str());
             columns.kinds.push(conversation.kind());
             columns.peer_ids.push(conversation.peer_id());
-            columns.was.push(before.is_something());
-            columns.is.push(after.is_something());
             columns.set_bits.push(bits.set.bits().cast_signed());
             columns.clear_bits.push(bits.clear.bits().cast_signed());
             columns.custom_marks.push(after.custom.as_str());
@@ -281,6 +317,15 @@ impl<'a> Columns<'a> {
             columns.changed_at.push(after.changed_at.cast_signed());
         }
         columns
+    }
+
+    /// Every row was there to be saved, as it had been loaded under the lock.
+    fn check_all_saved(&self, saved: u64) -> Result<(), Error> {
+        if usize::try_from(saved) == Ok(self.kinds.len()) {
+            Ok(())
+        } else {
+            Err(Error::internal("conversations: a row was not as it had been loaded"))
+        }
     }
 }
 

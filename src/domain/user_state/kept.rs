@@ -33,6 +33,12 @@ impl Kept {
         !self.group_ids.is_empty()
     }
 
+    /// It is pinned.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        self.pin_position.is_some()
+    }
+
     /// It has the same marks and groups as `other`: nothing that its time is of has changed.
     pub(super) fn has_marks_and_groups_of(&self, other: &Self) -> bool {
         (self.standard, &self.custom, &self.group_ids)
@@ -89,7 +95,7 @@ impl Counts {
         Self {
             marked: kept.is_marked().into(),
             grouped: kept.is_grouped().into(),
-            pinned: kept.pin_position.is_some().into(),
+            pinned: kept.is_pinned().into(),
         }
     }
 

@@ -29,6 +29,29 @@ pub enum Standing {
     Dead,
 }
 
+/// Which counts a change can make grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Growth {
+    /// Of marked conversations.
+    pub marked: bool,
+    /// Of grouped ones.
+    pub grouped: bool,
+    /// Of pinned ones.
+    pub pinned: bool,
+}
+
+impl Growth {
+    /// What either can make grow.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            marked: self.marked || other.marked,
+            grouped: self.grouped || other.grouped,
+            pinned: self.pinned || other.pinned,
+        }
+    }
+}
+
 /// The loaded piece of one user's state.
 #[derive(Debug, Clone, Default)]
 pub struct UserState {
@@ -96,14 +119,19 @@ impl UserState {
         self.groups.iter().filter(|group| !self.groups_stored.contains(group))
     }
 
-    /// What is loaded could meet a limit, so the dead have to be counted.
+    /// What is loaded could meet a limit, if it came to carry what it does not carry yet: the dead have to be counted.
     #[must_use]
-    pub fn is_near_a_limit(&self, limits: &Limits) -> bool {
-        let touched = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        let reach = |count: u32, limit: u32| count.saturating_add(touched) > limit;
-        reach(self.counts.marked, limits.marked)
-            || reach(self.counts.grouped, limits.grouped)
-            || reach(self.counts.pinned, limits.pinned)
+    pub fn is_near_a_limit(&self, limits: &Limits, grows: Growth) -> bool {
+        let new = |has: fn(&Kept) -> bool| {
+            let new = self.entries.values().filter(|entry| !has(&entry.before)).count();
+            u32::try_from(new).unwrap_or(u32::MAX)
+        };
+        let full = |grows: bool, count: u32, limit: u32, has: fn(&Kept) -> bool| {
+            grows && count.saturating_add(new(has)) > limit
+        };
+        full(grows.marked, self.counts.marked, limits.marked, Kept::is_marked)
+            || full(grows.grouped, self.counts.grouped, limits.grouped, Kept::is_grouped)
+            || full(grows.pinned, self.counts.pinned, limits.pinned, Kept::is_pinned)
     }
 
     /// The room there is for each count, never below what is there: a limit may have been lowered since.
