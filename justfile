@@ -22,6 +22,20 @@ check:
 test *ARGS:
     cargo test --locked {{ARGS}}
 
+# The whole benchmark, on a PostgreSQL that it starts itself: some twenty minutes of a quiet machine
+bench *ARGS:
+    cargo build --release --locked
+    bench/run {{ARGS}}
+
+# A quick look, under a minute
+bench-short *ARGS:
+    cargo build --release --locked
+    bench/run --short {{ARGS}}
+
+# What a request costs beside the database: times and allocations
+bench-wire *ARGS:
+    cargo bench --locked --bench wire -- {{ARGS}}
+
 # Rewrite .sqlx/ after a change to a query or a migration
 prepare:
     .ci/prepare

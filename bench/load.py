@@ -1,0 +1,317 @@
+"""The contenders: what sends the load, and what came of it."""
+
+import json
+import os
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+import time
+from dataclasses import dataclass, field
+
+from machine import APP, FOLDER, ROOT, Failed
+
+# What both databases hold: users, and conversations per user. 100,000 conversations.
+WRITERS, WRITER_PEERS = 4096, 20
+READERS, READER_PEERS = 100, 180
+ONE_USER_PEERS = 80
+SMALL = 100_000
+MAXIMAL_USERS = 200
+
+BENCH = ROOT / "bench"
+HERE = os.fspath(BENCH)
+
+
+@dataclass
+class Load:
+    """A contender: a load on the service (`lua`) or on PostgreSQL alone (`sql`)."""
+
+    name: str
+    title: str
+    connections: int
+    lua: str = ""
+    sql: str = ""
+    service: str = "shared"
+    database: str = "small"
+    command: str = "mark_contact"
+    # What each answer changes or reads.
+    items: int = 1
+    writes: bool = True
+    users: int = WRITERS
+    peers: int = WRITER_PEERS
+    letter: str = "w"
+    expected: str = ""
+    # One number per transaction is logged, for the percentiles.
+    latencies: bool = False
+    options: dict = field(default_factory=dict)
+
+
+def loads(large_writers):
+    """All contenders, in the order in which those that are compared stand side by side."""
+    single = "single-item mark_contact"
+    reading = {"users": READERS, "writes": False}
+    many = {"users": READERS, "items": 100}
+    one = {"users": 1, "letter": "o", "peers": ONE_USER_PEERS}
+    return [
+        Load("shared-64", single, 64, lua="mark_one"),
+        Load("transaction-64", "two-row transaction", 64, sql="transaction"),
+        Load("upsert-64", "bare upsert", 64, sql="upsert"),
+        Load("naive-64", f"{single}, naive mode", 64, lua="mark_one", service="naive"),
+        Load("large-64", f"{single}, large database", 64, lua="mark_one", service="large", database="large",
+             users=large_writers),
+        Load("small-64", f"{single}, small database", 64, lua="mark_one"),
+        Load("shared-256", single, 256, lua="mark_one"),
+        Load("transaction-256", "two-row transaction", 256, sql="transaction"),
+        Load("items-16", "100-item mark_contact", 16, lua="mark_many", **many),
+        Load("upsert-many-16", "100-row upsert", 16, sql="upsert_many", **many),
+        Load("one-user-64", f"{single}, one user", 64, lua="mark_one", **one),
+        Load("one-user-naive-64", f"{single}, one user, naive mode", 64, lua="mark_one", service="naive", **one),
+        Load("shared-1", single, 1, lua="mark_one"),
+        Load("transaction-1", "two-row transaction", 1, sql="transaction", latencies=True),
+        Load("page-16", "get_contact_group", 16, lua="page", command="get_contact_group", items=100,
+             expected='"CompleteFlag":0', **reading),
+        Load("page-query-16", "the page's query", 16, sql="page", items=100, **reading),
+        Load("maximal-64", "100 maximal items", 64, lua="mark_maximal", users=MAXIMAL_USERS, items=100),
+    ]
+
+
+@dataclass
+class Bench:
+    """Everything that runs while a load is measured."""
+
+    programs: dict
+    postgres: object
+    earmark: object
+    services: dict
+    stamp: int = 0
+    # Conversations that the loads have asked PostgreSQL to change: it must have done so.
+    asked: int = 0
+
+    def measure(self, load, seconds):
+        """Runs a load and returns its figures."""
+        self.stamp += 1
+        service = self.services[load.service] if load.lua else None
+        before = self.costs(load, service)
+        result = self.wrk(load, service, seconds) if load.lua else self.pgbench(load, seconds)
+        after = self.costs(load, service)
+        if load.writes:
+            self.asked += result["answers"] * load.items
+        elapsed = result["seconds"]
+        result["per_second"] = result["answers"] / elapsed
+        for name in before:
+            result[name] = (after[name] - before[name]) / elapsed
+        if service:
+            result["memory_mib"], result["memory_most_mib"] = service.memory_mib()
+        return result
+
+    def costs(self, load, service):
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return {
+            "cores_load": usage.ru_utime + usage.ru_stime,
+            "cores_postgres": self.postgres.cpu_seconds(),
+            "cores_service": service.cpu_seconds() if service else 0.0,
+            "wal_bytes_per_second": int(self.postgres.query(load.database, "SELECT pg_current_wal_insert_lsn() - '0/0'")),
+        }
+
+    def wrk(self, load, service, seconds):
+        threads = min(2, load.connections)
+        environment = os.environ | {
+            "BENCH_FOLDER": HERE, "BENCH_PATH": self.earmark.path(load.command), "BENCH_STAMP": str(self.stamp),
+            "BENCH_THREADS": str(threads), "BENCH_USERS": str(load.users), "BENCH_PEERS": str(load.peers),
+            "BENCH_LETTER": load.letter,
+        }
+        if load.expected:
+            environment["BENCH_EXPECTED"] = load.expected
+        command = [self.programs["wrk"], "--threads", threads, "--connections", load.connections, "--duration", f"{seconds}s",
+                   "--timeout", "10s", "--script", BENCH / f"{load.lua}.lua", service.url]
+        printed = finished(command, seconds, env=environment)
+        line = re.search(r"^RESULT (.*)$", printed, re.MULTILINE)
+        if not line:
+            raise Failed(f"{load.name}: wrk printed no result:\n{printed[-2000:]}")
+        result = json.loads(line.group(1))
+        if result["failures"] or result["socket_errors"] or not result["answers"]:
+            raise Failed(f"{load.name}: {result['failures']} of {result['answers']} answers are failures and there were "
+                         f"{result['socket_errors']} socket errors; first failure: {result['first_failure'] or 'none'}")
+        return result
+
+    def pgbench(self, load, seconds):
+        script = BENCH / f"{load.sql}.sql"
+        if load.sql == "page":
+            script = self.page_script()
+        command = [
+            self.programs["pgbench"], "--host", self.postgres.sockets, "--username", "earmark", "--no-vacuum",
+            "--protocol", "prepared", "--client", load.connections, "--jobs", min(2, load.connections),
+            "--time", seconds, "--file", script, "--define", f"app={APP}", "--define", f"clients={load.connections}",
+            "--define", f"users={load.users}", load.database,
+        ]
+        logs = FOLDER / "pgbench-log"
+        if load.latencies:
+            shutil.rmtree(logs, ignore_errors=True)
+            logs.mkdir()
+            command[1:1] = ["--log", "--log-prefix", logs / "log"]
+        # The service forbids sequential scans as well: see the first statement of its transactions.
+        environment = os.environ | {"PGOPTIONS": "-c enable_seqscan=off"}
+        printed = finished(command, seconds, env=environment)
+        try:
+            answers = int(re.search(r"actually processed: (\d+)", printed).group(1))
+            failed = int(re.search(r"failed transactions: (\d+)", printed).group(1))
+            rate = float(re.search(r"^tps = ([\d.]+) \(without initial", printed, re.MULTILINE).group(1))
+        except AttributeError:
+            raise Failed(f"{load.name}: pgbench printed no result:\n{printed[-2000:]}") from None
+        if failed or not answers:
+            raise Failed(f"{load.name}: {failed} of {answers} transactions failed")
+        result = {"answers": answers, "seconds": answers / rate}
+        if load.latencies:
+            times = [int(line.split()[2]) for file in logs.iterdir() for line in file.read_text().splitlines()]
+            result |= {"p50_us": statistics.median(times), "p99_us": statistics.quantiles(times, n=100)[98]}
+        return result
+
+    def page_script(self):
+        """pgbench's script around the service's own statement."""
+        source = (ROOT / "src" / "store" / "reading.rs").read_text()
+        found = re.search(r'fn read_page\b.*?r#"(.*?)"#', source, re.DOTALL)
+        if not found:
+            raise Failed("src/store/reading.rs: the statement of read_page is not where it is looked for")
+        values = {"$1": ":app::bigint", "$2": "('r' || :user::text)", "$3": "0::int", "$4": "101::bigint"}
+        statement = re.sub(r"\$\d", lambda place: values[place.group()], found.group(1)).strip()
+        script = FOLDER / "page.sql"
+        script.write_text((BENCH / "page.sql").read_text().replace("{statement}", statement))
+        return script
+
+    def look_into(self, load, seconds):
+        """Runs a load once more to see where its time goes: not measured, since looking costs time itself."""
+        postgres, database = self.postgres, load.database
+        sampler = Sampler(postgres, load.database)
+        if postgres.has_statements:
+            track(postgres, "all")
+            postgres.query(database, "SELECT pg_stat_statements_reset()")
+        try:
+            with sampler:
+                result = self.measure(load, seconds)
+            statements = most_expensive(postgres, database) if postgres.has_statements else []
+        finally:
+            if postgres.has_statements:
+                track(postgres, "none")
+        elapsed = result["seconds"]
+        evidence = {
+            "per_second": result["per_second"],
+            "cores": {name: result[f"cores_{name}"] for name in ("service", "postgres", "load")},
+            "wal_bytes_per_answer": result["wal_bytes_per_second"] * elapsed / result["answers"],
+            "wal_flushes_per_second": sampler.wal_flushes_per_second(),
+            "backends": sampler.backends(),
+        }
+        # pgbench's own transactions are known; how many the service has made of its requests is the question.
+        rate = result["per_second"]
+        if load.lua:
+            commits = sum(one["calls"] for one in statements if one["text"].upper() == "COMMIT") / elapsed
+            rate = commits or sampler.commits_per_second()
+        if rate:
+            evidence |= {"transactions_per_second": rate, "answers_per_transaction": result["per_second"] / rate}
+            # PostgreSQL counts a prepared BEGIN or COMMIT once only, so pgbench's statements are not counted.
+            if load.lua and statements:
+                evidence["statements_per_transaction"] = sum(one["calls"] for one in statements) / elapsed / rate
+            evidence["statements"] = [one | {"ms_per_transaction": one["total_ms"] / elapsed / rate} for one in statements[:10]]
+        return evidence
+
+    def check_all_was_written(self):
+        """After the services have ended, when PostgreSQL has counted everything."""
+        written = 0
+        for database in ("small", "large"):
+            if self.postgres.query("postgres", f"SELECT 1 FROM pg_database WHERE datname = '{database}'"):
+                written += int(self.postgres.query(
+                    database, "SELECT n_tup_ins + n_tup_upd FROM pg_stat_user_tables WHERE relname = 'conversations'"))
+        return written
+
+
+def finished(command, seconds, **more):
+    try:
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=seconds + 60, **more)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{command[0]} did not end") from None
+    if done.returncode != 0:
+        raise Failed(f"{command[0]} failed:\n{(done.stderr or done.stdout)[-2000:]}")
+    return done.stdout
+
+
+def track(postgres, what):
+    postgres.query("postgres", f"ALTER SYSTEM SET pg_stat_statements.track = '{what}'", "SELECT pg_reload_conf()")
+    time.sleep(0.2)
+
+
+def most_expensive(postgres, database):
+    rows = postgres.query(database, """
+        SELECT json_agg(row_to_json(s)) FROM (
+            SELECT
+                left(regexp_replace(trim(query), '\\s+', ' ', 'g'), 100) AS text, sum(calls)::bigint AS calls,
+                sum(rows)::bigint AS rows, sum(total_exec_time) AS total_ms, sum(total_exec_time) / sum(calls) AS mean_ms,
+                sum(wal_bytes)::bigint AS wal_bytes
+            FROM pg_stat_statements
+            WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+                AND query NOT LIKE '%pg_stat%' AND query NOT LIKE '%pg_current_wal%'
+            GROUP BY 1 ORDER BY total_ms DESC
+        ) s
+    """)
+    return json.loads(rows) if rows else []
+
+
+class Sampler:
+    """Looks at what the server's processes wait for, twenty times a second, and at the log's flushes."""
+
+    TEXT = """
+        SELECT 'B', CASE state WHEN 'idle in transaction' THEN 'waits for the next statement'
+            ELSE coalesce(wait_event_type || ':' || wait_event, 'works') END, count(*), extract(epoch FROM clock_timestamp())
+        FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'
+        GROUP BY 2
+        UNION ALL SELECT 'W', '', wal_sync, extract(epoch FROM clock_timestamp()) FROM pg_stat_wal
+        UNION ALL SELECT 'X', '', xact_commit, extract(epoch FROM clock_timestamp())
+        FROM pg_stat_database WHERE datname = current_database() \\watch 0.05
+    """
+
+    def __init__(self, postgres, database):
+        self.postgres = postgres
+        self.command = postgres.psql(database)
+
+    def __enter__(self):
+        self.output = open(FOLDER / "samples", "w+")
+        self.child = self.postgres.processes.start(self.command, stdin=subprocess.PIPE, stdout=self.output,
+                                                   stderr=subprocess.DEVNULL, text=True)
+        self.child.stdin.write(" ".join(self.TEXT.split()) + "\n")
+        self.child.stdin.flush()
+
+    def __exit__(self, *_):
+        self.child.kill()
+        self.child.stdin.close()
+        self.postgres.processes.stop(self.child)
+        self.output.seek(0)
+        self.rows = [line.strip().split("|") for line in self.output if line.count("|") == 3]
+        self.output.close()
+
+    def backends(self):
+        """Mean number of server processes in each state."""
+        ticks = sum(row[0] == "W" for row in self.rows) or 1
+        sums = {}
+        for kind, state, number, _ in self.rows:
+            if kind == "B":
+                sums[state] = sums.get(state, 0) + int(number)
+        return {state: round(number / ticks, 2) for state, number in sorted(sums.items(), key=lambda one: -one[1])}
+
+    def wal_flushes_per_second(self):
+        return self.growth("W", 0)
+
+    def commits_per_second(self):
+        return self.growth("X", 1)
+
+    def growth(self, kind, own):
+        """Of a counter, per second, without what looking adds to it each time. Processes report what they have done once a
+        second: so it is taken from one report to another, and the first ones, of what was before, are left out."""
+        rows = [(float(at), int(number)) for what, _, number, at in self.rows if what == kind]
+        rows = [(at, number - own * nr) for nr, (at, number) in enumerate(rows)]
+        reports = [after for before, after in zip(rows, rows[1:]) if after[1] > before[1] and after[0] > rows[0][0] + 0.9]
+        if len(reports) < 2:
+            return None
+        return (reports[-1][1] - reports[0][1]) / (reports[-1][0] - reports[0][0])
+
+
+__all__ = ["Bench", "Load", "loads"]

@@ -1,0 +1,308 @@
+"""What is measured, and where: the programs, a private PostgreSQL, the service, and what processes cost."""
+
+import ctypes
+import glob
+import json
+import os
+import platform
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "target" / "bench"
+APP = 1400000001
+ADMIN = "administrator"
+
+# As in production: whatever was answered survives a power cut.
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+
+
+class Failed(Exception):
+    """The run is worth nothing; the text says why."""
+
+
+def needed_programs():
+    """The programs that a run needs, by name. Says which ones are missing."""
+    folders = glob.glob("/usr/lib/postgresql/*/bin") + glob.glob("/usr/pgsql-*/bin")
+    folders.sort(key=lambda folder: int(re.search(r"(\d+)", folder).group(1)), reverse=True)
+    if given := os.environ.get("EARMARK_PG_BIN"):
+        folders = [given]
+    search = os.pathsep.join([*folders, os.environ.get("PATH", "")])
+    found = {name: shutil.which(name, path=search) for name in ("initdb", "postgres", "psql", "pgbench", "wrk", "cargo")}
+    missing = [name for name, path in found.items() if path is None]
+    if missing:
+        packages = "Debian's packages are postgresql (15 or newer), postgresql-contrib and wrk"
+        raise Failed(f"not installed: {', '.join(missing)}; {packages}, or set EARMARK_PG_BIN")
+    version = run([found["postgres"], "--version"])
+    if int(re.search(r"(\d+)", version).group(1)) < 15:
+        raise Failed(f"{found['postgres']} is {version}, the least is 15; set EARMARK_PG_BIN")
+    return found
+
+
+def run(command, **more):
+    """Runs a command to its end and returns what it printed."""
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, **more)
+    if done.returncode != 0:
+        raise Failed(f"{' '.join(map(str, command[:3]))} … failed:\n{(done.stderr or done.stdout)[-2000:]}")
+    return done.stdout.strip()
+
+
+def end_with_us(stop_signal):
+    """For a child process: it gets a signal when we die, however we die."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    return lambda: libc.prctl(1, stop_signal) if hasattr(libc, "prctl") else None
+
+
+class Processes:
+    """What was started and has to be stopped, in reverse order."""
+
+    def __init__(self):
+        self.started = []
+
+    def start(self, command, stop_signal=signal.SIGTERM, **more):
+        child = subprocess.Popen(
+            list(map(str, command)), stdin=more.pop("stdin", subprocess.DEVNULL), start_new_session=True,
+            preexec_fn=end_with_us(signal.SIGKILL if stop_signal == signal.SIGTERM else stop_signal), **more,
+        )
+        self.started.append((child, stop_signal))
+        return child
+
+    def stop(self, child):
+        for entry in self.started[:]:
+            if entry[0] is child:
+                self.started.remove(entry)
+                end(*entry)
+
+    def stop_all(self):
+        while self.started:
+            end(*self.started.pop())
+
+
+def end(child, stop_signal):
+    if child.poll() is None:
+        child.send_signal(stop_signal)
+        try:
+            child.wait(15)
+        except subprocess.TimeoutExpired:
+            print(f"process {child.pid} ({os.path.basename(child.args[0])}) did not stop within 15 seconds: killed", flush=True)
+            child.kill()
+            child.wait()
+
+
+class Postgres:
+    """A PostgreSQL of our own, on a folder that is made for it and removed after it."""
+
+    def __init__(self, programs, processes):
+        self.programs = programs
+        self.processes = processes
+        self.data = FOLDER / "pgdata"
+        self.sockets = tempfile.mkdtemp(prefix="earmark-bench-")
+        self.owner = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+        self.child = None
+
+    def start(self):
+        shutil.rmtree(self.data, ignore_errors=True)
+        self.data.mkdir(parents=True)
+        self.data.chmod(0o700)
+        if self.owner:
+            shutil.chown(self.data, "postgres", "postgres")
+            shutil.chown(self.sockets, "postgres", "postgres")
+        initdb = [
+            self.programs["initdb"], "--pgdata", self.data, "--username", "earmark", "--auth-local", "trust",
+            "--auth-host", "reject", "--encoding", "UTF8", "--locale", "C", "--data-checksums",
+        ]
+        run(initdb, cwd=self.data, **self.owner)
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+        settings = DURABLE | {
+            "listen_addresses": "",
+            "unix_socket_directories": self.sockets,
+            "unix_socket_permissions": "0700",
+            "max_connections": "500",
+            "shared_buffers": f"{min(memory // 4, 4096)}MB",
+            "max_wal_size": "8GB",
+            "checkpoint_timeout": "15min",
+        }
+        library = Path(self.programs["postgres"]).resolve().parent.parent / "lib" / "pg_stat_statements.so"
+        self.has_statements = library.exists()
+        if self.has_statements:
+            # Counts nothing until it is switched on, for the runs that are looked into and not measured.
+            settings |= {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.track": "none"}
+        self.settings = {key: value for key, value in settings.items() if not key.startswith(("unix", "listen"))}
+        with open(self.data / "postgresql.conf", "a") as file:
+            file.writelines(f"{key} = '{value}'\n" for key, value in settings.items())
+        with open(FOLDER / "postgres.log", "wb") as log:
+            self.child = self.processes.start(
+                [self.programs["postgres"], "-D", self.data], stop_signal=signal.SIGINT, cwd=self.data, stdout=log, stderr=log,
+                **self.owner,
+            )
+        for _ in range(300):
+            if self.child.poll() is not None:
+                raise Failed(f"PostgreSQL ended; see {FOLDER}/postgres.log")
+            if subprocess.run(self.psql("postgres", "SELECT 1"), capture_output=True).returncode == 0:
+                break
+            time.sleep(0.1)
+        for name, value in DURABLE.items():
+            if self.query("postgres", f"SHOW {name}") != value:
+                raise Failed(f"PostgreSQL runs without {name} = {value}")
+
+    def remove(self):
+        shutil.rmtree(self.sockets, ignore_errors=True)
+        shutil.rmtree(self.data, ignore_errors=True)
+
+    def psql(self, database, *sql):
+        commands = [part for text in sql for part in ("--command", text)]
+        return [self.programs["psql"], "--host", self.sockets, "--username", "earmark", "--no-psqlrc", "--quiet",
+                "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1", "--dbname", database, *commands]
+
+    def query(self, database, *sql):
+        return run(self.psql(database, *sql))
+
+    def feed(self, database, script):
+        """Runs a script of psql's."""
+        return run(self.psql(database), input=script)
+
+    def url(self, database):
+        return f"postgres://earmark@localhost/{database}?host={self.sockets}"
+
+    def version(self):
+        return run([self.programs["postgres"], "--version"])
+
+    def cpu_seconds(self):
+        """Of the server and all its processes, ended ones included."""
+        pid = self.child.pid
+        total = cpu_seconds(pid, ended_children=True)
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            total += cpu_seconds(child)
+        return total
+
+
+class Earmark:
+    """The service as it ships, with a database of its own and a key to call it with."""
+
+    def __init__(self, processes, postgres):
+        self.processes = processes
+        self.postgres = postgres
+        self.binary = ROOT / "target" / "release" / "earmark"
+        self.key = secrets.token_hex(32)
+        self.environment = {key: value for key, value in os.environ.items() if not key.startswith(("EARMARK_", "PG"))}
+
+    def build(self, programs):
+        if not self.binary.exists():
+            print("building the service …", flush=True)
+            subprocess.run([programs["cargo"], "build", "--release", "--locked"], cwd=ROOT, check=True)
+
+    def command(self, database, *arguments):
+        environment = self.environment | {
+            "EARMARK_DATABASE_URL": self.postgres.url(database), "EARMARK_SECRET_KEY": self.key,
+        }
+        return run([self.binary, *arguments], env=environment)
+
+    def create(self, database):
+        self.command(database, "migrate")
+        self.command(database, "app", "create", APP, "--directory", "open", "--limit", "calls-per-second=0")
+
+    def path(self, command):
+        self.signature = getattr(self, "signature", None) or self.command("small", "sig", APP)
+        return (f"/v4/recentcontact/{command}?sdkappid={APP}&identifier={ADMIN}&usersig={self.signature}"
+                "&random=99999999&contenttype=json")
+
+    def serve(self, name, database, *arguments):
+        api, admin = free_port(), free_port()
+        environment = self.environment | {"EARMARK_DATABASE_URL": self.postgres.url(database)}
+        with open(FOLDER / f"serve-{name}.log", "wb") as log:
+            child = self.processes.start(
+                [self.binary, "serve", "--listen", f"127.0.0.1:{api}", "--admin-listen", f"127.0.0.1:{admin}", *arguments],
+                env=environment, stdout=log, stderr=log,
+            )
+        for _ in range(100):
+            if child.poll() is not None:
+                raise Failed(f"the service ended; see {FOLDER}/serve-{name}.log")
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{admin}/readyz", timeout=2) as answer:
+                    if answer.status == 200:
+                        return Serving(child, f"http://127.0.0.1:{api}")
+            except OSError:
+                time.sleep(0.1)
+        raise Failed(f"the service is not ready after 10 seconds; see {FOLDER}/serve-{name}.log")
+
+
+class Serving:
+    """A running service."""
+
+    def __init__(self, child, url):
+        self.child = child
+        self.url = url
+
+    def cpu_seconds(self):
+        return cpu_seconds(self.child.pid)
+
+    def memory_mib(self):
+        """Resident now, and at most so far."""
+        status = Path(f"/proc/{self.child.pid}/status").read_text()
+        return [int(re.search(rf"{name}:\s+(\d+) kB", status).group(1)) / 1024 for name in ("VmRSS", "VmHWM")]
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def cpu_seconds(pid, ended_children=False):
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return 0.0
+    ticks = int(fields[11]) + int(fields[12])
+    if ended_children:
+        ticks += int(fields[13]) + int(fields[14])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def disk_flushes_per_second(seconds=1.0):
+    """How often the disk makes 8 KiB durable, one after the other: what a commit waits for."""
+    block, path = os.urandom(8192), FOLDER / "flush-probe"
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        os.pwrite(file, bytes(16 * 2**20), 0)
+        os.fsync(file)
+        count, start = 0, time.monotonic()
+        while time.monotonic() - start < seconds:
+            os.pwrite(file, block, count % 2048 * 8192)
+            os.fdatasync(file)
+            count += 1
+        return count / (time.monotonic() - start)
+    finally:
+        os.close(file)
+        path.unlink()
+
+
+def describe(postgres, binary):
+    """What it ran on."""
+    model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+    return {
+        "cores": os.cpu_count(),
+        "cpu": model.group(1) if model else platform.machine(),
+        "memory_gib": round(memory, 1),
+        "kernel": platform.release(),
+        "postgres": postgres.version(),
+        "postgres_settings": postgres.settings,
+        "disk_flushes_per_second": round(disk_flushes_per_second()),
+        "load_average_before": round(os.getloadavg()[0], 2),
+        "earmark": git.stdout.strip(),
+        "binary_built": time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(binary.stat().st_mtime)),
+    }
+
+
+def write_json(path, value):
+    path.write_text(json.dumps(value, indent=2) + "\n")

@@ -1,0 +1,10 @@
+-- 100 conversations of one user in one statement.
+\set user 1000000 + :client_id + :clients * random(0, :users / :clients - 1)
+\set number random(1, 255)
+\set set_bits :number << 40
+\set clear_bits ((255 - :number) << 40) + (1 << 48)
+INSERT INTO conversations AS c (sdk_app_id, user_id, kind, peer_id, standard_mark, position, changed_at)
+SELECT :app::bigint, 'r' || :user::text, 1, 'p' || (1000000 + n)::text, :set_bits::bigint, n + 1, extract(epoch FROM now())::bigint
+FROM generate_series(0, 99) AS n
+ON CONFLICT (sdk_app_id, user_id, kind, peer_id) DO UPDATE
+SET standard_mark = (c.standard_mark | excluded.standard_mark) & ~:clear_bits::bigint, changed_at = excluded.changed_at;
