@@ -8,8 +8,10 @@ WORKDIR /build
 
 # The dependencies, compiled for an empty program: a layer that changes only when they do. The clean
 # at the end removes what belongs to the empty program, which may be younger than the real sources.
+# The manifest names the benchmark, so its file has to be there.
 COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
 COPY .cargo .cargo
+COPY benches benches
 RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
  && cargo build --release --locked \
  && cargo clean --release --locked --package earmark \

@@ -1,0 +1,175 @@
+//! What a request costs beside the database: reading its body, checking its UserSig, applying the rules, framing the
+//! answer. Times and allocations; `cargo bench --bench wire`.
+//!
+//! The wire layer is private to the library, and stays so: its files are compiled into this program instead.
+
+#![expect(
+    dead_code,
+    unused_imports,
+    clippy::unwrap_used,
+    reason = "a benchmark uses parts, and may fail loudly"
+)]
+
+#[path = "../src/http/caller.rs"]
+mod caller;
+#[path = "../src/http/contact_group.rs"]
+mod contact_group;
+#[path = "../src/http/contact_item.rs"]
+mod contact_item;
+#[path = "../src/http/door.rs"]
+mod door;
+#[path = "../src/http/envelope.rs"]
+mod envelope;
+#[path = "../src/http/json.rs"]
+mod json;
+#[path = "../src/http/mark_contact.rs"]
+mod mark_contact;
+#[path = "../src/http/rate_limit.rs"]
+mod rate_limit;
+
+use std::fmt::Write;
+
+use divan::{AllocProfiler, Bencher};
+use earmark::{domain, error, limits, service};
+use serde::Serialize;
+
+use caller::{Credentials, VerifiedSigs};
+use contact_group::{ContactResultItem, ResultItem};
+use contact_item::ContactItem;
+use domain::{
+    App, Applied, BitChange, Change, Conversation, CustomMark, Directory, Edition, Entry, Kept,
+    MarkChange, SdkAppId, SecretKey, StandardMark, Standing, UserId, UserSig, UserState,
+};
+use door::Call;
+use json::{Field, Json};
+use limits::Limits;
+use mark_contact::MarkContact;
+
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+
+const NOW: u64 = 1_800_000_000;
+const ITEMS: [usize; 2] = [1, 100];
+
+fn main() {
+    divan::main();
+}
+
+fn app() -> App {
+    App {
+        sdk_app_id: SdkAppId::new(1_400_000_001).unwrap(),
+        edition: Edition::Premium,
+        directory: Directory::Open,
+        disabled: false,
+        secret_key: SecretKey::parse("0123456789abcdef0123456789abcdef").unwrap(),
+        previous_secret_key: None,
+        admins: vec!["administrator".to_owned()],
+        limits: Limits::default(),
+    }
+}
+
+fn peer(nr: usize) -> Conversation {
+    Conversation::OneToOne(UserId::parse(&format!("user{nr}"), 32).unwrap())
+}
+
+fn body(items: usize) -> String {
+    let mut body = r#"{"From_Account":"user0","MarkItem":["#.to_owned();
+    for nr in 0..items {
+        let comma = if nr == 0 { "" } else { "," };
+        write!(
+            body,
+            r#"{comma}{{"OptType":3,"ContactItem":{{"Type":1,"To_Account":"user{nr}"}},"SetMark":[0,40],"ClearMark":[41],"CustomMark":"abcd"}}"#
+        )
+        .unwrap();
+    }
+    body + "]}"
+}
+
+/// Body to call.
+#[divan::bench(args = ITEMS)]
+fn parse(bencher: Bencher<'_, '_>, items: usize) {
+    let (app, body) = (app(), body(items));
+    bencher.bench(|| {
+        let json = Json::parse(body.as_bytes()).unwrap();
+        MarkContact::parse(&Field::root(&json), &app).unwrap()
+    });
+}
+
+/// Query string to a caller who is vouched for. Uncached: no UserSig was seen before.
+#[divan::bench(args = ["cached", "uncached"])]
+fn verify(bencher: Bencher<'_, '_>, how: &str) {
+    let app = app();
+    let sig = UserSig::sign(&app.secret_key, app.sdk_app_id, "administrator", NOW, 180 * 24 * 3600);
+    let query = format!(
+        "sdkappid={}&identifier=administrator&usersig={sig}&random=99999999&contenttype=json",
+        app.sdk_app_id
+    );
+    let who = Credentials::parse(&query).unwrap();
+    if how == "cached" {
+        let sigs = VerifiedSigs::new();
+        sigs.check(&who, &app, NOW).unwrap();
+        bencher.bench_local(|| {
+            sigs.check(&Credentials::parse(&query).unwrap(), &app, NOW).unwrap();
+        });
+    } else {
+        bencher.with_inputs(VerifiedSigs::new).bench_local_refs(|sigs| {
+            sigs.check(&Credentials::parse(&query).unwrap(), &app, NOW).unwrap();
+        });
+    }
+}
+
+/// A call to what has to be saved, as if just loaded.
+#[divan::bench(args = ITEMS)]
+fn apply(bencher: Bencher<'_, '_>, items: usize) {
+    let app = app();
+    let mut state = UserState::default();
+    for nr in 0..items {
+        let kept = Kept { position: Some(1), standard: StandardMark::new(1), ..Kept::default() };
+        state.entries.insert(peer(nr), Entry::loaded(kept, Standing::Unknown));
+    }
+    let bits = BitChange { set: StandardMark::new(1 << 40), clear: StandardMark::new(1 << 41) };
+    let changes = (0..items).map(|nr| MarkChange {
+        conversation: peer(nr),
+        standard: Some(bits),
+        custom: Some(CustomMark::parse("abcd", 256).unwrap()),
+    });
+    let change = Change::Mark(changes.collect());
+    bencher
+        .with_inputs(|| state.clone())
+        .bench_local_refs(|state| change.apply(state, &app, NOW).unwrap());
+}
+
+#[derive(Serialize)]
+struct Answer<T> {
+    items: Vec<T>,
+}
+
+/// Outcomes to an answer.
+#[divan::bench(args = ITEMS)]
+fn frame(bencher: Bencher<'_, '_>, items: usize) {
+    let shown: Vec<_> = (0..items).map(peer).collect();
+    let applied = Applied { items: (0..items).map(|_| Ok(())).collect(), group: None };
+    bencher.bench_local(|| {
+        let shown = shown.iter().map(ContactItem::from).collect();
+        envelope::success(Answer { items: ResultItem::list(shown, &applied) })
+    });
+}
+
+/// A page of `get_contact_group` to an answer.
+#[divan::bench(args = [100])]
+fn frame_page(bencher: Bencher<'_, '_>, items: usize) {
+    let kept = Kept {
+        standard: StandardMark::new(1 << 63 | 1),
+        custom: CustomMark::parse("abcd", 256).unwrap(),
+        group_ids: vec![1, 2],
+        position: Some(1),
+        pin_position: None,
+        changed_at: NOW,
+    };
+    bencher
+        .with_inputs(|| (0..items).map(|nr| (peer(nr), kept.clone())).collect::<Vec<_>>())
+        .bench_local_values(|page| {
+            let items = page.into_iter().map(ContactResultItem::from).collect();
+            envelope::success(Answer { items })
+        });
+}
