@@ -13,6 +13,7 @@ mod limits;
 mod mark_contact;
 mod model;
 mod samples;
+mod shared_commits;
 mod smoke;
 mod support;
 mod tencent_im_rs;

@@ -1,6 +1,7 @@
 //! A server to talk to, and ways to talk to it.
 
 mod answer;
+pub(crate) mod cut;
 pub(crate) mod database;
 mod requests;
 mod state;
@@ -14,11 +15,12 @@ use actix_web::http::Method;
 use earmark::domain::{App, Directory, Edition, SdkAppId, SecretKey, UserSig};
 use earmark::http::{Addresses, Identity, Listen, listen};
 use earmark::limits::Limits;
-use earmark::service::{AppChange, Service, Settings, WriteMode, create_app, update_app};
+use earmark::service::{AppChange, Service, Settings, WriteMode, create_app, load_app, update_app};
 use earmark::store::{Database, Store};
 use futures_util::future::join_all;
 use serde_json::Value;
 use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
 use tokio::runtime::Runtime;
 
 pub(crate) use answer::{Answer, raw, raw_text};
@@ -133,6 +135,11 @@ impl TestApp {
         addresses.api
     }
 
+    /// How to reach the database, past the service.
+    pub(crate) fn options(&self) -> PgConnectOptions {
+        self.server.as_ref().unwrap().options(&self.database)
+    }
+
     /// Changes the app, as an operator does while the service runs.
     pub(crate) async fn change(&self, change: AppChange) {
         let store = self.store.clone();
@@ -140,6 +147,13 @@ impl TestApp {
             update_app(&store, SdkAppId::new(APP).unwrap(), change).await.unwrap().unwrap();
         })
         .await;
+    }
+
+    /// The app, as the database has it.
+    pub(crate) async fn app(&self) -> App {
+        let store = self.store.clone();
+        let load = async move { load_app(&store, SdkAppId::new(APP).unwrap()).await };
+        on_runtime(load).await.unwrap().unwrap()
     }
 
     /// Adds an app of the same admin and limits.

@@ -1,0 +1,161 @@
+//! Writes that share a commit: what happens to one must not happen to its neighbours, and OK means stored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use earmark::domain::{Applied, Change, Conversation, CustomMark, MarkChange, UserId};
+use earmark::error::Error;
+use earmark::service::{Service, Settings, Write, WriteMode};
+use earmark::store::{Database, Store};
+use futures_util::future::join_all;
+
+use crate::support::cut::{Cut, Proxy};
+use crate::support::{TestApp, on_runtime, unix_now};
+
+/// A service with a single lane, so that all its writes meet in it.
+async fn one_lane(database: Database) -> Service {
+    on_runtime(async move {
+        let write_mode = WriteMode::Shared { lanes: 1 };
+        let settings = Settings { write_mode, app_age_max: Duration::from_secs(2) };
+        Service::new(Store::connect(&database).await.unwrap(), settings)
+    })
+    .await
+}
+
+fn custom(peer: &str) -> Change {
+    let conversation = Conversation::OneToOne(UserId::parse(peer, 32).unwrap());
+    let custom = Some(CustomMark::parse("x", 256).unwrap());
+    Change::Mark(vec![MarkChange { conversation, standard: None, custom }])
+}
+
+/// Writes a mark for each of these users, all at once.
+async fn write_all(
+    app: &TestApp,
+    service: &Service,
+    users: impl Iterator<Item = String>,
+) -> Vec<Result<Applied, Error>> {
+    let of = Arc::new(app.app().await);
+    let writes: Vec<Write> = users
+        .map(|user| Write {
+            app: of.clone(),
+            owner: UserId::parse(&user, 32).unwrap(),
+            change: custom("peer"),
+            now: unix_now(),
+        })
+        .collect();
+    let service = service.clone();
+    on_runtime(async move { join_all(writes.into_iter().map(|write| service.write(write))).await })
+        .await
+}
+
+fn users(count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(|nr| format!("user{nr}"))
+}
+
+async fn number(app: &TestApp, question: &'static str) -> i64 {
+    sqlx::query_scalar(question).fetch_one(&app.db).await.unwrap()
+}
+
+#[actix_web::test]
+async fn those_who_wait_together_are_committed_together() {
+    let app = TestApp::start().await;
+    let service = one_lane(Database::from_options(app.options())).await;
+    let outcomes = write_all(&app, &service, users(50)).await;
+    assert!(outcomes.iter().all(Result::is_ok));
+    assert_eq!(number(&app, "SELECT count(*) FROM conversations").await, 50);
+    let commits = number(&app, "SELECT count(DISTINCT xmin::text) FROM conversations").await;
+    assert!(commits < 10, "50 writes took {commits} commits");
+    service.close().await;
+}
+
+#[actix_web::test]
+async fn a_user_at_the_cap_spoils_nothing_for_the_others() {
+    let app = TestApp::with_limits(&["marked=1"]).await;
+    app.mark("user7", vec![crate::support::set("before", 0)]).await;
+    let service = one_lane(Database::from_options(app.options())).await;
+    let outcomes = write_all(&app, &service, users(20)).await;
+    for (nr, outcome) in outcomes.into_iter().enumerate() {
+        let item = outcome.unwrap().items.remove(0);
+        assert_eq!(item.is_err(), nr == 7, "user{nr}: {item:?}");
+    }
+    assert_eq!(number(&app, "SELECT count(*) FROM conversations").await, 20);
+    service.close().await;
+}
+
+#[actix_web::test]
+async fn a_user_who_is_held_up_fails_alone() {
+    let app = TestApp::start().await;
+    app.mark("user7", vec![crate::support::set("before", 0)]).await;
+    let service = one_lane(Database::from_options(app.options())).await;
+    let turn = app.hold_user("user7").await;
+    let outcomes = write_all(&app, &service, users(20)).await;
+    for (nr, outcome) in outcomes.iter().enumerate() {
+        assert_eq!(matches!(outcome, Err(Error::Timeout(_))), nr == 7, "user{nr}: {outcome:?}");
+    }
+    turn.rollback().await.unwrap();
+    let marked = "SELECT count(*) FROM conversations WHERE peer_id = 'peer'";
+    assert_eq!(number(&app, marked).await, 19, "and what was refused was not done after all");
+    service.close().await;
+}
+
+#[actix_web::test]
+async fn a_full_queue_refuses_at_once_and_keeps_its_word_to_the_others() {
+    let app = TestApp::start().await;
+    let service = one_lane(Database::from_options(app.options())).await;
+    let outcomes = write_all(&app, &service, users(3000)).await;
+    let refused = outcomes.iter().filter(|o| matches!(o, Err(Error::Overloaded))).count();
+    let stored = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    assert!(refused > 0, "3000 do not fit into a queue");
+    assert_eq!(stored + refused, 3000);
+    let rows = number(&app, "SELECT count(*) FROM conversations").await;
+    assert_eq!(usize::try_from(rows).unwrap(), stored);
+    service.close().await;
+}
+
+#[actix_web::test]
+async fn closing_answers_everybody_truthfully() {
+    let app = TestApp::start().await;
+    let service = one_lane(Database::from_options(app.options())).await;
+    let closing = {
+        let service = service.clone();
+        on_runtime(async move { tokio::spawn(async move { service.close().await }) })
+    };
+    let (outcomes, closed) = futures_util::join!(write_all(&app, &service, users(500)), closing);
+    closed.await.unwrap();
+    let stored = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    let rows = number(&app, "SELECT count(*) FROM conversations").await;
+    assert_eq!(usize::try_from(rows).unwrap(), stored);
+}
+
+/// The connection is cut at the commit; then the same is asked again, as a client would.
+async fn check_cut(cut: Cut, happens: bool) {
+    let app = TestApp::start().await;
+    let proxy = Proxy::start(app.options(), cut).await;
+    let service = one_lane(proxy.database()).await;
+    let outcomes = write_all(&app, &service, users(20)).await;
+    let rows = "SELECT count(*) FROM conversations";
+    let stored = number(&app, rows).await;
+    let acknowledged = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    assert!(usize::try_from(stored).unwrap() >= acknowledged, "{stored} < {acknowledged}");
+    assert!(
+        outcomes.iter().any(|outcome| matches!(outcome, Err(Error::Timeout(_)))),
+        "the commit that was cut is answered with neither yes nor no"
+    );
+    assert_eq!(usize::try_from(stored).unwrap() > acknowledged, happens);
+
+    let again = write_all(&app, &service, users(20)).await;
+    assert!(again.iter().all(Result::is_ok), "{again:?}");
+    assert_eq!(number(&app, rows).await, 20);
+    assert_eq!(number(&app, "SELECT sum(marked) FROM users").await, 20);
+    service.close().await;
+}
+
+#[actix_web::test]
+async fn a_commit_that_never_arrives_is_not_acknowledged() {
+    check_cut(Cut::BeforeCommit, false).await;
+}
+
+#[actix_web::test]
+async fn a_commit_whose_answer_is_lost_is_not_acknowledged() {
+    check_cut(Cut::AfterCommit, true).await;
+}

@@ -1,0 +1,115 @@
+//! A proxy in front of PostgreSQL that cuts one connection at its first commit of a write.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use earmark::store::Database;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+
+use super::on_runtime;
+
+/// Where the connection is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The server never sees the commit.
+    BeforeCommit,
+    /// The client never sees that it happened.
+    AfterCommit,
+}
+
+/// The proxy. It ends with the process.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    behind: PgConnectOptions,
+}
+
+impl Proxy {
+    pub(crate) async fn start(behind: PgConnectOptions, cut: Cut) -> Self {
+        let server = behind.clone();
+        let address = on_runtime(async move {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let is_done = Arc::new(AtomicBool::new(false));
+            tokio::spawn(async move {
+                while let Ok((client, _)) = listener.accept().await {
+                    tokio::spawn(serve(client, server.clone(), cut, is_done.clone()));
+                }
+            });
+            address
+        })
+        .await;
+        Self { address, behind }
+    }
+
+    /// The database as it is reached through the proxy.
+    pub(crate) fn database(&self) -> Database {
+        let options = if self.behind.get_socket().is_some() {
+            // Nobody asks for a password on the private server's socket.
+            PgConnectOptions::new_without_pgpass()
+                .username(self.behind.get_username())
+                .database(self.behind.get_database().unwrap_or("postgres"))
+        } else {
+            self.behind.clone()
+        };
+        let host = self.address.ip().to_string();
+        let options = options.host(&host).port(self.address.port()).ssl_mode(PgSslMode::Disable);
+        Database::from_options(options)
+    }
+}
+
+async fn serve(client: TcpStream, server: PgConnectOptions, cut: Cut, is_done: Arc<AtomicBool>) {
+    if let Some(folder) = server.get_socket() {
+        let path = folder.join(format!(".s.PGSQL.{}", server.get_port()));
+        let stream = UnixStream::connect(path).await.unwrap();
+        let (from, to) = stream.into_split();
+        relay(client, from, to, cut, is_done).await;
+    } else {
+        let address = (server.get_host().to_owned(), server.get_port());
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (from, to) = stream.into_split();
+        relay(client, from, to, cut, is_done).await;
+    }
+}
+
+/// Carries bytes both ways until either side ends, or the commit comes by. Whatever ends drops both sides.
+async fn relay(
+    client: TcpStream,
+    mut server_out: impl AsyncRead + Unpin,
+    mut server_in: impl AsyncWrite + Unpin,
+    cut: Cut,
+    is_done: Arc<AtomicBool>,
+) {
+    let (mut client_out, mut client_in) = client.into_split();
+    let up = async {
+        let (mut buffer, mut has_written) = (vec![0; 64 * 1024], false);
+        while let Ok(length @ 1..) = client_out.read(&mut buffer).await {
+            let bytes = &buffer[..length];
+            let has = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
+            has_written |= has(b"INSERT INTO conversations");
+            if has_written && has(b"COMMIT") && !is_done.swap(true, Ordering::SeqCst) {
+                if cut == Cut::AfterCommit {
+                    server_in.write_all(bytes).await.unwrap();
+                    // The server answers when it has committed; the answer goes nowhere.
+                    return true;
+                }
+                return false;
+            }
+            if server_in.write_all(bytes).await.is_err() {
+                break;
+            }
+        }
+        false
+    };
+    tokio::pin!(up);
+    let wait_for_answer = tokio::select! {
+        wait = &mut up => wait,
+        _ = copy(&mut server_out, &mut client_in) => false,
+    };
+    if wait_for_answer {
+        let _ = server_out.read(&mut [0; 1024]).await;
+    }
+}
