@@ -40,7 +40,7 @@ impl Bouncer {
                  max_client_conn = 200\nignore_startup_parameters = extra_float_digits\n"
             ),
         );
-        let owner = fs::metadata(&socket).unwrap();
+        let owner = fs::metadata(socket).unwrap();
         let mut command = Command::new(program);
         command.arg(text(&settings)).current_dir("/");
         if nix::unistd::geteuid().is_root() {

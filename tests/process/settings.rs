@@ -14,78 +14,97 @@ fn run(command: &[&str], settings: &[&str]) -> Ended {
     program.run()
 }
 
+/// A database that nobody asks, with a word that must not be repeated.
+const URL: &str = "EARMARK_DATABASE_URL=postgres://nobody:hidden-word@127.0.0.1:1/nothing";
+
+/// The command with these settings ends with a message that has these words.
+#[track_caller]
+fn check(command: &[&str], settings: &[&str], words: &[&str]) {
+    let ended = run(command, settings);
+    ended.refused(words);
+    assert!(!ended.stderr.contains("hidden-word"), "{settings:?}: {ended:?}");
+    assert_eq!(ended.stdout, "", "{settings:?}");
+}
+
 #[test]
 fn a_bad_setting_is_named() {
-    const URL: &str = "EARMARK_DATABASE_URL=postgres://nobody:hidden-word@127.0.0.1:1/nothing";
+    for (settings, words) in [
+        ("--listen=nonsense", &["--listen"][..]),
+        ("EARMARK_LISTEN=127.0.0.1", &["--listen"]),
+        ("EARMARK_LISTEN=127.0.0.1:99999", &["--listen"]),
+        ("EARMARK_ADMIN_LISTEN=:8081", &["--admin-listen"]),
+        ("EARMARK_LOG=earmark=loud", &["--log", "EARMARK_LOG"]),
+        ("--log=loudest,loudest=loudest", &["--log", "EARMARK_LOG"]),
+        ("EARMARK_LOG_FORMAT=fancy", &["--log-format", "human", "json"]),
+        ("EARMARK_DATABASE_CONNECTIONS=0", &["--database-connections"]),
+        ("EARMARK_DATABASE_STATEMENT_CACHE=maybe", &["--database-statement-cache"]),
+        ("EARMARK_WORKERS=-1", &["--workers"]),
+        ("EARMARK_SHUTDOWN_S=soon", &["--shutdown-s"]),
+        ("EARMARK_MIGRATE=maybe", &["--migrate"]),
+    ] {
+        check(&["serve"], &[URL, settings], words);
+    }
+    check(&["dev"], &["EARMARK_LISTEN=localhost"], &["--listen"]);
+    let bad_url = "EARMARK_HEALTHCHECK_URL=https://h/x";
+    check(&["healthcheck"], &[bad_url], &["EARMARK_HEALTHCHECK_URL"]);
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_named() {
     let scratch = Scratch::new();
     let (cert, key, _) = certificate("localhost");
     let cert_file = text(&scratch.write("cert.pem", cert));
     let key_file = text(&scratch.write("key.pem", key));
     let empty_file = text(&scratch.write("empty.pem", ""));
     let nowhere = text(&scratch.join("nowhere"));
-    let cert = format!("--tls-cert={cert_file}");
-    let no_cert = format!("--tls-cert={nowhere}");
-    let empty_cert = format!("--tls-cert={empty_file}");
-    let key = format!("--tls-key={key_file}");
-    let no_key = format!("--tls-key={nowhere}");
+    let cert = |file: &str| format!("--tls-cert={file}");
+    let key = |file: &str| format!("--tls-key={file}");
     let key_variable = format!("EARMARK_TLS_KEY={key_file}");
-    let no_url_file = format!("EARMARK_DATABASE_URL_FILE={nowhere}");
-    let url_file_flag = format!("--database-url-file={nowhere}");
-    let no_key_file = format!("EARMARK_SECRET_KEY_FILE={nowhere}");
-    let key_file_flag = format!("--secret-key-file={nowhere}");
-
-    let (serve, sig) = (&["serve"][..], &["sig", "1"][..]);
-    for (command, settings, words) in [
-        (serve, &[URL, "--listen=nonsense"][..], &["--listen"][..]),
-        (serve, &[URL, "EARMARK_LISTEN=127.0.0.1"], &["--listen"]),
-        (serve, &[URL, "EARMARK_LISTEN=127.0.0.1:99999"], &["--listen"]),
-        (serve, &[URL, "EARMARK_ADMIN_LISTEN=:8081"], &["--admin-listen"]),
-        (&["dev"], &["EARMARK_LISTEN=localhost"], &["--listen"]),
-        (serve, &[URL, "EARMARK_LOG=earmark=loud"], &["--log", "EARMARK_LOG"]),
-        (serve, &[URL, "--log=loudest,loudest=loudest"], &["--log", "EARMARK_LOG"]),
-        (serve, &[URL, "EARMARK_LOG_FORMAT=fancy"], &["--log-format", "human", "json"]),
-        (serve, &[URL, &cert], &["--tls-key"]),
-        (serve, &[URL, &key_variable], &["--tls-cert"]),
-        (serve, &[URL, &no_cert, &key], &["--tls-cert", &nowhere]),
-        (serve, &[URL, &cert, &no_key], &["--tls-key", &nowhere]),
-        (serve, &[URL, &empty_cert, &key], &["--tls-cert"]),
-        (serve, &[URL, &cert, &format!("--tls-key={cert_file}")], &["--tls-key"]),
-        (serve, &[URL, &cert, &key, "EARMARK_TLS_SELF_SIGNED=true"], &["--tls-self-signed"]),
-        (serve, &[], &["--database-url", "EARMARK_DATABASE_URL", "missing"]),
-        (&["migrate"], &[], &["--database-url", "EARMARK_DATABASE_URL", "missing"]),
-        (&["app", "list"], &[], &["--database-url", "EARMARK_DATABASE_URL", "missing"]),
-        (serve, &["EARMARK_DATABASE_URL="], &["--database-url", "EARMARK_DATABASE_URL"]),
-        (serve, &["EARMARK_DATABASE_URL=nonsense"], &["--database-url", "EARMARK_DATABASE_URL"]),
-        (serve, &["EARMARK_DATABASE_URL=mysql://me:hidden-word@h/db"], &["EARMARK_DATABASE_URL"]),
+    for (settings, words) in [
+        (&[&*cert(&cert_file)][..], &["--tls-key"][..]),
+        (&[&key_variable], &["--tls-cert"]),
+        (&[&cert(&nowhere), &key(&key_file)], &["--tls-cert", &nowhere]),
+        (&[&cert(&cert_file), &key(&nowhere)], &["--tls-key", &nowhere]),
+        (&[&cert(&empty_file), &key(&key_file)], &["--tls-cert"]),
+        (&[&cert(&cert_file), &key(&cert_file)], &["--tls-key", &cert_file]),
         (
-            serve,
-            &["EARMARK_DATABASE_URL=postgres://me:hidden-word@h:port/db"],
-            &["EARMARK_DATABASE_URL"],
+            &[&cert(&cert_file), &key(&key_file), "EARMARK_TLS_SELF_SIGNED=true"],
+            &["--tls-self-signed", "--tls-cert"],
         ),
-        (
-            serve,
-            &["EARMARK_DATABASE_URL=postgres://me:hidden-word@h/db?sslmode=some"],
-            &["EARMARK_DATABASE_URL"],
-        ),
-        (serve, &[&no_url_file], &["--database-url-file", "EARMARK_DATABASE_URL_FILE", &nowhere]),
-        (serve, &[&url_file_flag], &["--database-url-file", "EARMARK_DATABASE_URL_FILE", &nowhere]),
-        (serve, &[URL, &no_url_file], &["--database-url", "--database-url-file"]),
-        (serve, &[URL, "EARMARK_DATABASE_CONNECTIONS=0"], &["--database-connections"]),
-        (serve, &[URL, "EARMARK_DATABASE_STATEMENT_CACHE=maybe"], &["--database-statement-cache"]),
-        (serve, &[URL, "EARMARK_WORKERS=-1"], &["--workers"]),
-        (serve, &[URL, "EARMARK_SHUTDOWN_S=soon"], &["--shutdown-s"]),
-        (serve, &[URL, "EARMARK_MIGRATE=maybe"], &["--migrate"]),
-        (sig, &["EARMARK_SECRET_KEY=short"], &["--secret-key", "EARMARK_SECRET_KEY", "16"]),
-        (sig, &["EARMARK_SECRET_KEY= with white space around it"], &["EARMARK_SECRET_KEY"]),
-        (sig, &[&no_key_file], &["--secret-key-file", "EARMARK_SECRET_KEY_FILE", &nowhere]),
-        (sig, &[&key_file_flag], &["--secret-key-file", "EARMARK_SECRET_KEY_FILE", &nowhere]),
-        (&["healthcheck"], &["EARMARK_HEALTHCHECK_URL=https://h/x"], &["EARMARK_HEALTHCHECK_URL"]),
     ] {
-        let ended = run(command, settings);
-        ended.refused(words);
-        assert!(!ended.stderr.contains("hidden-word"), "{settings:?}: {ended:?}");
-        assert_eq!(ended.stdout, "", "{settings:?}");
+        check(&["serve"], &[&[URL], settings].concat(), words);
     }
+}
+
+#[test]
+fn a_database_or_a_key_that_is_not_one_is_named_and_not_repeated() {
+    let scratch = Scratch::new();
+    let nowhere = text(&scratch.join("nowhere"));
+    let named = ["--database-url", "EARMARK_DATABASE_URL"];
+    for command in [&["serve"][..], &["migrate"], &["app", "list"], &["sig", "1"]] {
+        check(command, &[], &[&named[..], &["missing"]].concat());
+        for url in [
+            "",
+            "nonsense",
+            "mysql://me:hidden-word@h/db",
+            "postgres://me:hidden-word@h:port/db",
+            "postgres://me:hidden-word@h/db?sslmode=some",
+            "postgres://me:hidden-word@nowhere.invalid/db",
+        ] {
+            check(command, &[&format!("EARMARK_DATABASE_URL={url}")], &named);
+        }
+        let words = ["--database-url-file", "EARMARK_DATABASE_URL_FILE", &nowhere];
+        check(command, &[&format!("EARMARK_DATABASE_URL_FILE={nowhere}")], &words);
+        check(command, &[&format!("--database-url-file={nowhere}")], &words);
+        let both = [URL, &format!("EARMARK_DATABASE_URL_FILE={nowhere}")];
+        check(command, &both, &["--database-url", "--database-url-file"]);
+    }
+    let key = ["--secret-key", "EARMARK_SECRET_KEY"];
+    check(&["sig", "1"], &["EARMARK_SECRET_KEY=short"], &[&key[..], &["16"]].concat());
+    check(&["sig", "1"], &["EARMARK_SECRET_KEY= with white space around it"], &key);
+    let words = ["--secret-key-file", "EARMARK_SECRET_KEY_FILE", &nowhere];
+    check(&["sig", "1"], &[&format!("EARMARK_SECRET_KEY_FILE={nowhere}")], &words);
+    check(&["sig", "1"], &[&format!("--secret-key-file={nowhere}")], &words);
 }
 
 #[test]
