@@ -296,11 +296,13 @@ mod tests {
         assert_eq!(error.to_string(), expected);
     }
 
+    fn read_bit(bit: &Field<'_>) -> Result<i128, Error> {
+        bit.integer()
+    }
+
     #[test]
     fn a_mistake_is_named_with_the_path_to_it() {
-        let deep = |root: Field<'_>| {
-            root.get("a")?.array(|item| item.get("b")?.array(|bit| bit.integer()))
-        };
+        let deep = |root: Field<'_>| root.get("a")?.array(|item| item.get("b")?.array(read_bit));
         check(
             r#"{"a":[{"b":[1]},{"b":[2,"x"]}]}"#,
             deep,

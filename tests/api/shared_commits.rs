@@ -7,7 +7,7 @@ use earmark::domain::{Applied, Change, Conversation, CustomMark, MarkChange, Use
 use earmark::error::Error;
 use earmark::service::{Service, Settings, Write, WriteMode};
 use earmark::store::{Database, Store};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 
 use crate::support::cut::{Cut, Proxy};
 use crate::support::{TestApp, on_runtime, unix_now};
@@ -118,10 +118,9 @@ async fn closing_answers_everybody_truthfully() {
     let service = one_lane(Database::from_options(app.options())).await;
     let closing = {
         let service = service.clone();
-        on_runtime(async move { tokio::spawn(async move { service.close().await }) })
+        on_runtime(async move { service.close().await })
     };
-    let (outcomes, closed) = futures_util::join!(write_all(&app, &service, users(500)), closing);
-    closed.await.unwrap();
+    let (outcomes, ()) = join(write_all(&app, &service, users(500)), closing).await;
     let stored = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     let rows = number(&app, "SELECT count(*) FROM conversations").await;
     assert_eq!(usize::try_from(rows).unwrap(), stored);
