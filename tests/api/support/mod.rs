@@ -41,6 +41,8 @@ pub(crate) const COMMANDS: [&str; 4] =
 
 /// What the promise of five seconds allows an app to be remembered for.
 const APP_AGE_MAX: Duration = Duration::from_secs(5);
+/// How long a service may take to stop.
+const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 const DAY_S: u64 = 24 * 3600;
 
 /// Servers and their databases' connections live here, so that they outlive the runtime of a test that fails.
@@ -216,21 +218,28 @@ impl Drop for TestApp {
     fn drop(&mut self) {
         let (instances, server) = (std::mem::take(&mut self.instances), self.server.take());
         let (store, database) = (self.store.clone(), std::mem::take(&mut self.database));
-        let (done, wait) = mpsc::channel::<()>();
+        let (done, wait) = mpsc::channel();
         RUNTIME.spawn(async move {
-            for Instance { service, handles } in instances {
-                join_all(handles.iter().map(|handle| handle.stop(false))).await;
-                service.close().await;
-            }
-            store.close().await;
+            let stop = async {
+                for Instance { service, handles } in instances {
+                    join_all(handles.iter().map(|handle| handle.stop(false))).await;
+                    service.close().await;
+                }
+                store.close().await;
+            };
+            let stopped = tokio::time::timeout(STOP_TIME_MAX, stop).await.is_ok();
+            // Whatever became of the service, nothing of ours may stay behind.
             if let Some(server) = server {
                 server.drop_database(&database).await;
                 database::release(server).await;
             }
-            drop(done);
+            // Nobody listens any more only if all of this took too long, which is a failure there.
+            let _ = done.send(stopped);
         });
-        // Ends when `done` does, whatever became of it.
-        let _ = wait.recv_timeout(Duration::from_mins(1));
+        let stopped = wait.recv_timeout(2 * STOP_TIME_MAX);
+        if !std::thread::panicking() {
+            assert_eq!(stopped, Ok(true), "the service did not stop");
+        }
     }
 }
 
