@@ -32,7 +32,7 @@ fn a_certificate_of_the_operators_serves_https_and_can_be_verified() {
     let client = service.client();
     let knowing = || {
         let root = Certificate::from_pem(authority.as_bytes()).unwrap();
-        Https::builder().tls_built_in_root_certs(false).add_root_certificate(root)
+        Https::builder().add_root_certificate(root)
     };
     let answer = client.mark_over_https("localhost", knowing()).unwrap();
     assert!(answer.contains(r#""ResultCode":0"#), "{answer}");

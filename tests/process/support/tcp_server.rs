@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use super::{Program, Running, Server, Sql, text};
 
@@ -90,6 +90,8 @@ impl Drop for TcpServer {
 pub(crate) fn certificate(name: &str) -> (String, String, String) {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // A name of its own, or OpenSSL takes the certificate for one that has signed itself.
+    authority.distinguished_name.push(DnType::CommonName, "earmark's tests");
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new([name.to_owned()]).unwrap();
