@@ -6,6 +6,8 @@ mod bad_input;
 mod clients;
 mod codes;
 mod concurrency;
+mod contact_group_limits;
+mod contact_groups;
 mod durability;
 mod front_door;
 mod keys;

@@ -3,6 +3,7 @@
 mod answer;
 pub(crate) mod cut;
 pub(crate) mod database;
+mod family;
 mod requests;
 mod state;
 
@@ -25,6 +26,7 @@ use tokio::runtime::Runtime;
 
 pub(crate) use answer::{Answer, raw, raw_text};
 use database::Server;
+pub(crate) use family::*;
 pub(crate) use requests::*;
 pub(crate) use state::{Mark, marked, until};
 
@@ -36,8 +38,25 @@ pub(crate) const ACCOUNT_IMPORT: &str = "im_open_login_svc/account_import";
 pub(crate) const MULTIACCOUNT_IMPORT: &str = "im_open_login_svc/multiaccount_import";
 pub(crate) const ACCOUNT_CHECK: &str = "im_open_login_svc/account_check";
 /// Every command there is.
-pub(crate) const COMMANDS: [&str; 4] =
-    [MARK_CONTACT, ACCOUNT_IMPORT, MULTIACCOUNT_IMPORT, ACCOUNT_CHECK];
+pub(crate) const COMMANDS: [&str; 17] = [
+    MARK_CONTACT,
+    CREATE,
+    UPDATE,
+    DEL,
+    SEARCH,
+    GET,
+    TOP,
+    GET_LIST,
+    DELETE,
+    ACCOUNT_IMPORT,
+    MULTIACCOUNT_IMPORT,
+    ACCOUNT_CHECK,
+    ACCOUNT_DELETE,
+    CREATE_GROUP,
+    IMPORT_GROUP,
+    DESTROY_GROUP,
+    GET_GROUP_INFO,
+];
 
 /// What the promise of five seconds allows an app to be remembered for.
 const APP_AGE_MAX: Duration = Duration::from_secs(5);
