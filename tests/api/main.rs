@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod mark_contact;
 mod model;
+mod pins;
 mod reading;
 mod samples;
 mod shared_commits;
