@@ -3,11 +3,13 @@
 
 mod accounts;
 mod bad_input;
+mod chat_groups;
 mod clients;
 mod codes;
 mod concurrency;
 mod contact_group_limits;
 mod contact_groups;
+mod deletion;
 mod durability;
 mod front_door;
 mod keys;
