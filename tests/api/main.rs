@@ -23,3 +23,4 @@ mod shared_commits;
 mod smoke;
 mod support;
 mod tencent_im_rs;
+mod wire;

@@ -6,10 +6,14 @@ use earmark::domain::Directory;
 use earmark::http::Identity;
 use tencent_im_rs::api::v4::TencentHelper;
 use tencent_im_rs::api::v4::common::{
-    AccountStatus, ActionStatus, ContactItem, ConversationType, MarkOptType,
+    AccountStatus, ActionStatus, AssistFlag, CompleteFlag, ContactItem, ContactOptType,
+    ConversationType, MarkOptType, UpdateGroupType, UpdateType,
 };
 use tencent_im_rs::api::v4::im_open_login_svc::account_check::{
     AccountCheckRequest, CheckItem, api_account_check,
+};
+use tencent_im_rs::api::v4::im_open_login_svc::account_delete::{
+    AccountDeleteRequest, DeleteItem, api_account_delete,
 };
 use tencent_im_rs::api::v4::im_open_login_svc::account_import::{
     AccountImportRequest, api_account_import,
@@ -17,8 +21,25 @@ use tencent_im_rs::api::v4::im_open_login_svc::account_import::{
 use tencent_im_rs::api::v4::im_open_login_svc::multi_account_import::{
     MultiAccountImportRequest, api_multiaccount_import,
 };
+use tencent_im_rs::api::v4::recent_contact::create_contact_group::{
+    CreateContactGroupRequest, GroupContactItem, api_create_contact_group,
+};
+use tencent_im_rs::api::v4::recent_contact::del_contact_group::{
+    DelContactGroupRequest, api_del_contact_group,
+};
+use tencent_im_rs::api::v4::recent_contact::delete::{DeleteRequest, api_delete};
+use tencent_im_rs::api::v4::recent_contact::get_contact_group::{
+    GetContactGroupRequest, api_get_contact_group,
+};
+use tencent_im_rs::api::v4::recent_contact::get_list::{GetListRequest, api_get_list};
 use tencent_im_rs::api::v4::recent_contact::mark_contact::{
     MarkContactRequest, MarkItem, api_mark_contact,
+};
+use tencent_im_rs::api::v4::recent_contact::search_contact_group::{
+    SearchContactGroupRequest, api_search_contact_group,
+};
+use tencent_im_rs::api::v4::recent_contact::update_contact_group::{
+    ContactUpdateItem, UpdateContactGroupRequest, UpdateGroup, api_update_contact_group,
 };
 
 use crate::support::*;
@@ -90,6 +111,90 @@ async fn call_everything(server: &str) {
         api_mark_contact(client, MarkContactRequest::new("stranger", vec![item()])).await.unwrap();
     assert_eq!((answer.action_status, answer.error_code), (Some(ActionStatus::Fail), Some(50001)));
     assert!(answer.result_item.is_none());
+
+    group_conversations(client).await;
+    read_back(client).await;
+    end_everything(client).await;
+}
+
+/// A conversation with a user.
+fn with(peer: &str) -> ContactItem {
+    let mut contact_item = ContactItem::new(ConversationType::OneToOne);
+    contact_item.set_to_account(Some(peer));
+    contact_item
+}
+
+async fn group_conversations(client: &mut TencentHelper) {
+    let group = GroupContactItem::new("test0", vec![with("user1"), with("user2")]);
+    let request = CreateContactGroupRequest::new("user0", vec![group]);
+    let answer = api_create_contact_group(client, request).await.unwrap();
+    let made = &answer.group_result_item.unwrap()[0];
+    assert_eq!((made.group_item.group_name(), made.group_item.group_id()), ("test0", 1));
+    assert_eq!(made.result_item.iter().map(|item| item.result_code).collect::<Vec<_>>(), [0, 0]);
+
+    let mut change = UpdateGroup::new(UpdateGroupType::GroupName, Vec::new());
+    change.set_old_group_name(Some("test0")).set_new_group_name(Some("test1"));
+    let request = UpdateContactGroupRequest::new("user0", UpdateType::AddOrDelete, change);
+    let renamed = api_update_contact_group(client, request).await.unwrap();
+    let renamed = renamed.update_group_result.unwrap();
+    assert_eq!((renamed.group_name.as_str(), renamed.group_id), ("test1", 1));
+    assert!(renamed.contact_result_item.is_empty());
+
+    let changes = vec![
+        ContactUpdateItem::new(ContactOptType::Add, with("user3")),
+        ContactUpdateItem::new(ContactOptType::Delete, with("user2")),
+    ];
+    let mut change = UpdateGroup::new(UpdateGroupType::Conversation, changes);
+    change.set_old_group_name(Some("test1"));
+    let request = UpdateContactGroupRequest::new("user0", UpdateType::AddOrDelete, change);
+    let answer = api_update_contact_group(client, request).await.unwrap();
+    let items = answer.update_group_result.unwrap().contact_result_item;
+    assert_eq!(items.iter().map(|item| item.result_code).collect::<Vec<_>>(), [0, 0]);
+}
+
+async fn read_back(client: &mut TencentHelper) {
+    let wanted = vec![with("user2"), with("user1")];
+    let request = SearchContactGroupRequest::new("user0", wanted);
+    let answer = api_search_contact_group(client, request).await.unwrap();
+    let found = answer.contact_result_item.unwrap();
+    assert_eq!((found[0].standard_mark(), found[0].timestamp()), (Some(""), Some(0)));
+    let mark = format!("1{}1110", "0".repeat(59));
+    assert_eq!((found[1].standard_mark(), found[1].custom_mark()), (Some(&*mark), Some("abcd")));
+    assert_eq!(found[1].contact_group_id(), Some(&vec![1]));
+    assert_eq!(answer.group_item.unwrap()[0].group_name(), "test1");
+
+    let request = GetContactGroupRequest::new("user0", 0);
+    let answer = api_get_contact_group(client, request).await.unwrap();
+    let all = answer.contact_item.unwrap();
+    assert_eq!(
+        all.iter().map(ContactItem::to_account).collect::<Vec<_>>(),
+        [Some("user1"), Some("user3")]
+    );
+    assert_eq!((answer.complete_flag, answer.next_start_index), (Some(1), Some(0)));
+
+    let request = GetListRequest::new("user0", 0, 0, 0, 0, AssistFlag::all());
+    let answer = api_get_list(client, request).await.unwrap();
+    assert_eq!(answer.session_item.unwrap().len(), 2);
+    assert_eq!(answer.complete_flag, Some(CompleteFlag::FinishedYet));
+}
+
+async fn end_everything(client: &mut TencentHelper) {
+    let mut request = DeleteRequest::new("user0", ConversationType::OneToOne);
+    request.set_to_account(Some("user3"));
+    let answer = api_delete(client, request).await.unwrap();
+    assert_eq!((answer.action_status, answer.error_code), (Some(ActionStatus::Ok), Some(0)));
+
+    let request = DelContactGroupRequest::new("user0", vec!["test1"]);
+    let answer = api_del_contact_group(client, request).await.unwrap();
+    assert_eq!(answer.group_item.unwrap()[0].group_id(), 1);
+    let request = DelContactGroupRequest::new("user0", vec!["test1"]);
+    let answer = api_del_contact_group(client, request).await.unwrap();
+    assert_eq!((answer.action_status, answer.error_code), (Some(ActionStatus::Fail), Some(51009)));
+
+    let items = ["user2", "nobody"].map(DeleteItem::new).into();
+    let answer = api_account_delete(client, AccountDeleteRequest::new(items)).await.unwrap();
+    let items = answer.result_item.unwrap();
+    assert_eq!(items.iter().map(|item| item.result_code).collect::<Vec<_>>(), [0, 70107]);
 }
 
 fn item() -> MarkItem {
