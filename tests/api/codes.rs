@@ -1,5 +1,7 @@
 //! The table of codes: each that can be had today, by a request that has it.
 
+use std::collections::BTreeSet;
+
 use earmark::domain::{Directory, Edition};
 use earmark::service::AppChange;
 use serde_json::{Value, json};
@@ -8,7 +10,7 @@ use crate::support::*;
 
 /// Writes down what was answered: the code, and what was said.
 #[derive(Default)]
-struct Table(Vec<(u64, String)>);
+pub(crate) struct Table(Vec<(u64, String)>);
 
 impl Table {
     fn note(&mut self, answer: &Value) {
@@ -19,9 +21,15 @@ impl Table {
     /// The item that failed, in an answer that did not.
     fn note_item(&mut self, answer: &Value) {
         assert_eq!(answer["ErrorCode"], 0, "{answer}");
-        let item = &answer["ResultItem"][0];
+        let places = ["/ResultItem/0", "/GroupResultItem/0/ResultItem/0"];
+        let item = places.into_iter().find_map(|place| answer.pointer(place)).unwrap();
         let info = item["ResultInfo"].as_str().unwrap();
         self.0.push((item["ResultCode"].as_u64().unwrap(), format!("item: {info}")));
+    }
+
+    /// The codes that were noted: each once, and whether it was an item's.
+    pub(crate) fn codes(&self) -> BTreeSet<(u64, bool)> {
+        self.0.iter().map(|(code, info)| (*code, info.starts_with("item: "))).collect()
     }
 
     fn text(mut self) -> String {
@@ -106,21 +114,84 @@ async fn refused_for_the_state(table: &mut Table) {
     turn.rollback().await.unwrap();
 }
 
-#[actix_web::test]
-async fn every_code_has_a_request_that_has_it() {
+/// What the conversation groups, the pins, the accounts and the chat groups that are there are in the way of.
+async fn refused_for_what_is_there(table: &mut Table) {
+    let app = TestApp::with_limits(&["groups=1", "grouped=1", "pinned=1"]).await;
+    table.note(&app.call(DEL, del("user0", "nothing")).await);
+    app.must(CREATE, create("user0", "a", peers(0, 1))).await;
+    table.note(&app.call(CREATE, create("user0", "b", [0; 0])).await);
+    table.note(&app.call(CREATE, create("user0", "a", [0; 0])).await);
+    table.note(&app.call(UPDATE, rename("user0", "a", &"x".repeat(33))).await);
+    app.must(TOP, top("user0", 1, peers(0, 1))).await;
+    table.note_item(&app.call(TOP, top("user0", 1, peers(1, 2))).await);
+    let removal = json!({ "DeleteItem": [{ "UserID": "stranger" }] });
+    table.note_item(&app.call(ACCOUNT_DELETE, removal).await);
+    let check = json!({ "CheckItem": [{ "UserID": "x".repeat(33) }] });
+    table.note_item(&app.call(ACCOUNT_CHECK, check).await);
+
+    let chat_group = |kind: &str| json!({ "Type": kind, "Name": "n", "GroupId": "g" });
+    table.note(&app.call(CREATE_GROUP, chat_group("Club")).await);
+    table.note(&app.call(IMPORT_GROUP, chat_group("AVChatRoom")).await);
+    table.note(&app.call(DESTROY_GROUP, json!({ "GroupId": "g" })).await);
+    let unknown = app.must(GET_GROUP_INFO, json!({ "GroupIdList": ["g"] })).await;
+    let unknown = &unknown["GroupInfo"][0];
+    let info = format!("item: {}", unknown["ErrorInfo"].as_str().unwrap());
+    table.0.push((unknown["ErrorCode"].as_u64().unwrap(), info));
+    app.must(CREATE_GROUP, chat_group("Public")).await;
+    table.note(&app.call(CREATE_GROUP, chat_group("Public")).await);
+}
+
+/// What is a fault of ours: numbers that are used up, which no request can bring about.
+async fn failed_for_a_fault(table: &mut Table) {
+    let app = TestApp::start().await;
+    app.must(CREATE, create("user0", "a", peers(0, 1))).await;
+    let used_up = "UPDATE users SET next_group_id = 2147483647, next_position = 2147483647";
+    sqlx::query(used_up).execute(&app.db).await.unwrap();
+    let number = |text: &str| text.split(" (request ").next().unwrap().to_owned();
+    let answer = app.call(CREATE, create("user0", "b", [0; 0])).await;
+    let (code, info) = failure(&answer);
+    table.0.push((code, number(info)));
+    let answer = app.call(MARK_CONTACT, mark_contact("user0", [set("peer1", 0)])).await;
+    let item = &answer["ResultItem"][0];
+    let info = format!("item: {}", number(item["ResultInfo"].as_str().unwrap()));
+    table.0.push((item["ResultCode"].as_u64().unwrap(), info));
+}
+
+/// Every code there is, each had by a request.
+pub(crate) async fn provoke() -> Table {
     let mut table = Table::default();
     refused_at_the_door(&mut table).await;
     refused_for_the_body(&mut table).await;
     refused_for_the_state(&mut table).await;
-    insta::assert_snapshot!(table.text(), @r"
+    refused_for_what_is_there(&mut table).await;
+    failed_for_a_fault(&mut table).await;
+    table
+}
+
+#[actix_web::test]
+async fn every_code_has_a_request_that_has_it() {
+    let table = provoke().await;
+    insta::assert_snapshot!(table.text(), @r#"
+    10004 Type: must be one of Private, Public, ChatRoom, AVChatRoom, Community, got "Club"
+    10007 Type: AVChatRoom cannot be imported
+    10010 GroupId: no such chat group, or it was destroyed
+    10010 item: GroupId: no such chat group, or it was destroyed
+    10021 GroupId: taken
     50001 From_Account: not imported, or deleted
     50001 item: To_Account: not imported, or deleted
+    50002 GroupContactItem[0].GroupName: the user has a conversation group of that name
     50002 MarkItem[0].OptType: must be 1 (standard mark), 2 (custom mark) or 3 (both)
     50003 identifier: not an admin of the app
+    50004 internal error, try again
+    50004 item: internal error, try again
     50005 the database did not answer in time, try again
     51006 MarkItem: must hold 1 to 100 items, got 0
     51007 item: ToGroupId: no such chat group, or it was destroyed
     51008 item: ContactItem: at most 1 conversations can be marked
+    51009 GroupName[0]: no such conversation group
+    51010 GroupName: at most 1 conversation groups
+    51011 UpdateGroup.NewGroupName: must be 1 to 32 bytes of UTF-8, got 33
+    51012 item: RecentContactItem: at most 1 conversations can be pinned
     51013 the edition of this app has no standard marks and no conversation groups
     60002 the body must be at most 1048576 bytes
     60003 the body is not JSON: EOF while parsing an object at line 1 column 1
@@ -139,9 +210,11 @@ async fn every_code_has_a_request_that_has_it() {
     70013 usersig: was made for another identifier
     70014 usersig: was made for another sdkappid
     70020 sdkappid: no such app
+    70107 item: Err_TLS_PT_Open_Login_Account_Not_Exist
     70206 Accounts: must hold 1 to 100 items, got 0
     70402 UserID: must be 1 to 32 bytes of UTF-8, got 0
-    ");
+    70402 item: CheckItem[0].UserID: must be 1 to 32 bytes of UTF-8, got 33
+    "#);
 }
 
 #[actix_web::test]

@@ -6,6 +6,7 @@ mod bad_input;
 mod chat_groups;
 mod clients;
 mod codes;
+mod compatibility;
 mod concurrency;
 mod contact_group_limits;
 mod contact_groups;
