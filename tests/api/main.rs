@@ -12,6 +12,7 @@ mod contact_group_limits;
 mod contact_groups;
 mod deletion;
 mod durability;
+mod family_model;
 mod front_door;
 mod keys;
 mod limits;
