@@ -155,6 +155,8 @@ impl Reader {
             LEFT JOIN LATERAL (
                 SELECT * FROM live_conversations l
                 WHERE l.sdk_app_id = $1 AND l.user_id = $2 AND l.kind = t.kind AND l.peer_id = t.peer_id
+                -- One at most; saying so has it looked up by key.
+                LIMIT 1
             ) c ON TRUE
             WINDOW w AS (ORDER BY t.nr)
             ORDER BY t.nr
