@@ -135,8 +135,10 @@ pub enum Error {
         max: u32,
     },
     /// No place left for one more conversation group.
-    #[error("GroupName: at most {max} conversation groups")]
+    #[error("{path}: at most {max} conversation groups")]
     TooManyGroups {
+        /// Where the name of the one too many stands.
+        path: &'static str,
         /// The app's limit.
         max: u32,
     },
@@ -199,13 +201,15 @@ impl Error {
         Self::Internal(anyhow::Error::msg(cause))
     }
 
-    /// Says where the name of a conversation group stands that is not there, and one that is taken.
+    /// Says where the name of a conversation group stands that is not there, and one that cannot be given.
     #[must_use]
     pub fn with_group_names_at(self, unknown: &'static str, taken: &'static str) -> Self {
         if matches!(self, Self::UnknownGroup { .. }) {
             Self::UnknownGroup { path: unknown }
         } else if matches!(self, Self::GroupNameTaken { .. }) {
             Self::GroupNameTaken { path: taken }
+        } else if let Self::TooManyGroups { max, .. } = self {
+            Self::TooManyGroups { path: taken, max }
         } else {
             self
         }

@@ -189,7 +189,7 @@ async fn every_code_has_a_request_that_has_it() {
     51007 item: ToGroupId: no such chat group, or it was destroyed
     51008 item: ContactItem: at most 1 conversations can be marked
     51009 GroupName[0]: no such conversation group
-    51010 GroupName: at most 1 conversation groups
+    51010 GroupContactItem[0].GroupName: at most 1 conversation groups
     51011 UpdateGroup.NewGroupName: must be 1 to 32 bytes of UTF-8, got 33
     51012 item: RecentContactItem: at most 1 conversations can be pinned
     51013 the edition of this app has no standard marks and no conversation groups

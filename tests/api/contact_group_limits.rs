@@ -12,7 +12,7 @@ async fn there_are_twenty_groups_and_not_one_more() {
         app.must(CREATE, create("user0", &format!("group{nr}"), [0; 0])).await;
     }
     let answer = app.call(CREATE, create("user0", "one more", [user("x")])).await;
-    assert_fails(&answer, 51010, "GroupName: at most 20 conversation groups");
+    assert_fails(&answer, 51010, "GroupContactItem[0].GroupName: at most 20 conversation groups");
     let answer = app.call(CREATE, create("user0", "group0", [0; 0])).await;
     assert_eq!(failure(&answer).0, 50002, "that the name is taken comes first");
     assert!(app.found("user0").await.is_empty());

@@ -234,18 +234,15 @@ async fn a_group_that_ends_while_it_is_filled_leaves_nothing_behind() {
     }
 }
 
-/// Bodies that are no request, and what is said about them.
-fn misshaped() -> Vec<(&'static str, Value, &'static str)> {
+/// What is sent, and what is said about it.
+type Refused = (&'static str, Value, &'static str);
+
+/// Bodies that make no group.
+fn misshaped_creations() -> Vec<Refused> {
     let good = json!({ "GroupName": "a", "ContactItem": [user("x")] });
     let no_type = json!({ "GroupName": "a", "ContactItem": [{ "To_Account": "user1" }] });
     let lower = json!({ "GroupName": "a", "ContactItem": [{ "type": 1, "To_Account": "user1" }] });
-    let list = json!([{ "ContactOptType": 1, "ContactItem": [user("x")] }]);
     let create = |groups: Value| json!({ "From_Account": "user0", "GroupContactItem": groups });
-    let mut other_type = rename("user0", "a", "b");
-    other_type["UpdateType"] = json!(2);
-    let mut other_change = rename("user0", "a", "b");
-    other_change["UpdateGroup"]["UpdateGroupType"] = json!(3);
-    let neither = json!([{ "ContactOptType": 3, "ContactItem": user("x") }]);
     vec![
         (CREATE, create(good.clone()), "GroupContactItem: must be an array, got an object"),
         (CREATE, create(json!([])), "GroupContactItem: must hold exactly 1 conversation group"),
@@ -271,6 +268,18 @@ fn misshaped() -> Vec<(&'static str, Value, &'static str)> {
             "GroupContactItem: missing, must be an array",
         ),
         (CREATE, json!({ "UserId": "user0" }), "From_Account: missing, must be a string"),
+    ]
+}
+
+/// Bodies that change no group.
+fn misshaped_updates() -> Vec<Refused> {
+    let list = json!([{ "ContactOptType": 1, "ContactItem": [user("x")] }]);
+    let mut other_type = rename("user0", "a", "b");
+    other_type["UpdateType"] = json!(2);
+    let mut other_change = rename("user0", "a", "b");
+    other_change["UpdateGroup"]["UpdateGroupType"] = json!(3);
+    let neither = json!([{ "ContactOptType": 3, "ContactItem": user("x") }]);
+    vec![
         (UPDATE, other_type, "UpdateType: must be 1"),
         (
             UPDATE,
@@ -302,6 +311,12 @@ fn misshaped() -> Vec<(&'static str, Value, &'static str)> {
             json!({ "From_Account": "user0", "UpdateType": 1 }),
             "UpdateGroup: missing, must be an object",
         ),
+    ]
+}
+
+/// Bodies that end no group.
+fn misshaped_deletions() -> Vec<Refused> {
+    vec![
         (
             DEL,
             json!({ "From_Account": "user0", "GroupName": "a" }),
@@ -333,7 +348,8 @@ fn misshaped() -> Vec<(&'static str, Value, &'static str)> {
 #[actix_web::test]
 async fn a_misshaped_body_is_refused_with_the_path_to_what_is_wrong() {
     let app = TestApp::start().await;
-    for (command, body, info) in misshaped() {
+    let refused = [misshaped_creations(), misshaped_updates(), misshaped_deletions()].concat();
+    for (command, body, info) in refused {
         assert_fails(&app.call(command, body).await, 50002, info);
     }
     assert_eq!(app.state_rows().await, 0);

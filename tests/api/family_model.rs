@@ -118,17 +118,22 @@ impl User {
         0
     }
 
+    /// The codes for a call of somebody who is not imported.
+    fn expect_of_a_stranger(&mut self, call: &Call) -> (u64, Vec<u64>) {
+        if matches!(call, Call::Import) {
+            self.imported = true;
+            (0, Vec::new())
+        } else if matches!(call, Call::DeleteAccount) {
+            (0, vec![70107])
+        } else {
+            (50001, Vec::new())
+        }
+    }
+
     /// The codes that the call must be answered with.
     fn expect(&mut self, call: &Call) -> (u64, Vec<u64>) {
         if !self.imported {
-            return match call {
-                Call::Import => {
-                    self.imported = true;
-                    (0, Vec::new())
-                }
-                Call::DeleteAccount => (0, vec![70107]),
-                _ => (50001, Vec::new()),
-            };
+            return self.expect_of_a_stranger(call);
         }
         match call {
             Call::Import => (0, Vec::new()),

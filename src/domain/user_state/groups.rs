@@ -18,7 +18,7 @@ impl UserState {
         }
         let max = app.limits.groups;
         if u32::try_from(self.groups.len()).is_ok_and(|count| count >= max) {
-            return Err(Error::TooManyGroups { max });
+            return Err(Error::TooManyGroups { path: "GroupName", max });
         }
         let group = ContactGroup { id: take(&mut self.next_group_id)?, name: name.clone() };
         self.groups.push(group.clone());
