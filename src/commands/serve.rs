@@ -8,14 +8,16 @@ use futures_util::future::join_all;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::connect;
-use crate::config::{self, Serve};
+use crate::config::Serve;
 use crate::http::{self, Addresses, Identity, Listen};
-use crate::service::{self, Service, WriteMode};
+use crate::service::{self, Service};
 use crate::store::{SchemaState, Store};
 
 pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let identity = identity(&settings)?;
+    let how =
+        service::Settings { write_mode: settings.write_mode()?, ..service::Settings::default() };
     let store = tokio::select! {
         opened = open(&settings) => opened?,
         () = signals.any() => return Ok(()),
@@ -27,14 +29,7 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
         workers: workers(settings.workers),
         shutdown_s: settings.shutdown_s,
     };
-    let settings = service::Settings {
-        write_mode: match settings.write_mode {
-            config::WriteMode::Shared => WriteMode::Shared { lanes: settings.write_lanes.into() },
-            config::WriteMode::Single => WriteMode::Single,
-        },
-        ..service::Settings::default()
-    };
-    until_signal(signals, Service::new(store, settings), listen, |at| {
+    until_signal(signals, Service::new(store, how), listen, |at| {
         let admin = at.admin.map(|address| address.to_string());
         tracing::info!(api = %at.api, admin, "listening on {}", at.api);
         Ok(())

@@ -1,14 +1,19 @@
 //! Every setting, once. The doc comments are `--help`; each flag has an environment variable beside it.
 
-use std::fmt;
+mod secret;
+
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{Directory, Edition, SdkAppId, SecretKey};
+pub use secret::KeyArgs;
+use secret::{Secret, secret};
+
+use crate::domain::{Directory, Edition, SdkAppId};
 use crate::limits::LimitChange;
+use crate::service;
 use crate::store::Database;
 use crate::telemetry::LogFormat;
 
@@ -113,6 +118,22 @@ impl DatabaseArgs {
         let database =
             Database::from_url(&url).map_err(|problem| anyhow::anyhow!("{setting} {problem}"))?;
         Ok(database.connections(self.connections).statement_cache(self.statement_cache))
+    }
+}
+
+impl Serve {
+    /// How writes come to their transactions. Each lane keeps a connection, and one must be left for everything else.
+    pub fn write_mode(&self) -> anyhow::Result<service::WriteMode> {
+        match self.write_mode {
+            WriteMode::Single => Ok(service::WriteMode::Single),
+            WriteMode::Shared if u32::from(self.write_lanes) < self.database.connections => {
+                Ok(service::WriteMode::Shared { lanes: self.write_lanes.into() })
+            }
+            WriteMode::Shared => anyhow::bail!(
+                "--database-connections / EARMARK_DATABASE_CONNECTIONS must be more than \
+                 --write-lanes / EARMARK_WRITE_LANES"
+            ),
+        }
     }
 }
 
@@ -298,30 +319,6 @@ pub enum AppCommand {
     },
 }
 
-/// A secret key, if one is given.
-#[derive(Debug, Clone, Args)]
-pub struct KeyArgs {
-    /// The secret key. Better in a file: flags can be seen by others on the machine.
-    #[arg(long, env = "EARMARK_SECRET_KEY", hide_env_values = true, value_name = "KEY")]
-    secret_key: Option<Secret>,
-
-    /// A file that holds the secret key.
-    #[arg(long, env = "EARMARK_SECRET_KEY_FILE", value_name = "FILE")]
-    secret_key_file: Option<PathBuf>,
-}
-
-impl KeyArgs {
-    /// The key, if one is given.
-    pub fn secret_key(&self) -> anyhow::Result<Option<SecretKey>> {
-        let text = secret(self.secret_key.as_ref(), self.secret_key_file.as_deref())
-            .context("--secret-key-file / EARMARK_SECRET_KEY_FILE")?;
-        let Some(text) = text else { return Ok(None) };
-        let key = SecretKey::parse(&text)
-            .map_err(|problem| anyhow::anyhow!("--secret-key / EARMARK_SECRET_KEY {problem}"))?;
-        Ok(Some(key))
-    }
-}
-
 /// Signing a UserSig.
 #[derive(Debug, Args)]
 pub struct Sig {
@@ -357,39 +354,6 @@ pub struct Healthcheck {
         value_name = "URL"
     )]
     pub url: String,
-}
-
-/// A text that `Debug` does not show.
-#[derive(Clone)]
-struct Secret(String);
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Secret(…)")
-    }
-}
-
-/// A secret that is given, or stands in a file; the line's end after it does not belong to it. What is empty is not given,
-/// as Compose has it for a variable that is not set.
-fn secret(given: Option<&Secret>, file: Option<&Path>) -> anyhow::Result<Option<String>> {
-    let given = given.filter(|Secret(text)| !text.is_empty());
-    let file = file.filter(|file| !file.as_os_str().is_empty());
-    match (given, file) {
-        (Some(_), Some(_)) => anyhow::bail!("must not be given beside the setting without file"),
-        (Some(Secret(text)), None) => Ok(Some(text.clone())),
-        (None, Some(file)) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("cannot read {}", file.display()))?;
-            Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
-        }
-        (None, None) => Ok(None),
-    }
 }
 
 fn identifier(text: &str) -> Result<String, String> {
