@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::account_import::{as_sent, user_id};
 use super::door::Call;
 use super::envelope::ItemResult;
 use super::json::Field;
-use super::multiaccount_import::counted;
-use crate::domain::{App, UserId};
+use super::multiaccount_import::{NamedUser, good_users, named_users};
+use crate::domain::App;
 use crate::error::{Error, Family};
 use crate::service::Service;
 
-pub(super) struct AccountDelete(Vec<(String, Result<UserId, Error>)>);
+pub(super) struct AccountDelete(Vec<NamedUser>);
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -34,16 +33,11 @@ impl Call for AccountDelete {
     type Answer = Answer;
 
     fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
-        let delete_item = body.get("DeleteItem")?;
-        let items = delete_item.array(|item| {
-            let name = user_id(item)?;
-            Ok((as_sent(&name)?, name.account(app.limits.user_id_bytes)))
-        })?;
-        counted(&delete_item, items).map(Self)
+        named_users(&body.get("DeleteItem")?, app).map(Self)
     }
 
     async fn run(self, service: &Service, app: Arc<App>, now: u64) -> Result<Answer, Error> {
-        let users = self.0.iter().filter_map(|(_, name)| name.as_ref().ok().cloned()).collect();
+        let users = good_users(&self.0);
         let mut outcomes = service.delete_accounts(&app, users, now).await?.into_iter();
         let result_item = self
             .0

@@ -72,8 +72,25 @@ fn parse_entry(entry: &Field<'_>, app: &App) -> Result<Entry, Error> {
     })
 }
 
+/// A user as an item names one, and who that is, if that is a name at all.
+pub(super) type NamedUser = (String, Result<UserId, Error>);
+
+/// The users that the items of this array name.
+pub(super) fn named_users(array: &Field<'_>, app: &App) -> Result<Vec<NamedUser>, Error> {
+    let users = array.array(|item| {
+        let name = user_id(item)?;
+        Ok((as_sent(&name)?, name.account(app.limits.user_id_bytes)))
+    })?;
+    counted(array, users)
+}
+
+/// Those of them that have a name.
+pub(super) fn good_users(users: &[NamedUser]) -> Vec<UserId> {
+    users.iter().filter_map(|(_, name)| name.as_ref().ok().cloned()).collect()
+}
+
 /// `im_open_login_svc` has a number of its own for too many entries.
-pub(super) fn counted<T>(array: &Field<'_>, entries: Vec<T>) -> Result<Vec<T>, Error> {
+fn counted<T>(array: &Field<'_>, entries: Vec<T>) -> Result<Vec<T>, Error> {
     if (1..=crate::limits::ACCOUNT_ITEMS_MAX).contains(&entries.len()) {
         Ok(entries)
     } else {

@@ -1,6 +1,6 @@
 //! Pins, and forgetting.
 
-use super::{UserState, take};
+use super::{Kept, UserState, take};
 use crate::domain::{App, Applied, BitChange, Conversation, StandardMark};
 use crate::error::Error;
 
@@ -12,20 +12,12 @@ impl UserState {
         conversations: &[Conversation],
         now: u64,
     ) -> Applied {
-        let items = conversations
-            .iter()
-            .map(|conversation| {
-                self.check_peer(app, conversation)?;
-                self.change(&app.limits, conversation, now, |kept, next_position| {
-                    if kept.pin_position.is_none() {
-                        kept.pin_position = Some(take(next_position)?);
-                    }
-                    Ok(())
-                })
-                .map(drop)
-            })
-            .collect();
-        Applied { items, group: None }
+        self.change_each(app, conversations, now, |kept, next_position| {
+            if kept.pin_position.is_none() {
+                kept.pin_position = Some(take(next_position)?);
+            }
+            Ok(())
+        })
     }
 
     /// Unpins conversations. One that is not pinned is fine.
@@ -35,15 +27,24 @@ impl UserState {
         conversations: &[Conversation],
         now: u64,
     ) -> Applied {
+        self.change_each(app, conversations, now, |kept, _| {
+            kept.pin_position = None;
+            Ok(())
+        })
+    }
+
+    fn change_each(
+        &mut self,
+        app: &App,
+        conversations: &[Conversation],
+        now: u64,
+        edit: fn(&mut Kept, &mut u32) -> Result<(), Error>,
+    ) -> Applied {
         let items = conversations
             .iter()
             .map(|conversation| {
                 self.check_peer(app, conversation)?;
-                self.change(&app.limits, conversation, now, |kept, _| {
-                    kept.pin_position = None;
-                    Ok(())
-                })
-                .map(drop)
+                self.change(&app.limits, conversation, now, edit).map(drop)
             })
             .collect();
         Applied { items, group: None }
@@ -57,7 +58,7 @@ impl UserState {
         now: u64,
     ) -> Result<Applied, Error> {
         let entry = self.change(&app.limits, conversation, now, |kept, _| {
-            *kept = super::Kept::default();
+            *kept = Kept::default();
             Ok(())
         })?;
         let all = StandardMark::new(u64::MAX);
