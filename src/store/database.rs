@@ -25,6 +25,28 @@ const BEGIN_DURABLY_WITH_SETTINGS: &str = "BEGIN; \
     SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL enable_seqscan = off; \
     SET LOCAL synchronous_commit = on";
 
+/// What a database URL may set after its question mark.
+const PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
 /// A database to connect to.
 #[derive(Debug, Clone)]
 pub struct Database {
@@ -37,13 +59,22 @@ impl Database {
     /// Takes a `postgres://` URL as libpq understands it, `sslmode` included. Its text stays out of the error: it may
     /// hold a password.
     pub fn from_url(url: &str) -> Result<Self, String> {
+        // sqlx would log what it does not know, with its value, and go on without it.
+        let query = url.split_once('?').map_or("", |(_, query)| query);
+        let unknown = form_urlencoded::parse(query.as_bytes())
+            .map(|(name, _)| name)
+            .find(|name| !PARAMETERS.contains(&&**name) && !name.starts_with("options["));
+        if let Some(name) = unknown {
+            return Err(format!("has a parameter that is not known: {name}"));
+        }
         let is_ours = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
         let options =
             PgConnectOptions::from_str(url).ok().filter(|_| is_ours).ok_or_else(|| {
                 "must be a URL of the form postgres://user@host:5432/database".to_owned()
             })?;
         // libpq verifies the server's certificate as soon as it is given an authority to verify it with.
-        let has_authority = url.contains("sslrootcert=");
+        let has_authority =
+            ["sslrootcert=", "ssl-root-cert=", "ssl-ca="].iter().any(|set| url.contains(set));
         Ok(Self::from_options(
             if has_authority && matches!(options.get_ssl_mode(), PgSslMode::Require) {
                 options.ssl_mode(PgSslMode::VerifyCa)

@@ -92,6 +92,7 @@ fn a_database_or_a_key_that_is_not_one_is_named_and_not_repeated() {
             "mysql://me:hidden-word@h/db",
             "postgres://me:hidden-word@h:port/db",
             "postgres://me:hidden-word@h/db?sslmode=some",
+            "postgres://me@h/db?passwrod=hidden-word",
             "postgres://me:hidden-word@nowhere.invalid/db",
         ] {
             check(command, &[&format!("EARMARK_DATABASE_URL={url}")], &named);
