@@ -52,7 +52,7 @@ const PARAMETERS: [&str; 18] = [
 pub struct Database {
     options: PgConnectOptions,
     connections: u32,
-    shared: bool,
+    keeps_statements: bool,
 }
 
 impl Database {
@@ -88,7 +88,11 @@ impl Database {
     #[must_use]
     pub fn from_options(options: PgConnectOptions) -> Self {
         // A statement that is slow is the operator's to find with PostgreSQL's own log: sqlx would log its text twice.
-        Self { options: options.disable_statement_logging(), connections: 10, shared: false }
+        Self {
+            options: options.disable_statement_logging(),
+            connections: 10,
+            keeps_statements: true,
+        }
     }
 
     /// At most this many connections at once.
@@ -101,33 +105,33 @@ impl Database {
     /// where a connection is a different one for each transaction.
     #[must_use]
     pub fn statement_cache(self, on: bool) -> Self {
-        Self { shared: !on, ..self }
+        Self { keeps_statements: on, ..self }
     }
 
     pub(super) fn connections_max(&self) -> u32 {
         self.connections
     }
 
-    /// Connections are shared with others, transaction by transaction.
-    pub(super) fn is_shared(&self) -> bool {
-        self.shared
+    /// A connection is ours for as long as it lives, with what is kept on it.
+    pub(super) fn keeps_statements(&self) -> bool {
+        self.keeps_statements
     }
 
     /// How to connect, and how to begin, when the server by itself commits `durably`.
     pub(super) fn session(&self, durably: bool) -> (PgConnectOptions, &'static str) {
         let options = self.options.clone();
-        match (self.shared, durably) {
-            (false, true) => (options.options(SETTINGS), "BEGIN"),
-            (false, false) => {
+        match (self.keeps_statements, durably) {
+            (true, true) => (options.options(SETTINGS), "BEGIN"),
+            (true, false) => {
                 (options.options(SETTINGS).options([("synchronous_commit", "on")]), "BEGIN")
             }
-            (true, true) => (options.statement_cache_capacity(0), BEGIN_WITH_SETTINGS),
-            (true, false) => (options.statement_cache_capacity(0), BEGIN_DURABLY_WITH_SETTINGS),
+            (false, true) => (options.statement_cache_capacity(0), BEGIN_WITH_SETTINGS),
+            (false, false) => (options.statement_cache_capacity(0), BEGIN_DURABLY_WITH_SETTINGS),
         }
     }
 
     /// How to connect for once, with nothing set.
     pub(super) fn plain(&self) -> PgConnectOptions {
-        self.options.clone().statement_cache_capacity(if self.shared { 0 } else { 100 })
+        self.options.clone().statement_cache_capacity(if self.keeps_statements { 100 } else { 0 })
     }
 }

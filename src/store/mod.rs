@@ -70,7 +70,7 @@ impl Store {
             })
             .connect_with(options)
             .await?;
-        Ok(Self { pool, begin, keeps_statements: !database.is_shared() })
+        Ok(Self { pool, begin, keeps_statements: database.keeps_statements() })
     }
 
     /// Begins a unit of work.

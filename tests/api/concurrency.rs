@@ -185,3 +185,20 @@ async fn an_account_can_be_imported_while_its_state_changes() {
     assert_eq!(count_of(&marked), BTreeMap::from([(0, 20)]));
     assert_eq!(imported, [0; 20]);
 }
+
+/// The last line behind the rules: a writer who counts without the lock breaks against the table itself.
+#[actix_web::test]
+async fn a_count_beyond_the_room_is_refused_by_the_database() {
+    let app = TestApp::with_limits(&["marked=1", "grouped=1", "pinned=1"]).await;
+    assert_eq!(app.mark("user0", vec![set("user1", 0)]).await, (0, vec![0]));
+    for (constraint, statement) in [
+        ("users_marked_in_room", "UPDATE users SET marked = marked + 1"),
+        ("users_marked_in_room", "UPDATE users SET marked = -1"),
+        ("users_grouped_in_room", "UPDATE users SET grouped = grouped + 2"),
+        ("users_pinned_in_room", "UPDATE users SET pinned = pinned + 2"),
+    ] {
+        let refused = sqlx::query(statement).execute(&app.db).await.unwrap_err();
+        let broken = refused.as_database_error().and_then(|error| error.constraint());
+        assert_eq!(broken, Some(constraint), "{statement}: {refused}");
+    }
+}
