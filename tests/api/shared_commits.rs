@@ -158,3 +158,33 @@ async fn a_commit_that_never_arrives_is_not_acknowledged() {
 async fn a_commit_whose_answer_is_lost_is_not_acknowledged() {
     check_cut(Cut::AfterCommit, true).await;
 }
+
+/// A trigger notes how the transaction commits that writes a conversation.
+#[actix_web::test]
+async fn a_commit_waits_for_the_disk_whatever_the_server_does_by_itself() {
+    let app = TestApp::start().await;
+    let off = "DO $$ BEGIN
+        EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database());
+    END $$";
+    for statement in [
+        off,
+        "CREATE TABLE noted (setting TEXT)",
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO noted VALUES (current_setting('synchronous_commit'));
+            RETURN NULL;
+        END $$",
+        "CREATE TRIGGER note AFTER INSERT ON conversations EXECUTE FUNCTION note()",
+    ] {
+        sqlx::raw_sql(statement).execute(&app.db).await.unwrap();
+    }
+    for (keeps_statements, user) in [(true, "user1"), (false, "user2")] {
+        let database = Database::from_options(app.options()).statement_cache(keeps_statements);
+        let service = one_lane(database).await;
+        let outcomes = write_all(&app, &service, std::iter::once(user.to_owned())).await;
+        assert!(outcomes[0].is_ok(), "{outcomes:?}");
+        service.close().await;
+    }
+    let noted: Vec<String> =
+        sqlx::query_scalar("SELECT setting FROM noted").fetch_all(&app.db).await.unwrap();
+    assert_eq!(noted, ["on", "on"]);
+}
