@@ -20,6 +20,7 @@ RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
 # The program. Its queries are checked against `.sqlx/`, so no database is needed here.
 COPY .sqlx .sqlx
 COPY migrations migrations
+COPY console/dist console/dist
 COPY src src
 COPY build.rs ./
 RUN cargo build --release --locked --bin earmark

@@ -1,5 +1,6 @@
-//! Rebuilds when a migration is added: refinery's macro watches only the files that it has seen.
+//! Rebuilds when a migration or a file of the console is added: the macros watch only the files that they have seen.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");
+    println!("cargo:rerun-if-changed=console/dist");
 }

@@ -16,7 +16,7 @@ use crate::domain::{
     App, BitChange, Change, ChatGroupId, ContactGroupName, Conversation, CustomMark, Directory,
     Edition, MarkBit, MarkChange, Problem, SdkAppId, SecretKey, UserId, UserSig,
 };
-use crate::http::{Addresses, Listen};
+use crate::http::{Addresses, Console, Listen};
 use crate::limits::Limits;
 use crate::service::{self, Service, Write};
 use crate::store::{Database, Store};
@@ -67,6 +67,10 @@ async fn serve(
     let listen = Listen {
         address: settings.listen,
         admin_address: None,
+        console: Console::SignedIn {
+            sdk_app_id: app.sdk_app_id,
+            identifier: DEMO_ADMIN.to_owned(),
+        },
         identity: None,
         workers: available_parallelism().map_or(1, Into::into),
         shutdown_s: 10,
@@ -155,6 +159,7 @@ fn introduce(address: SocketAddr, app: &App, data: &Path, about: &str) -> anyhow
     };
     print(&format!(
         "earmark listens on http://{address}\n\
+         \x20 console on http://{address}/console\n\
          \x20 app {number}, admin {DEMO_ADMIN}, secret key in {}\n\
          \x20 {about}\n\
          \n\

@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::connect;
 use crate::config::Serve;
-use crate::http::{self, Addresses, Identity, Listen};
+use crate::http::{self, Addresses, Console, Identity, Listen};
 use crate::service::{self, Service};
 use crate::store::{SchemaState, Store};
 
@@ -25,6 +25,7 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
     let listen = Listen {
         address: settings.listen,
         admin_address: Some(settings.admin_listen),
+        console: if settings.console { Console::On } else { Console::Off },
         identity,
         workers: workers(settings.workers),
         shutdown_s: settings.shutdown_s,

@@ -173,6 +173,10 @@ pub struct Serve {
     )]
     pub admin_listen: SocketAddr,
 
+    /// Serve the console at /console, on the API's address.
+    #[arg(long, env = "EARMARK_CONSOLE")]
+    pub console: bool,
+
     /// Bring the schema up to date first.
     #[arg(long, env = "EARMARK_MIGRATE")]
     pub migrate: bool,

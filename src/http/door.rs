@@ -116,7 +116,7 @@ async fn collect(mut payload: Payload) -> Result<Vec<u8>, Error> {
 }
 
 /// The one place where the service reads the clock.
-fn unix_now() -> u64 {
+pub(super) fn unix_now() -> u64 {
     #[expect(
         clippy::disallowed_methods,
         reason = "time is read here once per request, then passed on"

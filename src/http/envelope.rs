@@ -56,7 +56,7 @@ pub(super) fn failure(error: &Error, family: Family) -> HttpResponse {
 }
 
 /// The text for the caller. What is our fault gets a number that stands in the log beside the cause.
-fn described(error: &Error) -> String {
+pub(super) fn described(error: &Error) -> String {
     if let Error::Internal(cause) = error {
         let mut bytes = [0; 8];
         // Without randomness all faults share the number 0: worse to search for, no reason to fail.

@@ -4,6 +4,7 @@ mod account_check;
 mod account_delete;
 mod account_import;
 mod caller;
+mod console;
 mod contact_group;
 mod contact_item;
 mod create_contact_group;
@@ -20,6 +21,9 @@ mod health;
 mod json;
 mod mark_contact;
 mod multiaccount_import;
+mod openapi;
+mod origin;
+mod problem_details;
 mod rate_limit;
 mod search_contact_group;
 mod tls;
@@ -31,6 +35,7 @@ use std::net::{SocketAddr, TcpListener};
 use actix_web::dev::Server;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer, Resource};
+pub use console::Console;
 pub use tls::{Identity, TlsError};
 
 use account_check::AccountCheck;
@@ -61,6 +66,8 @@ pub struct Listen {
     pub address: SocketAddr,
     /// Where health is asked, over plain HTTP; nowhere if `None`.
     pub admin_address: Option<SocketAddr>,
+    /// Whether the console is served beside the API.
+    pub console: Console,
     /// With which certificate; plain HTTP without one.
     pub identity: Option<Identity>,
     /// Threads that read and answer.
@@ -107,6 +114,7 @@ fn api(app: &mut ServiceConfig) {
         .service(call::<ImportGroup>(ChatGroups, "import_group"))
         .service(call::<DestroyGroup>(ChatGroups, "destroy_group"))
         .service(call::<GetGroupInfo>(ChatGroups, "get_group_info"))
+        .route("/openapi.json", web::get().to(openapi::document))
         .default_service(web::to(async || envelope::failure(&Error::UnknownPath, RecentContact)));
 }
 
@@ -142,10 +150,13 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
         Addresses { api: api_address, admin: admin_listener.as_ref().map(|(_, address)| *address) };
 
     let shared = door.clone();
-    let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(api))
-        .workers(listen.workers)
-        .shutdown_timeout(listen.shutdown_s)
-        .disable_signals();
+    let console = listen.console;
+    let server = HttpServer::new(move || {
+        let app = App::new().app_data(shared.clone()).configure(api);
+        app.configure(|app| console::routes(app, &console))
+    });
+    let server =
+        server.workers(listen.workers).shutdown_timeout(listen.shutdown_s).disable_signals();
     let server = match listen.identity {
         None => server.listen(listener),
         Some(identity) => server.listen_rustls_0_23(listener, identity.into_config()),

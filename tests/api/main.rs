@@ -8,6 +8,7 @@ mod clients;
 mod codes;
 mod compatibility;
 mod concurrency;
+mod console;
 mod contact_group_limits;
 mod contact_groups;
 mod deletion;

@@ -57,7 +57,8 @@ pub(crate) async fn raw_text(address: SocketAddr, request: &[u8]) -> String {
     String::from_utf8(raw_bytes(address, request).await).unwrap()
 }
 
-async fn raw_bytes(address: SocketAddr, request: &[u8]) -> Vec<u8> {
+/// As [`raw`], for whatever comes.
+pub(crate) async fn raw_bytes(address: SocketAddr, request: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request).await.unwrap();
     let mut answer = Vec::new();

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use actix_web::dev::ServerHandle;
 use actix_web::http::Method;
 use earmark::domain::{App, Directory, Edition, SdkAppId, SecretKey, UserSig};
-use earmark::http::{Addresses, Identity, Listen, listen};
+use earmark::http::{Addresses, Console, Identity, Listen, listen};
 use earmark::limits::Limits;
 use earmark::service::{AppChange, Service, Settings, WriteMode, create_app, load_app, update_app};
 use earmark::store::{Database, Store};
@@ -24,7 +24,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio::runtime::Runtime;
 
-pub(crate) use answer::{Answer, raw, raw_text};
+pub(crate) use answer::{Answer, raw, raw_bytes, raw_text};
 use database::Server;
 pub(crate) use family::*;
 pub(crate) use requests::*;
@@ -89,6 +89,13 @@ pub(crate) struct TestApp {
     database: String,
 }
 
+/// What differs from service to service of one test.
+#[derive(Default)]
+pub(crate) struct Front {
+    pub(crate) identity: Option<Identity>,
+    pub(crate) console: Console,
+}
+
 /// One process' worth of service.
 struct Instance {
     service: Service,
@@ -123,7 +130,8 @@ impl TestApp {
             if let Some(change) = change {
                 update_app(&store, SdkAppId::new(APP).unwrap(), change).await.unwrap().unwrap();
             }
-            let (addresses, instance) = start_instance(&server.database(&name), None).await;
+            let (addresses, instance) =
+                start_instance(&server.database(&name), Front::default()).await;
             (server, name, store, addresses, instance)
         })
         .await;
@@ -140,20 +148,21 @@ impl TestApp {
 
     /// Starts the service a second time on the same database, as another process would. It knows no app yet.
     pub(crate) async fn start_another(&mut self) -> SocketAddr {
-        self.start_instance(None).await
+        self.start_front(Front::default()).await.api
     }
 
     /// Starts the service a second time, over TLS.
     pub(crate) async fn start_secure(&mut self, identity: Identity) -> SocketAddr {
-        self.start_instance(Some(identity)).await
+        self.start_front(Front { identity: Some(identity), ..Front::default() }).await.api
     }
 
-    async fn start_instance(&mut self, identity: Option<Identity>) -> SocketAddr {
+    /// Starts the service a second time, with this face to the world.
+    pub(crate) async fn start_front(&mut self, front: Front) -> Addresses {
         let database = self.server.as_ref().unwrap().database(&self.database);
         let (addresses, instance) =
-            on_runtime(async move { start_instance(&database, identity).await }).await;
+            on_runtime(async move { start_instance(&database, front).await }).await;
         self.instances.push(instance);
-        addresses.api
+        addresses
     }
 
     /// How to reach the database, past the service.
@@ -262,13 +271,14 @@ impl Drop for TestApp {
     }
 }
 
-async fn start_instance(database: &Database, identity: Option<Identity>) -> (Addresses, Instance) {
+async fn start_instance(database: &Database, front: Front) -> (Addresses, Instance) {
     let service = Service::new(Store::connect(database).await.unwrap(), settings());
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let wanted = Listen {
         address: anywhere,
         admin_address: Some(anywhere),
-        identity,
+        console: front.console,
+        identity: front.identity,
         workers: 2,
         shutdown_s: 10,
     };

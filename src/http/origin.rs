@@ -1,0 +1,92 @@
+//! Where a request comes from: pages of other sites are kept out of everything that is not the API.
+//!
+//! A browser sends requests for any page that it shows. The API is safe from that, for a UserSig is no cookie; what is
+//! open to this machine, or remembers who asked, is not.
+
+use std::net::IpAddr;
+
+use actix_web::HttpRequest;
+use actix_web::http::uri::{Authority, Uri};
+
+/// No page of another site has sent it: browsers say so, and other clients say nothing.
+pub(super) fn is_same_origin(request: &HttpRequest) -> bool {
+    let told_site = header(request, "sec-fetch-site");
+    let told_origin = header(request, "origin");
+    told_site.is_none_or(|site| matches!(site, "same-origin" | "none"))
+        && told_origin.is_none_or(|origin| {
+            let origin = origin.parse::<Uri>().ok().and_then(|uri| uri.into_parts().authority);
+            origin.is_some() && origin == host(request)
+        })
+}
+
+/// It was sent on this machine, to this machine. The name that was asked for counts too: a page of another site can
+/// have its own name lead here, but cannot have it called `localhost`.
+pub(super) fn is_local(request: &HttpRequest) -> bool {
+    let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
+    request.peer_addr().is_some_and(|peer| is_loopback(peer.ip()))
+        && host(request).is_some_and(|host| {
+            let name = host.host();
+            let ip = name.trim_start_matches('[').trim_end_matches(']').parse();
+            name.eq_ignore_ascii_case("localhost") || ip.is_ok_and(is_loopback)
+        })
+}
+
+fn host(request: &HttpRequest) -> Option<Authority> {
+    header(request, "host")?.parse().ok()
+}
+
+/// A header's value; one that is not text is there, and equal to nothing.
+fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
+    request.headers().get(name).map(|value| value.to_str().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn request(peer: &str, headers: &[(&str, &str)]) -> HttpRequest {
+        let from = TestRequest::get().peer_addr(format!("{peer}:5").parse().unwrap());
+        let headers = headers.iter().copied();
+        headers.fold(from, TestRequest::append_header).to_http_request()
+    }
+
+    #[test]
+    fn only_this_machine_under_its_own_name_is_local() {
+        let check = |peer, host, expected| {
+            assert_eq!(is_local(&request(peer, &[("host", host)])), expected, "{peer} {host}");
+        };
+        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "127.9.9.9", "[::1]:8080"] {
+            check("127.0.0.1", host, true);
+            check("[::1]", host, true);
+            check("[::ffff:127.0.0.1]", host, true);
+            check("192.0.2.7", host, false);
+        }
+        for host in ["example.com", "localhost.example.com:8080", "192.0.2.7", "", "a b", "::1"] {
+            check("127.0.0.1", host, false);
+        }
+        assert!(!is_local(&request("127.0.0.1", &[])));
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_told_by_what_its_browser_says() {
+        let check = |headers: &[(&str, &str)], expected| {
+            let headers = [&[("host", "localhost:8080")], headers].concat();
+            assert_eq!(is_same_origin(&request("127.0.0.1", &headers)), expected, "{headers:?}");
+        };
+        check(&[], true);
+        check(&[("sec-fetch-site", "same-origin")], true);
+        check(&[("sec-fetch-site", "none")], true);
+        check(&[("sec-fetch-site", "same-site")], false);
+        check(&[("sec-fetch-site", "cross-site")], false);
+        check(&[("sec-fetch-site", "")], false);
+        check(&[("origin", "http://localhost:8080")], true);
+        check(&[("origin", "https://LOCALHOST:8080")], true);
+        check(&[("origin", "http://localhost:3000")], false);
+        check(&[("origin", "http://example.com")], false);
+        check(&[("origin", "null")], false);
+        check(&[("origin", "")], false);
+        check(&[("origin", "http://localhost:8080"), ("sec-fetch-site", "cross-site")], false);
+    }
+}

@@ -1,0 +1,44 @@
+//! Failures outside the API: an ordinary HTTP status, and a body as RFC 9457 has it.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use serde::Serialize;
+
+use super::envelope::described;
+use crate::error::Error;
+
+/// What is wrong, for people and for programs.
+#[derive(Debug, Serialize)]
+struct ProblemDetails<'a> {
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+}
+
+/// Answers with `status`. `field` is the path to what is wrong with a body, if that is what is wrong.
+pub(super) fn answer(status: StatusCode, detail: &str, field: Option<&str>) -> HttpResponse {
+    let title = status.canonical_reason().unwrap_or_default();
+    HttpResponse::build(status)
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .content_type("application/problem+json")
+        .json(ProblemDetails { title, status: status.as_u16(), detail, field })
+}
+
+/// Answers a failure, and logs it.
+pub(super) fn failure(error: &Error) -> HttpResponse {
+    let field = if let Error::Parameter { path, .. } = error { Some(path.as_str()) } else { None };
+    let status = if matches!(error, Error::Internal(_)) {
+        StatusCode::INTERNAL_SERVER_ERROR
+    } else if matches!(error, Error::Timeout(_)) {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else if matches!(error, Error::UnknownApp) {
+        StatusCode::NOT_FOUND
+    } else {
+        StatusCode::BAD_REQUEST
+    };
+    answer(status, &described(error), field)
+}

@@ -1,0 +1,182 @@
+//! The console: its files, the headers on them, and who is signed in without a sign-in.
+
+use std::net::SocketAddr;
+
+use earmark::domain::{SdkAppId, UserSig};
+use earmark::http::Console;
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+/// The service with a console that is signed in, and where that is.
+async fn signed_in() -> (TestApp, SocketAddr) {
+    let sdk_app_id = SdkAppId::new(APP).unwrap();
+    with(Console::SignedIn { sdk_app_id, identifier: ADMIN.to_owned() }).await
+}
+
+async fn with(console: Console) -> (TestApp, SocketAddr) {
+    let mut app = TestApp::start().await;
+    let at = app.start_front(Front { console, ..Front::default() }).await;
+    (app, at.api)
+}
+
+async fn get(at: SocketAddr, path: &str, headers: &str) -> Page {
+    get_from(at, "localhost", path, headers).await
+}
+
+async fn get_from(at: SocketAddr, host: &str, path: &str, headers: &str) -> Page {
+    let request =
+        format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n");
+    Page::read(&raw_bytes(at, request.as_bytes()).await)
+}
+
+/// An answer outside the API.
+struct Page {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Page {
+    fn read(bytes: &[u8]) -> Self {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Self { status, head, body: bytes[end + 4..].to_vec() }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let headers = self.head.lines().filter_map(|line| line.split_once(": "));
+        let mut of_name = headers.filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        of_name.next().map(|(_, value)| value)
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+#[actix_web::test]
+async fn without_the_setting_there_is_no_console() {
+    let app = TestApp::start().await;
+    for path in ["/console", "/console/app.js", "/console/session.json"] {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let answer = raw(app.addresses.api, request.as_bytes()).await;
+        assert_eq!(answer.json["ErrorCode"], 60009, "{path}: {}", answer.text);
+    }
+}
+
+#[actix_web::test]
+async fn every_file_has_its_type_and_may_load_nothing_from_elsewhere() {
+    let (_app, at) = with(Console::On).await;
+    for (path, content_type) in [
+        ("/console", "text/html; charset=utf-8"),
+        ("/console/", "text/html; charset=utf-8"),
+        ("/console/index.html", "text/html; charset=utf-8"),
+        ("/console/app.js", "text/javascript; charset=utf-8"),
+        ("/console/app.css", "text/css; charset=utf-8"),
+    ] {
+        let page = get(at, path, "").await;
+        assert_eq!((page.status, page.header("content-type")), (200, Some(content_type)), "{path}");
+        assert_eq!(page.header("cache-control"), Some("no-cache"));
+        check_guarded(&page);
+    }
+    for path in ["/console/nothing", "/console/../Cargo.toml", "/console/..%2f..%2fCargo.toml"] {
+        let page = get(at, path, "").await;
+        assert_eq!(page.status, 404, "{path}");
+        check_guarded(&page);
+    }
+}
+
+#[track_caller]
+fn check_guarded(page: &Page) {
+    assert_eq!(
+        page.header("content-security-policy"),
+        Some(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+             connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+    );
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+}
+
+#[actix_web::test]
+async fn a_file_that_is_known_is_not_sent_again() {
+    let (_app, at) = with(Console::On).await;
+    let first = get(at, "/console", "").await;
+    let etag = first.header("etag").unwrap();
+    for known in [etag, &format!("\"x\", {etag}"), etag.trim_start_matches("W/")] {
+        let again = get(at, "/console", &format!("if-none-match: {known}\r\n")).await;
+        assert_eq!((again.status, again.body.len()), (304, 0), "{known}");
+        assert_eq!(again.header("etag"), Some(etag));
+    }
+    assert_eq!(get(at, "/console", "if-none-match: \"x\"\r\n").await.status, 200);
+}
+
+#[actix_web::test]
+async fn files_are_compressed_for_those_who_can_read_that() {
+    let (_app, at) = with(Console::On).await;
+    let plain = get(at, "/console", "").await;
+    assert_eq!(plain.header("content-encoding"), None);
+    for coding in ["gzip", "br, gzip", "gzip;q=0.5, *"] {
+        let page = get(at, "/console", &format!("accept-encoding: {coding}\r\n")).await;
+        assert_eq!(page.header("content-encoding"), Some("gzip"), "{coding}");
+        assert_eq!(page.header("vary"), Some("accept-encoding"));
+        let mut inflated = Vec::new();
+        let mut decoder = flate2::read::GzDecoder::new(page.body.as_slice());
+        std::io::Read::read_to_end(&mut decoder, &mut inflated).unwrap();
+        assert_eq!(inflated, plain.body);
+    }
+    for coding in ["br", "gzip;q=0", "gzip; q=0.000", "x-gzip"] {
+        let page = get(at, "/console", &format!("accept-encoding: {coding}\r\n")).await;
+        assert_eq!(page.header("content-encoding"), None, "{coding}");
+    }
+}
+
+#[actix_web::test]
+async fn a_try_out_is_signed_in_and_can_call() {
+    let (app, at) = signed_in().await;
+    let page = get(at, "/console/session.json", "sec-fetch-site: same-origin\r\n").await;
+    let session = page.json();
+    assert_eq!((page.status, page.header("cache-control")), (200, Some("no-store")), "{session}");
+    assert_eq!(
+        (&session["mode"], &session["sdkappid"], &session["identifier"]),
+        (&json!("dev"), &json!(APP), &json!(ADMIN))
+    );
+    let usersig = session["usersig"].as_str().unwrap();
+    assert!(UserSig::decode(usersig).is_ok());
+    assert!(!String::from_utf8(page.body.clone()).unwrap().contains(KEY));
+    let answer = app.ask(MARK_CONTACT, &query_of(APP, ADMIN, usersig), json!({})).await;
+    assert_eq!(answer["ErrorCode"], 50002, "past the front door: {answer}");
+}
+
+#[actix_web::test]
+async fn nobody_else_is_signed_in() {
+    let (_app, at) = signed_in().await;
+    for (host, headers) in [
+        // A name of somebody else's that leads here.
+        ("example.com", ""),
+        ("localhost.example.com:8080", ""),
+        // Another page in the same browser.
+        ("localhost", "sec-fetch-site: cross-site\r\n"),
+        ("localhost", "sec-fetch-site: same-site\r\n"),
+        ("localhost", "origin: http://example.com\r\n"),
+        ("localhost", "origin: http://localhost:3000\r\n"),
+    ] {
+        let page = get_from(at, host, "/console/session.json", headers).await;
+        let answer = page.json();
+        assert_eq!(page.status, 403, "{host} {headers}: {answer}");
+        assert_eq!(page.header("content-type"), Some("application/problem+json"));
+        assert_eq!(answer["status"], 403);
+        assert!(answer.get("usersig").is_none(), "{answer}");
+    }
+}
+
+#[actix_web::test]
+async fn a_console_for_good_signs_nobody_in() {
+    let (_app, at) = with(Console::On).await;
+    let session = get(at, "/console/session.json", "").await.json();
+    assert_eq!(session, json!({ "mode": "serve" }));
+}
