@@ -36,6 +36,11 @@ bench-short *ARGS:
 bench-wire *ARGS:
     cargo bench --locked --bench wire -- {{ARGS}}
 
+# Measure what is stored, logged and held in memory: about three minutes
+bench-capacity *ARGS:
+    cargo build --release --locked
+    bench/capacity {{ARGS}}
+
 # Rewrite .sqlx/ after a change to a query or a migration
 prepare:
     .ci/prepare

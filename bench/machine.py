@@ -29,14 +29,15 @@ class Failed(Exception):
     """The run is worth nothing; the text says why."""
 
 
-def needed_programs():
-    """The programs that a run needs, by name. Says which ones are missing."""
+def needed_programs(*names):
+    """The programs that a run needs, all unless some are named, by name. Says which ones are missing."""
+    names = names or ("initdb", "postgres", "psql", "pgbench", "wrk", "cargo")
     folders = glob.glob("/usr/lib/postgresql/*/bin") + glob.glob("/usr/pgsql-*/bin")
     folders.sort(key=lambda folder: int(re.search(r"(\d+)", folder).group(1)), reverse=True)
     if given := os.environ.get("EARMARK_PG_BIN"):
         folders = [given]
     search = os.pathsep.join([*folders, os.environ.get("PATH", "")])
-    found = {name: shutil.which(name, path=search) for name in ("initdb", "postgres", "psql", "pgbench", "wrk", "cargo")}
+    found = {name: shutil.which(name, path=search) for name in names}
     missing = [name for name, path in found.items() if path is None]
     if missing:
         packages = "Debian's packages are postgresql (15 or newer), postgresql-contrib and wrk"
@@ -228,7 +229,7 @@ class Earmark:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{admin}/readyz", timeout=2) as answer:
                     if answer.status == 200:
-                        return Serving(child, f"http://127.0.0.1:{api}")
+                        return Serving(child, f"http://127.0.0.1:{api}", f"127.0.0.1:{admin}")
             except OSError:
                 time.sleep(0.1)
         raise Failed(f"the service is not ready after 10 seconds; see {FOLDER}/serve-{name}.log")
@@ -237,9 +238,10 @@ class Earmark:
 class Serving:
     """A running service."""
 
-    def __init__(self, child, url):
+    def __init__(self, child, url, admin):
         self.child = child
         self.url = url
+        self.admin = admin
 
     def cpu_seconds(self):
         return cpu_seconds(self.child.pid)
