@@ -32,13 +32,17 @@ RUN cargo build --release --locked --bin earmark
 # Why not one static file: a static glibc looks names up through libraries that it loads at run time
 # and that must then be of its very version; musl would bring another allocator and another target.
 # Copied from here, loader and libraries match by construction. glibc has `files` and `dns` built in.
+#
+# Files are as old as the commit, if it is told: the same sources on the same base image make the same layer.
+ARG SOURCE_DATE_EPOCH=0
 RUN mkdir -p /root-of-image/etc/ssl/certs /root-of-image/usr/local/bin \
  && cp target/release/earmark /root-of-image/usr/local/bin/ \
  && ldd target/release/earmark | grep -o '/[^ ]*' | xargs cp --parents --dereference --target-directory=/root-of-image \
  && cp /etc/ssl/certs/ca-certificates.crt /root-of-image/etc/ssl/certs/ \
  && echo 'hosts: files dns' >/root-of-image/etc/nsswitch.conf \
  && echo 'earmark:x:65532:65532::/:/nonexistent' >/root-of-image/etc/passwd \
- && echo 'earmark:x:65532:' >/root-of-image/etc/group
+ && echo 'earmark:x:65532:' >/root-of-image/etc/group \
+ && find /root-of-image -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
 
 FROM scratch
 LABEL org.opencontainers.image.title="earmark" \
