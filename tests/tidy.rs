@@ -36,6 +36,8 @@ const TOP: &[&str] = &[
     "src/",
     "tests/",
     "docs/",
+    "deploy/",
+    "bench/",
     "migrations/",
     ".ci/",
     ".github/",

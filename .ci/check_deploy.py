@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+"""What no tool of others knows about the files in deploy/: that they agree with the program and with each other.
+
+    check_deploy.py RENDERED…    manifests, as `kubectl kustomize` prints them; the program is target/debug/earmark
+
+Also checks each manifest against Kubernetes' own schemas, offline.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import kubernetes_validate
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+KUBERNETES = ["1.30", "1.33", "1.37"]
+# Names in Compose's file that are its own, not the program's.
+COMPOSE_OWN = {"EARMARK_DB_PASSWORD", "EARMARK_TAG", "EARMARK_BIND", "EARMARK_PORT", "EARMARK_GRAFANA_PORT"}
+# Of schemas that are not Kubernetes' own.
+FOREIGN = {"ServiceMonitor"}
+# What Prometheus itself adds.
+PROMETHEUS_OWN = {"up"}
+
+problems = []
+
+
+def expect(holds, problem):
+    if not holds:
+        problems.append(problem)
+
+
+def text(path):
+    return (ROOT / path).read_text()
+
+
+def one(documents, kind, name=None):
+    """The document of this kind, of which there must be one."""
+    found = [d for d in documents if d["kind"] == kind and name in (None, d["metadata"]["name"])]
+    expect(len(found) == 1, f"{kind} {name or ''}: there must be one, there are {len(found)}")
+    return found[0] if found else {}
+
+
+# --- settings
+
+def settings():
+    """Every environment variable that the program reads, with its default."""
+    shown = ""
+    for command in ("serve", "migrate", "dev", "sig", "healthcheck", "app"):
+        shown += subprocess.run([ROOT / "target/debug/earmark", command, "--help"], capture_output=True, text=True, check=True,
+                                env={"COLUMNS": "1000"}).stdout
+    found = {}
+    for place in re.finditer(r"\[env: (EARMARK_\w+)=?[^\]]*\](?:\s*\[default: ([^\]]*)\])?", shown):
+        found[place[1]] = place[2]
+    return found
+
+
+def check_settings(known):
+    files = [ROOT / name for name in ("docker-compose.yml", ".env.example", "Dockerfile", "README.md", "docs/operations.md")]
+    files += [path for path in (ROOT / "deploy").rglob("*") if path.is_file()]
+    for path in files:
+        for name in sorted(set(re.findall(r"\bEARMARK_[A-Z0-9_]*[A-Z0-9]\b", path.read_text()))):
+            expect(name in known or name in COMPOSE_OWN, f"{path.relative_to(ROOT)}: {name} is no setting")
+
+
+# --- Kubernetes
+
+def check_manifests(path, known):
+    documents = list(yaml.safe_load_all(Path(path).read_text()))
+    for document in documents:
+        if document["kind"] in FOREIGN:
+            continue
+        for version in KUBERNETES:
+            try:
+                kubernetes_validate.validate(document, version, strict=True)
+            except Exception as problem:
+                problems.append(f"{path}: {document['kind']}, Kubernetes {version}: {getattr(problem, 'message', problem)}")
+    if problems:
+        return
+    expect(not [d for d in documents if d["kind"] in ("Secret", "StatefulSet")], f"{path}: secrets and databases are the user's")
+
+    deployment = one(documents, "Deployment")
+    job = one(documents, "Job")
+    config = one(documents, "ConfigMap")["data"]
+    for name in config:
+        expect(name in known, f"{path}: {name} is no setting")
+    for workload, command in ((deployment, "serve"), (job, "migrate")):
+        check_pod(f"{path}: {workload['kind']}", workload["spec"]["template"]["spec"], command, config)
+
+    pod = deployment["spec"]["template"]
+    labels = pod["metadata"]["labels"]
+    server = pod["spec"]["containers"][0]
+    ports = {port["name"]: port["containerPort"] for port in server["ports"]}
+    for name, setting in (("http", "EARMARK_LISTEN"), ("admin", "EARMARK_ADMIN_LISTEN")):
+        expect(config[setting] == f"0.0.0.0:{ports[name]}", f"{path}: port {name} is {ports[name]}, but {setting} is {config[setting]}")
+    for probe, asks in (("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
+        expect(server[probe]["httpGet"] == {"path": asks, "port": "admin"}, f"{path}: {probe} must ask {asks} of the admin port")
+
+    def matches(what, selector):
+        expect(selector and selector.items() <= labels.items(), f"{path}: {what} does not select the pods: {selector}")
+
+    matches("the Deployment", deployment["spec"]["selector"]["matchLabels"])
+    matches("the PodDisruptionBudget", one(documents, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"])
+    for spread in pod["spec"]["topologySpreadConstraints"]:
+        matches(f"the spread over {spread['topologyKey']}", spread["labelSelector"]["matchLabels"])
+    for service in (d for d in documents if d["kind"] == "Service"):
+        matches(f"Service {service['metadata']['name']}", service["spec"]["selector"])
+        for port in service["spec"]["ports"]:
+            expect(port["targetPort"] in ports, f"{path}: Service {service['metadata']['name']} leads to no port: {port['targetPort']}")
+    expect([p["targetPort"] for p in one(documents, "Service", "earmark")["spec"]["ports"]] == ["http"],
+           f"{path}: the API's Service must not show the admin port")
+    policy = one(documents, "NetworkPolicy")["spec"]
+    matches("the NetworkPolicy", policy["podSelector"]["matchLabels"])
+    expect(policy["podSelector"]["matchLabels"].items() <= job["spec"]["template"]["metadata"]["labels"].items(),
+           f"{path}: the NetworkPolicy leaves the migrations out")
+    for rule in policy["ingress"]:
+        for port in rule["ports"]:
+            expect(port["port"] in ports, f"{path}: the NetworkPolicy names no port of the pods: {port['port']}")
+            expect(port["port"] != "admin" or rule.get("from"), f"{path}: the admin port is open to everybody")
+
+    scaler = one(documents, "HorizontalPodAutoscaler")["spec"]
+    expect(scaler["scaleTargetRef"]["name"] == deployment["metadata"]["name"], f"{path}: the autoscaler scales something else")
+    expect("replicas" not in deployment["spec"], f"{path}: a number of replicas would overrule the autoscaler")
+    # One pod more than the most while an upgrade rolls, and a few connections for people. PostgreSQL's default is 100.
+    connections = int(config.get("EARMARK_DATABASE_CONNECTIONS", known["EARMARK_DATABASE_CONNECTIONS"]))
+    expect(connections * (scaler["maxReplicas"] + 1) <= 100, f"{path}: that many replicas need more than 100 connections")
+    pause = server["lifecycle"]["preStop"]["sleep"]["seconds"]
+    shutdown = int(config.get("EARMARK_SHUTDOWN_S", known["EARMARK_SHUTDOWN_S"]))
+    expect(pod["spec"]["terminationGracePeriodSeconds"] > pause + shutdown, f"{path}: pods are killed before they have finished")
+
+    for monitor in (d for d in documents if d["kind"] == "ServiceMonitor"):
+        service = one(documents, "Service", "earmark-admin")
+        selected = monitor["spec"]["selector"]["matchLabels"]
+        expect(selected.items() <= service["metadata"]["labels"].items(), f"{path}: the ServiceMonitor selects no Service")
+        expect(service["metadata"]["labels"][monitor["spec"]["jobLabel"]] == "earmark", f"{path}: the job must be named earmark")
+        for endpoint in monitor["spec"]["endpoints"]:
+            expect(endpoint["port"] in [p["name"] for p in service["spec"]["ports"]], f"{path}: no port {endpoint['port']}")
+
+
+def check_pod(where, pod, command, config):
+    user = int(re.search(r"^USER (\d+):", text("Dockerfile"), re.MULTILINE)[1])
+    security = pod["securityContext"]
+    expect(security.get("runAsNonRoot") is True and security.get("runAsUser") == user, f"{where}: must run as {user}")
+    expect(security.get("seccompProfile") == {"type": "RuntimeDefault"}, f"{where}: no seccomp profile")
+    expect(pod.get("automountServiceAccountToken") is False, f"{where}: carries the cluster's token")
+    for container in pod["containers"]:
+        inner = container["securityContext"]
+        expect(inner.get("readOnlyRootFilesystem") is True, f"{where}: can write to its image")
+        expect(inner.get("allowPrivilegeEscalation") is False, f"{where}: can gain privileges")
+        expect(inner.get("capabilities") == {"drop": ["ALL"]}, f"{where}: has capabilities")
+        expect("memory" in container["resources"]["limits"], f"{where}: has no limit of memory")
+        expect(container["args"] == [command], f"{where}: does not {command}")
+        version = re.search(r'^version = "(.+)"', text("Cargo.toml"), re.MULTILINE)[1]
+        expect(container["image"].endswith(f"earmark:{version}"), f"{where}: the image is not of version {version}: {container['image']}")
+        url = Path(config["EARMARK_DATABASE_URL_FILE"])
+        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        secret = [volume["name"] for volume in pod["volumes"] if volume.get("secret", {}).get("secretName") == "earmark-database"]
+        expect([mounts.get(name) for name in secret] == [str(url.parent)], f"{where}: {url} is in no Secret's volume")
+
+
+# --- monitoring
+
+def expressions():
+    """Every query of ours, with where it stands."""
+    for file in ("rules.yml", "alerts.yml"):
+        for group in yaml.safe_load(text(f"deploy/prometheus/{file}"))["groups"]:
+            for rule in group["rules"]:
+                yield f"{file}: {rule.get('alert') or rule['record']}", rule["expr"]
+    for panel in json.loads(text("deploy/grafana/earmark.json"))["panels"]:
+        for target in panel.get("targets", []):
+            yield f"earmark.json: {panel['title']}", target["expr"]
+
+
+def check_metrics():
+    documented = set(re.findall(r"^\| `(\w+)", text("docs/metrics.md"), re.MULTILINE))
+    expect(len(documented) > 10, "docs/metrics.md: no table of metrics")
+    used = set()
+    for where, expression in expressions():
+        bare = re.sub(r'"[^"]*"', '""', expression)
+        bare = re.sub(r"\b(by|on|ignoring|without|group_left|group_right) *\([^)]*\)", "", bare)
+        for name in re.findall(r"(?<![\w:$])(up|(?:earmark|process)_\w+)\b(?!:)", bare):
+            used.add(name)
+            base = re.sub(r"_(bucket|sum|count)$", "", name)
+            expect(name in documented | PROMETHEUS_OWN or base in documented, f"{where}: {name} is not in docs/metrics.md")
+    recorded = set(re.findall(r"- record: (\S+)", text("deploy/prometheus/rules.yml")))
+    for where, expression in expressions():
+        for name in re.findall(r"\b\w+:\w+:\w+\b", expression):
+            expect(name in recorded, f"{where}: {name} is not recorded")
+    return used
+
+
+def check_alerts():
+    rules = yaml.safe_load(text("deploy/prometheus/alerts.yml"))["groups"][0]["rules"]
+    headings = {re.sub(r"[^\w -]", "", line.lstrip("#").strip()).lower().replace(" ", "-")
+                for line in text("docs/operations.md").splitlines() if line.startswith("#")}
+    tests = yaml.safe_load(text("deploy/prometheus/alerts_test.yml"))["tests"]
+    raised, silent = set(), set()
+    for test in tests:
+        for case in test.get("alert_rule_test", []):
+            (raised if case["exp_alerts"] else silent).add(case["alertname"])
+    for rule in rules:
+        name = rule["alert"]
+        expect(rule["labels"]["severity"] in ("critical", "warning", "info"), f"{name}: no severity")
+        expect(rule["annotations"]["runbook_url"] == f"docs/operations.md#{name.lower()}", f"{name}: its runbook is another one's")
+        expect(name.lower() in headings, f"{name}: docs/operations.md has no section of that name")
+        expect(name in raised, f"{name}: no test raises it")
+        expect(name in silent or name == "EarmarkRateLimited", f"{name}: no test leaves it silent")
+
+
+def check_dashboard():
+    dashboard = json.loads(text("deploy/grafana/earmark.json"))
+    panels = dashboard["panels"]
+    expect(len({panel["id"] for panel in panels}) == len(panels), "earmark.json: two panels have the same id")
+    taken = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        expect(not cells & taken and at["x"] + at["w"] <= 24, f"earmark.json: {panel['title']} lies on another panel")
+        taken |= cells
+        if panel["type"] != "row":
+            expect(panel["datasource"]["uid"] == "${datasource}", f"earmark.json: {panel['title']} names a data source of its own")
+            expect(panel.get("targets") and panel["fieldConfig"]["defaults"].get("unit"), f"earmark.json: {panel['title']} has no unit")
+
+
+def main():
+    known = settings()
+    expect("EARMARK_LISTEN" in known and len(known) > 10, "`earmark serve --help` shows no settings")
+    check_settings(known)
+    for path in sys.argv[1:]:
+        check_manifests(path, known)
+    used = check_metrics()
+    check_alerts()
+    check_dashboard()
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if not problems:
+        print(f"{len(sys.argv) - 1} sets of manifests fit Kubernetes {', '.join(KUBERNETES)}; {len(used)} metrics are used")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
