@@ -22,6 +22,15 @@ check:
 test *ARGS:
     cargo test --locked {{ARGS}}
 
+# Rebuild console/dist after a change to the console; `just console --watch` goes on
+console *ARGS:
+    npm ci --prefix console
+    npm run --prefix console build -- {{ARGS}}
+
+# The console's tests: types, units, a build that gives the same bytes
+console-test:
+    .ci/run console
+
 # The whole benchmark, on a PostgreSQL that it starts itself: some twenty minutes of a quiet machine
 bench *ARGS:
     cargo build --release --locked

@@ -1,0 +1,102 @@
+// Bits of a standard mark as toggles: those with a name first, all 64 below.
+
+import { resolve, type Schema } from "../api/document.ts";
+import type { Json, Path } from "../json.ts";
+import { BITS } from "../marks.ts";
+import { useField } from "./form.tsx";
+
+/** The bits that the original gives a meaning to, where the document does not say. */
+const NAMES: Record<string, string> = { 0: "favourite", 1: "unread", 2: "folded", 3: "hidden" };
+
+export function isBits(name: string, schema: Schema): boolean {
+  return bitNames(schema) !== undefined || name === "SetMark" || name === "ClearMark";
+}
+
+export function bitNames(schema: Schema): Record<string, string> | undefined {
+  return schema["x-bits"] ?? (schema.items ? resolve(schema.items)["x-bits"] : undefined);
+}
+
+/** What a bit is called: the client's own ones have numbers only. */
+export function bitName(bit: number, names: Record<string, string> = NAMES): string {
+  return names[bit] ?? `bit ${bit}`;
+}
+
+export const NAMED_BITS = Object.keys(NAMES).map(Number);
+
+interface BitsProps {
+  name: string;
+  schema: Schema;
+  path: Path;
+  /** Which of the listed bits the service refused. */
+  wrongAt: number | null;
+}
+
+export function Bits({ name, schema, path, wrongAt }: BitsProps) {
+  const { value, change } = useField(path);
+  const list: Json[] = Array.isArray(value) ? value : [];
+  const names = bitNames(schema) ?? NAMES;
+  const named = Object.keys(names).map(Number).filter(Number.isInteger);
+  const others = list.filter((bit) => !named.includes(bit as number));
+  const toggle = (bit: Json) => change(list.includes(bit) ? list.filter((other) => other !== bit) : [...list, bit]);
+  return (
+    <div class="bits">
+      <div class="chips">
+        {named.map((bit) => (
+          <BitToggle key={bit} bit={bit} label={bitName(bit, names)} on={list.includes(bit)} onToggle={() => toggle(bit)} />
+        ))}
+        {others.map((bit, at) => (
+          <button key={`other-${at}`} type="button" class={list.indexOf(bit) === wrongAt ? "chip on bad" : "chip on"} aria-pressed="true" onClick={() => toggle(bit)}>
+            {typeof bit === "number" ? `bit ${bit}` : JSON.stringify(bit)}
+          </button>
+        ))}
+      </div>
+      <details>
+        <summary>All {BITS} bits</summary>
+        <BitGrid label={name} names={names} isOn={(bit) => list.includes(bit)} onToggle={toggle} />
+      </details>
+    </div>
+  );
+}
+
+interface BitToggleProps {
+  bit: number;
+  label: string;
+  on: boolean;
+  onToggle: () => void;
+}
+
+export function BitToggle({ bit, label, on, onToggle }: BitToggleProps) {
+  return (
+    <button type="button" class={`chip${on ? " on" : ""} bit-${bit}`} aria-pressed={on} onClick={onToggle}>
+      {label}
+    </button>
+  );
+}
+
+interface BitGridProps {
+  label: string;
+  names?: Record<string, string>;
+  isOn: (bit: number) => boolean;
+  onToggle: (bit: number) => void;
+}
+
+/** All bits, eight in a row. */
+export function BitGrid({ label, names = NAMES, isOn, onToggle }: BitGridProps) {
+  return (
+    <div class="bit-grid" role="group" aria-label={`${label}, all bits`}>
+      {Array.from({ length: BITS }, (_, bit) => (
+        <button
+          key={bit}
+          type="button"
+          class={isOn(bit) ? "on" : undefined}
+          aria-pressed={isOn(bit)}
+          aria-label={names[bit] ? `${bit}, ${names[bit]}` : String(bit)}
+          title={names[bit] ?? (bit < 32 ? "kept by the original for itself" : "yours")}
+          onClick={() => onToggle(bit)}
+        >
+          {bit}
+        </button>
+      ))}
+    </div>
+  );
+}

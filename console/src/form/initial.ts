@@ -1,0 +1,54 @@
+// What a field begins with when it is added.
+
+import { resolve, type Schema } from "../api/document.ts";
+import type { Json } from "../json.ts";
+
+export function initial(schema: Schema): Json {
+  if (schema.default !== undefined) return schema.default;
+  const choices = choicesOf(schema);
+  if (choices[0]) return choices[0].value;
+  switch (kindOf(schema)) {
+    case "array":
+      return (schema.minItems ?? 0) > 0 && !schema["x-bits"] ? [initial(resolve(schema.items ?? {}))] : [];
+    case "object":
+      return Object.fromEntries(
+        needed(schema).map((name) => [name, initial(resolve(schema.properties?.[name] ?? {}))]),
+      );
+    case "integer":
+    case "number":
+      return schema.minimum ?? 0;
+    case "boolean":
+      return false;
+    default:
+      return "";
+  }
+}
+
+/** The fields that have to be there: those that are required, and of alternatives the first. */
+export function needed(schema: Schema): string[] {
+  const first = [schema.oneOf?.[0], schema.anyOf?.[0]].filter((part) => part !== undefined);
+  return [...new Set([...(schema.required ?? []), ...first.flatMap(needed)])];
+}
+
+/** Its type besides `null`: here `null` is the same as absent everywhere. */
+export function kindOf(schema: Schema): string {
+  const implied = schema.properties ? "object" : typeof schema.enum?.[0] === "number" ? "integer" : "string";
+  const types = Array.isArray(schema.type) ? schema.type : [schema.type ?? implied];
+  return types.find((type) => type !== "null") ?? "string";
+}
+
+export interface Choice {
+  value: Json;
+  title: string;
+}
+
+/** The values to choose from, if there are only some. */
+export function choicesOf(schema: Schema): Choice[] {
+  const meanings = schema["x-meanings"];
+  if (schema.enum) return schema.enum.map((value) => ({ value, title: meanings?.[String(value)] ?? String(value) }));
+  const constants = (schema.oneOf ?? schema.anyOf ?? []).filter((choice) => choice.const !== undefined);
+  return constants.map(({ const: value, title, description }) => ({
+    value: value!,
+    title: title ?? description ?? String(value),
+  }));
+}

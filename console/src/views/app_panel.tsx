@@ -1,0 +1,130 @@
+// One app: its settings, each saved by itself.
+
+import { useSignal } from "@preact/signals";
+import { addAdmin, type App, changeApp, DIRECTORIES, type Done, EDITIONS, removeAdmin, rotateKey } from "../api/admin.ts";
+import type { JsonObject } from "../json.ts";
+import { Choice, Input } from "../parts/inputs.tsx";
+import { announcement, Button, Notice, Text } from "../parts/parts.tsx";
+import { show } from "./fresh_key.tsx";
+
+export function AppPanel({ app }: { app: App }) {
+  const problem = useSignal<string | null>(null);
+  const isRotating = useSignal(false);
+  const run = async (doing: Promise<Done>) => {
+    const done = await doing;
+    problem.value = done.ok ? null : done.problem;
+    announcement.value = done.ok ? "Saved" : `Not saved: ${done.problem}`;
+    show(done);
+    return done.ok;
+  };
+  const set = (body: JsonObject) => run(changeApp(app.sdkAppId, body));
+  return (
+    <section class="panel app-panel" aria-labelledby="app-title">
+      <header class="panel-head">
+        <h2 id="app-title">{app.sdkAppId}</h2>
+        <span class={app.disabled ? "pill bad" : "pill good"}>{app.disabled ? "disabled" : "enabled"}</span>
+        <Button kind={app.disabled ? "plain" : "danger"} onClick={() => void set({ disabled: !app.disabled })}>
+          {app.disabled ? "Enable" : "Disable"}
+        </Button>
+      </header>
+      {problem.value && (
+        <Notice kind="bad">
+          <p>
+            <Text>{problem.value}</Text>
+          </p>
+        </Notice>
+      )}
+      <div class="app-settings">
+        <Choice label="Edition" value={app.edition} options={EDITIONS} onChoose={(edition) => void set({ edition })} />
+        <Choice label="Directory" value={app.directory} options={Object.keys(DIRECTORIES)} titles={DIRECTORIES} onChoose={(directory) => void set({ directory })} />
+      </div>
+      <Admins app={app} run={run} />
+      <section class="group">
+        <h3>Secret key</h3>
+        <p class="hint">
+          {app.keys === 1 ? "One key is good." : `${app.keys} keys are good.`} A new key leaves the one before it good, so
+          that callers can change over; rotate twice to be rid of a key.
+        </p>
+        {isRotating.value ? (
+          <div class="confirm" role="group" aria-label="Rotate the key?">
+            <span>Make a new key?</span>
+            <Button
+              kind="danger"
+              onClick={() => {
+                isRotating.value = false;
+                void run(rotateKey(app.sdkAppId));
+              }}
+            >
+              Make it
+            </Button>
+            <Button kind="quiet" onClick={() => (isRotating.value = false)}>
+              Keep the old one
+            </Button>
+          </div>
+        ) : (
+          <Button icon="key" onClick={() => (isRotating.value = true)}>
+            Rotate key
+          </Button>
+        )}
+      </section>
+      <Limits app={app} save={(limits) => set({ limits })} />
+    </section>
+  );
+}
+
+function Admins({ app, run }: { app: App; run: (doing: Promise<Done>) => Promise<boolean> }) {
+  const name = useSignal("");
+  const add = async (event: Event) => {
+    event.preventDefault();
+    if (name.value && (await run(addAdmin(app.sdkAppId, name.value)))) name.value = "";
+  };
+  return (
+    <section class="group">
+      <h3>Admins</h3>
+      <ul class="tags">
+        {app.admins.map((admin) => (
+          <li key={admin} class="tag">
+            <Text>{admin}</Text>
+            <Button kind="quiet" icon="close" label={`Remove ${admin}`} onClick={() => void run(removeAdmin(app.sdkAppId, admin))} />
+          </li>
+        ))}
+        {app.admins.length === 0 && <li class="measure">Nobody can call the API of this app.</li>}
+      </ul>
+      <form class="joined-form" onSubmit={(event) => void add(event)}>
+        <Input label="New admin" value={name.value} onInput={(value) => (name.value = value)} />
+        <Button type="submit">Add</Button>
+      </form>
+    </section>
+  );
+}
+
+function Limits({ app, save }: { app: App; save: (limits: JsonObject) => Promise<boolean> }) {
+  const typed = useSignal<Record<string, string>>({});
+  const changed = Object.entries(typed.value).filter(([name, value]) => value !== String(app.limits[name]));
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    const limits = changed.map(([name, value]) => [name, /^\d{1,15}$/.test(value) ? Number(value) : value] as const);
+    if (await save(Object.fromEntries(limits))) typed.value = {};
+  };
+  return (
+    <section class="group">
+      <h3>Limits</h3>
+      <form onSubmit={(event) => void submit(event)}>
+        <div class="limit-grid">
+          {Object.entries(app.limits).map(([name, value]) => (
+            <Input
+              key={name}
+              numeric
+              label={name.replaceAll("-", " ")}
+              value={typed.value[name] ?? String(value)}
+              onInput={(text) => (typed.value = { ...typed.value, [name]: text })}
+            />
+          ))}
+        </div>
+        <Button kind="primary" type="submit" disabled={changed.length === 0}>
+          {changed.length === 0 ? "Save limits" : `Save ${changed.length} limit${changed.length === 1 ? "" : "s"}`}
+        </Button>
+      </form>
+    </section>
+  );
+}

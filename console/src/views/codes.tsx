@@ -1,0 +1,103 @@
+// Every error code: what it means, what provokes it, what to do.
+
+import { signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { errorCodes, type ErrorCode } from "../api/document.ts";
+import { Input } from "../parts/inputs.tsx";
+import { Ticked } from "../parts/parts.tsx";
+import { route } from "../route.ts";
+
+const search = signal("");
+
+export function CodesView() {
+  const asked = route.value.subject;
+  useEffect(() => {
+    document.title = "Error codes – earmark";
+  }, []);
+  useEffect(() => {
+    if (asked) search.value = asked;
+  }, [asked]);
+  const found = errorCodes.value.filter(matches);
+  return (
+    <article class="codes" aria-labelledby="codes-title">
+      <header class="view-head">
+        <h1 id="codes-title">Error codes</h1>
+        <p class="lead">
+          Every code that can be answered. At the top it concerns the whole request, and nothing was written; at an item
+          it concerns that item alone.
+        </p>
+      </header>
+      <Input
+        type="search"
+        label="Search"
+        placeholder="51008, signature, group name…"
+        value={search.value}
+        onInput={(value) => (search.value = value)}
+      />
+      <p class="measure" role="status">
+        {found.length} of {errorCodes.value.length}
+      </p>
+      <div class="code-cards">
+        {found.map((code) => (
+          <CodeCard key={`${code.code} ${code.families.join()}`} code={code} isAsked={String(code.code) === asked} />
+        ))}
+      </div>
+      {found.length === 0 && <p class="empty">No code fits.</p>}
+    </article>
+  );
+}
+
+function CodeCard({ code, isAsked }: { code: ErrorCode; isAsked: boolean }) {
+  const element = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (isAsked) element.current?.scrollIntoView({ block: "nearest" });
+  }, [isAsked]);
+  return (
+    <section class={isAsked ? "code-card asked" : "code-card"} ref={element}>
+      <header>
+        <h2>{code.code}</h2>
+        {code.name && <p class="code-name">{code.name}</p>}
+        <p class="where">
+          {code.level.split(", ").filter(Boolean).map((level) => (
+            <span key={level} class="tag">
+              {level}
+            </span>
+          ))}
+          {code.families.map((family) => (
+            <span key={family} class="tag">
+              {family}
+            </span>
+          ))}
+        </p>
+      </header>
+      <div class="code-text">
+        <p class="meaning"><Ticked text={sentence(code.meaning)} /></p>
+        <dl>
+          <div>
+            <dt>Provoked by</dt>
+            <dd>
+              <Ticked text={code.provokedBy} />
+            </dd>
+          </div>
+          <div>
+            <dt>What to do</dt>
+            <dd>
+              <Ticked text={code.remedy} />
+            </dd>
+          </div>
+        </dl>
+      </div>
+    </section>
+  );
+}
+
+function sentence(text: string): string {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
+}
+
+function matches(code: ErrorCode): boolean {
+  const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const all = [code.code, code.name, code.level, code.meaning, code.provokedBy, code.remedy, ...code.families].join("\n").toLowerCase();
+  return words.every((word) => all.includes(word));
+}

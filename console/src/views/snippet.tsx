@@ -1,0 +1,54 @@
+// The same call, to take away.
+
+import { signal } from "@preact/signals";
+import type { Call } from "../api/document.ts";
+import { session } from "../api/session.ts";
+import { CopyButton } from "../parts/parts.tsx";
+import { SNIPPETS } from "../snippets.ts";
+import type { Draft } from "./drafts.ts";
+
+const chosen = signal(SNIPPETS[0]!.id);
+const revealed = signal(false);
+
+export function SnippetPanel({ call, draft }: { call: Call; draft: Draft }) {
+  const snippet = SNIPPETS.find(({ id }) => id === chosen.value) ?? SNIPPETS[0]!;
+  const who = session.value ?? { sdkAppId: 1400000001, identifier: "administrator", userSig: "" };
+  const isCurl = snippet.id === "curl";
+  const userSig = isCurl && revealed.value && session.value ? session.value.userSig : undefined;
+  const text = snippet.text({ origin: location.origin, path: call.path, body: draft.text.value, session: who, userSig });
+  return (
+    <section class="panel snippet-panel" aria-label="The same call elsewhere">
+      <header class="panel-head">
+        <h2 class="visually-hidden">The same call elsewhere</h2>
+        <div class="segments" role="group" aria-label="Language">
+          {SNIPPETS.map(({ id, title }) => (
+            <button
+              key={id}
+              type="button"
+              class={id === snippet.id ? "segment on" : "segment"}
+              aria-pressed={id === snippet.id}
+              onClick={() => (chosen.value = id)}
+            >
+              {title}
+            </button>
+          ))}
+        </div>
+        <CopyButton what={`the ${snippet.title} call`} text={() => text} />
+      </header>
+      <pre class="code" tabIndex={0} aria-label={`The call in ${snippet.title}`}>
+        {text}
+      </pre>
+      {isCurl && session.value && (
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={revealed.value}
+            onChange={(event) => (revealed.value = event.currentTarget.checked)}
+          />
+          Put my UserSig into it. Whoever has it can call as <bdi>{session.value.identifier}</bdi>.
+        </label>
+      )}
+      {!isCurl && <p class="hint">Signs with the package tls-sig-api-v2, and takes the key from SECRET_KEY.</p>}
+    </section>
+  );
+}
