@@ -26,11 +26,13 @@ mod json;
 mod mark_contact;
 #[path = "../src/http/rate_limit.rs"]
 mod rate_limit;
+#[path = "../src/http/watch.rs"]
+mod watch;
 
 use std::fmt::Write;
 
 use divan::{AllocProfiler, Bencher};
-use earmark::{domain, error, limits, service};
+use earmark::{domain, error, limits, metrics, service};
 use serde::Serialize;
 
 use caller::{Credentials, VerifiedSigs};
@@ -105,15 +107,16 @@ fn verify(bencher: Bencher<'_, '_>, how: &str) {
         app.sdk_app_id
     );
     let who = Credentials::parse(&query).unwrap();
+    let lookups = &metrics::Metrics::new().unwrap().user_sig_cache;
     if how == "cached" {
         let sigs = VerifiedSigs::new();
-        sigs.check(&who, &app, NOW).unwrap();
+        sigs.check(&who, &app, NOW, lookups).unwrap();
         bencher.bench_local(|| {
-            sigs.check(&Credentials::parse(&query).unwrap(), &app, NOW).unwrap();
+            sigs.check(&Credentials::parse(&query).unwrap(), &app, NOW, lookups).unwrap();
         });
     } else {
         bencher.with_inputs(VerifiedSigs::new).bench_local_refs(|sigs| {
-            sigs.check(&Credentials::parse(&query).unwrap(), &app, NOW).unwrap();
+            sigs.check(&Credentials::parse(&query).unwrap(), &app, NOW, lookups).unwrap();
         });
     }
 }

@@ -2,7 +2,7 @@
 //! Chat, kept in PostgreSQL.
 //!
 //! In reading order: [`http`] turns requests into calls, [`service`] decides what happens in which order, [`domain`] holds
-//! the rules, [`store`] the SQL. [`error`] and [`limits`] belong to all of them. Around them: [`config`] and
+//! the rules, [`store`] the SQL. [`error`], [`limits`] and [`metrics`] belong to all of them. Around them: [`config`] and
 //! [`commands`] make a program of it, [`cluster`] brings a PostgreSQL along for `dev` and for tests.
 
 pub mod cluster;
@@ -12,6 +12,7 @@ pub mod domain;
 pub mod error;
 pub mod http;
 pub mod limits;
+pub mod metrics;
 pub mod service;
 pub mod store;
 pub mod telemetry;

@@ -164,7 +164,7 @@ pub struct Serve {
     #[arg(long, env = "EARMARK_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub listen: SocketAddr,
 
-    /// Where to answer /livez and /readyz, always over plain HTTP.
+    /// Where to answer /livez, /readyz and /metrics, always over plain HTTP.
     #[arg(
         long,
         env = "EARMARK_ADMIN_LISTEN",

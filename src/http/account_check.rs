@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::door::Call;
-use super::envelope::ItemResult;
+use super::envelope::{ItemCounts, ItemResult};
 use super::json::Field;
 use super::multiaccount_import::{NamedUser, good_users, named_users};
 use crate::domain::App;
@@ -55,5 +55,9 @@ impl Call for AccountCheck {
             })
             .collect();
         Ok(Answer { result_item })
+    }
+
+    fn items(answer: &Answer) -> ItemCounts {
+        answer.result_item.iter().map(|item| &item.result).collect()
     }
 }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{App, Flaw, SdkAppId, SecretKey, UserSig};
 use crate::error::Error;
+use crate::metrics::CacheLookups;
 
 /// Verified UserSigs that are remembered at once, and for how long without a call.
 const VERIFIED_MAX: u64 = 10_000;
@@ -69,17 +70,25 @@ impl VerifiedSigs {
     }
 
     /// Checks that the app vouches for the caller at `now`. A remembered UserSig counts only while its key does.
-    pub(super) fn check(&self, who: &Credentials<'_>, app: &App, now: u64) -> Result<(), Error> {
+    pub(super) fn check(
+        &self,
+        who: &Credentials<'_>,
+        app: &App,
+        now: u64,
+        lookups: &CacheLookups,
+    ) -> Result<(), Error> {
         let digest = who.digest();
         if let Some(known) = self.0.get(&digest)
             && app.secret_keys().any(|key| *key == known.key)
         {
+            lookups.hits.inc();
             return if now < known.expires_at {
                 Ok(())
             } else {
                 Err(Error::UserSig(Flaw::Expired))
             };
         }
+        lookups.misses.inc();
         let sig = UserSig::decode(&who.user_sig).map_err(Error::UserSig)?;
         let (expires_at, key) = sig.verify(app, &who.identifier, now).map_err(Error::UserSig)?;
         self.0.insert(digest, Arc::new(Verified { expires_at, key: key.clone() }));

@@ -34,6 +34,10 @@ pub(super) struct ResultItem {
 }
 
 impl ResultItem {
+    pub(super) fn result(&self) -> &ItemResult {
+        &self.result
+    }
+
     /// One per conversation, in order.
     pub(super) fn list(shown: Vec<ContactItem>, applied: &Applied) -> Vec<Self> {
         let result = |outcome| ItemResult::new(outcome, Family::RecentContact);

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::contact_group::{GroupItem, ResultItem, check_length, existing_name};
 use super::contact_item::{self, ContactItem};
 use super::door::Call;
+use super::envelope::ItemCounts;
 use super::json::Field;
 use crate::domain::{App, Change, ContactGroupName, Conversation, Problem, UserId};
 use crate::error::Error;
@@ -68,5 +69,14 @@ impl Call for CreateContactGroup {
         let group_item = applied.group()?.into();
         let result_item = ResultItem::list(shown, &applied);
         Ok(Answer { group_result_item: vec![GroupResultItem { group_item, result_item }] })
+    }
+
+    fn items(answer: &Answer) -> ItemCounts {
+        answer
+            .group_result_item
+            .iter()
+            .flat_map(|group| &group.result_item)
+            .map(ResultItem::result)
+            .collect()
     }
 }

@@ -1,5 +1,6 @@
 //! The front door: every call passes the same checks in the same order before its own work begins.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,12 +11,14 @@ use futures_util::StreamExt;
 use serde::Serialize;
 
 use super::caller::{Credentials, VerifiedSigs};
-use super::envelope;
+use super::envelope::{self, ItemCounts};
 use super::json::{Field, Json};
 use super::rate_limit::RateLimits;
+use super::watch::Watch;
 use crate::domain::App;
 use crate::error::{Error, Family};
 use crate::limits::BODY_BYTES_MAX;
+use crate::metrics::CallMetrics;
 use crate::service::Service;
 
 /// How long a body may take to arrive.
@@ -33,6 +36,11 @@ pub(super) trait Call: Sized + 'static {
 
     /// Does it. `now` is in Unix seconds.
     async fn run(self, service: &Service, app: Arc<App>, now: u64) -> Result<Self::Answer, Error>;
+
+    /// What became of the items of an answer; nothing for a call that has none.
+    fn items(_answer: &Self::Answer) -> ItemCounts {
+        ItemCounts::default()
+    }
 }
 
 /// What the front door needs: shared by all workers.
@@ -53,19 +61,37 @@ impl Door {
 pub(super) async fn handle<C: Call>(
     door: Data<Door>,
     family: Family,
-    command: &'static str,
+    counted: Rc<CallMetrics>,
     request: HttpRequest,
     payload: Payload,
 ) -> HttpResponse {
-    match admit::<C>(&door, family, command, &request, payload).await {
-        Ok(answer) => envelope::success(answer),
-        Err(error) => envelope::failure(&error, family),
+    let watch = Watch::start(door.service.metrics(), &counted);
+    match admit::<C>(&door, counted.name, &request, payload).await {
+        Ok(answer) => {
+            watch.items(C::items(&answer));
+            watch.answered(0);
+            envelope::success(answer)
+        }
+        Err(error) => {
+            watch.answered(error.code(family));
+            if matches!(error, Error::Overloaded) {
+                door.service.metrics().overloaded.inc();
+            }
+            envelope::failure(&error, family)
+        }
     }
+}
+
+/// What is on no path of the API.
+pub(super) fn refuse_path(door: &Door, counted: &CallMetrics) -> HttpResponse {
+    let error = Error::UnknownPath;
+    let watch = Watch::start(door.service.metrics(), counted);
+    watch.answered(error.code(Family::RecentContact));
+    envelope::failure(&error, Family::RecentContact)
 }
 
 async fn admit<C: Call>(
     door: &Door,
-    family: Family,
     command: &'static str,
     request: &HttpRequest,
     payload: Payload,
@@ -77,13 +103,14 @@ async fn admit<C: Call>(
         return Err(Error::AppDisabled);
     }
     let now = unix_now();
-    door.sigs.check(&who, &app, now)?;
+    door.sigs.check(&who, &app, now, &door.service.metrics().user_sig_cache)?;
     if !app.has_admin(&who.identifier) {
         return Err(Error::NotAdmin);
     }
-    door.rates.check(app.sdk_app_id, command, app.limits.calls_per_second)?;
+    door.rates.check(app.sdk_app_id, command, app.limits.calls_per_second).inspect_err(|_| {
+        door.service.metrics().app(app.sdk_app_id.number()).rate_limited.inc();
+    })?;
     let call = C::parse(&Field::root(&Json::parse(&body)?), &app)?;
-    tracing::trace!(?family, command, app = %app.sdk_app_id, "call");
     call.run(&door.service, app, now).await
 }
 

@@ -33,6 +33,22 @@ impl ItemResult {
     }
 }
 
+/// How many items of an answer went well, and how many were refused.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ItemCounts {
+    pub(super) ok: u64,
+    pub(super) refused: u64,
+}
+
+impl<'r> FromIterator<&'r ItemResult> for ItemCounts {
+    fn from_iter<I: IntoIterator<Item = &'r ItemResult>>(results: I) -> Self {
+        results.into_iter().fold(Self::default(), |counts, result| match result.result_code {
+            0 => Self { ok: counts.ok + 1, ..counts },
+            _ => Self { refused: counts.refused + 1, ..counts },
+        })
+    }
+}
+
 /// Frames an answer.
 pub(super) fn success(answer: impl Serialize) -> HttpResponse {
     HttpResponse::Ok().json(Envelope {

@@ -1,4 +1,4 @@
-//! Liveness and readiness. Outside the API, so ordinary HTTP statuses apply.
+//! Liveness, readiness and metrics. Outside the API, so ordinary HTTP statuses apply.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -17,6 +17,17 @@ pub(super) async fn ready(door: Data<Door>) -> HttpResponse {
         Err(error) => {
             tracing::warn!(cause = format!("{error:?}"), "not ready");
             HttpResponse::ServiceUnavailable().body("not ready\n")
+        }
+    }
+}
+
+/// Everything that is counted, in Prometheus's text format.
+pub(super) async fn metrics(door: Data<Door>) -> HttpResponse {
+    match door.service.metrics().render(&door.service.observe()) {
+        Ok(text) => HttpResponse::Ok().content_type(prometheus::TEXT_FORMAT).body(text),
+        Err(error) => {
+            tracing::warn!(cause = %error, "metrics");
+            HttpResponse::InternalServerError().body("no metrics\n")
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::contact_item::{self, ContactItem};
 use super::door::Call;
-use super::envelope::ItemResult;
+use super::envelope::{ItemCounts, ItemResult};
 use super::json::Field;
 use crate::domain::{
     App, BitChange, Change, CustomMark, MarkBit, MarkChange, Problem, StandardMark, UserId,
@@ -70,6 +70,10 @@ impl Call for MarkContact {
             })
             .collect();
         Ok(Answer { result_item })
+    }
+
+    fn items(answer: &Answer) -> ItemCounts {
+        answer.result_item.iter().map(|item| &item.result).collect()
     }
 }
 

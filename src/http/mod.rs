@@ -29,8 +29,10 @@ mod search_contact_group;
 mod tls;
 mod top;
 mod update_contact_group;
+mod watch;
 
 use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 
 use actix_web::dev::Server;
 use actix_web::web::{self, Data, ServiceConfig};
@@ -55,7 +57,8 @@ use search_contact_group::SearchContactGroup;
 use top::Top;
 use update_contact_group::UpdateContactGroup;
 
-use crate::error::{Error, Family};
+use crate::error::Family;
+use crate::metrics::Metrics;
 use crate::service::Service;
 use door::{Call, Door};
 
@@ -64,7 +67,7 @@ use door::{Call, Door};
 pub struct Listen {
     /// Where; port 0 takes a free one.
     pub address: SocketAddr,
-    /// Where health is asked, over plain HTTP; nowhere if `None`.
+    /// Where health and metrics are asked, over plain HTTP; nowhere if `None`.
     pub admin_address: Option<SocketAddr>,
     /// Whether the console is served beside the API.
     pub console: Console,
@@ -81,7 +84,7 @@ pub struct Listen {
 pub struct Addresses {
     /// The API.
     pub api: SocketAddr,
-    /// Health.
+    /// Health and metrics.
     pub admin: Option<SocketAddr>,
 }
 
@@ -95,43 +98,50 @@ pub struct ListenError {
 }
 
 /// Every path of the API.
-fn api(app: &mut ServiceConfig) {
+fn api(app: &mut ServiceConfig, metrics: &Metrics) {
     use Family::{Accounts, ChatGroups, RecentContact};
-    app.service(call::<MarkContact>(RecentContact, "mark_contact"))
-        .service(call::<CreateContactGroup>(RecentContact, "create_contact_group"))
-        .service(call::<UpdateContactGroup>(RecentContact, "update_contact_group"))
-        .service(call::<DelContactGroup>(RecentContact, "del_contact_group"))
-        .service(call::<SearchContactGroup>(RecentContact, "search_contact_group"))
-        .service(call::<GetContactGroup>(RecentContact, "get_contact_group"))
-        .service(call::<Top>(RecentContact, "top"))
-        .service(call::<GetList>(RecentContact, "get_list"))
-        .service(call::<Delete>(RecentContact, "delete"))
-        .service(call::<AccountImport>(Accounts, "account_import"))
-        .service(call::<MultiaccountImport>(Accounts, "multiaccount_import"))
-        .service(call::<AccountCheck>(Accounts, "account_check"))
-        .service(call::<AccountDelete>(Accounts, "account_delete"))
-        .service(call::<CreateGroup>(ChatGroups, "create_group"))
-        .service(call::<ImportGroup>(ChatGroups, "import_group"))
-        .service(call::<DestroyGroup>(ChatGroups, "destroy_group"))
-        .service(call::<GetGroupInfo>(ChatGroups, "get_group_info"))
+    let unknown = Rc::new(metrics.call("unknown"));
+    app.service(call::<MarkContact>(metrics, RecentContact, "mark_contact"))
+        .service(call::<CreateContactGroup>(metrics, RecentContact, "create_contact_group"))
+        .service(call::<UpdateContactGroup>(metrics, RecentContact, "update_contact_group"))
+        .service(call::<DelContactGroup>(metrics, RecentContact, "del_contact_group"))
+        .service(call::<SearchContactGroup>(metrics, RecentContact, "search_contact_group"))
+        .service(call::<GetContactGroup>(metrics, RecentContact, "get_contact_group"))
+        .service(call::<Top>(metrics, RecentContact, "top"))
+        .service(call::<GetList>(metrics, RecentContact, "get_list"))
+        .service(call::<Delete>(metrics, RecentContact, "delete"))
+        .service(call::<AccountImport>(metrics, Accounts, "account_import"))
+        .service(call::<MultiaccountImport>(metrics, Accounts, "multiaccount_import"))
+        .service(call::<AccountCheck>(metrics, Accounts, "account_check"))
+        .service(call::<AccountDelete>(metrics, Accounts, "account_delete"))
+        .service(call::<CreateGroup>(metrics, ChatGroups, "create_group"))
+        .service(call::<ImportGroup>(metrics, ChatGroups, "import_group"))
+        .service(call::<DestroyGroup>(metrics, ChatGroups, "destroy_group"))
+        .service(call::<GetGroupInfo>(metrics, ChatGroups, "get_group_info"))
         .route("/openapi.json", web::get().to(openapi::document))
-        .default_service(web::to(async || envelope::failure(&Error::UnknownPath, RecentContact)));
+        .default_service(web::to(move |door: Data<Door>| {
+            let unknown = unknown.clone();
+            async move { door::refuse_path(&door, &unknown) }
+        }));
 }
 
-fn call<C: Call>(family: Family, command: &'static str) -> Resource {
+fn call<C: Call>(metrics: &Metrics, family: Family, command: &'static str) -> Resource {
+    let counted = Rc::new(metrics.call(command));
     let service = match family {
         Family::RecentContact => "recentcontact",
         Family::Accounts => "im_open_login_svc",
         Family::ChatGroups => "group_open_http_svc",
     };
     web::resource(format!("/v4/{service}/{command}")).to(move |door, request, payload| {
-        door::handle::<C>(door, family, command, request, payload)
+        door::handle::<C>(door, family, counted.clone(), request, payload)
     })
 }
 
 /// Every path for operators, on a listener of its own.
 fn admin(app: &mut ServiceConfig) {
-    app.route("/livez", web::get().to(health::live)).route("/readyz", web::get().to(health::ready));
+    app.route("/livez", web::get().to(health::live))
+        .route("/readyz", web::get().to(health::ready))
+        .route("/metrics", web::get().to(health::metrics));
 }
 
 /// Starts to listen, and says where. The servers run when they are awaited; their handles stop them.
@@ -152,8 +162,9 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
     let shared = door.clone();
     let console = listen.console;
     let server = HttpServer::new(move || {
-        let app = App::new().app_data(shared.clone()).configure(api);
-        app.configure(|app| console::routes(app, &console))
+        let app = App::new().app_data(shared.clone());
+        app.configure(|app| api(app, shared.service.metrics()))
+            .configure(|app| console::routes(app, &console))
     });
     let server =
         server.workers(listen.workers).shutdown_timeout(listen.shutdown_s).disable_signals();

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::contact_item::{self, SessionId};
 use super::door::Call;
-use super::envelope::ItemResult;
+use super::envelope::{ItemCounts, ItemResult};
 use super::json::Field;
 use crate::domain::{App, Change, Conversation, Problem, UserId};
 use crate::error::{Error, Family};
@@ -63,5 +63,9 @@ impl Call for Top {
             })
             .collect();
         Ok(Answer { result_item })
+    }
+
+    fn items(answer: &Answer) -> ItemCounts {
+        answer.result_item.iter().map(|item| &item.result).collect()
     }
 }

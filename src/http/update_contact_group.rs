@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::contact_group::{ResultItem, check_length, existing_name};
 use super::contact_item::{self, ContactItem};
 use super::door::Call;
+use super::envelope::ItemCounts;
 use super::json::Field;
 use crate::domain::{App, Change, MemberChange, Problem, UserId};
 use crate::error::Error;
@@ -106,6 +107,11 @@ impl Call for UpdateContactGroup {
                 contact_result_item,
             },
         })
+    }
+
+    fn items(answer: &Answer) -> ItemCounts {
+        let results = &answer.update_group_result.contact_result_item;
+        results.iter().map(|item| item.result.result()).collect()
     }
 }
 

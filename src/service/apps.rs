@@ -9,6 +9,7 @@ use super::Service;
 use crate::domain::{App, Directory, Edition, SdkAppId, SecretKey};
 use crate::error::Error;
 use crate::limits::LimitChange;
+use crate::metrics::AppMetrics;
 use crate::store::Store;
 
 /// Numbers that are remembered at once, those of apps that do not exist included.
@@ -16,7 +17,10 @@ const APPS_MAX: u64 = 10_000;
 
 /// The apps seen lately, each loaded once for all who wait for it.
 #[derive(Debug, Clone)]
-pub(super) struct AppCache(Cache<SdkAppId, Option<Arc<App>>>);
+pub(super) struct AppCache(Cache<SdkAppId, Option<Known>>);
+
+/// An app that exists, and where its requests are counted.
+type Known = (Arc<App>, AppMetrics);
 
 impl AppCache {
     pub(super) fn new(age_max: Duration) -> Self {
@@ -27,15 +31,29 @@ impl AppCache {
 impl Service {
     /// The app of this number, as it was within the age that the cache allows.
     pub async fn app(&self, sdk_app_id: SdkAppId) -> Result<Arc<App>, Error> {
-        let store = self.store.clone();
+        let lookups = &self.store.metrics().app_cache;
+        let found = if let Some(known) = self.apps.0.get(&sdk_app_id).await {
+            lookups.hits.inc();
+            known
+        } else {
+            lookups.misses.inc();
+            self.load_for_all(sdk_app_id).await?
+        };
+        let (app, counted) = found.ok_or(Error::UnknownApp)?;
+        counted.requests.inc();
+        Ok(app)
+    }
+
+    /// Loads an app into the cache, once for all who wait for it.
+    async fn load_for_all(&self, sdk_app_id: SdkAppId) -> Result<Option<Known>, Error> {
+        let (store, metrics) = (self.store.clone(), self.store.metrics());
         let load = async {
             let found =
                 self.within_deadline(async move { load_app(&store, sdk_app_id).await }).await;
-            found.map(|app| app.map(Arc::new))
+            found.map(|app| app.map(|app| (Arc::new(app), metrics.app(sdk_app_id.number()))))
         };
-        match self.apps.0.try_get_with(sdk_app_id, load).await {
-            Ok(Some(app)) => Ok(app),
-            Ok(None) => Err(Error::UnknownApp),
+        match Box::pin(self.apps.0.try_get_with(sdk_app_id, load)).await {
+            Ok(found) => Ok(found),
             Err(shared) if matches!(*shared, Error::Timeout(_)) => {
                 Err(Error::Timeout(Some(shared.into())))
             }

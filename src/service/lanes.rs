@@ -78,6 +78,11 @@ impl Lanes {
         }
     }
 
+    /// How many requests wait in each.
+    pub(super) fn waiting(&self) -> Vec<usize> {
+        self.0.iter().map(|lane| lane.max_capacity() - lane.capacity()).collect()
+    }
+
     /// Lets the lanes finish what waits, and takes nothing any more. Their connections come back when they are done.
     pub(super) async fn close(&self) {
         for lane in self.0.iter() {
@@ -102,7 +107,9 @@ impl Lane {
                 continue;
             }
             let writes: Vec<&Write> = batch.iter().flat_map(|job| &job.writes).collect();
+            let begun = Instant::now();
             let done = timeout(DEADLINE, self.commit(&writes)).await;
+            self.store.metrics().commits.ended(batch.len(), begun.elapsed());
             match done.unwrap_or(Err(Failure::InDoubt(Error::Timeout(None)))) {
                 Ok(outcomes) => answer_each(batch, outcomes),
                 Err(failure) => {
@@ -125,6 +132,7 @@ impl Lane {
                     job.answer(Err(Error::Timeout(None)));
                 }
                 Message::Write(job) => {
+                    self.store.metrics().commits.waited(job.begun.elapsed());
                     items += job.items();
                     batch.push(job);
                 }
@@ -156,10 +164,13 @@ impl Lane {
     /// What failed before it happened is tried again, each request alone and off the lane: whoever is to blame fails
     /// alone then, and the lane goes on.
     fn answer_failure(&self, batch: Vec<Job>, failure: Failure) {
+        let commits = &self.store.metrics().commits;
+        commits.failed(matches!(failure, Failure::InDoubt(_)));
         for job in batch {
             match &failure {
                 Failure::InDoubt(_) => job.answer(Err(Error::Timeout(None))),
                 Failure::Before(_) => {
+                    commits.retries.inc();
                     let store = self.store.clone();
                     tokio::spawn(async move {
                         let outcomes = alone(&store, &job.writes, job.begun).await;

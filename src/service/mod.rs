@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::error::Error;
+use crate::metrics::{Metrics, Observed};
 pub use crate::store::ListCursor;
 use crate::store::{DEADLINE, Store};
 pub use accounts::{Account, AccountState};
@@ -62,6 +63,28 @@ impl Service {
             WriteMode::Single => Writer::Single(store.clone()),
         };
         Self { store, apps: AppCache::new(settings.app_age_max), runtime, writer }
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        self.store.metrics()
+    }
+
+    /// What is not counted, but looked at.
+    #[must_use]
+    pub fn observe(&self) -> Observed {
+        let connections = self.store.connections();
+        Observed {
+            connections: connections.open,
+            connections_in_use: connections.in_use,
+            connections_max: connections.max,
+            queues: match &self.writer {
+                Writer::Shared(lanes) => lanes.waiting(),
+                Writer::Single(_) => Vec::new(),
+            },
+            ..Observed::default()
+        }
     }
 
     /// Finishes the writes that wait, and gives the database's connections back.

@@ -93,5 +93,9 @@ pub(super) async fn alone(
 }
 
 async fn attempt(store: &Store, writes: &[&Write]) -> Result<Outcomes, Failure> {
-    commit(store.begin().await?, writes).await
+    let commits = &store.metrics().commits;
+    let begun = Instant::now();
+    let done = async { commit(store.begin().await?, writes).await }.await;
+    commits.ended(1, begun.elapsed());
+    done.inspect_err(|failure| commits.failed(matches!(failure, Failure::InDoubt(_))))
 }

@@ -12,7 +12,8 @@ mod session;
 mod users;
 
 use std::io::ErrorKind;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
@@ -24,6 +25,7 @@ pub use reading::{ListCursor, Reading};
 pub use schema::SchemaState;
 
 use crate::error::Error;
+use crate::metrics::Metrics;
 use session::Session;
 
 /// How long a connection may take to come, and a statement to answer: the API's deadline.
@@ -40,6 +42,18 @@ pub struct Store {
     pool: PgPool,
     begin: &'static str,
     keeps_statements: bool,
+    metrics: Arc<Metrics>,
+}
+
+/// How many connections there are.
+#[derive(Debug, Clone, Copy)]
+pub struct Connections {
+    /// All, those in use included.
+    pub open: u32,
+    /// Those in use.
+    pub in_use: u32,
+    /// As many as there may be.
+    pub max: u32,
 }
 
 impl Store {
@@ -70,12 +84,38 @@ impl Store {
             })
             .connect_with(options)
             .await?;
-        Ok(Self { pool, begin, keeps_statements: database.keeps_statements() })
+        let metrics = Metrics::new().map_err(|wrong| sqlx::Error::Configuration(wrong.into()))?;
+        let keeps_statements = database.keeps_statements();
+        Ok(Self { pool, begin, keeps_statements, metrics: metrics.into() })
+    }
+
+    /// What is counted here and above.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// How many connections there are now.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        let open = self.pool.size();
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(open);
+        let max = self.pool.options().get_max_connections();
+        Connections { open, in_use: open.saturating_sub(idle), max }
     }
 
     /// Begins a unit of work.
     pub async fn begin(&self) -> Result<Tx<'static>, Error> {
-        Ok(self.unit(self.pool.begin_with(self.begin).await?))
+        let tx = self.timed(self.pool.begin_with(self.begin)).await?;
+        Ok(self.unit(tx))
+    }
+
+    /// Notes how long it takes until a connection can be used.
+    async fn timed<T>(&self, coming: impl Future<Output = T>) -> T {
+        let begun = Instant::now();
+        let here = coming.await;
+        self.metrics.acquire_seconds.observe(begun.elapsed().as_secs_f64());
+        here
     }
 
     fn unit<'c>(&self, inner: Transaction<'c, Postgres>) -> Tx<'c> {
@@ -84,13 +124,14 @@ impl Store {
 
     /// Takes a connection out of the pool, to begin many units of work on it one after the other.
     pub async fn connection(&self) -> Result<Connection, Error> {
-        Ok(Connection { inner: self.pool.acquire().await?, store: self.clone() })
+        let inner = self.timed(self.pool.acquire()).await?;
+        Ok(Connection { inner, store: self.clone() })
     }
 
     /// Begins to read. One statement needs no transaction, except on a connection that others share.
     pub async fn read(&self) -> Result<Reader, Error> {
         Ok(if self.keeps_statements {
-            Reader::Plain(self.pool.acquire().await?)
+            Reader::Plain(self.timed(self.pool.acquire()).await?)
         } else {
             Reader::InTransaction(self.begin().await?)
         })

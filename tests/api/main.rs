@@ -18,6 +18,7 @@ mod front_door;
 mod keys;
 mod limits;
 mod mark_contact;
+mod metrics;
 mod model;
 mod pins;
 mod reading;

@@ -1,0 +1,178 @@
+//! `/metrics`: what is counted, and that callers cannot make it grow.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use actix_web::http::Method;
+use earmark::metrics::LABELLED_APPS_MAX;
+use serde_json::json;
+
+use crate::support::*;
+
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+
+/// Everything that a service exposes: the value of each series, by its name and labels as they are written.
+struct Exposed {
+    series: BTreeMap<String, String>,
+    types: BTreeMap<String, String>,
+}
+
+impl Exposed {
+    async fn of(app: &TestApp) -> Self {
+        let admin = app.addresses.admin.unwrap();
+        let request = "GET /metrics HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
+        let answer = raw_text(admin, request.as_bytes()).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        assert!(head.contains("text/plain; version=0.0.4"), "{head}");
+        let types = body.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let series = body.lines().filter(|line| line.contains(' ') && !line.starts_with('#'));
+        let pair = |line: &str| {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            (name.to_owned(), value.to_owned())
+        };
+        let words = |line: &str| {
+            let (name, kind) = line.split_once(' ').unwrap();
+            (name.to_owned(), kind.to_owned())
+        };
+        Self { series: series.map(pair).collect(), types: types.map(words).collect() }
+    }
+
+    #[track_caller]
+    fn value(&self, series: &str) -> u64 {
+        let value = self.series.get(series);
+        value.unwrap_or_else(|| panic!("{series} in {:?}", self.series)).parse().unwrap()
+    }
+
+    /// The names of the labels that each metric has, but for those that its type brings.
+    fn labels(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut labels: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+        for series in self.series.keys() {
+            let (name, pairs) = series.split_once('{').unwrap_or((series, ""));
+            let base = ["_bucket", "_sum", "_count"]
+                .iter()
+                .filter_map(|suffix| name.strip_suffix(suffix))
+                .find(|base| self.types.contains_key(*base))
+                .unwrap_or(name);
+            let names = pairs
+                .trim_end_matches('}')
+                .split(',')
+                .filter_map(|pair| pair.split_once('=').map(|(name, _)| name.to_owned()));
+            labels.entry(base.to_owned()).or_default().extend(names.filter(|name| name != "le"));
+        }
+        labels
+    }
+}
+
+#[actix_web::test]
+async fn the_tables_name_what_is_exposed() {
+    let app = TestApp::with_limits(&["calls-per-second=1"]).await;
+    for _ in 0..3 {
+        app.mark("user0", vec![set("user1", 0)]).await;
+    }
+    let exposed = Exposed::of(&app).await;
+    let labels = exposed.labels();
+    let found: BTreeMap<_, _> = exposed
+        .types
+        .iter()
+        .map(|(name, kind)| (name.clone(), (kind.clone(), labels[name].clone())))
+        .collect();
+    let text = std::fs::read_to_string(DOCUMENT).unwrap();
+    let documented: BTreeMap<_, _> = text
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|row| {
+            let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+            let labels = cells[2].split(',').map(|label| label.trim().trim_matches('`').to_owned());
+            let labels = labels.filter(|label| !label.is_empty()).collect();
+            (cells[0].trim_matches('`').to_owned(), (cells[1].to_owned(), labels))
+        })
+        .collect();
+    assert_eq!(documented, found);
+}
+
+#[actix_web::test]
+async fn requests_are_counted_by_call_code_app_and_item() {
+    let app = TestApp::with_limits(&["marked=1", "calls-per-second=0"]).await;
+    assert_eq!(app.mark("a", vec![set("x", 0), set("y", 0)]).await, (0, vec![0, 51008]));
+    assert_eq!(app.mark("b", vec![set("x", 0)]).await, (0, vec![0]));
+    assert_eq!(app.call(MARK_CONTACT, json!({})).await["ErrorCode"], 50002);
+    let group = json!({ "From_Account": "b", "GroupContactItem": [
+        { "GroupName": "g", "ContactItem": [user("x"), user("y")] }
+    ]});
+    assert_eq!(app.call(CREATE, group).await["ErrorCode"], 0);
+    let (good, wrong) = (query(), query_of(APP, ADMIN, "nonsense"));
+    assert_eq!(app.ask(GET, &wrong, "{}").await["ErrorCode"], 70003);
+    assert_eq!(app.ask("recentcontact/nothing", &good, "{}").await["ErrorCode"], 60009);
+
+    let exposed = Exposed::of(&app).await;
+    for (series, expected) in [
+        (r#"earmark_requests_total{call="mark_contact",code="0"}"#, 2),
+        (r#"earmark_requests_total{call="mark_contact",code="50002"}"#, 1),
+        (r#"earmark_requests_total{call="get_contact_group",code="70003"}"#, 1),
+        (r#"earmark_requests_total{call="unknown",code="60009"}"#, 1),
+        (r#"earmark_request_duration_seconds_count{call="mark_contact"}"#, 3),
+        (r#"earmark_items_total{call="mark_contact",outcome="ok"}"#, 2),
+        (r#"earmark_items_total{call="mark_contact",outcome="refused"}"#, 1),
+        (r#"earmark_items_total{call="create_contact_group",outcome="ok"}"#, 2),
+        (r#"earmark_app_requests_total{app="1400000001"}"#, 5),
+        (r#"earmark_cache_lookups_total{cache="user_sig",result="hit"}"#, 3),
+        (r#"earmark_cache_lookups_total{cache="user_sig",result="miss"}"#, 2),
+        (r#"earmark_cache_lookups_total{cache="app",result="miss"}"#, 1),
+        ("earmark_commit_requests_sum", 3),
+        ("earmark_requests_in_flight", 0),
+        ("earmark_database_connections_max", 10),
+    ] {
+        assert_eq!(exposed.value(series), expected, "{series}");
+    }
+}
+
+#[actix_web::test]
+async fn a_rate_that_is_passed_is_counted_by_app() {
+    let app = TestApp::with_limits(&["calls-per-second=1"]).await;
+    let mut refused = 0_u64;
+    for _ in 0..10 {
+        refused +=
+            u64::from(app.call(GET, json!({ "From_Account": "a" })).await["ErrorCode"] == 60007);
+    }
+    let exposed = Exposed::of(&app).await;
+    let counted = exposed.value(r#"earmark_rate_limited_total{app="1400000001"}"#);
+    assert!(refused > 0 && counted == refused, "{counted} of {refused}");
+}
+
+#[actix_web::test]
+async fn what_callers_make_up_adds_no_series() {
+    let app = TestApp::start().await;
+    app.mark("user0", vec![set("user1", 0)]).await;
+    let send = async |number: u32| {
+        let path = format!("recentcontact/{number}\"}}{{x=");
+        let query = query_of(2_000_000_000 + i64::from(number), &format!("admin{number}"), "sig");
+        let answer = app.ask(MARK_CONTACT, &query, "{}").await;
+        assert_eq!(answer["ErrorCode"], 70020, "{answer}");
+        let url = format!("http://{}/v4/recentcontact/p{number}?x={number}", app.addresses.api);
+        let answer = app.send(Method::POST, &url, path.into_bytes()).await;
+        assert_eq!(answer.json["ErrorCode"], 60009);
+    };
+    send(0).await;
+    let before: BTreeSet<_> = Exposed::of(&app).await.series.into_keys().collect();
+    for number in 1..2000 {
+        send(number).await;
+    }
+    let after = Exposed::of(&app).await;
+    assert_eq!(after.value(r#"earmark_requests_total{call="unknown",code="60009"}"#), 2000);
+    assert_eq!(after.series.into_keys().collect::<BTreeSet<_>>(), before);
+}
+
+#[actix_web::test]
+async fn apps_past_the_first_ones_share_a_label() {
+    let app = TestApp::start().await;
+    let apps = i64::try_from(LABELLED_APPS_MAX).unwrap() + 3;
+    for number in 1..=apps {
+        app.add_app(number, KEY).await;
+        let query = query_of(number, ADMIN, &user_sig(KEY, number, ADMIN));
+        assert_eq!(app.ask(GET, &query, r#"{"From_Account":"a"}"#).await["ErrorCode"], 0);
+    }
+    let exposed = Exposed::of(&app).await;
+    let labelled = exposed.series.keys().filter(|s| s.starts_with("earmark_app_requests_total{"));
+    assert_eq!(labelled.count(), LABELLED_APPS_MAX + 1);
+    assert_eq!(exposed.value(r#"earmark_app_requests_total{app="other"}"#), 3);
+}
