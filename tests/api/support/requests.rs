@@ -48,7 +48,7 @@ pub(crate) fn codes(answer: &Value) -> (u64, Vec<u64>) {
 #[track_caller]
 pub(crate) fn failure(answer: &Value) -> (u64, &str) {
     let names: Vec<_> = answer.as_object().unwrap().keys().collect();
-    assert_eq!(names, ["ActionStatus", "ErrorCode", "ErrorDisplay", "ErrorInfo"], "{answer}");
+    assert_eq!(names, ["ActionStatus", "ErrorCode", "ErrorInfo", "ErrorDisplay"], "{answer}");
     (answer["ErrorCode"].as_u64().unwrap(), answer["ErrorInfo"].as_str().unwrap())
 }
 
