@@ -14,10 +14,19 @@ pub const ACCOUNT_ITEMS_MAX: usize = 100;
 pub const CHAT_GROUP_ITEMS_MAX: usize = 50;
 /// Longest nick or face URL of an account, in bytes.
 pub const ACCOUNT_VALUE_BYTES_MAX: usize = 500;
+/// Longest name of a chat group, in bytes.
+pub const CHAT_GROUP_NAME_BYTES_MAX: u32 = 30;
 /// Secret keys of one app that are good at the same time.
 pub const SECRET_KEYS_MAX: usize = 2;
 /// Shortest secret key text that an operator may choose, in bytes.
 pub const SECRET_KEY_BYTES_MIN: usize = 16;
+
+/// Shortest token that operators may show, in bytes.
+pub const OPERATOR_TOKEN_BYTES_MIN: usize = 16;
+/// The largest number that any limit can be set to: what a column of `apps` holds.
+pub const LIMIT_MAX: u32 = i32::MAX as u32;
+/// Longest name of an app's admin, in bytes.
+pub const IDENTIFIER_BYTES_MAX: u32 = 255;
 
 const _: () = assert!(MARK_BITS == u64::BITS as u64, "a standard mark is one u64");
 
@@ -111,21 +120,29 @@ impl Limits {
     }
 }
 
-impl std::str::FromStr for LimitChange {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (wanted, number) = text.split_once('=').ok_or("must be NAME=NUMBER")?;
+impl LimitChange {
+    /// The limit of this name becomes `value`.
+    pub fn new(wanted: &str, value: i128) -> Result<Self, String> {
         let mut limits = Limits::default();
         let Some((name, _)) = limits.named().into_iter().find(|(name, _)| *name == wanted) else {
             let names = limits.named().map(|(name, _)| name).join(", ");
             return Err(format!("{wanted} is not a limit; the limits are {names}"));
         };
         let lowest = u32::from(name != "calls-per-second");
-        match number.parse::<u32>() {
-            Ok(value) if (lowest..=i32::MAX as u32).contains(&value) => Ok(Self { name, value }),
-            _ => Err(format!("{name} must be a number from {lowest} to {}", i32::MAX)),
+        match u32::try_from(value) {
+            Ok(value) if (lowest..=LIMIT_MAX).contains(&value) => Ok(Self { name, value }),
+            _ => Err(format!("{name} must be a number from {lowest} to {LIMIT_MAX}")),
         }
+    }
+}
+
+impl std::str::FromStr for LimitChange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (wanted, number) = text.split_once('=').ok_or("must be NAME=NUMBER")?;
+        // What is no number is as wrong as one that is too small.
+        Self::new(wanted, number.parse::<u32>().map_or(-1, Into::into))
     }
 }
 

@@ -5,8 +5,7 @@ use anyhow::Context;
 use super::{check_schema, connect, print};
 use crate::config::{AppArgs, AppCommand};
 use crate::domain::{App, SdkAppId, SecretKey};
-use crate::limits::Limits;
-use crate::service::{self, AppChange};
+use crate::service::{self, AppChange, AppSettings};
 use crate::store::Store;
 
 pub(super) async fn run(settings: AppArgs) -> anyhow::Result<()> {
@@ -15,17 +14,11 @@ pub(super) async fn run(settings: AppArgs) -> anyhow::Result<()> {
     match settings.command {
         AppCommand::Create { sdk_app_id, edition, directory, admins, key, limits } => {
             let (secret_key, made) = given_or_made(key.secret_key()?)?;
-            let mut app = App {
-                sdk_app_id,
-                edition,
-                directory,
-                disabled: false,
-                secret_key,
-                previous_secret_key: None,
-                admins,
-                limits: Limits::default(),
-            };
-            app.limits.change(limits);
+            let mut app = App::new(sdk_app_id, secret_key);
+            AppSettings { edition, directory, limits, ..AppSettings::default() }.apply(&mut app);
+            if !admins.is_empty() {
+                app.admins = admins;
+            }
             let created = service::create_app(&store, app).await?;
             let app = created.with_context(|| format!("there is an app {sdk_app_id} already"))?;
             show(&app)?;
@@ -45,8 +38,8 @@ pub(super) async fn run(settings: AppArgs) -> anyhow::Result<()> {
             show(&update(&store, sdk_app_id, AppChange::RetireKey).await?)
         }
         AppCommand::Set { sdk_app_id, edition, directory, limits } => {
-            let change = AppChange::Set { edition, directory, limits };
-            show(&update(&store, sdk_app_id, change).await?)
+            let settings = AppSettings { edition, directory, limits, ..AppSettings::default() };
+            show(&update(&store, sdk_app_id, AppChange::Set(settings)).await?)
         }
         AppCommand::AddAdmin { sdk_app_id, identifier } => {
             show(&update(&store, sdk_app_id, AppChange::AddAdmin(identifier)).await?)
@@ -55,7 +48,8 @@ pub(super) async fn run(settings: AppArgs) -> anyhow::Result<()> {
             show(&update(&store, sdk_app_id, AppChange::RemoveAdmin(identifier)).await?)
         }
         AppCommand::Disable { sdk_app_id, undo } => {
-            show(&update(&store, sdk_app_id, AppChange::Disabled(!undo)).await?)
+            let settings = AppSettings { disabled: Some(!undo), ..AppSettings::default() };
+            show(&update(&store, sdk_app_id, AppChange::Set(settings)).await?)
         }
     }
 }

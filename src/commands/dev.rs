@@ -14,10 +14,9 @@ use crate::cluster::{Cluster, Lifetime, Settings};
 use crate::config::Dev;
 use crate::domain::{
     App, BitChange, Change, ChatGroupId, ContactGroupName, Conversation, CustomMark, Directory,
-    Edition, MarkBit, MarkChange, Problem, SdkAppId, SecretKey, UserId, UserSig,
+    MarkBit, MarkChange, Problem, SdkAppId, SecretKey, UserId, UserSig,
 };
-use crate::http::{Addresses, Console, Listen};
-use crate::limits::Limits;
+use crate::http::{Addresses, Console, Listen, Operators};
 use crate::service::{self, Service, Write};
 use crate::store::{Database, Store};
 
@@ -71,6 +70,7 @@ async fn serve(
             sdk_app_id: app.sdk_app_id,
             identifier: DEMO_ADMIN.to_owned(),
         },
+        operators: Operators::ThisMachine,
         identity: None,
         workers: available_parallelism().map_or(1, Into::into),
         shutdown_s: 10,
@@ -93,14 +93,9 @@ async fn demo_app(store: &Store, service: &Service) -> anyhow::Result<Arc<App>> 
         return Ok(app.into());
     }
     let app = App {
-        sdk_app_id,
-        edition: Edition::Premium,
         directory: Directory::Open,
-        disabled: false,
-        secret_key: service::random_secret_key()?,
-        previous_secret_key: None,
         admins: vec![DEMO_ADMIN.to_owned()],
-        limits: Limits::default(),
+        ..App::new(sdk_app_id, service::random_secret_key()?)
     };
     let created = service::create_app(store, app).await?;
     let app = Arc::new(created.context("demo app: someone else has made it")?);

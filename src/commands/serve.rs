@@ -26,6 +26,7 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
         address: settings.listen,
         admin_address: Some(settings.admin_listen),
         console: if settings.console { Console::On } else { Console::Off },
+        operators: settings.operators()?,
         identity,
         workers: workers(settings.workers),
         shutdown_s: settings.shutdown_s,

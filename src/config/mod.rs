@@ -11,7 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use secret::KeyArgs;
 use secret::{Secret, secret};
 
-use crate::domain::{Directory, Edition, SdkAppId};
+use crate::domain::{App, Directory, Edition, SdkAppId};
+use crate::http::{OperatorToken, Operators};
 use crate::limits::LimitChange;
 use crate::service;
 use crate::store::Database;
@@ -122,6 +123,17 @@ impl DatabaseArgs {
 }
 
 impl Serve {
+    /// Who may use the admin API.
+    pub fn operators(&self) -> anyhow::Result<Operators> {
+        let token = secret(self.operator_token.as_ref(), self.operator_token_file.as_deref())
+            .context("--operator-token-file / EARMARK_OPERATOR_TOKEN_FILE")?;
+        let Some(token) = token else { return Ok(Operators::Nobody) };
+        let token = OperatorToken::parse(&token).map_err(|problem| {
+            anyhow::anyhow!("--operator-token / EARMARK_OPERATOR_TOKEN {problem}")
+        })?;
+        Ok(Operators::WithToken(token))
+    }
+
     /// How writes come to their transactions. Each lane keeps a connection, and one must be left for everything else.
     pub fn write_mode(&self) -> anyhow::Result<service::WriteMode> {
         match self.write_mode {
@@ -173,7 +185,16 @@ pub struct Serve {
     )]
     pub admin_listen: SocketAddr,
 
-    /// Serve the console at /console, on the API's address.
+    /// The token that operators show to the admin API, /admin/v1. Better in a file: flags can be seen by others on the
+    /// machine. Without a token there is no admin API.
+    #[arg(long, env = "EARMARK_OPERATOR_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    operator_token: Option<Secret>,
+
+    /// A file that holds the operators' token.
+    #[arg(long, env = "EARMARK_OPERATOR_TOKEN_FILE", value_name = "FILE")]
+    operator_token_file: Option<PathBuf>,
+
+    /// Serve the console at /console, on the API's address; with the admin API beside it, if there is a token.
     #[arg(long, env = "EARMARK_CONSOLE")]
     pub console: bool,
 
@@ -243,14 +264,15 @@ pub enum AppCommand {
         /// The app's number.
         #[arg(value_name = "SDKAPPID")]
         sdk_app_id: SdkAppId,
-        /// What it may write: `trial`, `standard`, `pro`, `pro_plus`, `enterprise` or `premium`.
-        #[arg(long, default_value = "premium")]
-        edition: Edition,
-        /// Who must have been imported: nobody (`open`), the user (`owners`), or the other end too (`strict`).
-        #[arg(long, default_value = "owners")]
-        directory: Directory,
-        /// Who may call; can be given several times.
-        #[arg(long = "admin", default_value = "administrator", value_name = "IDENTIFIER", value_parser = identifier)]
+        /// What it may write: `trial`, `standard`, `pro`, `pro_plus`, `enterprise` or `premium` (the default).
+        #[arg(long)]
+        edition: Option<Edition>,
+        /// Who must have been imported: nobody (`open`), the user (`owners`, the default), or the other end too
+        /// (`strict`).
+        #[arg(long)]
+        directory: Option<Directory>,
+        /// Who may call; can be given several times. `administrator` if nobody is named.
+        #[arg(long = "admin", value_name = "IDENTIFIER", value_parser = App::check_admin)]
         admins: Vec<String>,
         /// The secret key.
         #[command(flatten)]
@@ -300,7 +322,7 @@ pub enum AppCommand {
         #[arg(value_name = "SDKAPPID")]
         sdk_app_id: SdkAppId,
         /// Who.
-        #[arg(value_parser = identifier)]
+        #[arg(value_parser = App::check_admin)]
         identifier: String,
     },
     /// Lets an identifier call no more.
@@ -309,7 +331,7 @@ pub enum AppCommand {
         #[arg(value_name = "SDKAPPID")]
         sdk_app_id: SdkAppId,
         /// Who.
-        #[arg(value_parser = identifier)]
+        #[arg(value_parser = App::check_admin)]
         identifier: String,
     },
     /// Refuses all calls of an app (60016) until it is enabled again.
@@ -331,7 +353,7 @@ pub struct Sig {
     pub sdk_app_id: SdkAppId,
 
     /// Whose UserSig.
-    #[arg(long, default_value = "administrator", value_parser = identifier)]
+    #[arg(long, default_value = "administrator", value_parser = App::check_admin)]
     pub identifier: String,
 
     /// How long it is good, in seconds.
@@ -358,11 +380,4 @@ pub struct Healthcheck {
         value_name = "URL"
     )]
     pub url: String,
-}
-
-fn identifier(text: &str) -> Result<String, String> {
-    match text.len() {
-        1..=255 if !text.contains('\0') => Ok(text.to_owned()),
-        _ => Err("must be 1 to 255 bytes".to_owned()),
-    }
 }

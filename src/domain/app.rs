@@ -3,9 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::problem::check_text;
 use super::{Problem, SdkAppId, Standing};
 use crate::error::Error;
-use crate::limits::{Limits, SECRET_KEY_BYTES_MIN};
+use crate::limits::{IDENTIFIER_BYTES_MAX, Limits, SECRET_KEY_BYTES_MIN};
+
+/// The admin that an app has when none is named.
+const DEFAULT_ADMIN: &str = "administrator";
 
 /// What an app has paid for; decides who may write standard marks and conversation groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +159,26 @@ pub struct App {
 }
 
 impl App {
+    /// An app as it is when nobody says otherwise.
+    #[must_use]
+    pub fn new(sdk_app_id: SdkAppId, secret_key: SecretKey) -> Self {
+        Self {
+            sdk_app_id,
+            edition: Edition::Premium,
+            directory: Directory::Owners,
+            disabled: false,
+            secret_key,
+            previous_secret_key: None,
+            admins: vec![DEFAULT_ADMIN.to_owned()],
+            limits: Limits::default(),
+        }
+    }
+
+    /// Accepts 1 to 255 bytes of UTF-8 without NUL as the name of an admin.
+    pub fn check_admin(name: &str) -> Result<String, Problem> {
+        check_text(name, 1..=IDENTIFIER_BYTES_MAX).map(|()| name.to_owned())
+    }
+
     /// The keys that a UserSig may be signed with, newest first.
     pub fn secret_keys(&self) -> impl Iterator<Item = &SecretKey> {
         std::iter::once(&self.secret_key).chain(&self.previous_secret_key)

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use super::Problem;
 use super::problem::check_text;
+use crate::limits::CHAT_GROUP_NAME_BYTES_MAX;
 
 /// What generated ids begin with, and chosen ones may not.
 const GENERATED: &str = "@TGS#";
-/// Longest name of a chat group, in bytes.
-const NAME_BYTES_MAX: u32 = 30;
 
 /// The id of a chat group (`ToGroupId`). Not the number of a conversation group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,7 +62,8 @@ pub enum ChatGroupType {
 }
 
 impl ChatGroupType {
-    const ALL: [Self; 5] =
+    /// All kinds.
+    pub const ALL: [Self; 5] =
         [Self::Private, Self::Public, Self::ChatRoom, Self::AvChatRoom, Self::Community];
 
     /// The name on the wire and in the database.
@@ -101,7 +101,7 @@ pub struct ChatGroup {
 impl ChatGroup {
     /// Accepts 1 to 30 bytes of UTF-8 without NUL as the name of a chat group.
     pub fn check_name(name: &str) -> Result<String, Problem> {
-        check_text(name, 1..=NAME_BYTES_MAX).map(|()| name.to_owned())
+        check_text(name, 1..=CHAT_GROUP_NAME_BYTES_MAX).map(|()| name.to_owned())
     }
 }
 

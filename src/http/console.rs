@@ -15,6 +15,7 @@ use flate2::write::GzEncoder;
 use rust_embed::RustEmbed;
 use serde::Serialize;
 
+use super::admin::{self, Operators};
 use super::door::{Door, unix_now};
 use super::{origin, problem_details};
 use crate::domain::{SdkAppId, UserSig};
@@ -61,11 +62,12 @@ static ASSETS: LazyLock<HashMap<String, Asset>> = LazyLock::new(|| {
     Dist::iter().filter_map(|name| asset(&name).map(|asset| (name.into_owned(), asset))).collect()
 });
 
-/// Every path of the console.
-pub(super) fn routes(app: &mut ServiceConfig, console: &Console) {
+/// Every path of the console, with the admin API that its page uses.
+pub(super) fn routes(app: &mut ServiceConfig, console: &Console, operators: &Operators) {
     if matches!(console, Console::Off) {
         return;
     }
+    admin::routes(app, operators);
     app.app_data(Data::new(console.clone()))
         .route("/console", web::get().to(page))
         .route("/console/session.json", web::get().to(session))

@@ -119,13 +119,17 @@ async fn read_body(method: &Method, payload: Payload) -> Result<Vec<u8>, Error> 
     if method != Method::POST && method != Method::GET {
         return Err(Error::Method(method.to_string()));
     }
-    let body = tokio::time::timeout(BODY_TIME_MAX, collect(payload))
-        .await
-        .map_err(|_| Error::BodyUnreadable)??;
+    let body = whole(payload).await?;
     if method == Method::GET && body.is_empty() {
         return Err(Error::Method("GET without a body".to_owned()));
     }
     Ok(body)
+}
+
+/// A body to its end, within the time and the size that any body may have.
+pub(super) async fn whole(payload: Payload) -> Result<Vec<u8>, Error> {
+    let collected = tokio::time::timeout(BODY_TIME_MAX, collect(payload)).await;
+    collected.map_err(|_| Error::BodyUnreadable)?
 }
 
 async fn collect(mut payload: Payload) -> Result<Vec<u8>, Error> {

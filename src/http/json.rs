@@ -16,7 +16,7 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(super) enum Json<'b> {
     Null,
-    Bool,
+    Bool(bool),
     Integer(i128),
     /// A number that is not an integer, or beyond 64 bits.
     Number(f64),
@@ -38,7 +38,7 @@ impl<'b> Json<'b> {
     fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
-            Self::Bool => "a boolean",
+            Self::Bool(_) => "a boolean",
             Self::Integer(_) => "an integer",
             Self::Number(_) => "a number that is not an integer",
             Self::Text(_) => "a string",
@@ -88,8 +88,8 @@ impl<'b> Visitor<'b> for JsonVisitor {
         Ok(Json::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Json::Bool)
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Json::Bool(value))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
@@ -207,6 +207,28 @@ impl<'f> Field<'f> {
     /// This field, if something stands there.
     pub(super) fn present(self) -> Option<Self> {
         self.value.is_some().then_some(self)
+    }
+
+    /// What stands here must be an object with no fields but these.
+    pub(super) fn only(&self, names: &[&str]) -> Result<(), Error> {
+        let Some(Json::Object(entries)) = self.value else {
+            return Err(self.expected("an object"));
+        };
+        let Some((other, _)) = entries.iter().find(|(name, _)| !names.contains(&&**name)) else {
+            return Ok(());
+        };
+        let parent = self.path();
+        let path = if parent.is_empty() { other.to_string() } else { format!("{parent}.{other}") };
+        let problem = Problem::new(format!("no such field, must be one of {}", names.join(", ")));
+        Err(Error::Parameter { path, problem })
+    }
+
+    /// What stands here must be true or false.
+    pub(super) fn boolean(&self) -> Result<bool, Error> {
+        match self.value {
+            Some(Json::Bool(value)) => Ok(*value),
+            _ => Err(self.expected("true or false")),
+        }
     }
 
     /// What stands here must be a string.

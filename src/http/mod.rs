@@ -3,6 +3,7 @@
 mod account_check;
 mod account_delete;
 mod account_import;
+mod admin;
 mod caller;
 mod console;
 mod contact_group;
@@ -37,7 +38,9 @@ use std::rc::Rc;
 use actix_web::dev::Server;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer, Resource};
+pub use admin::{OperatorToken, Operators};
 pub use console::Console;
+pub use openapi::openapi;
 pub use tls::{Identity, TlsError};
 
 use account_check::AccountCheck;
@@ -71,6 +74,8 @@ pub struct Listen {
     pub admin_address: Option<SocketAddr>,
     /// Whether the console is served beside the API.
     pub console: Console,
+    /// Who may use the admin API. It is on the listener for operators, and beside the console.
+    pub operators: Operators,
     /// With which certificate; plain HTTP without one.
     pub identity: Option<Identity>,
     /// Threads that read and answer.
@@ -127,18 +132,25 @@ fn api(app: &mut ServiceConfig, metrics: &Metrics) {
 
 fn call<C: Call>(metrics: &Metrics, family: Family, command: &'static str) -> Resource {
     let counted = Rc::new(metrics.call(command));
-    let service = match family {
-        Family::RecentContact => "recentcontact",
-        Family::Accounts => "im_open_login_svc",
-        Family::ChatGroups => "group_open_http_svc",
-    };
-    web::resource(format!("/v4/{service}/{command}")).to(move |door, request, payload| {
+    web::resource(path_of(family, command)).to(move |door, request, payload| {
         door::handle::<C>(door, family, counted.clone(), request, payload)
     })
 }
 
-/// Every path for operators, on a listener of its own.
-fn admin(app: &mut ServiceConfig) {
+fn path_of(family: Family, command: &str) -> String {
+    format!("/v4/{}/{command}", service_of(family))
+}
+
+fn service_of(family: Family) -> &'static str {
+    match family {
+        Family::RecentContact => "recentcontact",
+        Family::Accounts => "im_open_login_svc",
+        Family::ChatGroups => "group_open_http_svc",
+    }
+}
+
+/// Every path for probes and for Prometheus, on a listener of its own.
+fn probes(app: &mut ServiceConfig) {
     app.route("/livez", web::get().to(health::live))
         .route("/readyz", web::get().to(health::ready))
         .route("/metrics", web::get().to(health::metrics));
@@ -160,11 +172,11 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
         Addresses { api: api_address, admin: admin_listener.as_ref().map(|(_, address)| *address) };
 
     let shared = door.clone();
-    let console = listen.console;
+    let (console, operators) = (listen.console, listen.operators.clone());
     let server = HttpServer::new(move || {
         let app = App::new().app_data(shared.clone());
         app.configure(|app| api(app, shared.service.metrics()))
-            .configure(|app| console::routes(app, &console))
+            .configure(|app| console::routes(app, &console, &operators))
     });
     let server =
         server.workers(listen.workers).shutdown_timeout(listen.shutdown_s).disable_signals();
@@ -174,10 +186,11 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
     };
     let mut servers = vec![server.map_err(refused)?.run()];
     if let Some((listener, address)) = admin_listener {
-        let server = HttpServer::new(move || App::new().app_data(door.clone()).configure(admin))
-            .workers(1)
-            .shutdown_timeout(listen.shutdown_s)
-            .disable_signals();
+        let server = HttpServer::new(move || {
+            let app = App::new().app_data(door.clone()).configure(probes);
+            app.configure(|app| admin::routes(app, &listen.operators))
+        });
+        let server = server.workers(1).shutdown_timeout(listen.shutdown_s).disable_signals();
         servers.push(server.listen(listener).map_err(admin_refused(address))?.run());
     }
     Ok((addresses, servers))

@@ -37,6 +37,8 @@ pub(super) fn failure(error: &Error) -> HttpResponse {
         StatusCode::SERVICE_UNAVAILABLE
     } else if matches!(error, Error::UnknownApp) {
         StatusCode::NOT_FOUND
+    } else if matches!(error, Error::BodyTooLarge) {
+        StatusCode::PAYLOAD_TOO_LARGE
     } else {
         StatusCode::BAD_REQUEST
     };

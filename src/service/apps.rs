@@ -62,18 +62,67 @@ impl Service {
     }
 }
 
+/// What operators do over HTTP: the functions below, within the deadline, and counting at once in this process.
+impl Service {
+    /// All apps, by number.
+    pub async fn list_apps(&self) -> Result<Vec<App>, Error> {
+        let store = self.store.clone();
+        self.within_deadline(async move { list_apps(&store).await }).await
+    }
+
+    /// The app of this number, as it is now.
+    pub async fn load_app(&self, sdk_app_id: SdkAppId) -> Result<App, Error> {
+        let store = self.store.clone();
+        let found = self.within_deadline(async move { load_app(&store, sdk_app_id).await }).await;
+        found?.ok_or(Error::UnknownApp)
+    }
+
+    /// Adds an app; `None` when its number is taken.
+    pub async fn create_app(&self, app: App) -> Result<Option<App>, Error> {
+        let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
+        let created = self.within_deadline(async move { create_app(&store, app).await }).await;
+        self.apps.0.invalidate(&sdk_app_id).await;
+        created
+    }
+
+    /// Changes an app, and answers with what it is afterwards.
+    pub async fn update_app(&self, sdk_app_id: SdkAppId, change: AppChange) -> Result<App, Error> {
+        let store = self.store.clone();
+        let update = async move { update_app(&store, sdk_app_id, change).await };
+        let updated = self.within_deadline(update).await;
+        self.apps.0.invalidate(&sdk_app_id).await;
+        updated?.ok_or(Error::UnknownApp)
+    }
+}
+
+/// What an operator sets about an app; `None` leaves as is.
+#[derive(Debug, Clone, Default)]
+pub struct AppSettings {
+    /// The edition.
+    pub edition: Option<Edition>,
+    /// The directory mode.
+    pub directory: Option<Directory>,
+    /// Whether nobody may call.
+    pub disabled: Option<bool>,
+    /// Limits, by name.
+    pub limits: Vec<LimitChange>,
+}
+
+impl AppSettings {
+    /// Sets them.
+    pub fn apply(self, app: &mut App) {
+        app.edition = self.edition.unwrap_or(app.edition);
+        app.directory = self.directory.unwrap_or(app.directory);
+        app.disabled = self.disabled.unwrap_or(app.disabled);
+        app.limits.change(self.limits);
+    }
+}
+
 /// What an operator changes about an app.
 #[derive(Debug, Clone)]
 pub enum AppChange {
-    /// Edition, directory and limits; `None` leaves as is.
-    Set {
-        /// The edition.
-        edition: Option<Edition>,
-        /// The directory mode.
-        directory: Option<Directory>,
-        /// Limits, by name.
-        limits: Vec<LimitChange>,
-    },
+    /// Its settings.
+    Set(AppSettings),
     /// A new secret key; the one before stays good until it is retired.
     RotateKey(SecretKey),
     /// The key before the last rotation is not good any more.
@@ -82,25 +131,18 @@ pub enum AppChange {
     AddAdmin(String),
     /// One admin less.
     RemoveAdmin(String),
-    /// Whether anyone may call at all.
-    Disabled(bool),
 }
 
 impl AppChange {
     fn apply(self, app: &mut App) {
         match self {
-            Self::Set { edition, directory, limits } => {
-                app.edition = edition.unwrap_or(app.edition);
-                app.directory = directory.unwrap_or(app.directory);
-                app.limits.change(limits);
-            }
+            Self::Set(settings) => settings.apply(app),
             Self::RotateKey(key) => {
                 app.previous_secret_key = Some(std::mem::replace(&mut app.secret_key, key));
             }
             Self::RetireKey => app.previous_secret_key = None,
             Self::AddAdmin(admin) => app.admins.push(admin),
             Self::RemoveAdmin(admin) => app.admins.retain(|other| *other != admin),
-            Self::Disabled(disabled) => app.disabled = disabled,
         }
         app.admins.sort_unstable();
         app.admins.dedup();
@@ -108,7 +150,9 @@ impl AppChange {
 }
 
 /// Adds an app; `None` when its number is taken.
-pub async fn create_app(store: &Store, app: App) -> Result<Option<App>, Error> {
+pub async fn create_app(store: &Store, mut app: App) -> Result<Option<App>, Error> {
+    app.admins.sort_unstable();
+    app.admins.dedup();
     let mut tx = store.begin().await?;
     if !tx.insert_app(&app).await? {
         tx.rollback().await?;

@@ -20,7 +20,9 @@ pub use crate::store::ListCursor;
 use crate::store::{DEADLINE, Store};
 pub use accounts::{Account, AccountState};
 use apps::AppCache;
-pub use apps::{AppChange, create_app, list_apps, load_app, random_secret_key, update_app};
+pub use apps::{
+    AppChange, AppSettings, create_app, list_apps, load_app, random_secret_key, update_app,
+};
 pub use chat_groups::ChatGroupRequest;
 use lanes::Lanes;
 pub use reading::{ConversationList, ConversationPage};

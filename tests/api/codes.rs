@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use earmark::domain::{Directory, Edition};
-use earmark::service::AppChange;
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -69,7 +68,7 @@ async fn refused_at_the_door(table: &mut Table) {
     table.note(&app.ask(ACCOUNT_CHECK, &nobody, "{}").await);
 
     let app = TestApp::start().await;
-    app.change(AppChange::Disabled(true)).await;
+    app.change(disabled(true)).await;
     table.note(&app.call(MARK_CONTACT, good()).await);
 
     let app = TestApp::with_limits(&["calls-per-second=1"]).await;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use earmark::domain::{SdkAppId, UserSig};
 use earmark::http::Console;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::*;
 
@@ -21,39 +21,7 @@ async fn with(console: Console) -> (TestApp, SocketAddr) {
 }
 
 async fn get(at: SocketAddr, path: &str, headers: &str) -> Page {
-    get_from(at, "localhost", path, headers).await
-}
-
-async fn get_from(at: SocketAddr, host: &str, path: &str, headers: &str) -> Page {
-    let request =
-        format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n");
-    Page::read(&raw_bytes(at, request.as_bytes()).await)
-}
-
-/// An answer outside the API.
-struct Page {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Page {
-    fn read(bytes: &[u8]) -> Self {
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Self { status, head, body: bytes[end + 4..].to_vec() }
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        let headers = self.head.lines().filter_map(|line| line.split_once(": "));
-        let mut of_name = headers.filter(|(other, _)| other.eq_ignore_ascii_case(name));
-        of_name.next().map(|(_, value)| value)
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
+    Page::get(at, "localhost", path, headers).await
 }
 
 #[actix_web::test]
@@ -147,7 +115,7 @@ async fn a_try_out_is_signed_in_and_can_call() {
     );
     let usersig = session["usersig"].as_str().unwrap();
     assert!(UserSig::decode(usersig).is_ok());
-    assert!(!String::from_utf8(page.body.clone()).unwrap().contains(KEY));
+    assert!(!page.text().contains(KEY));
     let answer = app.ask(MARK_CONTACT, &query_of(APP, ADMIN, usersig), json!({})).await;
     assert_eq!(answer["ErrorCode"], 50002, "past the front door: {answer}");
 }
@@ -165,7 +133,7 @@ async fn nobody_else_is_signed_in() {
         ("localhost", "origin: http://example.com\r\n"),
         ("localhost", "origin: http://localhost:3000\r\n"),
     ] {
-        let page = get_from(at, host, "/console/session.json", headers).await;
+        let page = Page::get(at, host, "/console/session.json", headers).await;
         let answer = page.json();
         assert_eq!(page.status, 403, "{host} {headers}: {answer}");
         assert_eq!(page.header("content-type"), Some("application/problem+json"));

@@ -2,7 +2,6 @@
 
 use actix_web::http::Method;
 use earmark::domain::{Directory, Edition};
-use earmark::service::AppChange;
 use serde_json::json;
 
 use crate::support::*;
@@ -126,7 +125,7 @@ async fn what_the_query_lacks_is_named_one_after_the_other() {
 #[actix_web::test]
 async fn a_disabled_app_comes_before_the_usersig() {
     let app = TestApp::start().await;
-    app.change(AppChange::Disabled(true)).await;
+    app.change(disabled(true)).await;
     let query = query_of(APP, ADMIN, "x");
     let info = "sdkappid: the app is disabled";
     assert_fails(&app.ask(MARK_CONTACT, &query, NOT_JSON).await, 60016, info);

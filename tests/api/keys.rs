@@ -81,8 +81,8 @@ async fn an_admin_who_was_removed_may_not_call() {
 #[actix_web::test]
 async fn an_app_can_be_disabled_and_enabled_again() {
     let app = start().await;
-    for (disabled, code) in [(true, 60016), (false, 0)] {
-        app.change(AppChange::Disabled(disabled)).await;
+    for (is_disabled, code) in [(true, 60016), (false, 0)] {
+        app.change(disabled(is_disabled)).await;
         app.becomes(&query_with(KEY), code).await;
     }
 }

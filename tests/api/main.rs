@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod accounts;
+mod admin;
+mod admin_access;
 mod bad_input;
 mod chat_groups;
 mod clients;
@@ -20,6 +22,7 @@ mod limits;
 mod mark_contact;
 mod metrics;
 mod model;
+mod openapi;
 mod pins;
 mod reading;
 mod samples;

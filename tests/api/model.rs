@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use earmark::service::{AppChange, AppSettings};
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -176,12 +177,8 @@ fn any_sequence_of_requests_does_what_the_model_does() {
         let limits = ["calls-per-second=0".to_owned(), format!("marked={PLACES}")];
         let mut app = TestApp::with_limits(&limits.each_ref().map(String::as_str)).await;
         let directory = Some(earmark::domain::Directory::Owners);
-        app.change(earmark::service::AppChange::Set {
-            edition: None,
-            directory,
-            limits: Vec::new(),
-        })
-        .await;
+        let settings = AppSettings { directory, ..AppSettings::default() };
+        app.change(AppChange::Set(settings)).await;
         let both = [app.addresses.api, app.start_another().await];
         (app, both)
     });

@@ -3,7 +3,9 @@
 mod answer;
 pub(crate) mod cut;
 pub(crate) mod database;
+pub(crate) mod document;
 mod family;
+mod page;
 mod requests;
 mod state;
 
@@ -14,9 +16,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use actix_web::dev::ServerHandle;
 use actix_web::http::Method;
 use earmark::domain::{App, Directory, Edition, SdkAppId, SecretKey, UserSig};
-use earmark::http::{Addresses, Console, Identity, Listen, listen};
+use earmark::http::{Addresses, Console, Identity, Listen, Operators, listen};
 use earmark::limits::Limits;
-use earmark::service::{AppChange, Service, Settings, WriteMode, create_app, load_app, update_app};
+use earmark::service::{
+    AppChange, AppSettings, Service, Settings, WriteMode, create_app, load_app, update_app,
+};
 use earmark::store::{Database, Store};
 use futures_util::future::join_all;
 use serde_json::Value;
@@ -27,6 +31,7 @@ use tokio::runtime::Runtime;
 pub(crate) use answer::{Answer, raw, raw_bytes, raw_text};
 use database::Server;
 pub(crate) use family::*;
+pub(crate) use page::Page;
 pub(crate) use requests::*;
 pub(crate) use state::{Mark, marked, until};
 
@@ -94,6 +99,7 @@ pub(crate) struct TestApp {
 pub(crate) struct Front {
     pub(crate) identity: Option<Identity>,
     pub(crate) console: Console,
+    pub(crate) operators: Operators,
 }
 
 /// One process' worth of service.
@@ -114,7 +120,8 @@ impl TestApp {
 
     pub(crate) async fn with(edition: Edition, directory: Directory) -> Self {
         let (edition, directory) = (Some(edition), Some(directory));
-        Self::start_with(Some(AppChange::Set { edition, directory, limits: Vec::new() })).await
+        let settings = AppSettings { edition, directory, ..AppSettings::default() };
+        Self::start_with(Some(AppChange::Set(settings))).await
     }
 
     async fn start_with(change: Option<AppChange>) -> Self {
@@ -219,7 +226,9 @@ impl TestApp {
         body: impl ToString,
     ) -> Value {
         let url = format!("http://{address}/v4/{command}?{query}");
-        self.send(Method::POST, &url, body.to_string().into_bytes()).await.json
+        let answer = self.send(Method::POST, &url, body.to_string().into_bytes()).await.json;
+        document::check_answer(command, &answer);
+        answer
     }
 
     /// Sends anything that a well-behaved HTTP client can send.
@@ -278,6 +287,7 @@ async fn start_instance(database: &Database, front: Front) -> (Addresses, Instan
         address: anywhere,
         admin_address: Some(anywhere),
         console: front.console,
+        operators: front.operators,
         identity: front.identity,
         workers: 2,
         shutdown_s: 10,
@@ -308,10 +318,15 @@ fn app(number: i64, key: &str) -> App {
     }
 }
 
+/// Whether the app is disabled.
+pub(crate) fn disabled(disabled: bool) -> AppChange {
+    AppChange::Set(AppSettings { disabled: Some(disabled), ..AppSettings::default() })
+}
+
 /// Limits as operators write them.
 pub(crate) fn set_limits(limits: &[&str]) -> AppChange {
     let limits = limits.iter().map(|limit| limit.parse().unwrap()).collect();
-    AppChange::Set { edition: None, directory: None, limits }
+    AppChange::Set(AppSettings { limits, ..AppSettings::default() })
 }
 
 /// A UserSig that is good for a day.

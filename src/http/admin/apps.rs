@@ -1,0 +1,141 @@
+//! The handlers: a form is read, the service does it, the app is shown.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::LOCATION;
+use actix_web::web::{Data, Path, Payload};
+use serde_json::json;
+
+use super::super::door::{self, Door};
+use super::super::json::{Field, Json};
+use super::super::problem_details;
+use super::form::{self, NewApp, ShownApp};
+use crate::domain::{App, Problem, SdkAppId, SecretKey};
+use crate::error::Error;
+use crate::service::{AppChange, random_secret_key};
+
+pub(super) async fn list(door: Data<Door>) -> HttpResponse {
+    match door.service.list_apps().await {
+        Ok(apps) => {
+            let apps: Vec<_> = apps.iter().map(ShownApp::new).collect();
+            HttpResponse::Ok().json(json!({ "apps": apps }))
+        }
+        Err(error) => problem_details::failure(&error),
+    }
+}
+
+pub(super) async fn show(door: Data<Door>, path: Path<String>) -> HttpResponse {
+    let shown = async { door.service.load_app(number(&path)?).await };
+    answer(shown.await.map(|app| (app, false)))
+}
+
+pub(super) async fn create(door: Data<Door>, body: Payload) -> HttpResponse {
+    match try_create(&door, body).await {
+        Ok((Some(app), made)) => {
+            let location = format!("/admin/v1/apps/{}", app.sdk_app_id);
+            tracing::info!(app = %app.sdk_app_id, "app created by the admin API");
+            HttpResponse::Created()
+                .insert_header((LOCATION, location))
+                .json(ShownApp::with_key(&app, made))
+        }
+        Ok((None, _)) => {
+            let detail = "sdkappid: there is an app of this number already";
+            problem_details::answer(StatusCode::CONFLICT, detail, Some("sdkappid"))
+        }
+        Err(error) => problem_details::failure(&error),
+    }
+}
+
+async fn try_create(door: &Door, body: Payload) -> Result<(Option<App>, bool), Error> {
+    let new = read(body, NewApp::parse).await?;
+    let (key, made) = given_or_made(new.secret_key)?;
+    let mut app = App::new(new.sdk_app_id, key);
+    new.settings.apply(&mut app);
+    app.admins = new.admins.unwrap_or(app.admins);
+    Ok((door.service.create_app(app).await?, made))
+}
+
+pub(super) async fn change(door: Data<Door>, path: Path<String>, body: Payload) -> HttpResponse {
+    let settings = read(body, form::change).await;
+    answer(update(&door, &path, "set", settings.map(AppChange::Set)).await)
+}
+
+pub(super) async fn add_admin(door: Data<Door>, path: Path<(String, String)>) -> HttpResponse {
+    let (app, identifier) = path.into_inner();
+    let change = checked(&identifier).map(AppChange::AddAdmin);
+    answer(update(&door, &app, "add-admin", change).await)
+}
+
+pub(super) async fn remove_admin(door: Data<Door>, path: Path<(String, String)>) -> HttpResponse {
+    let (app, identifier) = path.into_inner();
+    let change = checked(&identifier).map(AppChange::RemoveAdmin);
+    answer(update(&door, &app, "remove-admin", change).await)
+}
+
+pub(super) async fn rotate_key(
+    door: Data<Door>,
+    path: Path<String>,
+    body: Payload,
+) -> HttpResponse {
+    let key = read(body, form::new_key).await.and_then(given_or_made);
+    let (key, made) = match key {
+        Ok((key, made)) => (Ok(AppChange::RotateKey(key)), made),
+        Err(error) => (Err(error), false),
+    };
+    let rotated = update(&door, &path, "rotate-key", key).await;
+    answer(rotated.map(|(app, _)| (app, made)))
+}
+
+pub(super) async fn retire_key(
+    door: Data<Door>,
+    path: Path<String>,
+    body: Payload,
+) -> HttpResponse {
+    let change = read(body, |body| body.only(&[])).await.map(|()| AppChange::RetireKey);
+    answer(update(&door, &path, "retire-key", change).await)
+}
+
+/// Changes an app; says that no key was made for it.
+async fn update(
+    door: &Door,
+    path: &str,
+    what: &str,
+    change: Result<AppChange, Error>,
+) -> Result<(App, bool), Error> {
+    let app = door.service.update_app(number(path)?, change?).await?;
+    tracing::info!(app = %app.sdk_app_id, what, "app changed by the admin API");
+    Ok((app, false))
+}
+
+fn answer(outcome: Result<(App, bool), Error>) -> HttpResponse {
+    match outcome {
+        Ok((app, made)) => HttpResponse::Ok().json(ShownApp::with_key(&app, made)),
+        Err(error) => problem_details::failure(&error),
+    }
+}
+
+/// The app that a path names; what is no number is no app's.
+fn number(path: &str) -> Result<SdkAppId, Error> {
+    path.parse().map_err(|_| Error::UnknownApp)
+}
+
+fn checked(identifier: &str) -> Result<String, Error> {
+    let refuse = |problem: Problem| Error::Parameter { path: "identifier".to_owned(), problem };
+    App::check_admin(identifier).map_err(refuse)
+}
+
+/// The key, and whether it was made here.
+fn given_or_made(given: Option<SecretKey>) -> Result<(SecretKey, bool), Error> {
+    match given {
+        Some(key) => Ok((key, false)),
+        None => Ok((random_secret_key()?, true)),
+    }
+}
+
+async fn read<T>(
+    body: Payload,
+    parse: impl FnOnce(&Field<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let body = door::whole(body).await?;
+    parse(&Field::root(&Json::parse(&body)?))
+}

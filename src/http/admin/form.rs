@@ -1,0 +1,121 @@
+//! Apps as the admin API reads and shows them.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::super::json::Field;
+use crate::domain::{App, Problem, SdkAppId, SecretKey};
+use crate::error::Error;
+use crate::limits::{LimitChange, Limits};
+use crate::service::AppSettings;
+
+/// An app without its keys.
+#[derive(Serialize)]
+pub(super) struct ShownApp<'a> {
+    sdkappid: i64,
+    edition: &'static str,
+    directory: &'static str,
+    disabled: bool,
+    /// How many secret keys are good.
+    secret_keys: usize,
+    admins: &'a [String],
+    limits: Map<String, Value>,
+    /// Only where it was made just now: it cannot be seen again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_key: Option<&'a str>,
+}
+
+impl<'a> ShownApp<'a> {
+    pub(super) fn new(app: &'a App) -> Self {
+        let mut limits = app.limits;
+        Self {
+            sdkappid: app.sdk_app_id.number(),
+            edition: app.edition.name(),
+            directory: app.directory.name(),
+            disabled: app.disabled,
+            secret_keys: app.secret_keys().count(),
+            admins: &app.admins,
+            limits: limits
+                .named()
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), (*value).into()))
+                .collect(),
+            secret_key: None,
+        }
+    }
+
+    /// With the key that was made for it.
+    pub(super) fn with_key(app: &'a App, was_made: bool) -> Self {
+        let secret_key = was_made.then(|| app.secret_key.reveal());
+        Self { secret_key, ..Self::new(app) }
+    }
+}
+
+/// The fields that both a new app and a change have.
+const SETTINGS: [&str; 4] = ["edition", "directory", "disabled", "limits"];
+
+/// What a new app is to be.
+pub(super) struct NewApp {
+    pub(super) sdk_app_id: SdkAppId,
+    pub(super) admins: Option<Vec<String>>,
+    pub(super) secret_key: Option<SecretKey>,
+    pub(super) settings: AppSettings,
+}
+
+impl NewApp {
+    pub(super) fn parse(body: &Field<'_>) -> Result<Self, Error> {
+        body.only(&[&["sdkappid", "admins", "secret_key"], &SETTINGS[..]].concat())?;
+        let number = body.get("sdkappid")?;
+        let sdk_app_id = i64::try_from(number.integer()?)
+            .map_err(|_| Problem::new("must be a positive integer"))
+            .and_then(SdkAppId::new)
+            .map_err(|problem| number.refuse(problem))?;
+        let admins = body.get("admins")?.present();
+        let admins = admins.map(|admins| admins.array(|name| name.parsed(App::check_admin)));
+        let (admins, secret_key) = (admins.transpose()?, secret_key(body)?);
+        Ok(Self { sdk_app_id, admins, secret_key, settings: settings(body)? })
+    }
+}
+
+/// What is to change.
+pub(super) fn change(body: &Field<'_>) -> Result<AppSettings, Error> {
+    body.only(&SETTINGS)?;
+    settings(body)
+}
+
+/// A key that the operator has chosen.
+pub(super) fn new_key(body: &Field<'_>) -> Result<Option<SecretKey>, Error> {
+    body.only(&["secret_key"])?;
+    secret_key(body)
+}
+
+fn secret_key(body: &Field<'_>) -> Result<Option<SecretKey>, Error> {
+    let key = body.get("secret_key")?.present();
+    key.map(|key| key.parsed(SecretKey::parse)).transpose()
+}
+
+fn settings(body: &Field<'_>) -> Result<AppSettings, Error> {
+    let edition = body.get("edition")?.present();
+    let directory = body.get("directory")?.present();
+    let disabled = body.get("disabled")?.present();
+    let limits = body.get("limits")?;
+    Ok(AppSettings {
+        edition: edition.map(|edition| edition.parsed(str::parse)).transpose()?,
+        directory: directory.map(|directory| directory.parsed(str::parse)).transpose()?,
+        disabled: disabled.map(|disabled| disabled.boolean()).transpose()?,
+        limits: limits.present().map_or(Ok(Vec::new()), |limits| limit_changes(&limits))?,
+    })
+}
+
+fn limit_changes(limits: &Field<'_>) -> Result<Vec<LimitChange>, Error> {
+    let names = Limits::default().named().map(|(name, _)| name);
+    limits.only(&names)?;
+    let mut changes = Vec::new();
+    for name in names {
+        if let Some(limit) = limits.get(name)?.present() {
+            let change = LimitChange::new(name, limit.integer()?);
+            changes.push(change.map_err(|text| limit.refuse(Problem::new(text)))?);
+        }
+    }
+    Ok(changes)
+}

@@ -1,0 +1,126 @@
+//! Who is let in to the admin API.
+
+use std::fmt;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use actix_web::http::header::{WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::super::{origin, problem_details};
+use crate::domain::Problem;
+use crate::limits::OPERATOR_TOKEN_BYTES_MIN;
+
+/// Who may use the admin API.
+#[derive(Debug, Clone, Default)]
+pub enum Operators {
+    /// Nobody: there is none.
+    #[default]
+    Nobody,
+    /// Whoever shows this token.
+    WithToken(OperatorToken),
+    /// Whoever is at this machine, without a token: a try-out.
+    ThisMachine,
+}
+
+/// The token that operators show. What is kept is a digest, so that nothing can print the token.
+#[derive(Clone)]
+pub struct OperatorToken([u8; 32]);
+
+impl OperatorToken {
+    /// Accepts at least 16 characters of visible ASCII, as a header can hold them.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Problem::new("must be visible ASCII, without white space"));
+        }
+        if text.len() < OPERATOR_TOKEN_BYTES_MIN {
+            return Err(Problem::new(format!("must be at least {OPERATOR_TOKEN_BYTES_MIN} bytes")));
+        }
+        Ok(Self(digest(text.as_bytes()).map_or([0; 32], |mac| mac.finalize().into_bytes().into())))
+    }
+
+    /// The token is this one. Compared in constant time.
+    fn is(&self, shown: &[u8]) -> bool {
+        digest(shown).is_some_and(|mac| mac.verify_slice(&self.0).is_ok())
+    }
+}
+
+/// An HMAC takes keys of any length, so there always is one.
+fn digest(token: &[u8]) -> Option<Hmac<Sha256>> {
+    let mac = Hmac::<Sha256>::new_from_slice(token).ok()?;
+    Some(mac.chain_update(b"operator token"))
+}
+
+impl fmt::Debug for OperatorToken {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("OperatorToken(…)")
+    }
+}
+
+/// Lets a request through to its handler, or answers it.
+pub(super) async fn check(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let mut response = match refusal(request.request()) {
+        Some(refused) => request.into_response(refused),
+        None => next.call(request).await?.map_into_boxed_body(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
+
+/// Why this request goes no further. Pages of other sites come first: they are not even told whether a token is right.
+fn refusal(request: &HttpRequest) -> Option<HttpResponse> {
+    let refuse = |status, detail| Some(problem_details::answer(status, detail, None));
+    if !origin::is_same_origin(request) {
+        return refuse(StatusCode::FORBIDDEN, "the request was sent by a page of another site");
+    }
+    match request.app_data::<Data<Operators>>().map(|operators| &***operators) {
+        Some(Operators::WithToken(token)) if shown(request).is_some_and(|it| token.is(it)) => {}
+        Some(Operators::WithToken(_)) => return Some(unauthorized(request)),
+        Some(Operators::ThisMachine) if origin::is_local(request) => {}
+        Some(Operators::ThisMachine) => {
+            return refuse(StatusCode::FORBIDDEN, "only this machine is let in, as localhost");
+        }
+        Some(Operators::Nobody) | None => {
+            return refuse(StatusCode::NOT_FOUND, "there is no operator token, so no admin API");
+        }
+    }
+    let has_body = [Method::POST, Method::PATCH].contains(request.method());
+    if has_body && !is_json(request) {
+        let detail = "Content-Type must be application/json";
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
+    }
+    None
+}
+
+fn unauthorized(request: &HttpRequest) -> HttpResponse {
+    let (detail, challenge) = match shown(request) {
+        None => ("Authorization must be `Bearer` and the operator token", "Bearer"),
+        Some(_) => ("this is not the operator token", "Bearer error=\"invalid_token\""),
+    };
+    let mut response = problem_details::answer(StatusCode::UNAUTHORIZED, detail, None);
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response
+}
+
+/// The token that the request shows.
+fn shown(request: &HttpRequest) -> Option<&[u8]> {
+    let (scheme, token) = request.headers().get(AUTHORIZATION)?.as_bytes().split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let sent = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = sent.and_then(|sent| sent.split(';').next()).unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}

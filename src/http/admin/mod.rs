@@ -1,0 +1,48 @@
+//! The admin API, `/admin/v1`: what operators do with apps, in JSON, with ordinary HTTP statuses.
+
+mod apps;
+mod form;
+mod guard;
+
+use actix_web::http::StatusCode;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpResponse, Resource};
+
+pub use guard::{OperatorToken, Operators};
+
+use super::problem_details;
+
+/// Every path of the admin API. Without operators there is nothing there, and it says so.
+pub(super) fn routes(app: &mut ServiceConfig, operators: &Operators) {
+    let resource = |path: &str| -> Resource {
+        web::resource(path.to_owned()).default_service(web::to(method_not_allowed))
+    };
+    let all =
+        resource("/apps").route(web::get().to(apps::list)).route(web::post().to(apps::create));
+    let one = resource("/apps/{sdkappid}")
+        .route(web::get().to(apps::show))
+        .route(web::patch().to(apps::change));
+    let admin = resource("/apps/{sdkappid}/admins/{identifier}");
+    let admin =
+        admin.route(web::put().to(apps::add_admin)).route(web::delete().to(apps::remove_admin));
+    let scope = web::scope("/admin/v1")
+        .wrap(from_fn(guard::check))
+        .app_data(Data::new(operators.clone()))
+        .service(all)
+        .service(one)
+        .service(admin)
+        .service(resource("/apps/{sdkappid}/rotate-key").route(web::post().to(apps::rotate_key)))
+        .service(resource("/apps/{sdkappid}/retire-key").route(web::post().to(apps::retire_key)))
+        .default_service(web::to(not_found));
+    app.service(scope);
+}
+
+async fn not_found() -> HttpResponse {
+    problem_details::answer(StatusCode::NOT_FOUND, "the admin API has no such path", None)
+}
+
+async fn method_not_allowed() -> HttpResponse {
+    let detail = "this path has no such method";
+    problem_details::answer(StatusCode::METHOD_NOT_ALLOWED, detail, None)
+}
