@@ -98,14 +98,20 @@ impl Service {
     }
 
     /// Runs `work` on its own, so that a caller who goes away leaves nothing half done, and ends it at the deadline.
-    async fn within_deadline<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T, Error>> + Send + 'static,
-    ) -> Result<T, Error> {
-        match self.runtime.spawn(timeout(DEADLINE, work)).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Error::Timeout(None)),
-            Err(panic) => Err(Error::Internal(panic.into())),
+    ///
+    /// Not an `async fn`: those who wait would each have room for the work in their own state, and move it about.
+    fn within_deadline<T, W>(&self, work: W) -> impl Future<Output = Result<T, Error>> + use<T, W>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let done = self.runtime.spawn(timeout(DEADLINE, work));
+        async move {
+            match done.await {
+                Ok(Ok(result)) => result,
+                Ok(Err(_)) => Err(Error::Timeout(None)),
+                Err(panic) => Err(Error::Internal(panic.into())),
+            }
         }
     }
 }
