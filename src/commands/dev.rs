@@ -23,6 +23,8 @@ use crate::store::{Database, Store};
 const DEMO_APP: i64 = 1_400_000_001;
 const DEMO_ADMIN: &str = "administrator";
 const DEMO_SIG_LIFETIME_S: u64 = 180 * 24 * 3600;
+/// A try-out needs no more, and each worker has connections of its own to a server that allows a hundred.
+const WORKERS_MAX: usize = 4;
 /// The bits that the original gives a meaning to.
 const FAVOURITE: i128 = 0;
 const UNREAD: i128 = 1;
@@ -72,7 +74,7 @@ async fn serve(
         },
         operators: Operators::ThisMachine,
         identity: None,
-        workers: available_parallelism().map_or(1, Into::into),
+        workers: available_parallelism().map_or(1, Into::into).min(WORKERS_MAX),
         shutdown_s: 10,
     };
     let ready = |at: Addresses| introduce(at.api, &app, &settings.data, about);

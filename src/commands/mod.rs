@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 use crate::config::{Command, Config, DATABASE_SETTING, DatabaseArgs, Sig};
 use crate::domain::UserSig;
 use crate::service;
-use crate::store::{SchemaState, Store};
+use crate::store::{Database, SchemaState, Store};
 use crate::telemetry;
 
 /// Runs the command of these settings to its end.
@@ -30,8 +30,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 }
 
 async fn connect(settings: &DatabaseArgs) -> anyhow::Result<Store> {
-    let database = settings.database()?;
-    Store::connect(&database)
+    connect_to(&settings.database()?).await
+}
+
+async fn connect_to(database: &Database) -> anyhow::Result<Store> {
+    Store::connect(database)
         .await
         .with_context(|| format!("cannot connect to the database of {DATABASE_SETTING}"))
 }

@@ -1,13 +1,11 @@
 //! `earmark serve`: the service, until a signal ends it.
 
-use std::thread::available_parallelism;
-
 use actix_web::dev::Server;
 use anyhow::{Context, bail};
 use futures_util::future::join_all;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::connect;
+use super::connect_to;
 use crate::config::Serve;
 use crate::http::{self, Addresses, Console, Identity, Listen};
 use crate::service::{self, Service};
@@ -17,7 +15,7 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let identity = identity(&settings)?;
     let how =
-        service::Settings { write_mode: settings.write_mode()?, ..service::Settings::default() };
+        service::Settings { write_mode: settings.write_mode(), ..service::Settings::default() };
     let store = tokio::select! {
         opened = open(&settings) => opened?,
         () = signals.any() => return Ok(()),
@@ -28,7 +26,7 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
         console: if settings.console { Console::On } else { Console::Off },
         operators: settings.operators()?,
         identity,
-        workers: workers(settings.workers),
+        workers: settings.workers(),
         shutdown_s: settings.shutdown_s,
     };
     until_signal(signals, Service::new(store, how), listen, |at| {
@@ -40,7 +38,7 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
 }
 
 async fn open(settings: &Serve) -> anyhow::Result<Store> {
-    let store = connect(&settings.database).await?;
+    let store = connect_to(&settings.database()?).await?;
     if settings.migrate {
         for name in store.migrate().await.context("migrations")? {
             tracing::info!("applied {name}");
@@ -58,13 +56,6 @@ fn identity(settings: &Serve) -> anyhow::Result<Option<Identity>> {
         }
         _ => None,
     })
-}
-
-fn workers(asked: u16) -> usize {
-    match asked {
-        0 => available_parallelism().map_or(1, Into::into),
-        number => number.into(),
-    }
 }
 
 async fn check_schema(store: &Store) -> anyhow::Result<()> {

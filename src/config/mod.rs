@@ -4,6 +4,7 @@ mod secret;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::thread::available_parallelism;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -86,14 +87,15 @@ pub struct DatabaseArgs {
     )]
     url_file: Option<PathBuf>,
 
-    /// Most connections to the database at once.
+    /// Most connections to the database at once. `serve` gives each of its workers an equal part; 0 = 10, or as many
+    /// as give each worker two besides its lanes.
     #[arg(
         long = "database-connections",
         env = "EARMARK_DATABASE_CONNECTIONS",
         global = true,
-        default_value_t = 10,
+        default_value_t = 0,
         value_name = "NUMBER",
-        value_parser = clap::value_parser!(u32).range(1..=1000)
+        value_parser = clap::value_parser!(u32).range(0..=10_000)
     )]
     connections: u32,
 
@@ -118,9 +120,13 @@ impl DatabaseArgs {
             .with_context(|| format!("{setting} is missing"))?;
         let database =
             Database::from_url(&url).map_err(|problem| anyhow::anyhow!("{setting} {problem}"))?;
-        Ok(database.connections(self.connections).statement_cache(self.statement_cache))
+        let connections = if self.connections == 0 { CONNECTIONS } else { self.connections };
+        Ok(database.connections(connections).statement_cache(self.statement_cache))
     }
 }
+
+/// Connections to the database, where nobody says how many.
+const CONNECTIONS: u32 = 10;
 
 impl Serve {
     /// Who may use the admin API.
@@ -134,16 +140,38 @@ impl Serve {
         Ok(Operators::WithToken(token))
     }
 
-    /// How writes come to their transactions. Each lane keeps a connection, and one must be left for everything else.
-    pub fn write_mode(&self) -> anyhow::Result<service::WriteMode> {
+    /// How writes come to their transactions.
+    #[must_use]
+    pub fn write_mode(&self) -> service::WriteMode {
         match self.write_mode {
-            WriteMode::Single => Ok(service::WriteMode::Single),
-            WriteMode::Shared if u32::from(self.write_lanes) < self.database.connections => {
-                Ok(service::WriteMode::Shared { lanes: self.write_lanes.into() })
-            }
-            WriteMode::Shared => anyhow::bail!(
-                "--database-connections / EARMARK_DATABASE_CONNECTIONS must be more than \
-                 --write-lanes / EARMARK_WRITE_LANES"
+            WriteMode::Single => service::WriteMode::Single,
+            WriteMode::Shared => service::WriteMode::Shared { lanes: self.write_lanes.into() },
+        }
+    }
+
+    /// Threads that read requests and write answers, each with a part of the connections.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        match self.workers {
+            0 => available_parallelism().map_or(1, Into::into),
+            number => number.into(),
+        }
+    }
+
+    /// The database, with connections for all workers: each of a worker's lanes keeps one, and one must be left for
+    /// everything else.
+    pub fn database(&self) -> anyhow::Result<Database> {
+        let database = self.database.database()?;
+        let workers = u32::try_from(self.workers()).unwrap_or(u32::MAX);
+        let lanes = u32::from(self.write_lanes);
+        let needed = workers.saturating_mul(lanes + 1);
+        match self.database.connections {
+            0 => Ok(database.connections(CONNECTIONS.max(needed + workers))),
+            given if given >= needed => Ok(database),
+            given => anyhow::bail!(
+                "--database-connections / EARMARK_DATABASE_CONNECTIONS is {given}, must be at least {needed}: for each \
+                 of {workers} workers (--workers / EARMARK_WORKERS) one more than its {lanes} lanes \
+                 (--write-lanes / EARMARK_WRITE_LANES)"
             ),
         }
     }
@@ -219,12 +247,12 @@ pub struct Serve {
     #[arg(long, env = "EARMARK_WRITE_MODE", default_value = "shared", value_enum)]
     pub write_mode: WriteMode,
 
-    /// Shared transactions under way at the same time. Each holds a connection.
-    #[arg(long, env = "EARMARK_WRITE_LANES", default_value_t = 2, value_name = "NUMBER",
+    /// Shared transactions of a worker that are under way at the same time. Each keeps a connection.
+    #[arg(long, env = "EARMARK_WRITE_LANES", default_value_t = 1, value_name = "NUMBER",
         value_parser = clap::value_parser!(u16).range(1..=64))]
     pub write_lanes: u16,
 
-    /// Threads that read requests and write answers; 0 = one per processor.
+    /// Threads that read requests, commit writes and write answers; 0 = one per processor.
     #[arg(long, env = "EARMARK_WORKERS", default_value_t = 0, value_name = "NUMBER",
         value_parser = clap::value_parser!(u16).range(0..=512))]
     pub workers: u16,

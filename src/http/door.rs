@@ -55,6 +55,11 @@ impl Door {
     pub(super) fn new(service: Service) -> Self {
         Self { service, sigs: VerifiedSigs::new(), rates: RateLimits::new() }
     }
+
+    /// The same door for the thread that this is called on, one of `threads`.
+    pub(super) fn for_this_thread(&self, threads: usize) -> Self {
+        Self { service: self.service.for_this_thread(threads), ..self.clone() }
+    }
 }
 
 /// Handles one request for the call `C`, and always answers.

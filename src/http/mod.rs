@@ -162,7 +162,7 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
     let refused = failed("--listen / EARMARK_LISTEN", listen.address);
     let admin_refused = |address| failed("--admin-listen / EARMARK_ADMIN_LISTEN", address);
 
-    let door = Data::new(Door::new(service));
+    let door = Door::new(service);
     let (listener, api_address) = bind(listen.address).map_err(refused)?;
     let admin_listener = listen
         .admin_address
@@ -171,12 +171,15 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
     let addresses =
         Addresses { api: api_address, admin: admin_listener.as_ref().map(|(_, address)| *address) };
 
-    let shared = door.clone();
+    let (whole, threads) = (door.clone(), listen.workers);
     let (console, operators) = (listen.console, listen.operators.clone());
+    // Called once on each worker's thread.
     let server = HttpServer::new(move || {
-        let app = App::new().app_data(shared.clone());
-        app.configure(|app| api(app, shared.service.metrics()))
+        let door = whole.for_this_thread(threads);
+        App::new()
+            .configure(|app| api(app, door.service.metrics()))
             .configure(|app| console::routes(app, &console, &operators))
+            .app_data(Data::new(door))
     });
     let server =
         server.workers(listen.workers).shutdown_timeout(listen.shutdown_s).disable_signals();
@@ -186,6 +189,7 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
     };
     let mut servers = vec![server.map_err(refused)?.run()];
     if let Some((listener, address)) = admin_listener {
+        let door = Data::new(door);
         let server = HttpServer::new(move || {
             let app = App::new().app_data(door.clone()).configure(probes);
             app.configure(|app| admin::routes(app, &listen.operators))

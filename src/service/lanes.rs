@@ -1,15 +1,16 @@
 //! Commits shared by everyone who is waiting.
 //!
-//! A write goes to the lane of its user and waits there while the lane's transaction is under way. Then the lane takes all
-//! that waits and commits it together: one flush of the log and one round trip per statement for all. There is no timer:
-//! a write that finds its lane idle is committed at once, alone. Users are locked in sorted order, so lanes, and other
-//! processes on the same database, never wait for each other in a circle.
+//! Each worker thread has lanes of its own. A write waits in one of them while the lane's transaction is under way. Then
+//! the lane takes all that waits and commits it together: one flush of the log and one round trip per statement for all.
+//! There is no timer: a write that finds its lane idle is committed at once, alone. Users are locked in sorted order, so
+//! lanes, and other processes on the same database, never wait for each other in a circle.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 
 use super::Write;
@@ -24,7 +25,7 @@ const LANE_JOBS_MAX: usize = 1024;
 const BATCH_JOBS_MAX: usize = 256;
 const BATCH_ITEMS_MAX: usize = 1600;
 
-/// The lanes, from the side of those who write.
+/// A thread's lanes, from the side of those who write.
 #[derive(Debug, Clone)]
 pub(super) struct Lanes(Arc<[mpsc::Sender<Message>]>);
 
@@ -102,6 +103,7 @@ struct Lane {
 impl Lane {
     async fn run(mut self) {
         while let Some(first) = self.queue.recv().await {
+            self.let_others_come().await;
             let batch = self.gather(first);
             if batch.is_empty() {
                 continue;
@@ -116,6 +118,19 @@ impl Lane {
                     self.discard_connection();
                     self.answer_failure(batch, failure);
                 }
+            }
+        }
+    }
+
+    /// Waits for as long as this thread has other requests to read, and no longer: each turn of its events that brings
+    /// another write is followed by one more. There is no timer, and where nobody else comes it is a single turn.
+    async fn let_others_come(&self) {
+        let mut waiting = 0;
+        loop {
+            yield_now().await;
+            let before = std::mem::replace(&mut waiting, self.queue.len());
+            if waiting == before || waiting >= BATCH_JOBS_MAX {
+                return;
             }
         }
     }

@@ -9,6 +9,7 @@ mod lanes;
 mod reading;
 mod write;
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -39,10 +40,9 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// Two app ages fit into the 5 seconds within which a changed key counts. Two lanes: one fills while the other
-    /// waits for the log.
+    /// Two app ages fit into the 5 seconds within which a changed key counts.
     fn default() -> Self {
-        Self { app_age_max: Duration::from_secs(2), write_mode: WriteMode::Shared { lanes: 2 } }
+        Self { app_age_max: Duration::from_secs(2), write_mode: WriteMode::default() }
     }
 }
 
@@ -52,6 +52,15 @@ pub struct Service {
     store: Store,
     apps: AppCache,
     runtime: Handle,
+    write_mode: WriteMode,
+    writer: Writer,
+    parts: Arc<Mutex<Vec<Part>>>,
+}
+
+/// What a thread has of its own, for those who look at all of it.
+#[derive(Debug)]
+struct Part {
+    store: Store,
     writer: Writer,
 }
 
@@ -59,12 +68,32 @@ impl Service {
     /// A service on this database, which does its work on the runtime that this is called on.
     #[must_use]
     pub fn new(store: Store, settings: Settings) -> Self {
+        let apps = AppCache::new(settings.app_age_max);
+        Self::here(store, apps, settings.write_mode, Arc::default())
+    }
+
+    /// The same service for the thread that this is called on, one of `threads`: with connections and lanes of its own,
+    /// so that a request is answered without a word between threads.
+    #[must_use]
+    pub fn for_this_thread(&self, threads: usize) -> Self {
+        let store = self.store.share(threads);
+        Self::here(store, self.apps.clone(), self.write_mode, self.parts.clone())
+    }
+
+    fn here(
+        store: Store,
+        apps: AppCache,
+        write_mode: WriteMode,
+        parts: Arc<Mutex<Vec<Part>>>,
+    ) -> Self {
         let runtime = Handle::current();
-        let writer = match settings.write_mode {
+        let writer = match write_mode {
             WriteMode::Shared { lanes } => Writer::Shared(Lanes::start(&store, &runtime, lanes)),
             WriteMode::Single => Writer::Single(store.clone()),
         };
-        Self { store, apps: AppCache::new(settings.app_age_max), runtime, writer }
+        let part = Part { store: store.clone(), writer: writer.clone() };
+        parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
+        Self { store, apps, runtime, write_mode, writer, parts }
     }
 
     /// What is counted.
@@ -73,20 +102,20 @@ impl Service {
         self.store.metrics()
     }
 
-    /// What is not counted, but looked at.
+    /// What is not counted, but looked at, of all threads.
     #[must_use]
     pub fn observe(&self) -> Observed {
-        let connections = self.store.connections();
-        Observed {
-            connections: connections.open,
-            connections_in_use: connections.in_use,
-            connections_max: connections.max,
-            queues: match &self.writer {
-                Writer::Shared(lanes) => lanes.waiting(),
-                Writer::Single(_) => Vec::new(),
-            },
-            ..Observed::default()
+        let mut seen = Observed::default();
+        for part in self.parts.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let connections = part.store.connections();
+            seen.connections += connections.open;
+            seen.connections_in_use += connections.in_use;
+            seen.connections_max += connections.max;
+            if let Writer::Shared(lanes) = &part.writer {
+                seen.queues.extend(lanes.waiting());
+            }
         }
+        seen
     }
 
     /// Finishes the writes that wait, and gives the database's connections back.

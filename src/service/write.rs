@@ -20,11 +20,17 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub enum WriteMode {
     /// Writes that wait at the same time share one, in so many lanes.
     Shared {
-        /// Transactions under way at the same time.
+        /// Transactions of a thread that are under way at the same time.
         lanes: usize,
     },
     /// Each request has its own. For comparison, and for finding faults.
     Single,
+}
+
+impl Default for WriteMode {
+    fn default() -> Self {
+        Self::Shared { lanes: 1 }
+    }
 }
 
 /// The way that was chosen.

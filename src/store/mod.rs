@@ -104,6 +104,17 @@ impl Store {
         Connections { open, in_use: open.saturating_sub(idle), max }
     }
 
+    /// The same database, with one of `shares` equal parts of the connections. They belong to the runtime that this is
+    /// called on: what is asked on them is answered without a word between threads.
+    #[must_use]
+    pub fn share(&self, shares: usize) -> Self {
+        let most = self.pool.options().get_max_connections();
+        let part = most / u32::try_from(shares).unwrap_or(u32::MAX).max(1);
+        let options = self.pool.options().clone().max_connections(part.max(2));
+        let pool = options.connect_lazy_with(self.pool.connect_options().as_ref().clone());
+        Self { pool, ..self.clone() }
+    }
+
     /// Begins a unit of work.
     pub async fn begin(&self) -> Result<Tx<'static>, Error> {
         let tx = self.timed(self.pool.begin_with(self.begin)).await?;

@@ -36,8 +36,11 @@ fn a_bad_setting_is_named() {
         ("EARMARK_LOG=earmark=loud", &["--log", "EARMARK_LOG"]),
         ("--log=loudest,loudest=loudest", &["--log", "EARMARK_LOG"]),
         ("EARMARK_LOG_FORMAT=fancy", &["--log-format", "human", "json"]),
-        ("EARMARK_DATABASE_CONNECTIONS=0", &["--database-connections"]),
-        ("EARMARK_DATABASE_CONNECTIONS=2", &["--database-connections", "--write-lanes"]),
+        ("EARMARK_DATABASE_CONNECTIONS=-1", &["--database-connections"]),
+        (
+            "EARMARK_DATABASE_CONNECTIONS=1",
+            &["--database-connections", "--workers", "--write-lanes"],
+        ),
         ("EARMARK_WRITE_LANES=0", &["--write-lanes"]),
         ("EARMARK_WRITE_MODE=both", &["--write-mode", "shared", "single"]),
         ("EARMARK_DATABASE_STATEMENT_CACHE=maybe", &["--database-statement-cache"]),
