@@ -81,19 +81,22 @@ impl Change {
     }
 
     /// The conversations that have to be loaded before it can be applied.
-    #[must_use]
-    pub fn touched(&self) -> Vec<&Conversation> {
-        match self {
-            Self::Mark(changes) => changes.iter().map(|change| &change.conversation).collect(),
-            Self::ChangeMembers(_, changes) => {
-                changes.iter().map(|change| &change.conversation).collect()
-            }
+    pub fn touched(&self) -> impl Iterator<Item = &Conversation> {
+        let (marks, members, plain): (&[MarkChange], &[MemberChange], &[Conversation]) = match self
+        {
+            Self::Mark(changes) => (changes, &[], &[]),
+            Self::ChangeMembers(_, changes) => (&[], changes, &[]),
             Self::CreateGroup(_, conversations)
             | Self::Pin(conversations)
-            | Self::Unpin(conversations) => conversations.iter().collect(),
-            Self::Forget(conversation) => vec![conversation],
-            Self::RenameGroup { .. } | Self::DeleteGroup(_) | Self::DeleteAccount => Vec::new(),
-        }
+            | Self::Unpin(conversations) => (&[], &[], conversations),
+            Self::Forget(conversation) => (&[], &[], std::slice::from_ref(conversation)),
+            Self::RenameGroup { .. } | Self::DeleteGroup(_) | Self::DeleteAccount => {
+                (&[], &[], &[])
+            }
+        };
+        let marks = marks.iter().map(|change| &change.conversation);
+        let members = members.iter().map(|change| &change.conversation);
+        marks.chain(members).chain(plain)
     }
 
     /// The counts that it can make grow.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Write;
-use crate::domain::{Applied, Conversation, Growth, UserKey, UserState};
+use crate::domain::{Applied, Growth, UserKey, UserState};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::store::Tx;
@@ -41,8 +41,11 @@ pub(super) async fn commit(mut tx: Tx<'_>, writes: &[&Write]) -> Result<Outcomes
         keys.iter().cloned().zip(writes).map(|(key, write)| (key, &write.app)).collect();
 
     let anyone = owners.iter().map(|(key, app)| (key.clone(), app.directory.takes_anyone()));
-    let mut states = tx.lock_users(&anyone.collect()).await?;
-    load(&mut tx, &mut states, &keys, writes).await?;
+    let touched = keys.iter().zip(writes).flat_map(|(key, write)| {
+        write.change.touched().map(move |conversation| (key, conversation))
+    });
+    let mut states = tx.lock_users(&anyone.collect(), &touched.collect::<Vec<_>>()).await?;
+    load_groups(&mut tx, &mut states, &keys, writes).await?;
     let mut growth: BTreeMap<&UserKey, Growth> = BTreeMap::new();
     for (key, write) in keys.iter().zip(writes) {
         let of_user = growth.entry(key).or_default();
@@ -77,20 +80,13 @@ pub(super) async fn commit(mut tx: Tx<'_>, writes: &[&Write]) -> Result<Outcomes
     Ok(outcomes)
 }
 
-async fn load(
+async fn load_groups(
     tx: &mut Tx<'_>,
     states: &mut BTreeMap<UserKey, UserState>,
     keys: &[UserKey],
     writes: &[&Write],
 ) -> Result<(), Error> {
     let all = || keys.iter().zip(writes);
-    let touched: Vec<(&UserKey, &Conversation)> = all()
-        .flat_map(|(key, write)| {
-            let touched = write.change.touched().into_iter();
-            touched.map(move |conversation| (key, conversation))
-        })
-        .collect();
-    tx.load_entries(states, &touched).await?;
     let with_groups: BTreeSet<&UserKey> =
         all().filter(|(_, write)| write.change.needs_groups()).map(|(key, _)| key).collect();
     if !with_groups.is_empty() {

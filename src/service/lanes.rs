@@ -44,7 +44,7 @@ struct Job {
 
 impl Job {
     fn items(&self) -> usize {
-        self.writes.iter().map(|write| write.change.touched().len()).sum()
+        self.writes.iter().map(|write| write.change.touched().count()).sum()
     }
 
     /// A caller who has gone away does not get to know the answer.

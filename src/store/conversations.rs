@@ -1,8 +1,5 @@
 //! Conversations: one row for each that is marked, grouped or pinned.
 
-use std::collections::BTreeMap;
-
-use super::accounts::standing;
 use super::{Tx, count, stored};
 use crate::domain::{
     Conversation, Counts, CustomMark, Entry, Kept, StandardMark, Standing, UserKey, UserState,
@@ -41,73 +38,6 @@ pub(super) fn stored_conversation(kind: i16, peer_id: &str) -> Result<Conversati
 }
 
 impl Tx<'_> {
-    /// Loads what is kept about the touched conversations into the states of their users, with the standing of the other
-    /// ends. Every user's own standing is looked up along with it, as that of a conversation with oneself.
-    pub async fn load_entries(
-        &mut self,
-        users: &mut BTreeMap<UserKey, UserState>,
-        touched: &[(&UserKey, &Conversation)],
-    ) -> Result<(), Error> {
-        let owners: Vec<_> = users
-            .keys()
-            .map(|key| (key.clone(), Conversation::OneToOne(key.user_id.clone())))
-            .collect();
-        let all = || {
-            let owners = owners.iter().map(|(key, conversation)| (key, conversation));
-            owners.chain(touched.iter().copied())
-        };
-        let sdk_app_ids: Vec<_> = all().map(|(key, _)| key.sdk_app_id.number()).collect();
-        let user_ids: Vec<_> = all().map(|(key, _)| key.user_id.as_str()).collect();
-        let kinds: Vec<_> = all().map(|(_, conversation)| conversation.kind()).collect();
-        let peer_ids: Vec<_> = all().map(|(_, conversation)| conversation.peer_id()).collect();
-        let rows = sqlx::query!(
-            r#"
-            SELECT
-                COALESCE(c.standard_mark, 0) AS "standard_mark!",
-                COALESCE(c.custom_mark, '') AS "custom_mark!",
-                COALESCE(c.group_ids, '{}') AS "group_ids!",
-                c.position AS "position?",
-                c.pin_position AS "pin_position?",
-                COALESCE(c.changed_at, 0) AS "changed_at!",
-                COALESCE(a.deleted, g.destroyed) AS gone
-            FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::text[])
-                WITH ORDINALITY AS t (sdk_app_id, user_id, kind, peer_id, nr)
-            LEFT JOIN conversations c
-                ON c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
-                AND c.kind = t.kind AND c.peer_id = t.peer_id
-            LEFT JOIN accounts a
-                ON t.kind = 1 AND a.sdk_app_id = t.sdk_app_id AND a.user_id = t.peer_id
-            LEFT JOIN chat_groups g
-                ON t.kind = 2 AND g.sdk_app_id = t.sdk_app_id AND g.group_id = t.peer_id
-            ORDER BY nr
-            "#,
-            &sdk_app_ids,
-            &user_ids as &[&str],
-            &kinds,
-            &peer_ids as &[&str],
-        )
-        .fetch_all(self.session())
-        .await?;
-        for (nr, ((key, conversation), row)) in all().zip(rows).enumerate() {
-            let Some(state) = users.get_mut(key) else { continue };
-            let peer = standing(row.gone);
-            if nr < owners.len() {
-                state.owner = peer;
-                continue;
-            }
-            let kept = KeptRow {
-                standard_mark: row.standard_mark,
-                custom_mark: row.custom_mark,
-                group_ids: row.group_ids,
-                position: row.position,
-                pin_position: row.pin_position,
-                changed_at: row.changed_at,
-            };
-            state.entries.insert(conversation.clone(), Entry::loaded(kept.into_kept()?, peer));
-        }
-        Ok(())
-    }
-
     /// Loads all conversations of a user that are in any conversation group, besides those loaded already.
     pub async fn load_members(
         &mut self,

@@ -6,6 +6,7 @@ mod chat_groups;
 mod contact_groups;
 mod conversations;
 mod database;
+mod locking;
 mod reading;
 mod schema;
 mod session;

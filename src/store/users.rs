@@ -1,63 +1,11 @@
 //! Users: one row each, which is the user's lock and holds the user's counts.
 
-use std::collections::BTreeMap;
-
-use super::{Tx, count, stored};
+use super::{Tx, stored};
 use crate::domain::{Counts, SdkAppId, UserId, UserKey, UserState};
 use crate::error::Error;
 use crate::limits::Limits;
 
 impl Tx<'_> {
-    /// Locks users until the transaction ends, and loads what their rows say. Locks are taken in the order of the keys,
-    /// so that two writers never wait for each other in a circle, and in a statement of its own: one that locked and
-    /// read children at once would read them as they were before the lock.
-    ///
-    /// Revisions grow here already, since the lock writes the row anyway: if nothing changes, the transaction is rolled
-    /// back.
-    ///
-    /// Whoever has no row yet gets one, if `anyone` may have state or the directory knows the user; the others are
-    /// missing from the answer.
-    pub async fn lock_users(
-        &mut self,
-        users: &BTreeMap<UserKey, bool>,
-    ) -> Result<BTreeMap<UserKey, UserState>, Error> {
-        let sdk_app_ids: Vec<_> = users.keys().map(|key| key.sdk_app_id.number()).collect();
-        let user_ids: Vec<_> = users.keys().map(|key| key.user_id.as_str()).collect();
-        let anyone: Vec<_> = users.values().copied().collect();
-        let rows = sqlx::query!(
-            r#"
-            INSERT INTO users AS u (sdk_app_id, user_id, revision)
-            SELECT sdk_app_id, user_id, 1
-            FROM unnest($1::bigint[], $2::text[], $3::boolean[]) AS t (sdk_app_id, user_id, anyone)
-            WHERE anyone OR EXISTS (
-                SELECT FROM accounts a WHERE a.sdk_app_id = t.sdk_app_id AND a.user_id = t.user_id
-            )
-            ORDER BY sdk_app_id, user_id COLLATE "C"
-            ON CONFLICT (sdk_app_id, user_id) DO UPDATE SET revision = u.revision + 1
-            RETURNING sdk_app_id, user_id, next_position, next_group_id, marked, grouped, pinned
-            "#,
-            &sdk_app_ids,
-            &user_ids as &[&str],
-            &anyone,
-        )
-        .fetch_all(self.session())
-        .await?;
-        rows.into_iter()
-            .map(|row| {
-                let state = UserState::stored(
-                    Counts {
-                        marked: count(row.marked),
-                        grouped: count(row.grouped),
-                        pinned: count(row.pinned),
-                    },
-                    count(row.next_position),
-                    count(row.next_group_id),
-                );
-                Ok((stored_key(row.sdk_app_id, &row.user_id)?, state))
-            })
-            .collect()
-    }
-
     /// Ends the accounts of users, and deletes everything that is kept for them but their own rows.
     pub async fn delete_accounts(&mut self, users: &[&UserKey]) -> Result<(), Error> {
         let sdk_app_ids: Vec<_> = users.iter().map(|key| key.sdk_app_id.number()).collect();

@@ -100,6 +100,23 @@ async fn what_the_one_before_has_written_is_seen() {
 }
 
 #[actix_web::test]
+async fn what_was_read_before_the_lock_came_is_read_again() {
+    let (app, both) = start(&["marked=2"]).await;
+    assert_eq!(app.mark("user0", vec![set("a", 0)]).await, (0, vec![0]));
+    // Both read that there is no conversation with "b" yet, and wait; one of them makes it.
+    let turn = app.hold_user("user0").await;
+    let racers = [set("b", 0), set("b", 63)].map(|item| ("user0".to_owned(), vec![item]));
+    let race = at_once(&app, both, racers);
+    let release = async {
+        app.wait_for_waiting(2).await;
+        turn.rollback().await.unwrap();
+    };
+    let (answers, ()) = futures_util::future::join(race, release).await;
+    assert_eq!(count_of(&answers), BTreeMap::from([(0, 2)]));
+    assert_eq!(app.marks("user0").await, [marked("a", 1, ""), marked("b", 1 | 1 << 63, "")]);
+}
+
+#[actix_web::test]
 async fn exactly_the_free_places_are_taken() {
     let (app, both) = start(&[]).await;
     for nr in 0..10 {
