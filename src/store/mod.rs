@@ -34,6 +34,8 @@ pub const DEADLINE: Duration = Duration::from_secs(3);
 /// How long after its beginning a request may still begin a transaction: what is left until [`DEADLINE`] is time for the
 /// database to give up first, so that nothing happens after the caller was told that it did not.
 pub const LAST_TRY: Duration = Duration::from_millis(2500);
+/// Connections of those who share none: commands, health, and whoever calls the service from within.
+const CONNECTIONS_BESIDE: u32 = 4;
 /// After how long without use a connection is asked whether it is still there before it is used again.
 const IDLE_TRUSTED: Duration = Duration::from_secs(1);
 
@@ -41,6 +43,7 @@ const IDLE_TRUSTED: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
+    connections_max: u32,
     begin: &'static str,
     keeps_statements: bool,
     metrics: Arc<Metrics>,
@@ -72,7 +75,7 @@ impl Store {
             .unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into())))?;
         let (options, begin) = database.session(durably);
         let pool = PgPoolOptions::new()
-            .max_connections(database.connections_max())
+            .max_connections(database.connections_max().min(CONNECTIONS_BESIDE))
             .acquire_timeout(DEADLINE)
             .test_before_acquire(false)
             .before_acquire(|connection, about| {
@@ -87,7 +90,8 @@ impl Store {
             .await?;
         let metrics = Metrics::new().map_err(|wrong| sqlx::Error::Configuration(wrong.into()))?;
         let keeps_statements = database.keeps_statements();
-        Ok(Self { pool, begin, keeps_statements, metrics: metrics.into() })
+        let connections_max = database.connections_max();
+        Ok(Self { pool, connections_max, begin, keeps_statements, metrics: metrics.into() })
     }
 
     /// What is counted here and above.
@@ -105,13 +109,13 @@ impl Store {
         Connections { open, in_use: open.saturating_sub(idle), max }
     }
 
-    /// The same database, with one of `shares` equal parts of the connections. They belong to the runtime that this is
+    /// The same database, with one of `shares` equal parts of the connections that the settings allow. They belong to the runtime that this is
     /// called on: what is asked on them is answered without a word between threads.
     #[must_use]
     pub fn share(&self, shares: usize) -> Self {
-        let most = self.pool.options().get_max_connections();
-        let part = most / u32::try_from(shares).unwrap_or(u32::MAX).max(1);
-        let options = self.pool.options().clone().max_connections(part.max(2));
+        let shares = u32::try_from(shares).unwrap_or(u32::MAX).max(1);
+        let part = (self.connections_max / shares).max(2);
+        let options = self.pool.options().clone().max_connections(part);
         let pool = options.connect_lazy_with(self.pool.connect_options().as_ref().clone());
         Self { pool, ..self.clone() }
     }

@@ -120,7 +120,7 @@ async fn requests_are_counted_by_call_code_app_and_item() {
         (r#"earmark_cache_lookups_total{cache="app",result="miss"}"#, 1),
         ("earmark_commit_requests_sum", 3),
         ("earmark_requests_in_flight", 0),
-        ("earmark_database_connections_max", 10),
+        ("earmark_database_connections_max", 14),
     ] {
         assert_eq!(exposed.value(series), expected, "{series}");
     }
