@@ -27,9 +27,14 @@ console *ARGS:
     npm ci --prefix console
     npm run --prefix console build -- {{ARGS}}
 
-# The console's tests: types, units, a build that gives the same bytes
+# The console's tests: types, units, and a real browser on a real service
 console-test:
     .ci/run console
+
+# The pictures of the console in docs/images, made anew
+console-pictures:
+    cargo build --locked
+    PUBLISH_PICTURES=1 npm run --prefix console e2e
 
 # The whole benchmark, on a PostgreSQL that it starts itself: some twenty minutes of a quiet machine
 bench *ARGS:

@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
 import { documentProblem, isLoaded, loadDocument, version } from "./api/document.ts";
 import { look, reachable, SILENCE } from "./api/reach.ts";
 import { canSignInAtOnce, loadOffer, session, signingIn, signInAtOnce, signOut } from "./api/session.ts";
@@ -28,7 +29,11 @@ export async function open(): Promise<void> {
 }
 
 export function Console() {
-  const { view } = route.value;
+  const { view, subject } = route.value;
+  useEffect(() => {
+    // Another view begins at its top; a code is scrolled to by itself.
+    if (view !== "codes" || !subject) scrollTo(0, 0);
+  }, [view, subject]);
   const current = VIEWS.find((known) => known.view === view)!;
   return (
     <>

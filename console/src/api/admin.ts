@@ -36,7 +36,7 @@ export const operatorToken = signal("");
 export const apps = signal<App[] | null>(null);
 export const appLimits = signal<ReadonlyMap<number, Record<LimitName, number>>>(new Map());
 
-/** Why there are none. 401 and 403 ask for the token. */
+/** Why there are none. 401 asks for the token. */
 export const appsProblem = signal<{ status: number; problem: string } | null>(null);
 
 function ask(path: string, method = "GET", body?: JsonObject): Promise<Fetched> {
@@ -50,7 +50,7 @@ export async function loadApps(): Promise<void> {
   const found = await ask(APPS);
   appsProblem.value = found.ok ? null : found;
   if (!found.ok) return;
-  const list = Array.isArray(found.body) ? found.body : isObject(found.body) ? found.body.apps : [];
+  const list = isObject(found.body) ? found.body.apps : [];
   apps.value = Array.isArray(list) ? list.filter(isObject).map(readApp) : [];
   appLimits.value = new Map(apps.value.map(({ sdkAppId, limits }) => [sdkAppId, limits]));
 }
@@ -62,9 +62,9 @@ async function change(path: string, method: string, body?: JsonObject): Promise<
   const answer = await ask(path, method, body);
   if (!answer.ok) return { ok: false, problem: answer.problem };
   await loadApps();
-  const made = isObject(answer.body) ? answer.body : {};
-  const key = made.secret_key;
-  return { ok: true, app: readApp(isObject(made.app) ? made.app : made), secretKey: typeof key === "string" ? key : null };
+  const shown = isObject(answer.body) ? answer.body : {};
+  const key = shown.secret_key;
+  return { ok: true, app: readApp(shown), secretKey: typeof key === "string" ? key : null };
 }
 
 export function createApp(body: JsonObject): Promise<Done> {
@@ -85,7 +85,12 @@ export function removeAdmin(sdkAppId: number, name: string): Promise<Done> {
 }
 
 export function rotateKey(sdkAppId: number): Promise<Done> {
-  return change(`${APPS}/${sdkAppId}/rotate-key`, "POST");
+  return change(`${APPS}/${sdkAppId}/rotate-key`, "POST", {});
+}
+
+/** The key before the newest is good no longer. */
+export function retireKey(sdkAppId: number): Promise<Done> {
+  return change(`${APPS}/${sdkAppId}/retire-key`, "POST", {});
 }
 
 export function readApp(item: JsonObject): App {
@@ -96,8 +101,8 @@ export function readApp(item: JsonObject): App {
     directory: String(item.directory ?? ""),
     disabled: item.disabled === true,
     admins: strings(item.admins),
-    keys: Number(item.keys ?? 1),
-    limits: Object.fromEntries(Object.entries(limits).map(([name, value]) => [name.replaceAll("_", "-"), Number(value)])),
+    keys: Number(item.secret_keys ?? 1),
+    limits: Object.fromEntries(Object.entries(limits).map(([name, value]) => [name, Number(value)])),
   };
 }
 

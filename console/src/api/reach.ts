@@ -82,8 +82,6 @@ export async function fetchJson(url: string, init?: RequestInit): Promise<Fetche
 }
 
 function problemOf(answer: Answer): string {
-  const details = answer.body as { title?: string; detail?: string; field?: string } | undefined;
-  const said = details?.detail ?? details?.title ?? answer.text;
-  const at = details?.field ? `${details.field}: ` : "";
-  return said ? at + said : `HTTP ${answer.status}`;
+  const details = answer.body as { title?: string; detail?: string } | undefined;
+  return details?.detail || details?.title || answer.text || `HTTP ${answer.status}`;
 }

@@ -47,11 +47,16 @@ function Members({ schema, path }: { schema: Schema; path: Path }) {
   const { value } = useField(path);
   const { change } = useContext(EditingContext);
   const properties = schema.properties ?? {};
-  const required = needed(schema);
+  const required = schema.required ?? [];
   const present = isObject(value) ? value : {};
   const conversation = conversationFields(properties);
   const names = Object.keys(properties).filter((name) => !conversation?.all.includes(name));
-  const shown = names.filter((name) => required.includes(name) || Object.hasOwn(present, name));
+  // Of alternatives the first is offered, as long as none is there.
+  const alternatives = names.filter((name) => !required.includes(name) && needed(schema).includes(name));
+  const isChosen = names.some((name) => !required.includes(name) && Object.hasOwn(present, name));
+  const shown = names.filter(
+    (name) => required.includes(name) || Object.hasOwn(present, name) || (!isChosen && alternatives.includes(name)),
+  );
   const absent = names.filter((name) => !shown.includes(name));
   return (
     <div class="members">
@@ -61,7 +66,7 @@ function Members({ schema, path }: { schema: Schema; path: Path }) {
           name={name}
           schema={resolve(properties[name]!)}
           path={[...path, name]}
-          onRemove={required.includes(name) ? undefined : () => change([...path, name], undefined)}
+          onRemove={Object.hasOwn(present, name) && !required.includes(name) ? () => change([...path, name], undefined) : undefined}
         />
       ))}
       {conversation && <Conversation path={path} fields={conversation} />}

@@ -1,11 +1,15 @@
 // One app: its settings, each saved by itself.
 
-import { useSignal } from "@preact/signals";
-import { addAdmin, type App, changeApp, DIRECTORIES, type Done, EDITIONS, removeAdmin, rotateKey } from "../api/admin.ts";
+import { signal, useSignal } from "@preact/signals";
+import { addAdmin, type App, changeApp, DIRECTORIES, type Done, EDITIONS, removeAdmin, retireKey, rotateKey } from "../api/admin.ts";
 import type { JsonObject } from "../json.ts";
 import { Choice, Input } from "../parts/inputs.tsx";
 import { announcement, Button, Notice, Text } from "../parts/parts.tsx";
 import { show } from "./fresh_key.tsx";
+
+/** What was typed and not saved, by app: it outlives a look elsewhere. */
+const typedLimits = signal<Readonly<Record<number, Record<string, string>>>>({});
+const typedAdmin = signal<Readonly<Record<number, string>>>({});
 
 export function AppPanel({ app }: { app: App }) {
   const problem = useSignal<string | null>(null);
@@ -43,7 +47,7 @@ export function AppPanel({ app }: { app: App }) {
         <h3>Secret key</h3>
         <p class="hint">
           {app.keys === 1 ? "One key is good." : `${app.keys} keys are good.`} A new key leaves the one before it good, so
-          that callers can change over; rotate twice to be rid of a key.
+          that callers can change over.
         </p>
         {isRotating.value ? (
           <div class="confirm" role="group" aria-label="Rotate the key?">
@@ -62,9 +66,16 @@ export function AppPanel({ app }: { app: App }) {
             </Button>
           </div>
         ) : (
-          <Button icon="key" onClick={() => (isRotating.value = true)}>
-            Rotate key
-          </Button>
+          <div class="confirm">
+            <Button icon="key" onClick={() => (isRotating.value = true)}>
+              Rotate key
+            </Button>
+            {app.keys > 1 && (
+              <Button kind="danger" onClick={() => void run(retireKey(app.sdkAppId))}>
+                Retire the old key
+              </Button>
+            )}
+          </div>
         )}
       </section>
       <Limits app={app} save={(limits) => set({ limits })} />
@@ -73,10 +84,11 @@ export function AppPanel({ app }: { app: App }) {
 }
 
 function Admins({ app, run }: { app: App; run: (doing: Promise<Done>) => Promise<boolean> }) {
-  const name = useSignal("");
+  const name = typedAdmin.value[app.sdkAppId] ?? "";
+  const type = (text: string) => (typedAdmin.value = { ...typedAdmin.value, [app.sdkAppId]: text });
   const add = async (event: Event) => {
     event.preventDefault();
-    if (name.value && (await run(addAdmin(app.sdkAppId, name.value)))) name.value = "";
+    if (name && (await run(addAdmin(app.sdkAppId, name)))) type("");
   };
   return (
     <section class="group">
@@ -91,7 +103,7 @@ function Admins({ app, run }: { app: App; run: (doing: Promise<Done>) => Promise
         {app.admins.length === 0 && <li class="measure">Nobody can call the API of this app.</li>}
       </ul>
       <form class="joined-form" onSubmit={(event) => void add(event)}>
-        <Input label="New admin" value={name.value} onInput={(value) => (name.value = value)} />
+        <Input label="New admin" value={name} onInput={type} />
         <Button type="submit">Add</Button>
       </form>
     </section>
@@ -99,12 +111,13 @@ function Admins({ app, run }: { app: App; run: (doing: Promise<Done>) => Promise
 }
 
 function Limits({ app, save }: { app: App; save: (limits: JsonObject) => Promise<boolean> }) {
-  const typed = useSignal<Record<string, string>>({});
-  const changed = Object.entries(typed.value).filter(([name, value]) => value !== String(app.limits[name]));
+  const typed = typedLimits.value[app.sdkAppId] ?? {};
+  const type = (texts: Record<string, string>) => (typedLimits.value = { ...typedLimits.value, [app.sdkAppId]: texts });
+  const changed = Object.entries(typed).filter(([name, value]) => value !== String(app.limits[name]));
   const submit = async (event: Event) => {
     event.preventDefault();
     const limits = changed.map(([name, value]) => [name, /^\d{1,15}$/.test(value) ? Number(value) : value] as const);
-    if (await save(Object.fromEntries(limits))) typed.value = {};
+    if (await save(Object.fromEntries(limits))) type({});
   };
   return (
     <section class="group">
@@ -116,8 +129,8 @@ function Limits({ app, save }: { app: App; save: (limits: JsonObject) => Promise
               key={name}
               numeric
               label={name.replaceAll("-", " ")}
-              value={typed.value[name] ?? String(value)}
-              onInput={(text) => (typed.value = { ...typed.value, [name]: text })}
+              value={typed[name] ?? String(value)}
+              onInput={(text) => type({ ...typed, [name]: text })}
             />
           ))}
         </div>

@@ -60,7 +60,7 @@ export function AppsView() {
 
 function Refused({ status, problem }: { status: number; problem: string }) {
   const token = useSignal("");
-  const isToken = status === 401 || status === 403;
+  const isToken = status === 401;
   return (
     <>
       <Notice kind={isToken ? "info" : "bad"}>

@@ -8,7 +8,7 @@ import { bytes } from "../marks.ts";
 import { Icon } from "../parts/icons.tsx";
 import { Ago, Button, Text, Ticked } from "../parts/parts.tsx";
 import { link } from "../route.ts";
-import { groupNames, kept, pending, readAt, refused, setCustom, toggleBit, toggleGroup, togglePin } from "./lookup.ts";
+import { groupNames, kept, pending, readAt, refused, setCustom, toggleBit, toggleGroup, togglePin, writeCustom, writtenCustom } from "./lookup.ts";
 
 export function Row({ conversation }: { conversation: Conversation }) {
   const { type, id, bits, changedAt, pinned } = conversation;
@@ -81,38 +81,44 @@ export function Row({ conversation }: { conversation: Conversation }) {
   );
 }
 
+/** Once, when it appears: always the same function, or it would be called at each key. */
+function focus(input: HTMLInputElement | null): void {
+  input?.focus();
+}
+
 function Custom({ conversation }: { conversation: Conversation }) {
-  const draft = useSignal<string | null>(null);
   const { custom, id } = conversation;
-  if (draft.value === null) {
+  const draft = writtenCustom(conversation);
+  const write = (text: string | null) => writeCustom(conversation, text);
+  if (draft === null) {
     return (
-      <button type="button" class={custom ? "custom" : "custom none"} title="Change the custom mark" onClick={() => (draft.value = custom)}>
+      <button type="button" class={custom ? "custom" : "custom none"} title="Change the custom mark" onClick={() => write(custom)}>
         {custom ? <Text>{custom}</Text> : "+ custom mark"}
       </button>
     );
   }
   const save = (event: Event) => {
     event.preventDefault();
-    if (draft.value !== custom) setCustom(conversation, draft.value ?? "");
-    draft.value = null;
+    if (draft !== custom) setCustom(conversation, draft);
+    write(null);
   };
   return (
     <form class="custom-form" onSubmit={save}>
       <input
-        ref={(input) => input?.focus()}
+        ref={focus}
         aria-label={`Custom mark of ${id}`}
-        value={draft.value}
+        value={draft}
         dir="auto"
         autocomplete="off"
         spellcheck={false}
-        onInput={(event) => (draft.value = event.currentTarget.value)}
+        onInput={(event) => write(event.currentTarget.value)}
         onKeyDown={(event) => {
-          if (event.key === "Escape") draft.value = null;
+          if (event.key === "Escape") write(null);
         }}
       />
-      <span class="length">{bytes(draft.value)} bytes</span>
+      <span class="length">{bytes(draft)} bytes</span>
       <Button type="submit">Save</Button>
-      <Button kind="quiet" onClick={() => (draft.value = null)}>
+      <Button kind="quiet" onClick={() => write(null)}>
         Cancel
       </Button>
     </form>

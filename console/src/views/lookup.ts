@@ -23,6 +23,21 @@ export const readAt = signal(0);
 export const pending = signal<ReadonlySet<string>>(new Set());
 export const refused = signal<ReadonlyMap<string, Failure>>(new Map());
 
+/** Custom marks that are being written, by whose and of what. */
+export const customDrafts = signal<ReadonlyMap<string, string>>(new Map());
+
+export function writeCustom(which: Conversation, text: string | null): void {
+  const drafts = new Map(customDrafts.value);
+  const place = `${user.value}\n${key(which)}`;
+  if (text === null) drafts.delete(place);
+  else drafts.set(place, text);
+  customDrafts.value = drafts;
+}
+
+export function writtenCustom(which: Conversation): string | null {
+  return customDrafts.value.get(`${user.value}\n${key(which)}`) ?? null;
+}
+
 export const groupNames = computed(() => new Map(kept.value?.groups.map(({ id, name }) => [id, name])));
 
 let reading = 0;
@@ -77,6 +92,8 @@ async function carryOut(owner: string, which: Conversation, change: Change): Pro
   if (change.path === PATHS.pin && isShown() && !done.ok) await load(owner);
   const now = await readOne(owner, which, who);
   if (isShown() && now) replace(which, (shown) => ({ ...now, pinned: shown.pinned }));
+  // Nothing to be read either: what was there before is all that is known.
+  else if (isShown() && !done.ok) replace(which, () => which);
   settle(which);
 }
 

@@ -1,0 +1,21 @@
+// Where things are on the page, by what they are called there.
+
+import type { Page } from "playwright-core";
+import type { View } from "../src/route.ts";
+
+export function visit(page: Page, view: View): Promise<void> {
+  // By the address: on a phone the names are shorter.
+  return page.getByRole("navigation", { name: "Views" }).locator(`a[href="#/${view}"]`).click();
+}
+
+export const editor = (page: Page) => page.getByRole("textbox", { name: "Body of the request, as JSON" });
+export const answer = (page: Page) => page.getByRole("region", { name: "Answer", exact: true });
+export const send = (page: Page) => page.getByRole("button", { name: "Send", exact: true });
+export const row = (page: Page, id: string) => page.getByRole("listitem").filter({ hasText: id });
+
+export async function lookUp(page: Page, user: string): Promise<void> {
+  await visit(page, "users");
+  await page.getByRole("textbox", { name: "UserID" }).fill(user);
+  await page.getByRole("button", { name: "Look up", exact: true }).click();
+  await page.getByRole("heading", { name: /^\d+ conversations?$/ }).waitFor();
+}
