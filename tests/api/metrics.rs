@@ -110,6 +110,9 @@ async fn requests_are_counted_by_call_code_app_and_item() {
         (r#"earmark_requests_total{call="mark_contact",code="50002"}"#, 1),
         (r#"earmark_requests_total{call="get_contact_group",code="70003"}"#, 1),
         (r#"earmark_requests_total{call="unknown",code="60009"}"#, 1),
+        // What alerts watch is there before it happens.
+        (r#"earmark_requests_total{call="get_list",code="50004"}"#, 0),
+        (r#"earmark_requests_total{call="get_list",code="50005"}"#, 0),
         (r#"earmark_request_duration_seconds_count{call="mark_contact"}"#, 3),
         (r#"earmark_items_total{call="mark_contact",outcome="ok"}"#, 2),
         (r#"earmark_items_total{call="mark_contact",outcome="refused"}"#, 1),
