@@ -264,3 +264,8 @@ fn array_text(numbers: &[u32]) -> String {
     let numbers: Vec<_> = numbers.iter().map(ToString::to_string).collect();
     format!("{{{}}}", numbers.join(","))
 }
+
+/// The numbers of an array that PostgreSQL has joined with commas.
+pub(super) fn numbers_of(text: &str) -> Vec<i32> {
+    text.split(',').filter_map(|number| number.parse().ok()).collect()
+}

@@ -7,23 +7,25 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 /// What holds for every statement of ours. The timeout is [`LAST_TRY`](super::LAST_TRY): what has been answered with a
 /// timeout must not be done after all. A lock that does not come in time fails its transaction early, so that many do not
-/// wait for one. All statements look rows up by key, and a plan that was made while a table was small must not scan it
-/// later.
-const SETTINGS: [(&str, &str); 4] = [
+/// wait for one. All statements look rows up by key: a plan that was made while a table was small must not scan it
+/// later, and one plan serves whatever is passed, so that none is made anew for each execution.
+const SETTINGS: [(&str, &str); 5] = [
     ("statement_timeout", "2500"),
     ("lock_timeout", "250"),
     ("idle_in_transaction_session_timeout", "10000"),
     ("enable_seqscan", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
 ];
 /// The same for one transaction, where a connection is shared with others and cannot be set up once for all.
 const BEGIN_WITH_SETTINGS: &str = "BEGIN; \
     SET LOCAL statement_timeout = 2500; SET LOCAL lock_timeout = 250; \
-    SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL enable_seqscan = off";
+    SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL enable_seqscan = off; \
+    SET LOCAL plan_cache_mode = force_generic_plan";
 /// And where the server's default would let an acknowledged write be lost.
 const BEGIN_DURABLY_WITH_SETTINGS: &str = "BEGIN; \
     SET LOCAL statement_timeout = 2500; SET LOCAL lock_timeout = 250; \
     SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL enable_seqscan = off; \
-    SET LOCAL synchronous_commit = on";
+    SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL synchronous_commit = on";
 
 /// What a database URL may set after its question mark.
 const PARAMETERS: [&str; 18] = [

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::accounts::standing;
-use super::conversations::KeptRow;
+use super::conversations::{KeptRow, numbers_of};
 use super::users::stored_key;
 use super::{Tx, count};
 use crate::domain::{Conversation, Counts, Entry, UserKey, UserState};
@@ -22,22 +22,23 @@ impl Tx<'_> {
         users: &BTreeMap<UserKey, bool>,
         touched: &[(&UserKey, &Conversation)],
     ) -> Result<BTreeMap<UserKey, UserState>, Error> {
-        match self.try_lock_users(users, touched).await? {
+        match self.try_lock_users(users, touched, 1).await? {
             Some(states) => Ok(states),
-            // Now that the locks are ours, nobody comes in between.
-            None => (self.try_lock_users(users, touched).await?)
+            // Now that the locks are ours, nobody comes in between, and the revisions have grown.
+            None => (self.try_lock_users(users, touched, 0).await?)
                 .ok_or_else(|| Error::internal("users: a locked row has changed")),
         }
     }
 
-    /// One statement for both, which reads everything as it was when it began, before it had the locks. A revision that
-    /// has grown by more than our own step since then tells that somebody else was faster: then what was read is old,
-    /// and `None` is the answer.
+    /// One statement for both, which reads everything as it was when it began, before it had the locks. Revisions grow by
+    /// `step`; one that has grown by more since then tells that somebody else was faster: then what was read is old, and
+    /// `None` is the answer.
     #[expect(clippy::too_many_lines, reason = "one statement, with its arrays, in one piece")]
     async fn try_lock_users(
         &mut self,
         users: &BTreeMap<UserKey, bool>,
         touched: &[(&UserKey, &Conversation)],
+        step: i64,
     ) -> Result<Option<BTreeMap<UserKey, UserState>>, Error> {
         let sdk_app_ids: Vec<_> = users.keys().map(|key| key.sdk_app_id.number()).collect();
         let user_ids: Vec<_> = users.keys().map(|key| key.user_id.as_str()).collect();
@@ -47,7 +48,7 @@ impl Tx<'_> {
         let kinds: Vec<_> = touched.iter().map(|(_, conversation)| conversation.kind()).collect();
         let peer_ids: Vec<_> =
             touched.iter().map(|(_, conversation)| conversation.peer_id()).collect();
-        let rows = sqlx::query_as!(
+        let row = sqlx::query_as!(
             Row,
             r#"
             WITH locked AS (
@@ -58,41 +59,53 @@ impl Tx<'_> {
                     SELECT FROM accounts a WHERE a.sdk_app_id = t.sdk_app_id AND a.user_id = t.user_id
                 )
                 ORDER BY sdk_app_id, user_id COLLATE "C"
-                ON CONFLICT (sdk_app_id, user_id) DO UPDATE SET revision = u.revision + 1
+                ON CONFLICT (sdk_app_id, user_id) DO UPDATE SET revision = u.revision + $8
                 RETURNING
                     sdk_app_id, user_id, revision, next_position, next_group_id, marked, grouped, pinned
             )
-            SELECT
-                0 AS "nr!",
-                sdk_app_id AS "sdk_app_id?", user_id AS "user_id?",
-                revision = 1 + COALESCE((
-                    SELECT s.revision FROM users s
-                    WHERE s.sdk_app_id = l.sdk_app_id AND s.user_id = l.user_id
-                ), 0) AS "is_as_read?",
-                next_position AS "next_position?", next_group_id AS "next_group_id?",
-                marked AS "marked?", grouped AS "grouped?", pinned AS "pinned?",
-                (
-                    SELECT a.deleted FROM accounts a
-                    WHERE a.sdk_app_id = l.sdk_app_id AND a.user_id = l.user_id
-                ) AS "gone?",
-                NULL::bigint AS "standard_mark?", NULL::text AS "custom_mark?",
-                NULL::integer[] AS "group_ids?", NULL::integer AS "position?",
-                NULL::integer AS "pin_position?", NULL::bigint AS "changed_at?"
-            FROM locked l
-            UNION ALL
-            SELECT
-                t.nr, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                COALESCE(a.deleted, g.destroyed),
-                c.standard_mark, c.custom_mark, c.group_ids, c.position, c.pin_position, c.changed_at
-            FROM unnest($4::bigint[], $5::text[], $6::smallint[], $7::text[])
-                WITH ORDINALITY AS t (sdk_app_id, user_id, kind, peer_id, nr)
-            LEFT JOIN conversations c
-                ON c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
-                AND c.kind = t.kind AND c.peer_id = t.peer_id
-            LEFT JOIN accounts a
-                ON a.sdk_app_id = t.sdk_app_id AND a.user_id = CASE t.kind WHEN 1 THEN t.peer_id END
-            LEFT JOIN chat_groups g
-                ON g.sdk_app_id = t.sdk_app_id AND g.group_id = CASE t.kind WHEN 2 THEN t.peer_id END
+            SELECT u.*, c.*
+            FROM (
+                SELECT
+                    COALESCE(array_agg(sdk_app_id), '{}') AS "sdk_app_ids!",
+                    COALESCE(array_agg(user_id), '{}') AS "user_ids!",
+                    COALESCE(bool_and(revision = $8 + COALESCE((
+                        SELECT s.revision FROM users s
+                        WHERE s.sdk_app_id = l.sdk_app_id AND s.user_id = l.user_id
+                    ), 0)), TRUE) AS "is_as_read!",
+                    COALESCE(array_agg(next_position), '{}') AS "next_positions!",
+                    COALESCE(array_agg(next_group_id), '{}') AS "next_group_ids!",
+                    COALESCE(array_agg(marked), '{}') AS "marked!",
+                    COALESCE(array_agg(grouped), '{}') AS "grouped!",
+                    COALESCE(array_agg(pinned), '{}') AS "pinned!",
+                    COALESCE(array_agg((
+                        SELECT a.deleted FROM accounts a
+                        WHERE a.sdk_app_id = l.sdk_app_id AND a.user_id = l.user_id
+                    )), '{}') AS "users_gone!: Vec<Option<bool>>"
+                FROM locked l
+            ) u
+            CROSS JOIN (
+                SELECT
+                    COALESCE(array_agg(gone), '{}') AS "peers_gone!: Vec<Option<bool>>",
+                    COALESCE(array_agg(standard_mark), '{}') AS "standard_marks!: Vec<Option<i64>>",
+                    COALESCE(array_agg(custom_mark), '{}') AS "custom_marks!: Vec<Option<String>>",
+                    COALESCE(array_agg(array_to_string(group_ids, ',')), '{}') AS "group_ids!: Vec<Option<String>>",
+                    COALESCE(array_agg(position), '{}') AS "positions!: Vec<Option<i32>>",
+                    COALESCE(array_agg(pin_position), '{}') AS "pin_positions!: Vec<Option<i32>>",
+                    COALESCE(array_agg(changed_at), '{}') AS "changed_at!: Vec<Option<i64>>"
+                FROM (
+                    SELECT COALESCE(a.deleted, g.destroyed) AS gone, c.*
+                    FROM unnest($4::bigint[], $5::text[], $6::smallint[], $7::text[])
+                        WITH ORDINALITY AS t (sdk_app_id, user_id, kind, peer_id, nr)
+                    LEFT JOIN conversations c
+                        ON c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
+                        AND c.kind = t.kind AND c.peer_id = t.peer_id
+                    LEFT JOIN accounts a
+                        ON a.sdk_app_id = t.sdk_app_id AND a.user_id = CASE t.kind WHEN 1 THEN t.peer_id END
+                    LEFT JOIN chat_groups g
+                        ON g.sdk_app_id = t.sdk_app_id AND g.group_id = CASE t.kind WHEN 2 THEN t.peer_id END
+                    ORDER BY nr
+                ) c
+            ) c
             "#,
             &sdk_app_ids,
             &user_ids as &[&str],
@@ -101,80 +114,79 @@ impl Tx<'_> {
             &of_users as &[&str],
             &kinds,
             &peer_ids as &[&str],
+            step,
         )
-        .fetch_all(self.session())
+        .fetch_one(self.session())
         .await?;
-        states_of(rows, touched)
+        row.into_states(touched)
     }
 }
 
-/// A user who was locked, if `nr` is 0; otherwise the touched conversation of that number, counted from 1.
+/// The users who were locked and the conversations that were asked for, an array for each column.
 struct Row {
-    nr: i64,
-    sdk_app_id: Option<i64>,
-    user_id: Option<String>,
-    is_as_read: Option<bool>,
-    next_position: Option<i32>,
-    next_group_id: Option<i32>,
-    marked: Option<i32>,
-    grouped: Option<i32>,
-    pinned: Option<i32>,
-    gone: Option<bool>,
-    standard_mark: Option<i64>,
-    custom_mark: Option<String>,
-    group_ids: Option<Vec<i32>>,
-    position: Option<i32>,
-    pin_position: Option<i32>,
-    changed_at: Option<i64>,
+    sdk_app_ids: Vec<i64>,
+    user_ids: Vec<String>,
+    is_as_read: bool,
+    next_positions: Vec<i32>,
+    next_group_ids: Vec<i32>,
+    marked: Vec<i32>,
+    grouped: Vec<i32>,
+    pinned: Vec<i32>,
+    users_gone: Vec<Option<bool>>,
+    peers_gone: Vec<Option<bool>>,
+    standard_marks: Vec<Option<i64>>,
+    custom_marks: Vec<Option<String>>,
+    group_ids: Vec<Option<String>>,
+    positions: Vec<Option<i32>>,
+    pin_positions: Vec<Option<i32>>,
+    changed_at: Vec<Option<i64>>,
 }
 
 impl Row {
-    fn into_user(self) -> Result<(UserKey, UserState), Error> {
-        let number = |number: Option<i32>| count(number.unwrap_or_default());
+    /// The states of the users, unless what was read is old.
+    fn into_states(
+        mut self,
+        touched: &[(&UserKey, &Conversation)],
+    ) -> Result<Option<BTreeMap<UserKey, UserState>>, Error> {
+        if !self.is_as_read {
+            return Ok(None);
+        }
+        if self.peers_gone.len() != touched.len() {
+            return Err(Error::internal("conversations: not as many as were asked for"));
+        }
+        let mut states = (0..self.sdk_app_ids.len())
+            .map(|nr| self.user(nr))
+            .collect::<Result<BTreeMap<_, _>, _>>()?;
+        for (nr, (key, conversation)) in touched.iter().enumerate() {
+            // Whoever was not locked has no state.
+            let Some(state) = states.get_mut(*key) else { continue };
+            state.entries.insert((*conversation).clone(), self.take_entry(nr)?);
+        }
+        Ok(Some(states))
+    }
+
+    fn user(&self, nr: usize) -> Result<(UserKey, UserState), Error> {
         let counts = Counts {
-            marked: number(self.marked),
-            grouped: number(self.grouped),
-            pinned: number(self.pinned),
+            marked: count(self.marked[nr]),
+            grouped: count(self.grouped[nr]),
+            pinned: count(self.pinned[nr]),
         };
         let (next_position, next_group_id) =
-            (number(self.next_position), number(self.next_group_id));
+            (count(self.next_positions[nr]), count(self.next_group_ids[nr]));
         let mut state = UserState::stored(counts, next_position, next_group_id);
-        state.owner = standing(self.gone);
-        let user_id = self.user_id.unwrap_or_default();
-        Ok((stored_key(self.sdk_app_id.unwrap_or_default(), &user_id)?, state))
+        state.owner = standing(self.users_gone[nr]);
+        Ok((stored_key(self.sdk_app_ids[nr], &self.user_ids[nr])?, state))
     }
 
-    fn into_entry(self) -> Result<Entry, Error> {
-        let peer = standing(self.gone);
+    fn take_entry(&mut self, nr: usize) -> Result<Entry, Error> {
         let kept = KeptRow {
-            standard_mark: self.standard_mark.unwrap_or_default(),
-            custom_mark: self.custom_mark.unwrap_or_default(),
-            group_ids: self.group_ids.unwrap_or_default(),
-            position: self.position,
-            pin_position: self.pin_position,
-            changed_at: self.changed_at.unwrap_or_default(),
+            standard_mark: self.standard_marks[nr].unwrap_or_default(),
+            custom_mark: self.custom_marks[nr].take().unwrap_or_default(),
+            group_ids: self.group_ids[nr].as_deref().map(numbers_of).unwrap_or_default(),
+            position: self.positions[nr],
+            pin_position: self.pin_positions[nr],
+            changed_at: self.changed_at[nr].unwrap_or_default(),
         };
-        Ok(Entry::loaded(kept.into_kept()?, peer))
+        Ok(Entry::loaded(kept.into_kept()?, standing(self.peers_gone[nr])))
     }
-}
-
-/// The states that the rows tell of, unless one of them was read too early.
-fn states_of(
-    rows: Vec<Row>,
-    touched: &[(&UserKey, &Conversation)],
-) -> Result<Option<BTreeMap<UserKey, UserState>>, Error> {
-    let (users, conversations): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.nr == 0);
-    if users.iter().any(|row| row.is_as_read != Some(true)) {
-        return Ok(None);
-    }
-    let mut states =
-        users.into_iter().map(Row::into_user).collect::<Result<BTreeMap<_, _>, _>>()?;
-    for row in conversations {
-        let asked = usize::try_from(row.nr - 1).ok().and_then(|nr| touched.get(nr));
-        let Some((key, conversation)) = asked else { continue };
-        // Whoever was not locked has no state.
-        let Some(state) = states.get_mut(*key) else { continue };
-        state.entries.insert((*conversation).clone(), row.into_entry()?);
-    }
-    Ok(Some(states))
 }

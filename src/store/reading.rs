@@ -2,7 +2,7 @@
 
 use super::accounts::standing;
 use super::contact_groups::stored_group;
-use super::conversations::{KeptRow, stored_conversation};
+use super::conversations::{KeptRow, numbers_of, stored_conversation};
 use super::{Reader, stored};
 use crate::domain::{ContactGroup, Conversation, Kept, Standing, UserKey};
 use crate::error::Error;
@@ -29,46 +29,55 @@ pub struct ListCursor {
     pub position: u32,
 }
 
-/// What every reading statement answers: a row per conversation, or one row without a conversation; the user's own data
-/// stands in the first row only.
+/// What every reading statement answers, in one row: the user's own data, and an array for each column of the
+/// conversations. A row for each of a page's conversations would cost both sides more than what is in it.
 struct Row {
     gone: Option<bool>,
-    all_group_ids: Option<Vec<i32>>,
-    all_group_names: Option<Vec<String>>,
-    kind: Option<i16>,
-    peer_id: Option<String>,
-    standard_mark: Option<i64>,
-    custom_mark: Option<String>,
-    group_ids: Option<Vec<i32>>,
-    position: Option<i32>,
-    pin_position: Option<i32>,
-    changed_at: Option<i64>,
+    all_group_ids: Vec<i32>,
+    all_group_names: Vec<String>,
+    kinds: Vec<i16>,
+    peer_ids: Vec<String>,
+    standard_marks: Vec<i64>,
+    custom_marks: Vec<String>,
+    group_ids: Vec<String>,
+    positions: Vec<Option<i32>>,
+    pin_positions: Vec<Option<i32>>,
+    changed_at: Vec<i64>,
 }
 
-impl Reading {
-    fn of(rows: Vec<Row>) -> Result<Self, Error> {
-        let mut reading = Self::default();
-        for row in rows {
-            if let (Some(ids), Some(names)) = (row.all_group_ids, row.all_group_names) {
-                reading.owner = standing(row.gone);
-                reading.groups = ids
-                    .into_iter()
-                    .zip(names)
-                    .map(|(id, name)| stored_group(id, &name))
-                    .collect::<Result<_, _>>()?;
-            }
-            let (Some(kind), Some(peer_id)) = (row.kind, row.peer_id) else { continue };
-            let kept = KeptRow {
-                standard_mark: row.standard_mark.unwrap_or_default(),
-                custom_mark: row.custom_mark.unwrap_or_default(),
-                group_ids: row.group_ids.unwrap_or_default(),
-                position: row.position,
-                pin_position: row.pin_position,
-                changed_at: row.changed_at.unwrap_or_default(),
-            };
-            reading.conversations.push((stored_conversation(kind, &peer_id)?, kept.into_kept()?));
-        }
-        Ok(reading)
+impl Row {
+    fn into_reading(self) -> Result<Reading, Error> {
+        let groups = self.all_group_ids.into_iter().zip(self.all_group_names);
+        let mut columns = (
+            self.standard_marks.into_iter(),
+            self.custom_marks.into_iter(),
+            self.group_ids.into_iter(),
+            self.positions.into_iter(),
+            self.pin_positions.into_iter(),
+            self.changed_at.into_iter(),
+        );
+        let mut next_kept = || {
+            Some(KeptRow {
+                standard_mark: columns.0.next()?,
+                custom_mark: columns.1.next()?,
+                group_ids: numbers_of(&columns.2.next()?),
+                position: columns.3.next()?,
+                pin_position: columns.4.next()?,
+                changed_at: columns.5.next()?,
+            })
+        };
+        let conversation = |(kind, peer_id): (i16, String)| {
+            let kept = next_kept()
+                .ok_or_else(|| Error::internal("conversations: columns of unequal length"))?;
+            Ok((stored_conversation(kind, &peer_id)?, kept.into_kept()?))
+        };
+        Ok(Reading {
+            owner: standing(self.gone),
+            groups: groups.map(|(id, name)| stored_group(id, &name)).collect::<Result<_, _>>()?,
+            conversations: (self.kinds.into_iter().zip(self.peer_ids))
+                .map(conversation)
+                .collect::<Result<_, Error>>()?,
+        })
     }
 }
 
@@ -81,44 +90,41 @@ impl Reader {
         after: u32,
         limit: u32,
     ) -> Result<Reading, Error> {
-        let rows = sqlx::query_as!(
+        let row = sqlx::query_as!(
             Row,
             r#"
             SELECT
-                CASE WHEN row_number() OVER w = 1 THEN o.gone END AS gone,
-                CASE WHEN row_number() OVER w = 1 THEN o.ids END AS all_group_ids,
-                CASE WHEN row_number() OVER w = 1 THEN o.names END AS all_group_names,
-                c.kind AS "kind?", c.peer_id AS "peer_id?", c.standard_mark AS "standard_mark?",
-                c.custom_mark AS "custom_mark?", c.group_ids AS "group_ids?", c.position AS "position?",
-                c.pin_position AS "pin_position?", c.changed_at AS "changed_at?"
+                (SELECT deleted FROM accounts WHERE sdk_app_id = $1 AND user_id = $2) AS gone,
+                ARRAY(
+                    SELECT group_id FROM contact_groups
+                    WHERE sdk_app_id = $1 AND user_id = $2 ORDER BY group_id
+                ) AS "all_group_ids!",
+                ARRAY(
+                    SELECT name FROM contact_groups
+                    WHERE sdk_app_id = $1 AND user_id = $2 ORDER BY group_id
+                ) AS "all_group_names!",
+                COALESCE(array_agg(kind), '{}') AS "kinds!",
+                COALESCE(array_agg(peer_id), '{}') AS "peer_ids!",
+                COALESCE(array_agg(standard_mark), '{}') AS "standard_marks!",
+                COALESCE(array_agg(custom_mark), '{}') AS "custom_marks!",
+                COALESCE(array_agg(array_to_string(group_ids, ',')), '{}') AS "group_ids!",
+                COALESCE(array_agg(position), '{}') AS "positions!: Vec<Option<i32>>",
+                COALESCE(array_agg(pin_position), '{}') AS "pin_positions!: Vec<Option<i32>>",
+                COALESCE(array_agg(changed_at), '{}') AS "changed_at!"
             FROM (
-                SELECT
-                    (SELECT deleted FROM accounts WHERE sdk_app_id = $1 AND user_id = $2) AS gone,
-                    ARRAY(
-                        SELECT group_id FROM contact_groups
-                        WHERE sdk_app_id = $1 AND user_id = $2 ORDER BY group_id
-                    ) AS ids,
-                    ARRAY(
-                        SELECT name FROM contact_groups
-                        WHERE sdk_app_id = $1 AND user_id = $2 ORDER BY group_id
-                    ) AS names
-            ) o
-            LEFT JOIN LATERAL (
                 SELECT * FROM live_conversations
                 WHERE sdk_app_id = $1 AND user_id = $2 AND position > $3
                 ORDER BY position LIMIT $4
-            ) c ON TRUE
-            WINDOW w AS (ORDER BY c.position)
-            ORDER BY c.position
+            ) c
             "#,
             key.sdk_app_id.number(),
             key.user_id.as_str(),
             stored(after),
             i64::from(limit),
         )
-        .fetch_all(self.session())
+        .fetch_one(self.session())
         .await?;
-        Reading::of(rows)
+        row.into_reading()
     }
 
     /// Reads what is kept about these conversations: those that are found, in their order.
@@ -129,46 +135,47 @@ impl Reader {
     ) -> Result<Reading, Error> {
         let kinds: Vec<_> = wanted.iter().map(Conversation::kind).collect();
         let peer_ids: Vec<_> = wanted.iter().map(Conversation::peer_id).collect();
-        let rows = sqlx::query_as!(
+        let row = sqlx::query_as!(
             Row,
             r#"
             SELECT
-                CASE WHEN row_number() OVER w = 1 THEN o.gone END AS gone,
-                CASE WHEN row_number() OVER w = 1 THEN o.ids END AS all_group_ids,
-                CASE WHEN row_number() OVER w = 1 THEN o.names END AS all_group_names,
-                c.kind AS "kind?", c.peer_id AS "peer_id?", c.standard_mark AS "standard_mark?",
-                c.custom_mark AS "custom_mark?", c.group_ids AS "group_ids?", c.position AS "position?",
-                c.pin_position AS "pin_position?", c.changed_at AS "changed_at?"
+                (SELECT deleted FROM accounts WHERE sdk_app_id = $1 AND user_id = $2) AS gone,
+                ARRAY(
+                    SELECT group_id FROM contact_groups
+                    WHERE sdk_app_id = $1 AND user_id = $2 ORDER BY group_id
+                ) AS "all_group_ids!",
+                ARRAY(
+                    SELECT name FROM contact_groups
+                    WHERE sdk_app_id = $1 AND user_id = $2 ORDER BY group_id
+                ) AS "all_group_names!",
+                COALESCE(array_agg(kind), '{}') AS "kinds!",
+                COALESCE(array_agg(peer_id), '{}') AS "peer_ids!",
+                COALESCE(array_agg(standard_mark), '{}') AS "standard_marks!",
+                COALESCE(array_agg(custom_mark), '{}') AS "custom_marks!",
+                COALESCE(array_agg(array_to_string(group_ids, ',')), '{}') AS "group_ids!",
+                COALESCE(array_agg(position), '{}') AS "positions!: Vec<Option<i32>>",
+                COALESCE(array_agg(pin_position), '{}') AS "pin_positions!: Vec<Option<i32>>",
+                COALESCE(array_agg(changed_at), '{}') AS "changed_at!"
             FROM (
-                SELECT
-                    (SELECT deleted FROM accounts WHERE sdk_app_id = $1 AND user_id = $2) AS gone,
-                    ARRAY(
-                        SELECT group_id FROM contact_groups
-                        WHERE sdk_app_id = $1 AND user_id = $2 ORDER BY group_id
-                    ) AS ids,
-                    ARRAY(
-                        SELECT name FROM contact_groups
-                        WHERE sdk_app_id = $1 AND user_id = $2 ORDER BY group_id
-                    ) AS names
-            ) o
-            CROSS JOIN unnest($3::smallint[], $4::text[]) WITH ORDINALITY AS t (kind, peer_id, nr)
-            LEFT JOIN LATERAL (
-                SELECT * FROM live_conversations l
-                WHERE l.sdk_app_id = $1 AND l.user_id = $2 AND l.kind = t.kind AND l.peer_id = t.peer_id
-                -- One at most; saying so has it looked up by key.
-                LIMIT 1
-            ) c ON TRUE
-            WINDOW w AS (ORDER BY t.nr)
-            ORDER BY t.nr
+                SELECT c.*
+                FROM unnest($3::smallint[], $4::text[]) WITH ORDINALITY AS t (kind, peer_id, nr)
+                CROSS JOIN LATERAL (
+                    SELECT * FROM live_conversations l
+                    WHERE l.sdk_app_id = $1 AND l.user_id = $2 AND l.kind = t.kind AND l.peer_id = t.peer_id
+                    -- One at most; saying so has it looked up by key.
+                    LIMIT 1
+                ) c
+                ORDER BY t.nr
+            ) c
             "#,
             key.sdk_app_id.number(),
             key.user_id.as_str(),
             &kinds,
             &peer_ids as &[&str],
         )
-        .fetch_all(self.session())
+        .fetch_one(self.session())
         .await?;
-        Reading::of(rows)
+        row.into_reading()
     }
 
     /// Reads up to `limit` conversations with anything kept: pinned ones first, newest pin first; then the others, newest
@@ -179,26 +186,29 @@ impl Reader {
         after: ListCursor,
         limit: u32,
     ) -> Result<Reading, Error> {
-        let rows = sqlx::query_as!(
+        let row = sqlx::query_as!(
             Row,
             r#"
             SELECT
                 (SELECT deleted FROM accounts WHERE sdk_app_id = $1 AND user_id = $2) AS gone,
-                '{}'::int[] AS all_group_ids,
-                '{}'::text[] AS all_group_names,
-                c.kind AS "kind?", c.peer_id AS "peer_id?", c.standard_mark AS "standard_mark?",
-                c.custom_mark AS "custom_mark?", c.group_ids AS "group_ids?", c.position AS "position?",
-                c.pin_position AS "pin_position?", c.changed_at AS "changed_at?"
-            FROM (SELECT) o
-            LEFT JOIN LATERAL (
+                '{}'::int[] AS "all_group_ids!",
+                '{}'::text[] AS "all_group_names!",
+                COALESCE(array_agg(kind), '{}') AS "kinds!",
+                COALESCE(array_agg(peer_id), '{}') AS "peer_ids!",
+                COALESCE(array_agg(standard_mark), '{}') AS "standard_marks!",
+                COALESCE(array_agg(custom_mark), '{}') AS "custom_marks!",
+                COALESCE(array_agg(array_to_string(group_ids, ',')), '{}') AS "group_ids!",
+                COALESCE(array_agg(position), '{}') AS "positions!: Vec<Option<i32>>",
+                COALESCE(array_agg(pin_position), '{}') AS "pin_positions!: Vec<Option<i32>>",
+                COALESCE(array_agg(changed_at), '{}') AS "changed_at!"
+            FROM (
                 SELECT * FROM live_conversations
                 WHERE sdk_app_id = $1 AND user_id = $2 AND CASE
                     WHEN pin_position IS NOT NULL THEN $4::bigint = 0 AND $5::int = 0 AND ($3::int = 0 OR pin_position < $3)
                     ELSE ($4 = 0 AND $5 = 0) OR (changed_at, position) < ($4, $5)
                 END
                 ORDER BY pin_position DESC NULLS LAST, changed_at DESC, position DESC LIMIT $6
-            ) c ON TRUE
-            ORDER BY c.pin_position DESC NULLS LAST, c.changed_at DESC, c.position DESC
+            ) c
             "#,
             key.sdk_app_id.number(),
             key.user_id.as_str(),
@@ -207,8 +217,8 @@ impl Reader {
             stored(after.position),
             i64::from(limit),
         )
-        .fetch_all(self.session())
+        .fetch_one(self.session())
         .await?;
-        Reading::of(rows)
+        row.into_reading()
     }
 }

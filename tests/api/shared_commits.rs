@@ -159,9 +159,9 @@ async fn a_commit_whose_answer_is_lost_is_not_acknowledged() {
     check_cut(Cut::AfterCommit, true).await;
 }
 
-/// A trigger notes how the transaction commits that writes a conversation.
+/// A trigger notes how the transaction commits that writes a conversation, and what its statements are planned under.
 #[actix_web::test]
-async fn a_commit_waits_for_the_disk_whatever_the_server_does_by_itself() {
+async fn a_commit_waits_for_the_disk_and_plans_are_kept_whatever_the_server_does_by_itself() {
     let app = TestApp::start().await;
     let off = "DO $$ BEGIN
         EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database());
@@ -170,7 +170,9 @@ async fn a_commit_waits_for_the_disk_whatever_the_server_does_by_itself() {
         off,
         "CREATE TABLE noted (setting TEXT)",
         "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-            INSERT INTO noted VALUES (current_setting('synchronous_commit'));
+            INSERT INTO noted SELECT string_agg(current_setting(name), ' ' ORDER BY nr)
+                FROM unnest('{synchronous_commit,enable_seqscan,plan_cache_mode}'::text[])
+                WITH ORDINALITY AS t (name, nr);
             RETURN NULL;
         END $$",
         "CREATE TRIGGER note AFTER INSERT ON conversations EXECUTE FUNCTION note()",
@@ -186,5 +188,5 @@ async fn a_commit_waits_for_the_disk_whatever_the_server_does_by_itself() {
     }
     let noted: Vec<String> =
         sqlx::query_scalar("SELECT setting FROM noted").fetch_all(&app.db).await.unwrap();
-    assert_eq!(noted, ["on", "on"]);
+    assert_eq!(noted, ["on off force_generic_plan"; 2]);
 }
