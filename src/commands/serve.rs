@@ -13,7 +13,7 @@ use crate::store::{SchemaState, Store};
 
 pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let identity = identity(&settings)?;
+    let (identity, operators) = (identity(&settings)?, settings.operators()?);
     let how =
         service::Settings { write_mode: settings.write_mode(), ..service::Settings::default() };
     let store = tokio::select! {
@@ -24,7 +24,7 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
         address: settings.listen,
         admin_address: Some(settings.admin_listen),
         console: if settings.console { Console::On } else { Console::Off },
-        operators: settings.operators()?,
+        operators,
         identity,
         workers: settings.workers(),
         shutdown_s: settings.shutdown_s,

@@ -1,21 +1,17 @@
 //! The console: a page that is part of the program, and what it asks when it opens.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::sync::LazyLock;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap};
-use actix_web::web::{self, Bytes, Data, Path, ServiceConfig};
+use actix_web::http::header;
+use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use rust_embed::RustEmbed;
 use serde::Serialize;
 
 use super::admin::{self, Operators};
+use super::asset::Asset;
 use super::door::{Door, unix_now};
 use super::{origin, problem_details};
 use crate::domain::{SdkAppId, UserSig};
@@ -48,17 +44,8 @@ pub enum Console {
 #[folder = "console/dist"]
 struct Dist;
 
-/// A file of the console, ready to be sent.
-struct Asset {
-    content_type: &'static str,
-    /// A quoted digest: the same for both forms, so it is sent as a weak one.
-    etag: String,
-    plain: Bytes,
-    gzip: Bytes,
-}
-
 static ASSETS: LazyLock<HashMap<String, Asset>> = LazyLock::new(|| {
-    let asset = |name: &str| Dist::get(name).map(|file| Asset::new(name, &file));
+    let asset = |name: &str| Dist::get(name).map(|file| Asset::new(content_type(name), &file.data));
     Dist::iter().filter_map(|name| asset(&name).map(|asset| (name.into_owned(), asset))).collect()
 });
 
@@ -125,56 +112,10 @@ fn guarded(status: StatusCode) -> HttpResponseBuilder {
 }
 
 fn send(request: &HttpRequest, name: &str) -> HttpResponse {
-    let Some(asset) = ASSETS.get(name) else {
-        return guarded(StatusCode::NOT_FOUND).body("the console has no such file\n");
-    };
-    let known = listed(request.headers(), header::IF_NONE_MATCH)
-        .any(|tag| tag.trim_start_matches("W/") == asset.etag);
-    let status = if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
-    let mut response = guarded(status);
-    // Kept, but asked for each time: the names stay the same from version to version.
-    response
-        .insert_header((header::CACHE_CONTROL, "no-cache"))
-        .insert_header((header::ETAG, format!("W/{}", asset.etag)))
-        .insert_header((header::VARY, "accept-encoding"));
-    if known {
-        return response.finish();
+    match ASSETS.get(name) {
+        Some(asset) => asset.send(request, guarded),
+        None => guarded(StatusCode::NOT_FOUND).body("the console has no such file\n"),
     }
-    response.content_type(asset.content_type);
-    if listed(request.headers(), header::ACCEPT_ENCODING).any(is_gzip) {
-        response.insert_header((header::CONTENT_ENCODING, "gzip")).body(asset.gzip.clone())
-    } else {
-        response.body(asset.plain.clone())
-    }
-}
-
-/// The parts of a header that is a list.
-fn listed(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(name).filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim)
-}
-
-fn is_gzip(coding: &str) -> bool {
-    let (name, quality) = coding.split_once(';').unwrap_or((coding, ""));
-    name.trim() == "gzip" && quality.trim().trim_end_matches(['.', '0']) != "q="
-}
-
-impl Asset {
-    fn new(name: &str, file: &rust_embed::EmbeddedFile) -> Self {
-        Self {
-            content_type: content_type(name),
-            etag: format!("\"{}\"", BASE64.encode(file.metadata.sha256_hash())),
-            plain: Bytes::copy_from_slice(&file.data),
-            gzip: compressed(&file.data).into(),
-        }
-    }
-}
-
-fn compressed(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    // Writing to memory does not fail.
-    let done = encoder.write_all(plain).and_then(|()| encoder.finish());
-    done.unwrap_or_default()
 }
 
 fn content_type(name: &str) -> &'static str {

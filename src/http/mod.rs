@@ -4,6 +4,7 @@ mod account_check;
 mod account_delete;
 mod account_import;
 mod admin;
+mod asset;
 mod caller;
 mod console;
 mod contact_group;

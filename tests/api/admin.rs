@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use earmark::http::{Console, Operators};
 use serde_json::{Value, json};
 
+use crate::support::document::check_named;
 use crate::support::*;
 
 /// A service that lets this machine in, and where.
@@ -21,7 +22,13 @@ async fn ask(at: SocketAddr, line: &str, body: impl ToString) -> Page {
     let (method, path) = line.split_once(' ').unwrap_or((line, ""));
     let line = format!("{method} /admin/v1/apps{path}");
     let headers = "content-type: application/json\r\n";
-    Page::ask(at, "localhost", &line, headers, &body.to_string()).await
+    let page = Page::ask(at, "localhost", &line, headers, &body.to_string()).await;
+    let answer = page.json();
+    match answer["apps"].as_array() {
+        Some(apps) => apps.iter().for_each(|app| check_named("App", app)),
+        None => check_named(if page.status < 300 { "App" } else { "ProblemDetails" }, &answer),
+    }
+    page
 }
 
 async fn must(at: SocketAddr, line: &str, body: impl ToString) -> Value {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use earmark::http::{Console, Operators};
 use earmark::limits::Limits;
 use serde_json::{Value, json};
 
@@ -51,6 +52,44 @@ fn it_has_the_calls_that_are_served_and_no_others() {
         assert_eq!(operation(command)["operationId"], name);
         assert_eq!(operation(command)["tags"], json!([family]));
     }
+}
+
+/// What is documented is there: each method of each path of the admin API, and the pages.
+#[actix_web::test]
+async fn it_has_the_paths_that_are_not_the_originals() {
+    let mut app = TestApp::start().await;
+    let front =
+        Front { console: Console::On, operators: Operators::ThisMachine, ..Front::default() };
+    let at = app.start_front(front).await;
+    let mut found = BTreeSet::new();
+    for (path, item) in DOCUMENT["paths"].as_object().unwrap() {
+        if path.starts_with("/v4/") {
+            continue;
+        }
+        let address = if item.get("servers").is_some() { at.admin.unwrap() } else { at.api };
+        for method in ["get", "post", "patch", "put", "delete"] {
+            let filled = path.replace("{sdkappid}", "7").replace("{identifier}", "a");
+            let line = format!("{} {filled}", method.to_uppercase());
+            let headers = "content-type: application/json\r\n";
+            let page = Page::ask(address, "localhost", &line, headers, "{}").await;
+            // App 7 is not there, which a method that is not there does not say.
+            let (status, text) = (page.status, page.text());
+            let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+            let is_served = status != 405
+                && answer["ErrorCode"] != 60009
+                && (status != 404 || text.contains("no such app"));
+            assert_eq!(item.get(method).is_some(), is_served, "{line}: {status}");
+            if is_served {
+                found.insert(line);
+            }
+        }
+    }
+    assert_eq!(found.len(), 13, "{found:?}");
+    // Each route is a line in one file: one that is not documented would go unnoticed from outside.
+    let routes = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/admin/mod.rs");
+    let routes = std::fs::read_to_string(routes).unwrap();
+    let admin = found.iter().filter(|line| line.contains("/admin/v1/")).count();
+    assert_eq!(routes.matches(".route(").count(), admin);
 }
 
 /// Times become those of the example, which cannot know them.

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on may panic, and a skipped one says why"
 )]
 
+mod admin;
 mod apps;
 mod database_tls;
 mod dev;

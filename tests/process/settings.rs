@@ -47,6 +47,10 @@ fn a_bad_setting_is_named() {
         ("EARMARK_WORKERS=-1", &["--workers"]),
         ("EARMARK_SHUTDOWN_S=soon", &["--shutdown-s"]),
         ("EARMARK_MIGRATE=maybe", &["--migrate"]),
+        ("EARMARK_CONSOLE=maybe", &["--console"]),
+        ("EARMARK_OPERATOR_TOKEN=hidden-word", &["--operator-token", "16"]),
+        ("EARMARK_OPERATOR_TOKEN=hidden-word and white space", &["EARMARK_OPERATOR_TOKEN"]),
+        ("EARMARK_OPERATOR_TOKEN_FILE=/nowhere", &["--operator-token-file", "/nowhere"]),
     ] {
         check(&["serve"], &[URL, settings], words);
     }

@@ -6,15 +6,17 @@
 mod accounts;
 mod chat_groups;
 mod codes;
+mod operators;
 mod recent_contact;
 mod schema;
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use actix_web::HttpResponse;
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};
 
+use super::asset::Asset;
 use super::{path_of, service_of};
 use crate::error::Family;
 use crate::limits::Limits;
@@ -27,9 +29,12 @@ pub fn openapi() -> &'static str {
     &DOCUMENT
 }
 
+static ASSET: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("application/json", openapi().as_bytes()));
+
 /// Serves the document.
-pub(super) async fn document() -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(openapi())
+pub(super) async fn document(request: HttpRequest) -> HttpResponse {
+    ASSET.send(&request, HttpResponse::build)
 }
 
 /// A call of the API.
@@ -67,6 +72,7 @@ fn built() -> Value {
     let paths: Map<String, Value> = operations
         .iter()
         .map(|operation| (path_of(operation.family, operation.command), described(operation)))
+        .chain(operators::paths())
         .collect();
     json!({
         "openapi": "3.1.0",
@@ -82,12 +88,14 @@ fn built() -> Value {
             { "name": service_of(Family::RecentContact), "description": "Marks, conversation groups, pins." },
             { "name": service_of(Family::Accounts), "description": "The users that the directory has." },
             { "name": service_of(Family::ChatGroups), "description": "The chat groups that the directory has." },
+            { "name": "admin", "description": "The admin API, for operators: apps and their settings." },
+            { "name": "service", "description": "The service itself." },
         ],
         "security": [{ "sdkappid": [], "identifier": [], "usersig": [] }],
         "paths": paths,
         "components": {
-            "schemas": schema::schemas(&limits),
-            "parameters": parameters(),
+            "schemas": schema::joined(schema::schemas(&limits), operators::schemas(&limits)),
+            "parameters": schema::joined(parameters(), operators::parameters()),
             "securitySchemes": security_schemes(),
         },
         "x-error-codes": *codes::TABLE,
@@ -154,5 +162,9 @@ fn security_schemes() -> Value {
         "sdkappid": key("sdkappid", "The number of the app, a positive integer."),
         "identifier": key("identifier", "Who calls: an admin of the app."),
         "usersig": key("usersig", "A UserSig for this identifier, signed with the app's secret key (`earmark sig`)."),
+        "operatorToken": {
+            "type": "http", "scheme": "bearer",
+            "description": "The operators' token (`--operator-token-file`). In `dev` this machine needs none.",
+        },
     })
 }

@@ -45,6 +45,14 @@ pub(crate) fn check_answer(command: &str, answer: &Value) {
     }
 }
 
+/// The answer has the shape that the document has under this name.
+#[track_caller]
+pub(crate) fn check_named(name: &str, answer: &Value) {
+    let mut schema = DOCUMENT.clone();
+    schema["$ref"] = json!(format!("#/components/schemas/{name}"));
+    check(&jsonschema::validator_for(&schema).unwrap(), answer);
+}
+
 /// The body has the shape that the document asks for.
 pub(crate) fn is_request(command: &str, body: &Value) -> bool {
     REQUESTS[command].is_valid(body)

@@ -25,10 +25,14 @@ impl Connection {
 
     /// Sends a request, without waiting for its answer.
     pub(crate) fn send(&mut self, method: &str, path: &str, body: &str) -> io::Result<()> {
+        self.send_with(method, path, "host: test\r\n", body)
+    }
+
+    /// Sends a request with these headers, each a whole line.
+    fn send_with(&mut self, method: &str, path: &str, headers: &str, body: &str) -> io::Result<()> {
         let length = body.len();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n\r\n{body}"
-        );
+        let request =
+            format!("{method} {path} HTTP/1.1\r\n{headers}content-length: {length}\r\n\r\n{body}");
         self.0.get_mut().write_all(request.as_bytes())
     }
 
@@ -81,5 +85,18 @@ pub(crate) fn request(
 ) -> io::Result<Answer> {
     let mut connection = Connection::open(address)?;
     connection.send(method, path, body)?;
+    connection.answer()
+}
+
+/// One request with headers of its own, each a whole line, on a connection of its own.
+pub(crate) fn request_with(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> io::Result<Answer> {
+    let mut connection = Connection::open(address)?;
+    connection.send_with(method, path, headers, body)?;
     connection.answer()
 }

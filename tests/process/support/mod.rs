@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 pub(crate) use child::{Ended, Program, Running};
 pub(crate) use database::{Database, Server, Sql};
 pub(crate) use dev::{Dev, between, dev, gone, is_quiet};
-pub(crate) use http::{Answer, Connection, request};
+pub(crate) use http::{Answer, Connection, request, request_with};
 pub(crate) use service::{
     APP, Client, KEY, Service, app, code, is_marked, mark_body, migrate, prepare, serve, sig,
 };

@@ -1,0 +1,231 @@
+//! What is not the original's: the admin API, and the paths for probes and for the console.
+
+use serde_json::{Map, Value, json};
+
+use super::schema::{closed, named, object};
+use crate::domain::{Directory, Edition};
+use crate::limits::{IDENTIFIER_BYTES_MAX, LIMIT_MAX, Limits, SECRET_KEY_BYTES_MIN};
+
+/// The paths.
+pub(super) fn paths() -> Map<String, Value> {
+    let key = json!({ "secret_key": named("SecretKey") });
+    let key = || named_body(&object(&[], key.clone()));
+    let new_app = json!({ "schema": named("NewApp"), "example": { "sdkappid": 1_400_000_002, "edition": "pro" } });
+    let change =
+        json!({ "schema": named("AppSettings"), "example": { "limits": { "pinned": 100 } } });
+    let list = closed(&["apps"], json!({ "apps": { "type": "array", "items": named("App") } }));
+    let listed = json!({ "description": "All apps, by number.", "content": { "application/json": { "schema": list } } });
+    let entries = [
+        (
+            "/admin/v1/apps",
+            json!({
+                "get": operation("list_apps", "Lists all apps", None, [("200", listed)]),
+                "post": operation("create_app", "Creates an app", Some(new_app), [
+                    ("201", app("The app. Its secret key is shown if it was made here, and never again.")),
+                    ("409", problem("There is an app of this number.")),
+                ]),
+            }),
+        ),
+        (
+            "/admin/v1/apps/{sdkappid}",
+            json!({
+                "parameters": [named_parameter("sdkappid")],
+                "get": operation("show_app", "Shows an app", None, [("200", app("The app."))]),
+                "patch": operation("change_app", "Changes settings; what is not named stays", Some(change),
+                    [("200", app("The app as it is now."))]),
+            }),
+        ),
+        (
+            "/admin/v1/apps/{sdkappid}/admins/{identifier}",
+            json!({
+                "parameters": [named_parameter("sdkappid"), named_parameter("identifier")],
+                "put": operation("add_admin", "Lets one more identifier call", None, [("200", app("The app as it is now."))]),
+                "delete": operation("remove_admin", "Lets an identifier call no more", None,
+                    [("200", app("The app as it is now."))]),
+            }),
+        ),
+        (
+            "/admin/v1/apps/{sdkappid}/rotate-key",
+            json!({
+                "parameters": [named_parameter("sdkappid")],
+                "post": operation("rotate_key", "Gives an app a new secret key; the one before stays good", Some(key()),
+                    [("200", app("The app. The new key is shown if it was made here, and never again."))]),
+            }),
+        ),
+        (
+            "/admin/v1/apps/{sdkappid}/retire-key",
+            json!({
+                "parameters": [named_parameter("sdkappid")],
+                "post": operation("retire_key", "Ends the key before the last rotation",
+                    Some(named_body(&object(&[], json!({})))), [("200", app("The app as it is now."))]),
+            }),
+        ),
+    ];
+    let about = "On the listener for operators (`--admin-listen`), and beside the console where that is on.";
+    let with_about = |(path, mut item): (&str, Value)| {
+        item["description"] = about.into();
+        (path.to_owned(), item)
+    };
+    entries.into_iter().map(with_about).chain(probes()).chain(pages()).collect()
+}
+
+fn probes() -> impl Iterator<Item = (String, Value)> {
+    let server =
+        json!([{ "url": "http://127.0.0.1:8081", "description": "The listener for operators." }]);
+    let not_ready = ("503", text("`not ready`."));
+    [
+        ("/livez", "live", "Asks whether the process answers", vec![("200", text("`ok`."))]),
+        (
+            "/readyz",
+            "ready",
+            "Asks whether the service can serve",
+            vec![("200", text("`ok`.")), not_ready],
+        ),
+        (
+            "/metrics",
+            "metrics",
+            "Metrics, as Prometheus reads them",
+            vec![("200", text("The metrics."))],
+        ),
+    ]
+    .into_iter()
+    .map(move |(path, id, summary, responses)| {
+        (path.to_owned(), json!({ "servers": server, "get": public(id, summary, responses) }))
+    })
+}
+
+fn pages() -> impl Iterator<Item = (String, Value)> {
+    let session = closed(
+        &["mode"],
+        json!({
+            "mode": { "enum": ["dev", "serve"] },
+            "sdkappid": { "type": "integer", "minimum": 1 },
+            "identifier": { "type": "string" },
+            "usersig": { "type": "string", "description": "For pages of this service on its own machine alone." },
+        }),
+    );
+    let json_of = |schema: Value, about: &str| json!({ "description": about, "content": { "application/json": { "schema": schema } } });
+    let document = json_of(json!({ "type": "object" }), "This document.");
+    let session = vec![
+        ("200", json_of(session, "How the service was started, and in `dev` who is signed in.")),
+        ("403", problem("Asked by another site, or from another machine.")),
+    ];
+    [
+        ("/openapi.json", public("openapi", "This document", vec![("200", document)])),
+        (
+            "/console/session.json",
+            public("session", "What the console asks when it opens", session),
+        ),
+    ]
+    .into_iter()
+    .map(|(path, get)| (path.to_owned(), json!({ "get": get })))
+}
+
+/// Without credentials.
+fn public(id: &str, summary: &str, responses: Vec<(&str, Value)>) -> Value {
+    let responses: Map<String, Value> =
+        responses.into_iter().map(|(status, response)| (status.to_owned(), response)).collect();
+    json!({ "operationId": id, "tags": ["service"], "summary": summary, "security": [], "responses": responses })
+}
+
+fn operation<const N: usize>(
+    id: &str,
+    summary: &str,
+    body: Option<Value>,
+    responses: [(&str, Value); N],
+) -> Value {
+    let mut all: Map<String, Value> =
+        responses.into_iter().map(|(status, response)| (status.to_owned(), response)).collect();
+    all.insert("default".to_owned(), problem(
+        "400 names the `field` that is wrong; 401: no token, or a wrong one; 403: a page of another site; 404: no such \
+         app; 413 and 415: the body is too large, or no JSON; 503: the database did not answer.",
+    ));
+    let mut operation = json!({ "operationId": id, "tags": ["admin"], "summary": summary });
+    operation["security"] = json!([{ "operatorToken": [] }]);
+    if let Some(media) = body {
+        operation["requestBody"] =
+            json!({ "required": true, "content": { "application/json": media } });
+    }
+    operation["responses"] = all.into();
+    operation
+}
+
+fn named_body(schema: &Value) -> Value {
+    json!({ "schema": schema, "example": {} })
+}
+
+fn named_parameter(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/parameters/{name}") })
+}
+
+fn app(about: &str) -> Value {
+    json!({ "description": about, "content": { "application/json": { "schema": named("App") } } })
+}
+
+fn problem(about: &str) -> Value {
+    let media = json!({ "schema": named("ProblemDetails") });
+    json!({ "description": about, "content": { "application/problem+json": media } })
+}
+
+fn text(about: &str) -> Value {
+    json!({ "description": about, "content": { "text/plain": { "schema": { "type": "string" } } } })
+}
+
+/// The parameters of the paths.
+pub(super) fn parameters() -> Value {
+    let number = json!({ "type": "integer", "format": "int64", "minimum": 1 });
+    json!({
+        "sdkappid": {
+            "name": "sdkappid", "in": "path", "required": true, "schema": number,
+            "description": "The number of the app.", "example": 1_400_000_001,
+        },
+        "identifier": {
+            "name": "identifier", "in": "path", "required": true, "schema": named("Identifier"),
+            "description": "Who may call.", "example": "administrator",
+        },
+    })
+}
+
+/// The shapes that have names.
+pub(super) fn schemas(limits: &Limits) -> Value {
+    let mut limits = *limits;
+    let limit = |(name, default): (&str, &mut u32)| {
+        let lowest = u32::from(name != "calls-per-second");
+        let schema = json!({ "type": "integer", "minimum": lowest, "maximum": LIMIT_MAX, "default": default });
+        (name.to_owned(), schema)
+    };
+    let limits: Map<String, Value> = limits.named().into_iter().map(limit).collect();
+    let settings = json!({
+        "edition": { "enum": Edition::ALL.map(Edition::name), "description": "What it may write." },
+        "directory": { "enum": Directory::ALL.map(Directory::name), "description": "Who must have been imported." },
+        "disabled": { "type": "boolean", "description": "Whether all calls are refused." },
+        "limits": { "type": "object", "additionalProperties": false, "properties": limits.clone() },
+    });
+    let number = json!({ "type": "integer", "format": "int64", "minimum": 1, "maximum": i64::MAX });
+    let admins =
+        json!({ "type": "array", "items": named("Identifier"), "description": "Who may call." });
+    let mut new_app = closed(&["sdkappid"], settings.clone());
+    new_app["properties"]["sdkappid"] = number.clone();
+    new_app["properties"]["admins"] = admins.clone();
+    new_app["properties"]["secret_key"] = named("SecretKey");
+    let always =
+        ["sdkappid", "edition", "directory", "disabled", "secret_keys", "admins", "limits"];
+    let mut app = closed(&always, settings.clone());
+    app["properties"]["sdkappid"] = number;
+    app["properties"]["admins"] = admins;
+    app["properties"]["secret_keys"] =
+        json!({ "enum": [1, 2], "description": "How many secret keys are good." });
+    app["properties"]["secret_key"] =
+        json!({ "type": "string", "description": "Where it was made just now." });
+    app["properties"]["limits"]["required"] = limits.keys().cloned().collect();
+    json!({
+        "App": app,
+        "NewApp": new_app,
+        "AppSettings": closed(&[], settings),
+        "Identifier": super::schema::text(1, IDENTIFIER_BYTES_MAX, "The name of an admin."),
+        "SecretKey": {
+            "type": "string", "minLength": SECRET_KEY_BYTES_MIN, "pattern": "^[!-~]*$",
+            "description": "A key of your choice; one is made if there is none.",
+        },
+    })
+}
