@@ -77,7 +77,7 @@ async fn the_tables_name_what_is_exposed() {
         .map(|(name, kind)| (name.clone(), (kind.clone(), labels[name].clone())))
         .collect();
     let text = std::fs::read_to_string(DOCUMENT).unwrap();
-    let documented: BTreeMap<_, _> = text
+    let mut documented: BTreeMap<_, _> = text
         .lines()
         .filter(|line| line.starts_with("| `"))
         .map(|row| {
@@ -87,20 +87,26 @@ async fn the_tables_name_what_is_exposed() {
             (cells[0].trim_matches('`').to_owned(), (cells[1].to_owned(), labels))
         })
         .collect();
+    if !writes_are_shared() {
+        documented.remove("earmark_lane_queue_depth");
+    }
     assert_eq!(documented, found);
 }
 
 #[actix_web::test]
 async fn requests_are_counted_by_call_code_app_and_item() {
     let app = TestApp::with_limits(&["marked=1", "calls-per-second=0"]).await;
-    assert_eq!(app.mark("a", vec![set("x", 0), set("y", 0)]).await, (0, vec![0, 51008]));
-    assert_eq!(app.mark("b", vec![set("x", 0)]).await, (0, vec![0]));
-    assert_eq!(app.call(MARK_CONTACT, json!({})).await["ErrorCode"], 50002);
+    // One UserSig throughout: it says in which second it was made.
+    let (good, wrong) = (query(), query_of(APP, ADMIN, "nonsense"));
+    let two = mark_contact("a", vec![set("x", 0), set("y", 0)]);
+    assert_eq!(codes(&app.ask(MARK_CONTACT, &good, two).await), (0, vec![0, 51008]));
+    let one = mark_contact("b", vec![set("x", 0)]);
+    assert_eq!(codes(&app.ask(MARK_CONTACT, &good, one).await), (0, vec![0]));
+    assert_eq!(app.ask(MARK_CONTACT, &good, json!({})).await["ErrorCode"], 50002);
     let group = json!({ "From_Account": "b", "GroupContactItem": [
         { "GroupName": "g", "ContactItem": [user("x"), user("y")] }
     ]});
-    assert_eq!(app.call(CREATE, group).await["ErrorCode"], 0);
-    let (good, wrong) = (query(), query_of(APP, ADMIN, "nonsense"));
+    assert_eq!(app.ask(CREATE, &good, group).await["ErrorCode"], 0);
     assert_eq!(app.ask(GET, &wrong, "{}").await["ErrorCode"], 70003);
     assert_eq!(app.ask("recentcontact/nothing", &good, "{}").await["ErrorCode"], 60009);
 

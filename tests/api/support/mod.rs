@@ -72,10 +72,15 @@ const DAY_S: u64 = 24 * 3600;
 /// Servers and their databases' connections live here, so that they outlive the runtime of a test that fails.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
+/// Whether the service under test commits writes that wait at the same time together.
+pub(crate) fn writes_are_shared() -> bool {
+    database::setting("EARMARK_TEST_WRITE_MODE").is_none_or(|mode| mode != "single")
+}
+
 /// Both ways of writing answer the same: `EARMARK_TEST_WRITE_MODE=single` tests the one that is not the default.
 fn settings() -> Settings {
-    let single = database::setting("EARMARK_TEST_WRITE_MODE").is_some_and(|mode| mode == "single");
-    let write_mode = if single { WriteMode::Single } else { Settings::default().write_mode };
+    let default = Settings::default().write_mode;
+    let write_mode = if writes_are_shared() { default } else { WriteMode::Single };
     Settings { app_age_max: APP_AGE_MAX, write_mode }
 }
 
