@@ -4,6 +4,7 @@ mod app;
 mod dev;
 mod healthcheck;
 mod serve;
+mod verify;
 
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,6 +24,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         Command::Dev(settings) => dev::run(settings).await,
         Command::Serve(settings) => serve::run(settings).await,
         Command::Migrate(settings) => migrate(&settings).await,
+        Command::Verify(settings) => verify::run(&settings).await,
         Command::App(settings) => app::run(settings).await,
         Command::Sig(settings) => sig(settings).await,
         Command::Healthcheck(settings) => healthcheck::run(&settings).await,

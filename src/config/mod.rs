@@ -52,6 +52,8 @@ pub enum Command {
     Serve(Serve),
     /// Brings the database's schema up to date.
     Migrate(DatabaseArgs),
+    /// Looks for what must never be in the database, without changing anything; exits with 0 if there is nothing.
+    Verify(DatabaseArgs),
     /// Creates and changes apps.
     App(AppArgs),
     /// Signs a UserSig.

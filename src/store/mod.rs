@@ -11,6 +11,7 @@ mod reading;
 mod schema;
 mod session;
 mod users;
+mod verify;
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use accounts::Account;
 pub use database::Database;
 pub use reading::{ListCursor, Reading};
 pub use schema::SchemaState;
+pub use verify::{Broken, Verdict};
 
 use crate::error::Error;
 use crate::metrics::Metrics;

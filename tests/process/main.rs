@@ -19,3 +19,4 @@ mod settings;
 mod shutdown;
 mod support;
 mod tls;
+mod verify;

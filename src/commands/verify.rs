@@ -1,0 +1,20 @@
+//! `earmark verify`: is anything broken in the database?
+
+use anyhow::{Context, bail};
+
+use super::{check_schema, connect, print};
+use crate::config::DatabaseArgs;
+
+pub(super) async fn run(settings: &DatabaseArgs) -> anyhow::Result<()> {
+    let store = connect(settings).await?;
+    check_schema(&store).await?;
+    let verdict = store.verify().await.context("cannot look at the database")?;
+    for found in &verdict.broken {
+        print(&format!("app {}, user {:?}: {}", found.sdk_app_id, found.user_id, found.problem))?;
+    }
+    let looked_at = format!("{} users, {} conversations", verdict.users, verdict.conversations);
+    match verdict.broken.len() {
+        0 => print(&format!("{looked_at}: nothing is broken")),
+        number => bail!("{looked_at}: {number} of what must hold is broken"),
+    }
+}

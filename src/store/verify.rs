@@ -1,0 +1,128 @@
+//! Looks for what must never be in the database: counts that are not those of the rows, rows that belong to nothing or say
+//! nothing, numbers that will be given out a second time.
+//!
+//! A limit that was lowered is no such thing: a user may keep more than the app allows today.
+
+use super::Store;
+use crate::error::Error;
+
+/// What holds for the transaction that looks: one moment's truth, nothing is written, and it may take its time.
+const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+    SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on";
+
+/// Something in the database that must not be.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Broken {
+    /// The app.
+    pub sdk_app_id: i64,
+    /// The user whose state it is.
+    pub user_id: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// How much was looked at, and what of it is broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Users with state.
+    pub users: i64,
+    /// Their conversations.
+    pub conversations: i64,
+    /// What is broken, by app and user.
+    pub broken: Vec<Broken>,
+}
+
+/// Everything that is asked of the tables. A query answers with what is broken.
+const CHECKS: [&str; 9] = [
+    // The counts are those of the rows, and no more than there was room for.
+    "SELECT u.sdk_app_id, u.user_id, format('%s: counted are %s, there are %s, room was for %s', what, counted, there, room)
+        AS problem
+    FROM users u
+    LEFT JOIN (
+        SELECT
+            sdk_app_id, user_id,
+            count(*) FILTER (WHERE standard_mark <> 0 OR custom_mark <> '') AS marked,
+            count(*) FILTER (WHERE group_ids <> '{}') AS grouped,
+            count(*) FILTER (WHERE pin_position IS NOT NULL) AS pinned
+        FROM conversations GROUP BY sdk_app_id, user_id
+    ) c USING (sdk_app_id, user_id)
+    CROSS JOIN LATERAL (VALUES
+        ('marked', u.marked, COALESCE(c.marked, 0), u.marked_max),
+        ('grouped', u.grouped, COALESCE(c.grouped, 0), u.grouped_max),
+        ('pinned', u.pinned, COALESCE(c.pinned, 0), u.pinned_max)
+    ) AS v (what, counted, there, room)
+    WHERE counted <> there OR counted > room OR counted < 0",
+    // Whatever belongs to a user belongs to one who is there, and has been changed before.
+    "SELECT DISTINCT sdk_app_id, user_id, what || ' of a user without a row' AS problem
+    FROM (
+        SELECT sdk_app_id, user_id, 'conversations' AS what FROM conversations
+        UNION ALL SELECT sdk_app_id, user_id, 'conversation groups' FROM contact_groups
+    ) kept
+    WHERE NOT EXISTS (SELECT FROM users u WHERE (u.sdk_app_id, u.user_id) = (kept.sdk_app_id, kept.user_id))",
+    "SELECT sdk_app_id, user_id, 'the user of no app' AS problem
+    FROM users u WHERE NOT EXISTS (SELECT FROM apps a WHERE a.sdk_app_id = u.sdk_app_id)",
+    // A deleted account keeps nothing.
+    "SELECT a.sdk_app_id, a.user_id, 'deleted, but something is kept' AS problem
+    FROM accounts a
+    WHERE a.deleted AND (
+        EXISTS (SELECT FROM conversations c WHERE (c.sdk_app_id, c.user_id) = (a.sdk_app_id, a.user_id))
+        OR EXISTS (SELECT FROM contact_groups g WHERE (g.sdk_app_id, g.user_id) = (a.sdk_app_id, a.user_id))
+    )",
+    // A row says something, and has a place in the order exactly if it is marked or grouped.
+    "SELECT sdk_app_id, user_id, format('conversation %s %s: %s', kind, peer_id, what) AS problem
+    FROM conversations CROSS JOIN LATERAL (VALUES
+        ('nothing is kept', position IS NULL AND pin_position IS NULL),
+        (
+            'a position exactly if it is marked or grouped',
+            (position IS NOT NULL) <> (standard_mark <> 0 OR custom_mark <> '' OR group_ids <> '{}')
+        ),
+        ('neither one-to-one nor group', kind NOT IN (1, 2)),
+        ('no other end', peer_id = '')
+    ) AS v (what, is_so)
+    WHERE is_so",
+    // Conversations are in groups that there are, in each once.
+    "SELECT c.sdk_app_id, c.user_id, format('conversation %s %s: in groups %s, not all of which there are', kind, peer_id, group_ids)
+        AS problem
+    FROM conversations c
+    WHERE group_ids <> ARRAY(
+        SELECT g.group_id FROM contact_groups g
+        WHERE (g.sdk_app_id, g.user_id) = (c.sdk_app_id, c.user_id) AND g.group_id = ANY (c.group_ids)
+        ORDER BY g.group_id
+    )",
+    // Numbers that are in use have been given out, and will not be again.
+    "SELECT c.sdk_app_id, c.user_id, format('conversation %s %s: position %s, the next one is %s', kind, peer_id, at, next_position)
+        AS problem
+    FROM users u JOIN conversations c USING (sdk_app_id, user_id)
+    CROSS JOIN LATERAL (VALUES (position), (pin_position)) AS v (at)
+    WHERE at NOT BETWEEN 1 AND next_position - 1",
+    "SELECT g.sdk_app_id, g.user_id, format('conversation group %s: the next number is %s', g.group_id, next_group_id)
+        AS problem
+    FROM users u JOIN contact_groups g USING (sdk_app_id, user_id)
+    WHERE g.group_id NOT BETWEEN 1 AND next_group_id - 1",
+    // Nothing is there twice.
+    "SELECT sdk_app_id, user_id, format('%s %s: %s times', what, value, count(*)) AS problem
+    FROM (
+        SELECT sdk_app_id, user_id, 'position' AS what, position::text AS value FROM conversations
+        UNION ALL SELECT sdk_app_id, user_id, 'pin position', pin_position::text FROM conversations
+        UNION ALL SELECT sdk_app_id, user_id, 'group name', name FROM contact_groups
+    ) AS v
+    WHERE value IS NOT NULL
+    GROUP BY sdk_app_id, user_id, what, value HAVING count(*) > 1",
+];
+
+impl Store {
+    /// Looks at everything that is kept, as it is at one moment, and changes nothing.
+    pub async fn verify(&self) -> Result<Verdict, Error> {
+        let mut tx = self.begin().await?;
+        sqlx::raw_sql(SNAPSHOT).execute(tx.session()).await?;
+        let mut broken: Vec<Broken> = Vec::new();
+        for check in CHECKS {
+            broken.extend(sqlx::query_as(check).fetch_all(tx.session()).await?);
+        }
+        broken.sort_by(|a, b| (a.sdk_app_id, &a.user_id).cmp(&(b.sdk_app_id, &b.user_id)));
+        let count = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM conversations)";
+        let (users, conversations) = sqlx::query_as(count).fetch_one(tx.session()).await?;
+        tx.rollback().await?;
+        Ok(Verdict { users, conversations, broken })
+    }
+}

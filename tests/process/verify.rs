@@ -1,0 +1,175 @@
+//! `earmark verify` names what is broken, and nothing else.
+
+use crate::support::{APP, Database, Program, Service};
+
+fn verify(database: &Database) -> crate::support::Ended {
+    Program::earmark(["verify"]).env("EARMARK_DATABASE_URL", &database.url).run()
+}
+
+/// Without these every flaw can be written.
+const DROP_CHECKS: &str = "
+    ALTER TABLE users
+        DROP CONSTRAINT users_app, DROP CONSTRAINT users_marked_in_room,
+        DROP CONSTRAINT users_grouped_in_room, DROP CONSTRAINT users_pinned_in_room;
+    ALTER TABLE conversations
+        DROP CONSTRAINT conversations_user, DROP CONSTRAINT conversations_kind_known,
+        DROP CONSTRAINT conversations_position_iff_marked_or_grouped,
+        DROP CONSTRAINT conversations_not_empty;
+    DROP INDEX conversations_position;
+    ALTER TABLE contact_groups
+        DROP CONSTRAINT contact_groups_user, DROP CONSTRAINT contact_groups_name_once,
+        DROP CONSTRAINT contact_groups_id_positive;";
+
+/// What is done to a user who has one marked, pinned conversation, `friend`, in group 1, `work`; and what is said of it.
+/// `$` stands for `WHERE` and the user.
+const FLAWS: [(&str, &str, &[&str]); 21] = [
+    ("fewer", "UPDATE users SET marked = 0 $", &["marked: counted are 0, there are 1"]),
+    (
+        "more",
+        "UPDATE users SET grouped = 2, grouped_max = 2 $",
+        &["grouped: counted are 2, there are 1"],
+    ),
+    (
+        "unpinned",
+        "UPDATE conversations SET pin_position = NULL $",
+        &["pinned: counted are 1, there are 0"],
+    ),
+    (
+        "over",
+        "UPDATE users SET marked_max = 0 $",
+        &["marked: counted are 1, there are 1, room was for 0"],
+    ),
+    (
+        "lost",
+        "DELETE FROM conversations $",
+        &["marked: counted are 1", "grouped: counted are 1", "pinned: counted are 1"],
+    ),
+    (
+        "orphan",
+        "DELETE FROM users $",
+        &["conversations of a user without a row", "conversation groups of a user without a row"],
+    ),
+    (
+        "appless",
+        "UPDATE users SET sdk_app_id = 7 $; UPDATE conversations SET sdk_app_id = 7 $; UPDATE contact_groups SET sdk_app_id = 7 $",
+        &["the user of no app"],
+    ),
+    (
+        "deleted",
+        "INSERT INTO accounts VALUES (1400000001, 'deleted', '', '', TRUE)",
+        &["deleted, but something is kept"],
+    ),
+    (
+        "empty",
+        "UPDATE conversations SET standard_mark = 0, group_ids = '{}', position = NULL, pin_position = NULL $; UPDATE users SET marked = 0, grouped = 0, pinned = 0 $",
+        &["conversation 1 friend: nothing is kept"],
+    ),
+    (
+        "placeless",
+        "UPDATE conversations SET position = NULL $",
+        &["conversation 1 friend: a position exactly if"],
+    ),
+    (
+        "maskless",
+        "UPDATE conversations SET standard_mark = 0, group_ids = '{}' $; UPDATE users SET marked = 0, grouped = 0 $",
+        &["conversation 1 friend: a position exactly if"],
+    ),
+    (
+        "kind",
+        "UPDATE conversations SET kind = 3 $",
+        &["conversation 3 friend: neither one-to-one nor group"],
+    ),
+    ("nobody", "UPDATE conversations SET peer_id = '' $", &["conversation 1 : no other end"]),
+    ("groupless", "DELETE FROM contact_groups $", &["conversation 1 friend: in groups {1}"]),
+    (
+        "twice-in",
+        "UPDATE conversations SET group_ids = '{1,1}' $",
+        &["conversation 1 friend: in groups {1,1}"],
+    ),
+    (
+        "position",
+        "UPDATE conversations SET position = 9 $",
+        &["conversation 1 friend: position 9, the next one is 3"],
+    ),
+    (
+        "pin",
+        "UPDATE conversations SET pin_position = 3 $",
+        &["conversation 1 friend: position 3, the next one is 3"],
+    ),
+    (
+        "zero",
+        "UPDATE conversations SET position = 0 $",
+        &["conversation 1 friend: position 0, the next one is 3"],
+    ),
+    (
+        "number",
+        "UPDATE users SET next_group_id = 1 $",
+        &["conversation group 1: the next number is 1"],
+    ),
+    (
+        "names",
+        "UPDATE users SET next_group_id = 3 $; INSERT INTO contact_groups VALUES (1400000001, 'names', 2, 'work')",
+        &["group name work: 2 times"],
+    ),
+    (
+        "positions",
+        "UPDATE users SET marked = 2, marked_max = 2 $; INSERT INTO conversations SELECT sdk_app_id, user_id, 2, peer_id, 1, '', '{}', position, NULL, 1 FROM conversations $",
+        &["position 1: 2 times"],
+    ),
+];
+
+fn fill(database: &Database) -> Service {
+    let service = Service::on(database);
+    let client = service.client();
+    for user in FLAWS.iter().map(|(user, ..)| *user).chain(["fine"]) {
+        client.must_mark(user, "friend");
+        for (command, body) in [
+            ("top", r#""OperationType":1,"RecentContactItem":[{"Type":1,"To_Account":"friend"}]"#),
+            (
+                "create_contact_group",
+                r#""GroupContactItem":[{"GroupName":"work","ContactItem":[{"Type":1,"To_Account":"friend"}]}]"#,
+            ),
+        ] {
+            let body = format!(r#"{{"From_Account":"{user}",{body}}}"#);
+            let answer = client.call(command, &body).unwrap();
+            assert!(answer.body.contains(r#""ResultCode":0"#), "{answer:?}");
+        }
+    }
+    service
+}
+
+#[test]
+fn every_flaw_is_named_with_its_user_and_nothing_else_is() {
+    let database = Database::new();
+    let service = fill(&database);
+    let users = FLAWS.len() + 1;
+    let all_is_well = format!("{users} users, {users} conversations: nothing is broken\n");
+    assert_eq!(verify(&database).printed(), all_is_well);
+    service.process.stop();
+
+    let mut sql = database.connect();
+    sql.run(DROP_CHECKS);
+    for (user, flaw, _) in FLAWS {
+        sql.run(&flaw.replace('$', &format!("WHERE user_id = '{user}'")));
+    }
+    let ended = verify(&database);
+    let mut expected = 0;
+    for (user, _, problems) in FLAWS {
+        let said: Vec<_> =
+            ended.stdout.lines().filter(|line| line.contains(&format!("user {user:?}:"))).collect();
+        assert_eq!(said.len(), problems.len(), "{user}: {said:?}");
+        for problem in problems {
+            assert!(said.iter().any(|line| line.contains(problem)), "{problem} in {said:?}");
+        }
+        expected += problems.len();
+    }
+    assert_eq!(ended.stdout.lines().count(), expected, "{}", ended.stdout);
+    let app = format!("app {APP}, user \"fewer\": ");
+    assert!(ended.stdout.contains(&app), "{}", ended.stdout);
+    ended.refused(&[&format!("{expected} of what must hold is broken")]);
+}
+
+#[test]
+fn a_database_without_a_schema_is_refused() {
+    verify(&Database::new()).refused(&["earmark migrate"]);
+}
