@@ -36,6 +36,8 @@ impl Failure {
 
 /// Commits writes together and answers each: one that is refused does not touch the others.
 pub(super) async fn commit(mut tx: Tx<'_>, writes: &[&Write]) -> Result<Outcomes, Failure> {
+    #[cfg(feature = "planted-bugs")]
+    crate::store::planted::panic();
     let keys: Vec<UserKey> = writes.iter().map(|write| write.key()).collect();
     let owners: BTreeMap<_, _> =
         keys.iter().cloned().zip(writes).map(|(key, write)| (key, &write.app)).collect();
@@ -45,6 +47,8 @@ pub(super) async fn commit(mut tx: Tx<'_>, writes: &[&Write]) -> Result<Outcomes
         write.change.touched().map(move |conversation| (key, conversation))
     });
     let mut states = tx.lock_users(&anyone.collect(), &touched.collect::<Vec<_>>()).await?;
+    #[cfg(feature = "planted-bugs")]
+    tx.unlock().await?;
     load_groups(&mut tx, &mut states, &keys, writes).await?;
     let mut growth: BTreeMap<&UserKey, Growth> = BTreeMap::new();
     for (key, write) in keys.iter().zip(writes) {
@@ -62,6 +66,8 @@ pub(super) async fn commit(mut tx: Tx<'_>, writes: &[&Write]) -> Result<Outcomes
         .zip(writes)
         .map(|(key, write)| {
             let state = states.get_mut(key).ok_or_else(|| write.change.no_such_user())?;
+            #[cfg(feature = "planted-bugs")]
+            crate::store::planted::forget_others(state);
             write.change.apply(state, &write.app, write.now)
         })
         .collect();
@@ -75,6 +81,8 @@ pub(super) async fn commit(mut tx: Tx<'_>, writes: &[&Write]) -> Result<Outcomes
         tx.rollback().await?;
     } else {
         save(&mut tx, &changed).await?;
+        #[cfg(feature = "planted-bugs")]
+        tx.spoil_commit().await?;
         tx.commit().await.map_err(Failure::InDoubt)?;
     }
     Ok(outcomes)

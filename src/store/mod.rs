@@ -7,6 +7,8 @@ mod contact_groups;
 mod conversations;
 mod database;
 mod locking;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 mod reading;
 mod schema;
 mod session;
@@ -75,6 +77,8 @@ impl Store {
         let durably = tokio::time::timeout(DEADLINE, learn)
             .await
             .unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into())))?;
+        #[cfg(feature = "planted-bugs")]
+        let durably = planted::durably(durably);
         let (options, begin) = database.session(durably);
         let pool = PgPoolOptions::new()
             .max_connections(database.connections_max().min(CONNECTIONS_BESIDE))

@@ -8,7 +8,7 @@ use crate::domain::{ContactGroup, Conversation, Kept, Standing, UserKey};
 use crate::error::Error;
 
 /// What was read of a user: standing, conversation groups by number, and conversations in the order asked for.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Reading {
     /// What the directory says of the user.
     pub owner: Standing,
@@ -124,7 +124,10 @@ impl Reader {
         )
         .fetch_one(self.session())
         .await?;
-        row.into_reading()
+        let reading = row.into_reading()?;
+        #[cfg(feature = "planted-bugs")]
+        let reading = super::planted::perhaps_stale(key, reading);
+        Ok(reading)
     }
 
     /// Reads what is kept about these conversations: those that are found, in their order.

@@ -167,10 +167,16 @@ impl Stream {
     /// The first line with these words, once it is there.
     #[track_caller]
     pub(crate) fn line(&self, words: &str) -> String {
+        let found = self.find_line(words);
+        found.unwrap_or_else(|said| panic!("`{words}` was not said, but: {said}"))
+    }
+
+    /// The first line with these words, once it is there; all that was said, if it is not.
+    pub(crate) fn find_line(&self, words: &str) -> Result<String, String> {
         let find =
             |said: &Said| said.text.lines().find(|line| line.contains(words)).map(Into::into);
         let (found, said) = self.wait(|said| find(said).is_some() || said.is_over, find);
-        found.unwrap_or_else(|| panic!("`{words}` was not said, but: {said}"))
+        found.ok_or(said)
     }
 
     /// Waits until the child has closed it, but not for ever.

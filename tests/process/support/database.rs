@@ -121,9 +121,13 @@ pub(crate) struct Sql {
 
 impl Sql {
     pub(crate) fn connect(options: &PgConnectOptions) -> Self {
+        Self::try_connect(options).unwrap()
+    }
+
+    pub(crate) fn try_connect(options: &PgConnectOptions) -> sqlx::Result<Self> {
         let runtime = runtime();
-        let connection = runtime.block_on(options.connect()).unwrap();
-        Self { connection, runtime }
+        let connection = runtime.block_on(options.connect())?;
+        Ok(Self { connection, runtime })
     }
 
     /// Runs statements without an answer.

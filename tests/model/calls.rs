@@ -1,0 +1,265 @@
+//! Calls, as they are sent, and what matters of their answers.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{FIRST_GROUP, PEERS, peer_id};
+
+/// What is asked of one user. Conversation groups are named by a number.
+#[derive(Debug, Clone)]
+pub(crate) enum Call {
+    Import,
+    DeleteAccount,
+    Mark(Vec<Mark>),
+    Create(u8, Vec<u8>),
+    Rename(u8, u8),
+    Update(u8, Vec<(u8, bool)>),
+    Del(u8),
+    Top(bool, Vec<u8>),
+    Forget(u8),
+    Get,
+    Search(Vec<u8>),
+    List,
+}
+
+/// An item of a mark: what it says of bits and text.
+#[derive(Debug, Clone)]
+pub(crate) struct Mark {
+    pub(crate) peer: u8,
+    pub(crate) opt_type: u8,
+    pub(crate) set: Option<Vec<u8>>,
+    pub(crate) clear: Option<Vec<u8>>,
+    pub(crate) custom: Option<String>,
+}
+
+/// What an answer says, and all that it says of state.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Answer {
+    pub(crate) code: u64,
+    pub(crate) items: Vec<u64>,
+    pub(crate) shown: Vec<Shown>,
+    pub(crate) groups: Vec<(u8, u64)>,
+}
+
+/// What an answer says of a conversation.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Shown {
+    pub(crate) peer: u8,
+    pub(crate) mark: u64,
+    pub(crate) custom: String,
+    pub(crate) groups: Vec<u64>,
+    pub(crate) pinned: bool,
+}
+
+impl Answer {
+    pub(crate) fn failure(code: u64) -> Self {
+        Self { code, ..Self::default() }
+    }
+
+    pub(crate) fn items(items: Vec<u64>) -> Self {
+        Self { items, ..Self::default() }
+    }
+}
+
+impl Mark {
+    fn any() -> impl Strategy<Value = Self> {
+        let bits = || {
+            let bit = prop_oneof![Just(63_u8), 0..3_u8, 0..64_u8];
+            prop::option::of(prop::collection::vec(bit, 0..4))
+        };
+        let custom = prop::option::of(prop_oneof![Just(String::new()), "[a-c]{1,2}|中"]);
+        (0..PEERS, 1..=3_u8, bits(), bits(), custom)
+            .prop_map(|(peer, opt_type, set, clear, custom)| Self {
+                peer,
+                opt_type,
+                set,
+                clear,
+                custom,
+            })
+            .prop_filter("it must ask for something", |mark| {
+                let bits = mark.set.is_some() || mark.clear.is_some();
+                match mark.opt_type {
+                    1 => bits,
+                    2 => mark.custom.is_some(),
+                    _ => bits || mark.custom.is_some(),
+                }
+            })
+    }
+}
+
+impl Call {
+    pub(crate) fn only_reads(&self) -> bool {
+        matches!(self, Self::Get | Self::Search(_) | Self::List)
+    }
+
+    /// Any call; `writes` alone, or with reads among them.
+    pub(crate) fn any() -> impl Strategy<Value = Self> {
+        let peers = || prop::collection::vec(0..PEERS, 1..5);
+        prop_oneof![
+            14 => Self::write(),
+            3 => Just(Self::Get),
+            3 => peers().prop_map(Self::Search),
+            2 => Just(Self::List),
+        ]
+    }
+
+    /// Any call that changes something.
+    pub(crate) fn write() -> impl Strategy<Value = Self> {
+        let peers = || prop::collection::vec(0..PEERS, 1..4);
+        let changes = prop::collection::vec((0..PEERS, any::<bool>()), 1..4);
+        prop_oneof![
+            4 => Just(Self::Import),
+            1 => Just(Self::DeleteAccount),
+            8 => prop::collection::vec(Mark::any(), 1..4).prop_map(Self::Mark),
+            3 => (0..3_u8, peers()).prop_map(|(name, peers)| Self::Create(name, peers)),
+            2 => (0..3_u8, 0..3_u8).prop_map(|(old, new)| Self::Rename(old, new)),
+            5 => (0..3_u8, changes).prop_map(|(name, changes)| Self::Update(name, changes)),
+            2 => (0..3_u8).prop_map(Self::Del),
+            4 => (any::<bool>(), peers()).prop_map(|(pin, peers)| Self::Top(pin, peers)),
+            2 => (0..PEERS).prop_map(Self::Forget),
+        ]
+    }
+}
+
+fn contact_item(peer: u8) -> Value {
+    if peer < FIRST_GROUP {
+        json!({ "Type": 1, "To_Account": peer_id(peer) })
+    } else {
+        json!({ "Type": 2, "ToGroupId": peer_id(peer) })
+    }
+}
+
+/// The call as it is sent: the command and the body.
+pub(crate) fn request(owner: &str, call: &Call) -> (&'static str, Value) {
+    let items = |peers: &[u8]| peers.iter().copied().map(contact_item).collect::<Vec<_>>();
+    let name = |name: u8| name.to_string();
+    match call {
+        Call::Import => ("im_open_login_svc/account_import", json!({ "UserID": owner })),
+        Call::DeleteAccount => {
+            ("im_open_login_svc/account_delete", json!({ "DeleteItem": [{ "UserID": owner }] }))
+        }
+        Call::Mark(marks) => {
+            let item = |mark: &Mark| {
+                json!({
+                    "OptType": mark.opt_type, "ContactItem": contact_item(mark.peer),
+                    "SetMark": mark.set, "ClearMark": mark.clear, "CustomMark": mark.custom,
+                })
+            };
+            let marks: Vec<_> = marks.iter().map(item).collect();
+            ("recentcontact/mark_contact", json!({ "From_Account": owner, "MarkItem": marks }))
+        }
+        Call::Create(group, peers) => (
+            "recentcontact/create_contact_group",
+            json!({
+                "From_Account": owner,
+                "GroupContactItem": [{ "GroupName": name(*group), "ContactItem": items(peers) }],
+            }),
+        ),
+        Call::Rename(old, new) => (
+            "recentcontact/update_contact_group",
+            json!({
+                "From_Account": owner, "UpdateType": 1, "UpdateGroup": {
+                    "UpdateGroupType": 1, "OldGroupName": name(*old), "NewGroupName": name(*new),
+                },
+            }),
+        ),
+        Call::Update(group, changes) => {
+            let change = |&(peer, member): &(u8, bool)| {
+                json!({
+                    "ContactOptType": if member { 1 } else { 2 },
+                    "ContactItem": contact_item(peer),
+                })
+            };
+            let changes: Vec<_> = changes.iter().map(change).collect();
+            let group = json!({
+                "UpdateGroupType": 2, "OldGroupName": name(*group), "ContactUpdateItem": changes,
+            });
+            (
+                "recentcontact/update_contact_group",
+                json!({ "From_Account": owner, "UpdateType": 1, "UpdateGroup": group }),
+            )
+        }
+        Call::Del(group) => (
+            "recentcontact/del_contact_group",
+            json!({ "From_Account": owner, "GroupName": [name(*group)] }),
+        ),
+        Call::Top(pin, peers) => (
+            "recentcontact/top",
+            json!({
+                "From_Account": owner, "OperationType": if *pin { 1 } else { 2 },
+                "RecentContactItem": items(peers),
+            }),
+        ),
+        Call::Forget(peer) => {
+            let mut body = contact_item(*peer);
+            body["From_Account"] = json!(owner);
+            ("recentcontact/delete", body)
+        }
+        Call::Get => ("recentcontact/get_contact_group", json!({ "From_Account": owner })),
+        Call::Search(peers) => (
+            "recentcontact/search_contact_group",
+            json!({ "From_Account": owner, "ContactItem": items(peers) }),
+        ),
+        Call::List => (
+            "recentcontact/get_list",
+            json!({
+                "From_Account": owner, "TimeStamp": 0, "StartIndex": 0, "TopTimeStamp": 0,
+                "TopStartIndex": 0, "AssistFlags": 63,
+            }),
+        ),
+    }
+}
+
+/// What matters of an answer to the call; `None` if it is not of the right form.
+pub(crate) fn read_answer(call: &Call, answer: &Value) -> Option<Answer> {
+    let code = answer["ErrorCode"].as_u64()?;
+    if code != 0 {
+        return Some(Answer::failure(code));
+    }
+    let list = |place: &str| answer.pointer(place)?.as_array().cloned();
+    let codes = |place: &str| {
+        let code = |item: &Value| item["ResultCode"].as_u64();
+        list(place)?.iter().map(code).collect::<Option<Vec<_>>>()
+    };
+    let shown = |place: &str| list(place)?.iter().map(read_shown).collect::<Option<Vec<_>>>();
+    let groups = |place: &str| list(place)?.iter().map(read_group).collect::<Option<Vec<_>>>();
+    Some(match call {
+        Call::Import | Call::Rename(..) | Call::Del(_) | Call::Forget(_) => Answer::default(),
+        Call::DeleteAccount | Call::Mark(_) | Call::Top(..) => Answer::items(codes("/ResultItem")?),
+        Call::Update(..) => Answer::items(codes("/UpdateGroupResult/ContactResultItem")?),
+        Call::Create(..) => Answer {
+            groups: vec![read_group(answer.pointer("/GroupResultItem/0/GroupItem")?)?],
+            ..Answer::items(codes("/GroupResultItem/0/ResultItem")?)
+        },
+        Call::Get | Call::Search(_) => {
+            let place =
+                if matches!(call, Call::Get) { "/ContactItem" } else { "/ContactResultItem" };
+            Answer { shown: shown(place)?, groups: groups("/GroupItem")?, ..Answer::default() }
+        }
+        Call::List => {
+            let mut shown = shown("/SessionItem")?;
+            let pinned = shown.iter().take_while(|one| one.pinned).count();
+            shown[pinned..].sort_by_key(|one| one.peer);
+            Answer { shown, ..Answer::default() }
+        }
+    })
+}
+
+fn read_group(group: &Value) -> Option<(u8, u64)> {
+    Some((group["GroupName"].as_str()?.parse().ok()?, group["GroupId"].as_u64()?))
+}
+
+fn read_shown(item: &Value) -> Option<Shown> {
+    let id = ["To_Account", "ToGroupId", "GroupId"].into_iter().find_map(|name| item.get(name));
+    let peer = (0..PEERS).find(|peer| Some(peer_id(*peer).as_str()) == id.and_then(Value::as_str));
+    let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
+    let mark = text("StandardMark");
+    let groups = item.get("ContactGroupId").and_then(Value::as_array);
+    Some(Shown {
+        peer: peer?,
+        mark: if mark.is_empty() { 0 } else { u64::from_str_radix(mark, 2).ok()? },
+        custom: text("CustomMark").to_owned(),
+        groups: groups.into_iter().flatten().map(Value::as_u64).collect::<Option<_>>()?,
+        pinned: item.get("TopFlag").and_then(Value::as_u64) == Some(1),
+    })
+}

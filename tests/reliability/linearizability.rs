@@ -1,0 +1,289 @@
+//! Is there an order of operations that explains all their answers?
+//!
+//! Operations overlap; each must have taken effect at one moment between its call and its return. Of an operation whose
+//! answer never came nobody knows: it may have taken effect at any moment after its call, or never. The search is that of
+//! Wing and Gong with Lowe's refinement: events are followed in the order of time, and for every state that is possible
+//! it is kept which of the open operations have taken effect in it; an operation takes effect only when the return of one
+//! needs it.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt::Debug;
+use std::hash::Hash;
+
+/// States and open operations that are looked at before it is given up.
+const CONFIGURATIONS_MAX: usize = 300_000;
+
+/// What one object does.
+pub(crate) trait Object {
+    type State: Clone + Eq + Hash + Debug;
+    type Operation: Debug;
+    /// The states that may follow when the operation takes effect and is answered as it was.
+    fn next(&self, state: &Self::State, operation: &Self::Operation) -> Vec<Self::State>;
+    /// It never changes the state, whatever that is.
+    fn only_reads(&self, operation: &Self::Operation) -> bool;
+}
+
+/// An operation, between two moments of a clock that all share.
+#[derive(Debug, Clone)]
+pub(crate) struct Timed<O> {
+    pub(crate) called: u64,
+    /// `None`: the answer never came.
+    pub(crate) returned: Option<u64>,
+    pub(crate) operation: O,
+}
+
+/// Why a history is not explained.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// No order explains the answer of this operation; and what the state may have been.
+    Contradiction { operation: usize, about: String },
+    /// There was too much to look at.
+    Undecided { operation: usize },
+}
+
+/// A state that is possible, and which of the open operations have taken effect in it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Configuration<S> {
+    state: S,
+    done: BTreeSet<usize>,
+}
+
+/// Explains a history of one object from its first state on.
+pub(crate) fn check<O: Object>(
+    object: &O,
+    first: O::State,
+    history: &[Timed<O::Operation>],
+) -> Result<(), Failure> {
+    let calls = history.iter().enumerate().map(|(nr, timed)| (timed.called, false, nr));
+    let returns =
+        history.iter().enumerate().filter_map(|(nr, timed)| Some((timed.returned?, true, nr)));
+    let mut events: Vec<_> = calls.chain(returns).collect();
+    events.sort_unstable();
+    let mut open = BTreeSet::new();
+    let mut possible = HashSet::from([Configuration { state: first, done: BTreeSet::new() }]);
+    for (_, is_return, nr) in events {
+        if !is_return {
+            open.insert(nr);
+            continue;
+        }
+        let Some(mut after) = take_effect(object, history, &open, &possible, nr) else {
+            return Err(Failure::Undecided { operation: nr });
+        };
+        if after.is_empty() {
+            return Err(Failure::Contradiction {
+                operation: nr,
+                about: describe(history, &open, &possible),
+            });
+        }
+        open.remove(&nr);
+        after = after
+            .into_iter()
+            .map(|mut one| {
+                one.done.remove(&nr);
+                one
+            })
+            .collect();
+        possible = without_those_that_can_do_less(after, history);
+    }
+    Ok(())
+}
+
+/// The configurations in which the operation has taken effect, along with whatever of the open ones had to before it.
+fn take_effect<O: Object>(
+    object: &O,
+    history: &[Timed<O::Operation>],
+    open: &BTreeSet<usize>,
+    possible: &HashSet<Configuration<O::State>>,
+    wanted: usize,
+) -> Option<HashSet<Configuration<O::State>>> {
+    let reads: Vec<_> =
+        open.iter().copied().filter(|nr| object.only_reads(&history[*nr].operation)).collect();
+    // A read that can be explained now need not wait: it is in nobody's way.
+    let read = |mut configuration: Configuration<O::State>| {
+        for nr in &reads {
+            if !object.next(&configuration.state, &history[*nr].operation).is_empty() {
+                configuration.done.insert(*nr);
+            }
+        }
+        configuration
+    };
+    let mut left: Vec<_> = possible.iter().cloned().map(read).collect();
+    let (mut found, mut seen) = (HashSet::new(), left.iter().cloned().collect::<HashSet<_>>());
+    while let Some(configuration) = left.pop() {
+        if configuration.done.contains(&wanted) {
+            found.insert(configuration);
+            continue;
+        }
+        for nr in open.difference(&configuration.done).filter(|nr| !reads.contains(nr)) {
+            for state in object.next(&configuration.state, &history[*nr].operation) {
+                // What was never answered and changes nothing explains nothing.
+                if history[*nr].returned.is_none() && state == configuration.state {
+                    continue;
+                }
+                let mut done = configuration.done.clone();
+                done.insert(*nr);
+                let next = read(Configuration { state, done });
+                if seen.insert(next.clone()) {
+                    left.push(next);
+                }
+            }
+        }
+        if seen.len() > CONFIGURATIONS_MAX {
+            return None;
+        }
+    }
+    Some(found)
+}
+
+/// Of two configurations that differ only in that more of the never answered have taken effect in one, the other can do
+/// all that the one can.
+fn without_those_that_can_do_less<S: Clone + Eq + Hash, T>(
+    all: HashSet<Configuration<S>>,
+    history: &[Timed<T>],
+) -> HashSet<Configuration<S>> {
+    let mut alike: HashMap<(S, BTreeSet<usize>), Vec<BTreeSet<usize>>> = HashMap::new();
+    for Configuration { state, done } in all {
+        let (unanswered, answered) =
+            done.into_iter().partition(|nr| history[*nr].returned.is_none());
+        alike.entry((state, answered)).or_default().push(unanswered);
+    }
+    let mut kept = HashSet::new();
+    for ((state, answered), sets) in alike {
+        for set in &sets {
+            let is_least = !sets.iter().any(|other| other != set && other.is_subset(set));
+            if is_least {
+                let done = answered.union(set).copied().collect();
+                kept.insert(Configuration { state: state.clone(), done });
+            }
+        }
+    }
+    kept
+}
+
+fn describe<O: Debug, S: Debug>(
+    history: &[Timed<O>],
+    open: &BTreeSet<usize>,
+    possible: &HashSet<Configuration<S>>,
+) -> String {
+    let open: Vec<_> = open.iter().map(|nr| format!("  {nr}: {:?}", history[*nr])).collect();
+    let states = possible.iter().take(4);
+    let states: Vec<_> =
+        states.map(|one| format!("  {:?}, done: {:?}", one.state, one.done)).collect();
+    format!(
+        "open operations:\n{}\n{} possible states before, among them:\n{}",
+        open.join("\n"),
+        possible.len(),
+        states.join("\n"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A number that can be set, added to, and read.
+    struct Number;
+
+    #[derive(Debug, Clone, Copy)]
+    enum Do {
+        Set(u32),
+        Add(u32),
+        Read(u32),
+    }
+    use Do::{Add, Read, Set};
+
+    impl Object for Number {
+        type State = u32;
+        type Operation = Do;
+
+        fn next(&self, state: &u32, operation: &Do) -> Vec<u32> {
+            match *operation {
+                Set(number) => vec![number],
+                Add(number) => vec![state + number],
+                Read(number) if number == *state => vec![number],
+                Read(_) => Vec::new(),
+            }
+        }
+
+        fn only_reads(&self, operation: &Do) -> bool {
+            matches!(operation, Read(_))
+        }
+    }
+
+    /// Operations as `(called, returned, operation)`; a return of 0 never came.
+    fn explained(history: &[(u64, u64, Do)]) -> bool {
+        let timed = |&(called, returned, operation): &(u64, u64, Do)| Timed {
+            called,
+            returned: Some(returned).filter(|moment| *moment > 0),
+            operation,
+        };
+        let history: Vec<_> = history.iter().map(timed).collect();
+        match check(&Number, 0, &history) {
+            Ok(()) => true,
+            Err(Failure::Contradiction { .. }) => false,
+            Err(undecided) => panic!("{undecided:?}"),
+        }
+    }
+
+    #[test]
+    fn what_one_after_the_other_explains_is_fine() {
+        assert!(explained(&[]));
+        assert!(explained(&[(1, 2, Set(1)), (3, 4, Read(1)), (5, 6, Add(2)), (7, 8, Read(3))]));
+    }
+
+    #[test]
+    fn overlapping_operations_may_have_happened_in_any_order() {
+        for read in [0, 1, 2] {
+            let history = [(1, 10, Set(1)), (2, 9, Set(2)), (3, 8, Read(read))];
+            assert!(explained(&history), "{read}");
+        }
+        assert!(!explained(&[(1, 10, Set(1)), (2, 9, Set(2)), (3, 8, Read(3))]));
+    }
+
+    #[test]
+    fn a_lost_update_is_found() {
+        assert!(explained(&[(1, 4, Add(1)), (2, 3, Add(2)), (5, 6, Read(3))]));
+        assert!(!explained(&[(1, 4, Add(1)), (2, 3, Add(2)), (5, 6, Read(2))]));
+    }
+
+    #[test]
+    fn a_stale_read_is_found() {
+        assert!(!explained(&[(1, 2, Set(1)), (3, 4, Read(0))]));
+        assert!(explained(&[(1, 3, Set(1)), (2, 4, Read(0))]));
+    }
+
+    #[test]
+    fn two_readers_must_not_see_a_change_come_and_go() {
+        let seen_and_unseen = [(1, 10, Set(1)), (2, 3, Read(1)), (4, 5, Read(0))];
+        assert!(!explained(&seen_and_unseen));
+        assert!(explained(&[(1, 10, Set(1)), (2, 3, Read(0)), (4, 5, Read(1))]));
+    }
+
+    #[test]
+    fn what_was_never_answered_may_have_happened_at_any_time_or_never() {
+        let unanswered = (1, 0, Add(5));
+        for (reads, is_fine) in
+            [([0, 0], true), ([0, 5], true), ([5, 5], true), ([5, 0], false), ([0, 10], false)]
+        {
+            let history = [unanswered, (2, 3, Read(reads[0])), (4, 5, Read(reads[1]))];
+            assert_eq!(explained(&history), is_fine, "{reads:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_happens_before_it_is_called() {
+        assert!(!explained(&[(1, 2, Read(5)), (3, 0, Set(5))]));
+        assert!(!explained(&[(1, 2, Read(5)), (3, 4, Set(5))]));
+    }
+
+    #[test]
+    fn many_never_answered_operations_are_no_obstacle() {
+        let mut history: Vec<_> = (1..=14).map(|nr| (nr, 0, Add(1 << nr))).collect();
+        for nr in 0..20 {
+            history.push((100 + 2 * nr, 101 + 2 * nr, Read(0b1010)));
+        }
+        assert!(explained(&history));
+        history.push((200, 201, Read(1)));
+        assert!(!explained(&history));
+    }
+}

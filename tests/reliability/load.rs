@@ -1,0 +1,294 @@
+//! Clients that call at random, over kept connections, wherever the service may be at the time.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use serde_json::{Value, json};
+
+use crate::history::History;
+use crate::model::{Call, FIRST_GROUP, MORTAL, PEERS, peer_id, read_answer, request};
+use crate::support::{APP, Connection, KEY, LONG, sig};
+
+/// How long a client waits for an answer, longer than the service's deadline.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// How long a client waits that finds nobody, and between the fates of a mortal.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Who calls whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) users: usize,
+    pub(crate) clients: usize,
+    /// The load ends after so many calls, if nothing else ends it before.
+    pub(crate) calls: usize,
+}
+
+/// A load that goes on in the background.
+pub(crate) struct Load {
+    plan: Plan,
+    sig: String,
+    pub(crate) history: History,
+    targets: Mutex<Vec<SocketAddr>>,
+    news: Condvar,
+    calls: AtomicUsize,
+    is_over: AtomicBool,
+}
+
+/// What came of a request.
+enum Outcome {
+    Answered(Value),
+    /// It was never sent.
+    NotDone,
+    Unknown,
+}
+
+/// A random source that the seed alone decides.
+fn random(seed: u64, client: usize) -> TestRunner {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[8..16].copy_from_slice(&client.to_le_bytes());
+    let source = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    TestRunner::new_with_rng(Config::default(), source)
+}
+
+impl Load {
+    /// Runs the load against these services while `meanwhile` does what it does; then reads everything once more.
+    pub(crate) fn run<T>(
+        plan: Plan,
+        targets: Vec<SocketAddr>,
+        meanwhile: impl FnOnce(&Self) -> T,
+    ) -> (Self, T) {
+        let load = Self {
+            plan,
+            sig: sig(KEY),
+            history: History::of(plan.users),
+            targets: Mutex::new(targets),
+            news: Condvar::new(),
+            calls: AtomicUsize::new(0),
+            is_over: AtomicBool::new(false),
+        };
+        for mortal in 0..MORTAL.len() {
+            assert!(load.let_happen(&mut None, mortal, false), "the mortal begin alive");
+        }
+        let done = thread::scope(|scope| {
+            for client in 0..plan.clients {
+                let load = &load;
+                scope.spawn(move || load.be_a_client(client));
+            }
+            for mortal in 0..MORTAL.len() {
+                let load = &load;
+                scope.spawn(move || load.be_the_fate_of(mortal));
+            }
+            let ended = Ended(&load);
+            let done = meanwhile(&load);
+            drop(ended);
+            done
+        });
+        for user in 0..plan.users {
+            load.read_all(user);
+        }
+        (load, done)
+    }
+
+    /// Where the service is from now on.
+    pub(crate) fn set_targets(&self, targets: Vec<SocketAddr>) {
+        *self.targets.lock().unwrap() = targets;
+        self.news.notify_all();
+    }
+
+    /// Waits until so many more calls have been made, or all that the plan has.
+    pub(crate) fn wait_for_calls(&self, more: usize) {
+        let (wanted, end) = (self.calls.load(Ordering::SeqCst) + more, Instant::now() + LONG);
+        let mut targets = self.targets.lock().unwrap();
+        while self.calls.load(Ordering::SeqCst) < wanted.min(self.plan.calls) {
+            assert!(Instant::now() < end, "the load has come to a halt");
+            targets = self.news.wait_timeout(targets, PAUSE).unwrap().0;
+        }
+    }
+
+    /// Waits until a write succeeds at every target, and says how long that took.
+    #[track_caller]
+    pub(crate) fn time_to_recover(&self) -> Duration {
+        let start = Instant::now();
+        let targets = self.targets.lock().unwrap().clone();
+        for target in targets {
+            while !self.is_served(target) {
+                assert!(start.elapsed() < LONG, "the service does not come back");
+                self.pause();
+            }
+        }
+        start.elapsed()
+    }
+
+    fn is_served(&self, target: SocketAddr) -> bool {
+        let import = json!({ "UserID": "watcher" });
+        let item = json!({
+            "OptType": 1, "ContactItem": { "Type": 1, "To_Account": "friend" }, "SetMark": [0],
+        });
+        let mark = json!({ "From_Account": "watcher", "MarkItem": [item] });
+        let steps =
+            [("im_open_login_svc/account_import", import), ("recentcontact/mark_contact", mark)];
+        steps.iter().all(|(command, body)| {
+            let outcome = self.ask(&mut None, target, command, body);
+            matches!(outcome, Outcome::Answered(answer) if answer["ErrorCode"] == 0)
+        })
+    }
+
+    fn pause(&self) {
+        drop(self.news.wait_timeout(self.targets.lock().unwrap(), PAUSE).unwrap());
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::SeqCst) || self.calls.load(Ordering::SeqCst) >= self.plan.calls
+    }
+
+    fn user_name(&self, user: usize) -> String {
+        format!("user{}-{user}", self.plan.seed)
+    }
+
+    fn be_a_client(&self, client: usize) {
+        let mut random = random(self.plan.seed, client);
+        let what = (0..self.plan.users, Call::any(), 0..usize::MAX);
+        let mut connection = None;
+        while !self.is_over() {
+            let (user, call, target) = what.new_tree(&mut random).unwrap().current();
+            self.call(&mut connection, user, call, target);
+            self.calls.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn call(&self, kept: &mut Kept, user: usize, call: Call, target: usize) -> bool {
+        let (command, body) = request(&self.user_name(user), &call);
+        let called = self.history.now();
+        match self.ask_any(kept, target, command, &body) {
+            Outcome::NotDone => {
+                self.pause();
+                false
+            }
+            Outcome::Unknown => {
+                self.history.saw(user, called, call, None);
+                false
+            }
+            Outcome::Answered(json) => {
+                if let Some(answer) = read_answer(&call, &json) {
+                    self.history.saw(user, called, call, Some(answer));
+                } else {
+                    self.history.never(format!("{call:?} was answered {json}"));
+                }
+                true
+            }
+        }
+    }
+
+    /// Everything that can be read of a user, for as long as it takes to get answers.
+    fn read_all(&self, user: usize) {
+        let end = Instant::now() + LONG;
+        for call in [Call::Get, Call::List, Call::Search((0..PEERS).collect())] {
+            while !self.call(&mut None, user, call.clone(), 0) {
+                assert!(Instant::now() < end, "the service does not come back");
+            }
+        }
+    }
+
+    fn be_the_fate_of(&self, mortal: usize) {
+        let (mut dies, mut connection) = (true, None);
+        while !self.is_over() {
+            if self.let_happen(&mut connection, mortal, dies) {
+                dies = !dies;
+            }
+            self.pause();
+        }
+    }
+
+    /// Lets a mortal die or brings it back; `false` if that is not known to have happened.
+    fn let_happen(&self, kept: &mut Kept, mortal: usize, dies: bool) -> bool {
+        let id = peer_id(MORTAL[mortal]);
+        let (command, body) = match (MORTAL[mortal] < FIRST_GROUP, dies) {
+            (true, true) => {
+                ("im_open_login_svc/account_delete", json!({ "DeleteItem": [{ "UserID": id }] }))
+            }
+            (true, false) => ("im_open_login_svc/account_import", json!({ "UserID": id })),
+            (false, true) => ("group_open_http_svc/destroy_group", json!({ "GroupId": id })),
+            (false, false) => (
+                "group_open_http_svc/create_group",
+                json!({ "GroupId": id, "Type": "Public", "Name": "mortal" }),
+            ),
+        };
+        let called = self.history.now();
+        let is_known = match self.ask_any(kept, mortal, command, &body) {
+            Outcome::NotDone => return false,
+            Outcome::Unknown => false,
+            // To be dead already, or alive, is as good.
+            Outcome::Answered(answer) => {
+                let code = answer["ErrorCode"].as_u64();
+                let is_fine = matches!(code, Some(0 | 10010 | 10021));
+                if !is_fine {
+                    self.history.never(format!("{command} {body} was answered {answer}"));
+                }
+                is_fine
+            }
+        };
+        self.history.saw_fate(mortal, called, dies, is_known);
+        is_known
+    }
+
+    fn ask_any(&self, kept: &mut Kept, target: usize, command: &str, body: &Value) -> Outcome {
+        let targets = self.targets.lock().unwrap().clone();
+        if targets.is_empty() {
+            return Outcome::NotDone;
+        }
+        self.ask(kept, targets[target % targets.len()], command, body)
+    }
+
+    fn ask(&self, kept: &mut Kept, target: SocketAddr, command: &str, body: &Value) -> Outcome {
+        let path =
+            format!("/v4/{command}?sdkappid={APP}&identifier=administrator&usersig={}", self.sig);
+        let connection = kept.take().filter(|(other, _)| *other == target);
+        let connection = connection.map_or_else(
+            || Connection::open_patiently(target, PATIENCE),
+            |(_, connection)| Ok(connection),
+        );
+        let Ok(mut connection) = connection else { return Outcome::NotDone };
+        match exchange(&mut connection, &path, &body.to_string()) {
+            Err(_) => Outcome::Unknown,
+            Ok(answer) => {
+                *kept = Some((target, connection));
+                match answer["ErrorCode"].as_u64() {
+                    Some(50005) => Outcome::Unknown,
+                    // Neither a fault of ours nor overload has a place here: there are few clients.
+                    Some(50004 | 60007) | None => {
+                        self.history.never(format!("{command} {body} was answered {answer}"));
+                        Outcome::Unknown
+                    }
+                    Some(_) => Outcome::Answered(answer),
+                }
+            }
+        }
+    }
+}
+
+/// A connection that may be used again, and where it leads.
+type Kept = Option<(SocketAddr, Connection)>;
+
+fn exchange(connection: &mut Connection, path: &str, body: &str) -> io::Result<Value> {
+    connection.send("POST", path, body)?;
+    let answer = connection.answer()?;
+    serde_json::from_str(&answer.body).map_err(io::Error::other)
+}
+
+/// Ends the load when it is dropped, so that a test that fails does not wait for ever.
+struct Ended<'l>(&'l Load);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.is_over.store(true, Ordering::SeqCst);
+        self.0.news.notify_all();
+    }
+}
