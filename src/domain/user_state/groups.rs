@@ -119,7 +119,7 @@ impl UserState {
 mod tests {
     use super::*;
     use crate::domain::user_state::tests::{app, peer, state};
-    use crate::domain::{Change, Directory, Standing};
+    use crate::domain::{Change, Directory, Entry, Standing};
     use crate::limits::Limits;
 
     fn name(text: &str) -> ContactGroupName {
@@ -227,5 +227,13 @@ mod tests {
                 "GroupName: no such conversation group",
             ],
         );
+    }
+
+    /// Writes that share a commit may undo one another; the number that was answered is used up all the same.
+    #[test]
+    fn the_number_of_a_group_that_came_and_went_is_saved_as_used() {
+        let state = check(&[create("a", &[0]), Change::DeleteGroup(name("a"))], &["1: ok", "1: "]);
+        assert!(!state.entries.values().any(Entry::is_changed));
+        assert!(state.is_changed() && state.has_changed_counts());
     }
 }

@@ -99,6 +99,7 @@ impl UserState {
     #[must_use]
     pub fn is_changed(&self) -> bool {
         self.deleted
+            || self.has_changed_counts()
             || self.groups != self.groups_stored
             || self.entries.values().any(Entry::is_changed)
     }
@@ -201,6 +202,11 @@ impl UserState {
             return Err(Error::TooManyPinned { max: limits.pinned });
         }
 
+        if entry.peer == Standing::Dead {
+            // There was room for it while it was dead, and it goes with it.
+            let gone = had.each(has, u32::saturating_sub);
+            self.dead = self.dead.each(gone, u32::saturating_sub);
+        }
         if !after.is_marked() && !after.is_grouped() {
             after.position = None;
         } else if after.position.is_none() {

@@ -70,7 +70,7 @@ impl UserState {
 #[cfg(test)]
 mod tests {
     use crate::domain::user_state::tests::{app, custom, peer, state};
-    use crate::domain::{App, Change, Directory, Standing};
+    use crate::domain::{App, Change, CustomMark, Directory, Entry, Kept, Standing};
     use crate::limits::Limits;
 
     fn check(changes: &[Change], expected: &[&[bool]]) -> crate::domain::UserState {
@@ -125,7 +125,24 @@ mod tests {
             ],
             &[&[true], &[true], &[true], &[true]],
         );
-        assert!(!state.is_changed());
+        assert!(!state.entries.values().any(Entry::is_changed));
         assert_eq!(state.counts, crate::domain::Counts::default());
+    }
+
+    /// Writes that share a commit are applied to one state: a dead one that goes takes along the room it was given.
+    #[test]
+    fn forgetting_the_dead_makes_no_room() {
+        let app = app(Directory::Open, 2);
+        let mut state = state(3, 1, Standing::Unknown);
+        let kept = Kept {
+            custom: CustomMark::parse("x", 256).unwrap(),
+            position: Some(1),
+            ..Kept::default()
+        };
+        state.entries.insert(peer(0), Entry::loaded(kept, Standing::Dead));
+        Change::Forget(peer(0)).apply(&mut state, &app, 7).unwrap();
+        let applied = Change::Mark(vec![custom(peer(1), "x")]).apply(&mut state, &app, 7).unwrap();
+        assert!(applied.items[0].is_err(), "two that are alive are there already");
+        assert_eq!(state.counts.marked, 2);
     }
 }
