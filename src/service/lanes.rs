@@ -6,8 +6,10 @@
 //! lanes, and other processes on the same database, never wait for each other in a circle.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
@@ -110,7 +112,11 @@ impl Lane {
             }
             let writes: Vec<&Write> = batch.iter().flat_map(|job| &job.writes).collect();
             let begun = Instant::now();
-            let done = timeout(DEADLINE, self.commit(&writes)).await;
+            // A lane that ended would refuse the writes of its users for good, so not even a panic may end it.
+            let work = AssertUnwindSafe(timeout(DEADLINE, self.commit(&writes))).catch_unwind();
+            let done = work.await.unwrap_or_else(|_| {
+                Ok(Err(Failure::InDoubt(Error::internal("a panic, see above"))))
+            });
             self.store.metrics().commits.ended(batch.len(), begun.elapsed());
             match done.unwrap_or(Err(Failure::InDoubt(Error::Timeout(None)))) {
                 Ok(outcomes) => answer_each(batch, outcomes),
