@@ -82,7 +82,7 @@ impl History {
                 let end = timed.returned.unwrap_or(u64::MAX);
                 timed.operation.dead = possibly_dead(&fates, timed.called, end);
             }
-            check(&OneUser, User::default(), &history).map_err(|failure| {
+            check(&OneUser, &User::default(), &history).map_err(|failure| {
                 let (nr, about) = match failure {
                     Failure::Contradiction { operation, about } => (operation, about),
                     Failure::Undecided { operation } => (operation, "undecided".to_owned()),

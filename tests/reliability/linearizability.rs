@@ -48,42 +48,57 @@ struct Configuration<S> {
     done: BTreeSet<usize>,
 }
 
-/// Explains a history of one object from its first state on.
+/// How many of the never answered may take effect for the sake of one return: as few as will do, or any number.
+const FEW: [usize; 4] = [0, 1, 2, usize::MAX];
+const ANY: [usize; 1] = [usize::MAX];
+
+/// Explains a history of one object from its first state on. First with as little as possible of what was never
+/// answered, which is quick and mostly enough; if that does not do, with all that may have been.
 pub(crate) fn check<O: Object>(
     object: &O,
-    first: O::State,
+    first: &O::State,
     history: &[Timed<O::Operation>],
 ) -> Result<(), Failure> {
+    follow(object, first, history, &FEW).or_else(|_| follow(object, first, history, &ANY))
+}
+
+fn follow<O: Object>(
+    object: &O,
+    first: &O::State,
+    history: &[Timed<O::Operation>],
+    unanswered: &[usize],
+) -> Result<(), Failure> {
     let calls = history.iter().enumerate().map(|(nr, timed)| (timed.called, false, nr));
-    let returns =
-        history.iter().enumerate().filter_map(|(nr, timed)| Some((timed.returned?, true, nr)));
+    let returns = history.iter().enumerate();
+    let returns = returns.filter_map(|(nr, timed)| Some((timed.returned?, true, nr)));
     let mut events: Vec<_> = calls.chain(returns).collect();
     events.sort_unstable();
     let mut open = BTreeSet::new();
-    let mut possible = HashSet::from([Configuration { state: first, done: BTreeSet::new() }]);
+    let first = Configuration { state: first.clone(), done: BTreeSet::new() };
+    let mut possible = HashSet::from([first]);
     for (_, is_return, nr) in events {
         if !is_return {
             open.insert(nr);
             continue;
         }
-        let Some(mut after) = take_effect(object, history, &open, &possible, nr) else {
-            return Err(Failure::Undecided { operation: nr });
-        };
+        let mut after = HashSet::new();
+        for most in unanswered {
+            after = take_effect(object, history, &open, &possible, nr, *most)
+                .ok_or(Failure::Undecided { operation: nr })?;
+            if !after.is_empty() {
+                break;
+            }
+        }
         if after.is_empty() {
-            return Err(Failure::Contradiction {
-                operation: nr,
-                about: describe(history, &open, &possible),
-            });
+            let about = describe(history, &open, &possible);
+            return Err(Failure::Contradiction { operation: nr, about });
         }
         open.remove(&nr);
-        after = after
-            .into_iter()
-            .map(|mut one| {
-                one.done.remove(&nr);
-                one
-            })
-            .collect();
-        possible = without_those_that_can_do_less(after, history);
+        let forget = |mut configuration: Configuration<O::State>| {
+            configuration.done.remove(&nr);
+            configuration
+        };
+        possible = without_those_that_can_do_less(after.into_iter().map(forget).collect(), history);
     }
     Ok(())
 }
@@ -95,6 +110,7 @@ fn take_effect<O: Object>(
     open: &BTreeSet<usize>,
     possible: &HashSet<Configuration<O::State>>,
     wanted: usize,
+    unanswered_most: usize,
 ) -> Option<HashSet<Configuration<O::State>>> {
     let reads: Vec<_> =
         open.iter().copied().filter(|nr| object.only_reads(&history[*nr].operation)).collect();
@@ -107,14 +123,19 @@ fn take_effect<O: Object>(
         }
         configuration
     };
-    let mut left: Vec<_> = possible.iter().cloned().map(read).collect();
-    let (mut found, mut seen) = (HashSet::new(), left.iter().cloned().collect::<HashSet<_>>());
-    while let Some(configuration) = left.pop() {
+    let mut left: Vec<_> = possible.iter().cloned().map(|one| (read(one), 0)).collect();
+    let mut seen: HashSet<_> = left.iter().map(|(one, _)| one.clone()).collect();
+    let mut found = HashSet::new();
+    while let Some((configuration, unanswered)) = left.pop() {
         if configuration.done.contains(&wanted) {
             found.insert(configuration);
             continue;
         }
         for nr in open.difference(&configuration.done).filter(|nr| !reads.contains(nr)) {
+            let unanswered = unanswered + usize::from(history[*nr].returned.is_none());
+            if unanswered > unanswered_most {
+                continue;
+            }
             for state in object.next(&configuration.state, &history[*nr].operation) {
                 // What was never answered and changes nothing explains nothing.
                 if history[*nr].returned.is_none() && state == configuration.state {
@@ -124,7 +145,7 @@ fn take_effect<O: Object>(
                 done.insert(*nr);
                 let next = read(Configuration { state, done });
                 if seen.insert(next.clone()) {
-                    left.push(next);
+                    left.push((next, unanswered));
                 }
             }
         }
@@ -218,7 +239,7 @@ mod tests {
             operation,
         };
         let history: Vec<_> = history.iter().map(timed).collect();
-        match check(&Number, 0, &history) {
+        match check(&Number, &0, &history) {
             Ok(()) => true,
             Err(Failure::Contradiction { .. }) => false,
             Err(undecided) => panic!("{undecided:?}"),

@@ -10,15 +10,20 @@
 )]
 
 mod calm;
+mod crashes;
+mod failover;
 mod fates;
 mod history;
 mod linearizability;
 mod load;
 #[path = "../model/mod.rs"]
 mod model;
+mod network;
 #[cfg(feature = "planted-bugs")]
 mod planted;
 mod postgres;
+mod pressure;
+mod proxy;
 mod stand;
 #[path = "../process/support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the other tests of the program use the rest")]

@@ -90,7 +90,7 @@ pub(crate) fn round(
     let ran = start.elapsed();
     let (known, unknown) = load.history.counts();
     load.history.explain().map_err(|why| format!("{name}, seed {}: {why}", plan.seed))?;
-    let checked = start.elapsed() - ran;
+    let checked = start.elapsed().saturating_sub(ran);
     verify(url)?;
     println!(
         "{name}: seed {}, {} users, {} clients, {known} calls explained, {unknown} never answered, \

@@ -1,0 +1,198 @@
+//! Nothing ends, but something is missing: time, locks, connections, room on the disk.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::chown;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::load::{Load, Plan};
+use crate::postgres::{Postgres, folder, is_root};
+use crate::stand::{addresses, last, prepare, round, seeds, start};
+use crate::support::{Connection, Service, eventually};
+
+const CALLS: usize = 150;
+
+/// Runs a load on a server with these settings while something is missing.
+fn under_pressure(
+    name: &str,
+    settings: &[&str],
+    press: impl Fn(&Load, &Postgres, &[Service]) -> Duration,
+) {
+    let scratch = folder();
+    let Some(postgres) = Postgres::start(&scratch.join(""), settings) else { return };
+    let url = postgres.url();
+    prepare(&url);
+    for seed in seeds(1) {
+        let services = start(&url, 2);
+        let plan = Plan { seed, users: 6, clients: 6, calls: usize::MAX };
+        round(name, &url, plan, addresses(&services), |load| {
+            load.wait_for_calls(CALLS);
+            let recovery = press(load, &postgres, &services);
+            load.wait_for_calls(CALLS);
+            recovery
+        })
+        .unwrap();
+    }
+}
+
+#[test]
+fn processes_that_stand_still() {
+    under_pressure("SIGSTOP of a service for 4 s", &[], |load, _, services| {
+        services[0].process.send(Signal::SIGSTOP);
+        last(Duration::from_secs(4));
+        services[0].process.send(Signal::SIGCONT);
+        load.time_to_recover()
+    });
+    under_pressure("SIGSTOP of PostgreSQL for 4 s", &[], |load, postgres, _| {
+        postgres.signal_all(Signal::SIGSTOP);
+        last(Duration::from_secs(4));
+        postgres.signal_all(Signal::SIGCONT);
+        load.time_to_recover()
+    });
+}
+
+#[test]
+fn locks_that_others_hold() {
+    under_pressure("a table locked for 1 s", &[], |load, postgres, _| {
+        let mut other = postgres.sql("earmark");
+        other.run("BEGIN; LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE");
+        last(Duration::from_secs(1));
+        other.run("COMMIT");
+        load.time_to_recover()
+    });
+    under_pressure("all users locked for 1 s", &[], |load, postgres, _| {
+        let mut other = postgres.sql("earmark");
+        other.run("BEGIN; SELECT FROM users FOR UPDATE");
+        last(Duration::from_secs(1));
+        other.run("COMMIT");
+        load.time_to_recover()
+    });
+}
+
+#[test]
+fn sessions_that_an_operator_ends() {
+    under_pressure("pg_terminate_backend, 20 times", &[], |load, postgres, _| {
+        let mut other = postgres.sql("postgres");
+        for _ in 0..20 {
+            other.run(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'earmark'",
+            );
+            load.wait_for_calls(20);
+        }
+        load.time_to_recover()
+    });
+    under_pressure("statements cancelled, 50 times", &[], |load, postgres, _| {
+        let mut other = postgres.sql("postgres");
+        for _ in 0..50 {
+            other.run(
+                "SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+                WHERE datname = 'earmark' AND state = 'active'",
+            );
+            load.wait_for_calls(5);
+        }
+        load.time_to_recover()
+    });
+}
+
+#[test]
+fn connections_that_others_have_taken() {
+    let few = ["max_connections=24", "superuser_reserved_connections=0"];
+    under_pressure("no connections left for 2 s", &few, |load, postgres, _| {
+        let mut operator = postgres.sql("postgres");
+        let mut others = Vec::new();
+        // Whatever the services let go of is taken by others.
+        let taken = Instant::now();
+        while taken.elapsed() < Duration::from_secs(2) {
+            operator.run(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'earmark'",
+            );
+            while let Some(other) = postgres.try_sql("postgres") {
+                others.push(other);
+            }
+        }
+        assert!(others.len() > 10, "{} were taken", others.len());
+        drop(others);
+        load.time_to_recover()
+    });
+}
+
+#[test]
+fn a_disk_without_room() {
+    if !is_root() {
+        println!("skipped: only root can mount a small disk");
+        return;
+    }
+    let scratch = folder();
+    let disk = scratch.join("disk");
+    fs::create_dir(&disk).unwrap();
+    let mount = ["-t", "tmpfs", "-o", "size=160m,mode=755", "tmpfs"];
+    if !Command::new("mount").args(mount).arg(&disk).status().is_ok_and(|done| done.success()) {
+        println!("skipped: no small disk can be mounted here");
+        return;
+    }
+    let _unmounted = Unmounted(&disk);
+    let settings = ["max_wal_size=32MB", "min_wal_size=32MB"];
+    let Some(mut postgres) = Postgres::start(&disk, &settings) else { return };
+    let url = postgres.url();
+    prepare(&url);
+    for seed in seeds(1) {
+        let services = start(&url, 2);
+        let plan = Plan { seed, users: 6, clients: 6, calls: usize::MAX };
+        round("a disk without room for 3 s", &url, plan, addresses(&services), |load| {
+            load.wait_for_calls(CALLS);
+            let ballast = postgres.data().join("ballast");
+            let mut file = fs::File::create(&ballast).unwrap();
+            let (uid, gid) = postgres.owner();
+            chown(&ballast, Some(uid), Some(gid)).unwrap();
+            let full = Instant::now();
+            while full.elapsed() < Duration::from_secs(3) {
+                _ = file.write_all(&[0; 4096]);
+            }
+            drop(file);
+            fs::remove_file(&ballast).unwrap();
+            // A server that could not write its log has ended itself; else it goes on.
+            if postgres.has_ended() {
+                postgres.start_again();
+            }
+            let recovery = load.time_to_recover();
+            load.wait_for_calls(CALLS);
+            recovery
+        })
+        .unwrap();
+    }
+    postgres.end(Signal::SIGINT);
+}
+
+/// Unmounts a disk when it is dropped.
+struct Unmounted<'d>(&'d std::path::Path);
+
+impl Drop for Unmounted<'_> {
+    fn drop(&mut self) {
+        _ = Command::new("umount").arg("--lazy").arg(self.0).status();
+    }
+}
+
+#[test]
+fn clients_that_take_their_time() {
+    under_pressure(
+        "half-sent requests and a thousand idle connections",
+        &[],
+        |load, _, services| {
+            let client = services[0].client();
+            let open = || eventually("a connection", || Connection::open(services[0].api).ok());
+            let mut idle: Vec<_> = (0..1000).map(|_| open()).collect();
+            for (nr, connection) in idle.iter_mut().enumerate().filter(|(nr, _)| nr % 4 == 0) {
+                // A head without a body, or with half of one.
+                let length = if nr % 8 == 0 { 1000 } else { 1_000_000 };
+                connection.send_unfinished("POST", &client.path("mark_contact"), length).unwrap();
+            }
+            load.wait_for_calls(CALLS);
+            let recovery = load.time_to_recover();
+            drop(idle);
+            recovery
+        },
+    );
+}
