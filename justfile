@@ -59,6 +59,11 @@ bench-capacity *ARGS:
 prepare:
     .ci/prepare
 
+# Write docs/settings.md anew, after a change to a setting
+settings:
+    cargo run --quiet --locked -- settings >docs/settings.md.new
+    mv docs/settings.md.new docs/settings.md
+
 # Build the image earmark:<tag>
 image:
     docker build --tag earmark:{{tag}} .

@@ -26,6 +26,8 @@ mod json;
 mod mark_contact;
 #[path = "../src/http/rate_limit.rs"]
 mod rate_limit;
+#[path = "../src/http/request_id.rs"]
+mod request_id;
 #[path = "../src/http/watch.rs"]
 mod watch;
 

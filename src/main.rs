@@ -9,7 +9,7 @@ use earmark::{commands, config::Config};
 #[actix_web::main]
 async fn main() -> ExitCode {
     match commands::run(Config::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Standard error is the last resort: if it is closed, there is nobody left to tell.
             let _ = writeln!(std::io::stderr(), "earmark: {}", told(&error));

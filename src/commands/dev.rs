@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -78,7 +79,7 @@ async fn serve(
         shutdown_s: 10,
     };
     let ready = |at: Addresses| introduce(at.api, &app, &settings.data, about);
-    serve::until_signal(signals, service, listen, ready).await
+    serve::until_signal(signals, service, listen, Duration::ZERO, ready).await
 }
 
 async fn prepare(database: &Database) -> anyhow::Result<(Service, Arc<App>)> {

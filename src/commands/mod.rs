@@ -3,10 +3,13 @@
 mod app;
 mod dev;
 mod healthcheck;
+mod migrate;
 mod serve;
+mod settings;
 mod verify;
 
 use std::io::Write;
+use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
@@ -14,21 +17,28 @@ use anyhow::{Context, bail};
 use crate::config::{Command, Config, DATABASE_SETTING, DatabaseArgs, Sig};
 use crate::domain::UserSig;
 use crate::service;
-use crate::store::{Database, SchemaState, Store};
-use crate::telemetry;
+use crate::store::{Database, MigrationState, SchemaState, Store};
+use crate::telemetry::Telemetry;
 
 /// Runs the command of these settings to its end.
-pub async fn run(config: Config) -> anyhow::Result<()> {
-    telemetry::init(&config.log, config.log_format)?;
+pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let requests = if let Command::Serve(settings) = &config.command {
+        Some(&settings.requests)
+    } else {
+        None
+    };
+    let _telemetry = Telemetry::start(&config.logs.telemetry(requests))?;
     match config.command {
         Command::Dev(settings) => dev::run(settings).await,
         Command::Serve(settings) => serve::run(settings).await,
-        Command::Migrate(settings) => migrate(&settings).await,
+        Command::Migrate(settings) => return migrate::run(&settings).await,
         Command::Verify(settings) => verify::run(&settings).await,
         Command::App(settings) => app::run(settings).await,
         Command::Sig(settings) => sig(settings).await,
         Command::Healthcheck(settings) => healthcheck::run(&settings).await,
-    }
+        Command::Settings => settings::run(),
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn connect(settings: &DatabaseArgs) -> anyhow::Result<Store> {
@@ -45,24 +55,22 @@ async fn connect_to(database: &Database) -> anyhow::Result<Store> {
 async fn check_schema(store: &Store) -> anyhow::Result<()> {
     match store.schema_state().await.context("cannot read the schema's version")? {
         SchemaState::Current => {}
-        SchemaState::Older { found, expected } => bail!(
-            "the schema is older (version {found}) than this binary (version {expected}): \
-             run `earmark migrate`, or start `earmark serve` with --migrate"
-        ),
+        SchemaState::Older { found, expected } => {
+            let missing: Vec<_> = store.migration_plan().await?;
+            let missing = missing.iter().filter(|one| one.state == MigrationState::Pending);
+            let missing: Vec<_> = missing.map(ToString::to_string).collect();
+            bail!(
+                "the schema is older (version {found}) than this binary (version {expected}); missing: {}: \
+                 run `earmark migrate`, or start `earmark serve` with --migrate",
+                missing.join(", ")
+            )
+        }
         SchemaState::Newer { found, expected } => tracing::warn!(
             "the schema is newer (version {found}) than this binary (version {expected}): \
              fine during a rolling upgrade, otherwise upgrade the binary"
         ),
     }
     Ok(())
-}
-
-async fn migrate(settings: &DatabaseArgs) -> anyhow::Result<()> {
-    let applied = connect(settings).await?.migrate().await.context("migrations")?;
-    match applied.as_slice() {
-        [] => print("the schema is up to date"),
-        names => names.iter().try_for_each(|name| print(&format!("applied {name}"))),
-    }
 }
 
 async fn sig(settings: Sig) -> anyhow::Result<()> {

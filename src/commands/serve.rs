@@ -1,15 +1,17 @@
 //! `earmark serve`: the service, until a signal ends it.
 
+use std::time::Duration;
+
 use actix_web::dev::Server;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use futures_util::future::join_all;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::connect_to;
+use super::{check_schema, connect_to};
 use crate::config::Serve;
 use crate::http::{self, Addresses, Console, Identity, Listen};
 use crate::service::{self, Service};
-use crate::store::{SchemaState, Store};
+use crate::store::Store;
 
 pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
@@ -29,7 +31,8 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
         workers: settings.workers(),
         shutdown_s: settings.shutdown_s,
     };
-    until_signal(signals, Service::new(store, how), listen, |at| {
+    let delay = Duration::from_secs(settings.shutdown_delay_s);
+    until_signal(signals, Service::new(store, how), listen, delay, |at| {
         let admin = at.admin.map(|address| address.to_string());
         tracing::info!(api = %at.api, admin, "listening on {}", at.api);
         Ok(())
@@ -58,21 +61,6 @@ fn identity(settings: &Serve) -> anyhow::Result<Option<Identity>> {
     })
 }
 
-async fn check_schema(store: &Store) -> anyhow::Result<()> {
-    match store.schema_state().await.context("cannot read the schema's version")? {
-        SchemaState::Current => {}
-        SchemaState::Older { found, expected } => bail!(
-            "the schema is older (version {found}) than this binary (version {expected}): \
-             run `earmark migrate`, or start with --migrate"
-        ),
-        SchemaState::Newer { found, expected } => tracing::warn!(
-            "the schema is newer (version {found}) than this binary (version {expected}): \
-             fine during a rolling upgrade, otherwise upgrade the binary"
-        ),
-    }
-    Ok(())
-}
-
 /// SIGINT and SIGTERM. From here on they end nothing by themselves.
 pub(super) struct Signals {
     interrupt: Signal,
@@ -94,11 +82,13 @@ impl Signals {
     }
 }
 
-/// Serves until SIGINT or SIGTERM: then stops to accept, finishes what is in flight, and closes the database.
+/// Serves until SIGINT or SIGTERM: then says for the time of `delay` that it is about to stop (a second signal cuts that
+/// short), stops to accept, finishes what is in flight, and closes the database.
 pub(super) async fn until_signal(
     mut signals: Signals,
     service: Service,
     listen: Listen,
+    delay: Duration,
     ready: impl FnOnce(Addresses) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let (addresses, servers) = http::listen(service.clone(), listen)?;
@@ -107,6 +97,11 @@ pub(super) async fn until_signal(
     ready(addresses)?;
     signals.any().await;
     tracing::info!("stopping");
+    service.announce_stop();
+    tokio::select! {
+        () = tokio::time::sleep(delay) => {}
+        () = signals.any() => {}
+    }
     join_all(handles.iter().map(|handle| handle.stop(true))).await;
     for ended in running.await.context("server")? {
         ended.context("server")?;

@@ -2,6 +2,7 @@
 
 mod secret;
 mod serve;
+mod telemetry;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,11 +13,11 @@ use clap::{Args, Parser, Subcommand};
 pub use secret::KeyArgs;
 use secret::{Secret, secret};
 pub use serve::{Serve, WriteMode};
+pub use telemetry::{LogArgs, RequestLogArgs};
 
 use crate::domain::{App, Directory, Edition, SdkAppId};
 use crate::limits::LimitChange;
 use crate::store::Database;
-use crate::telemetry::LogFormat;
 
 /// Conversation marks as a service: Tencent Cloud Chat's REST API on your own PostgreSQL.
 ///
@@ -28,19 +29,9 @@ pub struct Config {
     #[command(subcommand)]
     pub command: Command,
 
-    /// What to log: a level (error, warn, info, debug, trace), or targets with levels as in `earmark=debug,sqlx=warn`.
-    #[arg(
-        long,
-        global = true,
-        env = "EARMARK_LOG",
-        default_value = "info,actix_server=warn,actix_http=off,refinery_core=warn",
-        value_name = "FILTER"
-    )]
-    pub log: String,
-
-    /// How log lines look.
-    #[arg(long, global = true, env = "EARMARK_LOG_FORMAT", default_value = "human", value_enum)]
-    pub log_format: LogFormat,
+    /// What to log.
+    #[command(flatten)]
+    pub logs: LogArgs,
 }
 
 /// What the program can do.
@@ -51,7 +42,7 @@ pub enum Command {
     /// Runs the service on your PostgreSQL.
     Serve(Serve),
     /// Brings the database's schema up to date.
-    Migrate(DatabaseArgs),
+    Migrate(Migrate),
     /// Looks for what must never be in the database, without changing anything; exits with 0 if there is nothing.
     Verify(DatabaseArgs),
     /// Creates and changes apps.
@@ -60,6 +51,8 @@ pub enum Command {
     Sig(Sig),
     /// Asks a running service whether it is ready; exits with 0 if so. For images without a shell.
     Healthcheck(Healthcheck),
+    /// Prints all settings as a table, in Markdown.
+    Settings,
 }
 
 /// The setting that says where the database is, for messages.
@@ -143,6 +136,18 @@ pub struct Dev {
     /// The folder with PostgreSQL's programs (15 or newer). Looked for when not given.
     #[arg(long, env = "EARMARK_PG_BIN", value_name = "FOLDER")]
     pub pg_bin: Option<PathBuf>,
+}
+
+/// Bringing the schema up to date.
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+
+    /// Print what would run, and change nothing. Exits with 0 if the schema is up to date, with 3 if not.
+    #[arg(long)]
+    pub plan: bool,
 }
 
 /// Creating and changing apps.

@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::secret::{Secret, secret};
+use super::telemetry::RequestLogArgs;
 use super::{CONNECTIONS, DatabaseArgs};
 use crate::http::{OperatorToken, Operators};
 use crate::service;
@@ -77,7 +78,17 @@ pub struct Serve {
         value_parser = clap::value_parser!(u16).range(0..=512))]
     pub workers: u16,
 
-    /// How long requests in flight may take after a signal to stop, in seconds.
+    /// What it tells of requests.
+    #[command(flatten)]
+    pub requests: RequestLogArgs,
+
+    /// How long to go on after a signal to stop, in seconds: /readyz says no already, so that load balancers send new
+    /// requests elsewhere, and connections are closed as they are answered.
+    #[arg(long, env = "EARMARK_SHUTDOWN_DELAY_S", default_value_t = 0, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub shutdown_delay_s: u64,
+
+    /// How long requests in flight may take after that, in seconds.
     #[arg(long, env = "EARMARK_SHUTDOWN_S", default_value_t = 10, value_name = "SECONDS",
         value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub shutdown_s: u64,

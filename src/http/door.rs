@@ -4,16 +4,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use actix_web::http::Method;
+use actix_web::http::{ConnectionType, Method};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt;
 use serde::Serialize;
+use tracing::Instrument;
 
 use super::caller::{Credentials, VerifiedSigs};
 use super::envelope::{self, ItemCounts};
 use super::json::{Field, Json};
 use super::rate_limit::RateLimits;
+use super::request_id::{self, RequestId, RequestIds};
 use super::watch::Watch;
 use crate::domain::App;
 use crate::error::{Error, Family};
@@ -44,21 +46,28 @@ pub(super) trait Call: Sized + 'static {
 }
 
 /// What the front door needs: shared by all workers.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Door {
     pub(super) service: Service,
     sigs: VerifiedSigs,
     rates: RateLimits,
+    request_ids: RequestIds,
 }
 
 impl Door {
     pub(super) fn new(service: Service) -> Self {
-        Self { service, sigs: VerifiedSigs::new(), rates: RateLimits::new() }
+        let request_ids = RequestIds::new();
+        Self { service, sigs: VerifiedSigs::new(), rates: RateLimits::new(), request_ids }
     }
 
     /// The same door for the thread that this is called on, one of `threads`.
     pub(super) fn for_this_thread(&self, threads: usize) -> Self {
-        Self { service: self.service.for_this_thread(threads), ..self.clone() }
+        Self {
+            service: self.service.for_this_thread(threads),
+            sigs: self.sigs.clone(),
+            rates: self.rates.clone(),
+            request_ids: RequestIds::new(),
+        }
     }
 }
 
@@ -70,10 +79,31 @@ pub(super) async fn handle<C: Call>(
     request: HttpRequest,
     payload: Payload,
 ) -> HttpResponse {
-    let watch = Watch::start(door.service.metrics(), &counted);
-    match admit::<C>(&door, counted.name, &request, payload).await {
+    let id = door.request_ids.of(&request);
+    let span = tracing::trace_span!(
+        target: "earmark::span",
+        "request",
+        call = counted.name,
+        request_id = %id,
+        code = tracing::field::Empty
+    );
+    let answer = answer::<C>(&door, family, &counted, &id, &request, payload).instrument(span);
+    let answer = request_id::CURRENT.scope(id.clone(), answer).await;
+    finish(&door, &id, answer)
+}
+
+async fn answer<C: Call>(
+    door: &Door,
+    family: Family,
+    counted: &CallMetrics,
+    id: &RequestId,
+    request: &HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
+    let mut watch = Watch::start(door.service.metrics(), counted, id);
+    match admit::<C>(door, &mut watch, counted.name, request, payload).await {
         Ok(answer) => {
-            watch.items(C::items(&answer));
+            watch.items = C::items(&answer);
             watch.answered(0);
             envelope::success(answer)
         }
@@ -88,21 +118,39 @@ pub(super) async fn handle<C: Call>(
 }
 
 /// What is on no path of the API.
-pub(super) fn refuse_path(door: &Door, counted: &CallMetrics) -> HttpResponse {
-    let error = Error::UnknownPath;
-    let watch = Watch::start(door.service.metrics(), counted);
-    watch.answered(error.code(Family::RecentContact));
-    envelope::failure(&error, Family::RecentContact)
+pub(super) fn refuse_path(
+    door: &Door,
+    counted: &CallMetrics,
+    request: &HttpRequest,
+) -> HttpResponse {
+    let id = door.request_ids.of(request);
+    let mut watch = Watch::start(door.service.metrics(), counted, &id);
+    watch.answered(Error::UnknownPath.code(Family::RecentContact));
+    finish(door, &id, envelope::failure(&Error::UnknownPath, Family::RecentContact))
+}
+
+/// What every answer's head says. Once the service is to stop, connections are closed as they are answered, so that no
+/// caller sends a request on one that is about to go.
+fn finish(door: &Door, id: &RequestId, mut answer: HttpResponse) -> HttpResponse {
+    if let Some(id) = id.header() {
+        answer.headers_mut().insert(request_id::HEADER, id);
+    }
+    if door.service.is_stopping() {
+        answer.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    answer
 }
 
 async fn admit<C: Call>(
     door: &Door,
+    watch: &mut Watch<'_>,
     command: &'static str,
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<C::Answer, Error> {
     let body = read_body(request.method(), payload).await?;
     let who = Credentials::parse(request.query_string())?;
+    watch.app = Some(who.sdk_app_id);
     let app = door.service.app(who.sdk_app_id).await?;
     if app.disabled {
         return Err(Error::AppDisabled);

@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use serde::Serialize;
 
+use super::request_id::CURRENT;
 use crate::error::{Error, Family};
 
 #[derive(Serialize)]
@@ -71,22 +72,24 @@ pub(super) fn failure(error: &Error, family: Family) -> HttpResponse {
     })
 }
 
-/// The text for the caller. What is our fault gets a number that stands in the log beside the cause.
+/// The text for the caller. What is our fault names the request, whose id stands in the log beside the cause.
 pub(super) fn described(error: &Error) -> String {
     if let Error::Internal(cause) = error {
-        let mut bytes = [0; 8];
-        // Without randomness all faults share the number 0: worse to search for, no reason to fail.
-        let _ = getrandom::fill(&mut bytes);
-        let request_id = format!("{:016x}", u64::from_ne_bytes(bytes));
+        let request_id = request_id();
         tracing::error!(request_id, cause = format!("{cause:#}"), "internal error");
         return format!("{error} (request {request_id})");
     }
     if let Error::Timeout(cause) = error {
         let cause =
             cause.as_ref().map_or_else(|| "deadline".to_owned(), |cause| format!("{cause:#}"));
-        tracing::warn!(cause, "the database did not answer");
+        tracing::warn!(request_id = request_id(), cause, "the database did not answer");
     } else {
         tracing::debug!("{error}");
     }
     error.to_string()
+}
+
+/// The id of the request that is being answered; empty outside of any.
+fn request_id() -> String {
+    CURRENT.try_with(ToString::to_string).unwrap_or_default()
 }

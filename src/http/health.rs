@@ -4,14 +4,19 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use super::door::Door;
+use crate::metrics::Observed;
+use crate::telemetry::dropped_lines;
 
 /// The process answers.
 pub(super) async fn live() -> HttpResponse {
     HttpResponse::Ok().body("ok\n")
 }
 
-/// The database answers, and its schema fits.
+/// The database answers, its schema fits, and the service is not about to stop.
 pub(super) async fn ready(door: Data<Door>) -> HttpResponse {
+    if door.service.is_stopping() {
+        return HttpResponse::ServiceUnavailable().body("stopping\n");
+    }
     match door.service.check_ready().await {
         Ok(()) => HttpResponse::Ok().body("ok\n"),
         Err(error) => {
@@ -23,7 +28,8 @@ pub(super) async fn ready(door: Data<Door>) -> HttpResponse {
 
 /// Everything that is counted, in Prometheus's text format.
 pub(super) async fn metrics(door: Data<Door>) -> HttpResponse {
-    match door.service.metrics().render(&door.service.observe()) {
+    let now = Observed { log_lines_dropped: dropped_lines(), ..door.service.observe() };
+    match door.service.metrics().render(&now) {
         Ok(text) => HttpResponse::Ok().content_type(prometheus::TEXT_FORMAT).body(text),
         Err(error) => {
             tracing::warn!(cause = %error, "metrics");

@@ -27,6 +27,7 @@ mod openapi;
 mod origin;
 mod problem_details;
 mod rate_limit;
+mod request_id;
 mod search_contact_group;
 mod tls;
 mod top;
@@ -38,7 +39,7 @@ use std::rc::Rc;
 
 use actix_web::dev::Server;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, HttpServer, Resource};
+use actix_web::{App, HttpRequest, HttpServer, Resource};
 pub use admin::{OperatorToken, Operators};
 pub use console::Console;
 pub use openapi::openapi;
@@ -125,9 +126,9 @@ fn api(app: &mut ServiceConfig, metrics: &Metrics) {
         .service(call::<DestroyGroup>(metrics, ChatGroups, "destroy_group"))
         .service(call::<GetGroupInfo>(metrics, ChatGroups, "get_group_info"))
         .route("/openapi.json", web::get().to(openapi::document))
-        .default_service(web::to(move |door: Data<Door>| {
+        .default_service(web::to(move |door: Data<Door>, request: HttpRequest| {
             let unknown = unknown.clone();
-            async move { door::refuse_path(&door, &unknown) }
+            async move { door::refuse_path(&door, &unknown, &request) }
         }));
 }
 
@@ -163,7 +164,7 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
     let refused = failed("--listen / EARMARK_LISTEN", listen.address);
     let admin_refused = |address| failed("--admin-listen / EARMARK_ADMIN_LISTEN", address);
 
-    let door = Door::new(service);
+    let door = Data::new(Door::new(service));
     let (listener, api_address) = bind(listen.address).map_err(refused)?;
     let admin_listener = listen
         .admin_address
@@ -190,7 +191,6 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
     };
     let mut servers = vec![server.map_err(refused)?.run()];
     if let Some((listener, address)) = admin_listener {
-        let door = Data::new(door);
         let server = HttpServer::new(move || {
             let app = App::new().app_data(door.clone()).configure(probes);
             app.configure(|app| admin::routes(app, &listen.operators))

@@ -1,34 +1,59 @@
-//! Counts and times each request.
+//! Counts, times and logs each request.
 
 use std::time::Instant;
 
 use super::envelope::ItemCounts;
+use super::request_id::RequestId;
+use crate::domain::SdkAppId;
 use crate::metrics::{CallMetrics, Metrics};
 
-/// Runs while a request is answered. A request whose caller went away is in flight no more, and was not answered.
+/// Runs while a request is answered, and takes note of it when it is dropped. What it notes has no secret in it and nobody's
+/// name: no query, no identifier, no user.
 pub(super) struct Watch<'m> {
     metrics: &'m Metrics,
     counted: &'m CallMetrics,
+    id: &'m RequestId,
     begun: Instant,
+    /// Whose request it is, as far as that is known.
+    pub(super) app: Option<SdkAppId>,
+    /// What became of its items.
+    pub(super) items: ItemCounts,
+    code: Option<u32>,
 }
 
 impl<'m> Watch<'m> {
-    pub(super) fn start(metrics: &'m Metrics, counted: &'m CallMetrics) -> Self {
+    pub(super) fn start(metrics: &'m Metrics, counted: &'m CallMetrics, id: &'m RequestId) -> Self {
         metrics.in_flight.inc();
-        Self { metrics, counted, begun: Instant::now() }
+        let (begun, items) = (Instant::now(), ItemCounts::default());
+        Self { metrics, counted, id, begun, app: None, items, code: None }
     }
 
-    pub(super) fn items(&self, items: ItemCounts) {
-        self.counted.items(items.ok, items.refused);
-    }
-
-    pub(super) fn answered(&self, code: u32) {
-        self.counted.answered(code, self.begun.elapsed());
+    /// The answer is there, with this `ErrorCode`.
+    pub(super) fn answered(&mut self, code: u32) {
+        self.code = Some(code);
+        tracing::Span::current().record("code", code);
     }
 }
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
+        let took = self.begun.elapsed();
         self.metrics.in_flight.dec();
+        let (request_id, call) = (self.id, self.counted.name);
+        let app = self.app.map(SdkAppId::number);
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let ItemCounts { ok, refused } = self.items;
+        let items = ok + refused;
+        let Some(code) = self.code else {
+            tracing::warn!(target: "earmark::request", %request_id, app, call, us, "the caller went away");
+            return;
+        };
+        self.counted.answered(code, took);
+        self.counted.items(ok, refused);
+        if code == 0 {
+            tracing::info!(target: "earmark::request", %request_id, app, call, code, items, refused, us, "answered");
+        } else {
+            tracing::warn!(target: "earmark::request", %request_id, app, call, code, us, "refused");
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tracing::trace;
+
 use super::Write;
 use crate::domain::{Applied, Growth, UserKey, UserState};
 use crate::error::Error;
@@ -49,7 +51,9 @@ pub(super) async fn commit(mut tx: Tx<'_>, writes: &[&Write]) -> Result<Outcomes
     let mut states = tx.lock_users(&anyone.collect(), &touched.collect::<Vec<_>>()).await?;
     #[cfg(feature = "planted-bugs")]
     tx.unlock().await?;
+    trace!(target: "earmark::span", "users locked, conversations loaded");
     load_groups(&mut tx, &mut states, &keys, writes).await?;
+    trace!(target: "earmark::span", "groups loaded");
     let mut growth: BTreeMap<&UserKey, Growth> = BTreeMap::new();
     for (key, write) in keys.iter().zip(writes) {
         let of_user = growth.entry(key).or_default();
@@ -83,6 +87,7 @@ pub(super) async fn commit(mut tx: Tx<'_>, writes: &[&Write]) -> Result<Outcomes
         save(&mut tx, &changed).await?;
         #[cfg(feature = "planted-bugs")]
         tx.spoil_commit().await?;
+        trace!(target: "earmark::span", "state saved");
         tx.commit().await.map_err(Failure::InDoubt)?;
     }
     Ok(outcomes)

@@ -14,9 +14,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
+use tracing::Instrument;
 
 use super::Write;
 use super::commit::{Failure, Outcomes, commit};
+use super::trace;
 use super::write::alone;
 use crate::error::Error;
 use crate::store::{Connection, DEADLINE, LAST_TRY, Store};
@@ -41,6 +43,7 @@ enum Message {
 struct Job {
     writes: Vec<Write>,
     begun: Instant,
+    trace: trace::Waiting,
     answer: oneshot::Sender<Result<Outcomes, Error>>,
 }
 
@@ -73,7 +76,12 @@ impl Lanes {
         let lanes = u64::try_from(self.0.len()).unwrap_or(1);
         let lane = usize::try_from(hash % lanes).unwrap_or(0);
         let (answer, answered) = oneshot::channel();
-        let job = Message::Write(Job { writes, begun: Instant::now(), answer });
+        let job = Message::Write(Job {
+            writes,
+            begun: Instant::now(),
+            trace: trace::Waiting::start(),
+            answer,
+        });
         self.0[lane].try_send(job).map_err(|_| Error::Overloaded)?;
         match timeout(DEADLINE, answered).await {
             Ok(Ok(outcomes)) => outcomes,
@@ -112,11 +120,13 @@ impl Lane {
             }
             let writes: Vec<&Write> = batch.iter().flat_map(|job| &job.writes).collect();
             let begun = Instant::now();
+            let spans = trace::transaction(batch.iter().map(|job| &job.trace));
+            let commit = timeout(DEADLINE, self.commit(&writes)).instrument(spans.shared());
             // A lane that ended would refuse the writes of its users for good, so not even a panic may end it.
-            let work = AssertUnwindSafe(timeout(DEADLINE, self.commit(&writes))).catch_unwind();
-            let done = work.await.unwrap_or_else(|_| {
+            let done = AssertUnwindSafe(commit).catch_unwind().await.unwrap_or_else(|_| {
                 Ok(Err(Failure::InDoubt(Error::internal("a panic, see above"))))
             });
+            drop(spans);
             self.store.metrics().commits.ended(batch.len(), begun.elapsed());
             match done.unwrap_or(Err(Failure::InDoubt(Error::Timeout(None)))) {
                 Ok(outcomes) => answer_each(batch, outcomes),
@@ -152,7 +162,8 @@ impl Lane {
                 Message::Write(job) if job.begun.elapsed() > LAST_TRY => {
                     job.answer(Err(Error::Timeout(None)));
                 }
-                Message::Write(job) => {
+                Message::Write(mut job) => {
+                    job.trace.end();
                     self.store.metrics().commits.waited(job.begun.elapsed());
                     items += job.items();
                     batch.push(job);

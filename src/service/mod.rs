@@ -7,13 +7,16 @@ mod commit;
 mod health;
 mod lanes;
 mod reading;
+mod trace;
 mod write;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use crate::error::Error;
 use crate::metrics::{Metrics, Observed};
@@ -54,7 +57,14 @@ pub struct Service {
     runtime: Handle,
     write_mode: WriteMode,
     writer: Writer,
-    parts: Arc<Mutex<Vec<Part>>>,
+    shared: Arc<Shared>,
+}
+
+/// What all threads have in common.
+#[derive(Debug, Default)]
+struct Shared {
+    parts: Mutex<Vec<Part>>,
+    stopping: AtomicBool,
 }
 
 /// What a thread has of its own, for those who look at all of it.
@@ -77,23 +87,29 @@ impl Service {
     #[must_use]
     pub fn for_this_thread(&self, threads: usize) -> Self {
         let store = self.store.share(threads);
-        Self::here(store, self.apps.clone(), self.write_mode, self.parts.clone())
+        Self::here(store, self.apps.clone(), self.write_mode, self.shared.clone())
     }
 
-    fn here(
-        store: Store,
-        apps: AppCache,
-        write_mode: WriteMode,
-        parts: Arc<Mutex<Vec<Part>>>,
-    ) -> Self {
+    fn here(store: Store, apps: AppCache, write_mode: WriteMode, shared: Arc<Shared>) -> Self {
         let runtime = Handle::current();
         let writer = match write_mode {
             WriteMode::Shared { lanes } => Writer::Shared(Lanes::start(&store, &runtime, lanes)),
             WriteMode::Single => Writer::Single(store.clone()),
         };
         let part = Part { store: store.clone(), writer: writer.clone() };
-        parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
-        Self { store, apps, runtime, write_mode, writer, parts }
+        shared.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
+        Self { store, apps, runtime, write_mode, writer, shared }
+    }
+
+    /// From now on all threads say that the service is about to stop.
+    pub fn announce_stop(&self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// The service is about to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.shared.stopping.load(Ordering::Relaxed)
     }
 
     /// What is counted.
@@ -106,7 +122,7 @@ impl Service {
     #[must_use]
     pub fn observe(&self) -> Observed {
         let mut seen = Observed::default();
-        for part in self.parts.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for part in self.shared.parts.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let connections = part.store.connections();
             seen.connections += connections.open;
             seen.connections_in_use += connections.in_use;
@@ -134,7 +150,8 @@ impl Service {
         T: Send + 'static,
         W: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        let done = self.runtime.spawn(timeout(DEADLINE, work));
+        let span = tracing::trace_span!(target: "earmark::span", "database");
+        let done = self.runtime.spawn(timeout(DEADLINE, work).instrument(span));
         async move {
             match done.await {
                 Ok(Ok(result)) => result,

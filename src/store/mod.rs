@@ -26,7 +26,7 @@ use sqlx::{ConnectOptions, Connection as _, PgPool, Postgres, Row, Transaction};
 pub use accounts::Account;
 pub use database::Database;
 pub use reading::{ListCursor, Reading};
-pub use schema::SchemaState;
+pub use schema::{MigrationState, PlannedMigration, SchemaState};
 pub use verify::{Broken, Verdict};
 
 use crate::error::Error;

@@ -4,6 +4,9 @@
 //! else, TLS included. All of it is one transaction under one lock, which holds behind PgBouncer as well, and replicas
 //! that start together wait for each other.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
 use refinery_core::{Migration, Runner};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
@@ -41,7 +44,67 @@ pub enum SchemaState {
     },
 }
 
+/// A migration, and whether it has run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedMigration {
+    /// Its number.
+    pub version: i64,
+    /// What it does, as in the name of its file.
+    pub name: String,
+    /// Of its text, as refinery computes it.
+    pub checksum: u64,
+    /// Whether it has run.
+    pub state: MigrationState,
+}
+
+/// Whether a migration has run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MigrationState {
+    /// It has.
+    Applied,
+    /// It has, but this binary has another text of it.
+    Changed,
+    /// It has not.
+    Pending,
+    /// It has, but this binary does not know it.
+    Unknown,
+}
+
+impl fmt::Display for PlannedMigration {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "V{}__{}", self.version, self.name)
+    }
+}
+
 impl Store {
+    /// Says of each migration whether it has run, without changing anything.
+    pub async fn migration_plan(&self) -> Result<Vec<PlannedMigration>, Error> {
+        let mut tx = self.begin().await?;
+        let mut applied = tx.applied_migrations().await?;
+        tx.rollback().await?;
+        let mut plan: Vec<_> = runner()
+            .get_migrations()
+            .iter()
+            .map(|known| {
+                let (version, checksum) = (i64::from(known.version()), known.checksum());
+                let state = match applied.remove(&version) {
+                    None => MigrationState::Pending,
+                    Some((_, was)) if was == checksum.to_string() => MigrationState::Applied,
+                    Some(_) => MigrationState::Changed,
+                };
+                PlannedMigration { version, name: known.name().to_owned(), checksum, state }
+            })
+            .collect();
+        plan.extend(applied.into_iter().map(|(version, (name, checksum))| PlannedMigration {
+            version,
+            name,
+            checksum: checksum.parse().unwrap_or_default(),
+            state: MigrationState::Unknown,
+        }));
+        plan.sort_unstable_by_key(|one| one.version);
+        Ok(plan)
+    }
+
     /// Compares the schema with this binary, without changing anything.
     pub async fn schema_state(&self) -> Result<SchemaState, Error> {
         let mut tx = self.begin().await?;
@@ -76,11 +139,27 @@ impl Store {
 }
 
 impl Tx<'_> {
-    async fn schema_version(&mut self) -> Result<i64, Error> {
+    /// Name and checksum of each migration that has run, by number.
+    async fn applied_migrations(&mut self) -> Result<BTreeMap<i64, (String, String)>, Error> {
+        if !self.has_history().await? {
+            return Ok(BTreeMap::new());
+        }
+        let rows: Vec<(i64, String, String)> =
+            sqlx::query_as("SELECT version::bigint, name, checksum FROM refinery_schema_history")
+                .fetch_all(self.session())
+                .await?;
+        Ok(rows.into_iter().map(|(version, name, checksum)| (version, (name, checksum))).collect())
+    }
+
+    async fn has_history(&mut self) -> Result<bool, Error> {
         let history = sqlx::query_scalar!("SELECT to_regclass('refinery_schema_history')::text")
             .fetch_one(self.session())
             .await?;
-        if history.is_none() {
+        Ok(history.is_some())
+    }
+
+    async fn schema_version(&mut self) -> Result<i64, Error> {
+        if !self.has_history().await? {
             return Ok(0);
         }
         let last: Option<i64> =

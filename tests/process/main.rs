@@ -18,5 +18,7 @@ mod serve;
 mod settings;
 mod shutdown;
 mod support;
+mod telemetry;
 mod tls;
+mod upgrade;
 mod verify;

@@ -51,6 +51,14 @@ fn a_bad_setting_is_named() {
         ("EARMARK_OPERATOR_TOKEN=hidden-word", &["--operator-token", "16"]),
         ("EARMARK_OPERATOR_TOKEN=hidden-word and white space", &["EARMARK_OPERATOR_TOKEN"]),
         ("EARMARK_OPERATOR_TOKEN_FILE=/nowhere", &["--operator-token-file", "/nowhere"]),
+        ("EARMARK_SHUTDOWN_DELAY_S=-1", &["--shutdown-delay-s"]),
+        ("EARMARK_LOG_REQUESTS=some", &["--log-requests", "all", "errors", "none"]),
+        ("EARMARK_OTLP_ENDPOINT=collector:4318", &["--otlp-endpoint", "http://host:port"]),
+        ("EARMARK_OTLP_ENDPOINT=https://collector", &["--otlp-endpoint", "http://host:port"]),
+        ("EARMARK_OTLP_ENDPOINT=http://", &["--otlp-endpoint", "http://host:port"]),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT=nonsense", &["--otel-exporter-otlp-endpoint"]),
+        ("EARMARK_OTLP_SAMPLE_RATIO=1.1", &["--otlp-sample-ratio", "from 0 to 1"]),
+        ("EARMARK_OTLP_SAMPLE_RATIO=NaN", &["--otlp-sample-ratio", "from 0 to 1"]),
     ] {
         check(&["serve"], &[URL, settings], words);
     }
@@ -138,13 +146,14 @@ fn secrets_come_from_files_as_well() {
 }
 
 /// The commands that have options, by their words.
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 16] = [
     &[],
     &["dev"],
     &["serve"],
     &["migrate"],
     &["sig"],
     &["healthcheck"],
+    &["settings"],
     &["app"],
     &["app", "create"],
     &["app", "list"],
@@ -157,8 +166,17 @@ const COMMANDS: [&[&str]; 15] = [
 ];
 
 /// What is said of one app or one UserSig, on the spot: not a setting of the program.
-const SAID_ON_THE_SPOT: [&str; 8] =
-    ["edition", "directory", "admin", "limit", "retire", "undo", "identifier", "lifetime-s"];
+const SAID_ON_THE_SPOT: [&str; 9] = [
+    "edition",
+    "directory",
+    "admin",
+    "limit",
+    "retire",
+    "undo",
+    "identifier",
+    "lifetime-s",
+    "plan",
+];
 
 #[test]
 fn the_help_of_every_command_names_the_variable_of_every_setting() {
@@ -202,4 +220,12 @@ fn the_help_shows_no_secret_of_the_environment() {
             .run();
         assert!(!help.printed().contains("hidden-word"), "{command:?}");
     }
+}
+
+#[test]
+fn the_settings_of_the_document_are_those_of_the_program() {
+    let document =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md"));
+    let printed = Program::earmark(["settings"]).run().printed();
+    assert_eq!(document.unwrap(), printed, "run `just settings`");
 }

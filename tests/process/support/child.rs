@@ -48,11 +48,20 @@ impl Program {
         self.start().ended()
     }
 
-    pub(crate) fn start(mut self) -> Running {
+    pub(crate) fn start(self) -> Running {
+        self.start_reading(None)
+    }
+
+    /// Starts it, and reads its log no further than the first line with these words: after that the pipe fills up.
+    pub(crate) fn start_unread_after(self, words: &'static str) -> Running {
+        self.start_reading(Some(words))
+    }
+
+    fn start_reading(mut self, last: Option<&'static str>) -> Running {
         let streams = self.0.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = streams.spawn().unwrap();
-        let stdout = Stream::read(child.stdout.take().unwrap());
-        let stderr = Stream::read(child.stderr.take().unwrap());
+        let stdout = Stream::read(child.stdout.take().unwrap(), None);
+        let stderr = Stream::read(child.stderr.take().unwrap(), last);
         Running { child, stdout, stderr }
     }
 }
@@ -100,6 +109,14 @@ impl Running {
         ended
     }
 
+    /// Asks it to stop, and waits for that without a look at what it says.
+    #[track_caller]
+    pub(crate) fn stop_unread(mut self) {
+        self.send(Signal::SIGTERM);
+        let status = super::eventually("it ends", || self.child.try_wait().unwrap());
+        assert_eq!(status.code(), Some(0));
+    }
+
     /// As `kill -9` does.
     pub(crate) fn kill(self) {
         self.send(Signal::SIGKILL);
@@ -143,7 +160,8 @@ struct Said {
 }
 
 impl Stream {
-    fn read(from: impl Read + Send + 'static) -> Self {
+    /// Reads to the end, or to the first line with the last words: then it holds the pipe and reads no more.
+    fn read(from: impl Read + Send + 'static, last: Option<&'static str>) -> Self {
         let stream = Self(Arc::default());
         let writer = stream.clone();
         std::thread::spawn(move || {
@@ -152,6 +170,9 @@ impl Stream {
             while from.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
                 said.lock().unwrap().text += &String::from_utf8_lossy(&line);
                 news.notify_all();
+                while last.is_some_and(|last| String::from_utf8_lossy(&line).contains(last)) {
+                    std::thread::park();
+                }
                 line.clear();
             }
             said.lock().unwrap().is_over = true;

@@ -35,7 +35,13 @@ impl Connection {
     }
 
     /// Sends a request with these headers, each a whole line.
-    fn send_with(&mut self, method: &str, path: &str, headers: &str, body: &str) -> io::Result<()> {
+    pub(crate) fn send_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> io::Result<()> {
         let length = body.len();
         let request =
             format!("{method} {path} HTTP/1.1\r\n{headers}content-length: {length}\r\n\r\n{body}");
@@ -56,6 +62,11 @@ impl Connection {
 
     /// Reads one answer.
     pub(crate) fn answer(&mut self) -> io::Result<Answer> {
+        Ok(self.head_and_answer()?.1)
+    }
+
+    /// Reads one answer, with the lines of its head.
+    pub(crate) fn head_and_answer(&mut self) -> io::Result<(String, Answer)> {
         let (mut head, mut length) = (String::new(), 0);
         loop {
             let start = head.len();
@@ -73,7 +84,7 @@ impl Connection {
         let mut body = vec![0; length];
         self.0.read_exact(&mut body)?;
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Ok(Answer { status, body: String::from_utf8(body).unwrap() })
+        Ok((head, Answer { status, body: String::from_utf8(body).unwrap() }))
     }
 
     /// Waits for the other end to close; what still comes does not count.

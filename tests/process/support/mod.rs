@@ -1,6 +1,7 @@
 //! What the tests share: children that never outlive their test, databases of one's own, a small HTTP client.
 
 mod child;
+mod collector;
 mod database;
 mod dev;
 mod http;
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) use child::{Ended, Program, Running};
+pub(crate) use collector::Collector;
 pub(crate) use database::{Database, Server, Sql};
 pub(crate) use dev::{Dev, between, dev, gone, is_quiet};
 pub(crate) use http::{Answer, Connection, request, request_with};

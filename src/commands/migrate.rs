@@ -1,0 +1,43 @@
+//! `earmark migrate`: brings the schema up to date, or says what that would take.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use super::{connect, print};
+use crate::config::Migrate;
+use crate::store::{MigrationState, Store};
+
+/// With `--plan`: something would run.
+const WOULD_CHANGE: u8 = 3;
+
+pub(super) async fn run(settings: &Migrate) -> anyhow::Result<ExitCode> {
+    let store = connect(&settings.database).await?;
+    if settings.plan {
+        return plan(&store).await;
+    }
+    match store.migrate().await.context("migrations")?.as_slice() {
+        [] => print("the schema is up to date")?,
+        names => names.iter().try_for_each(|name| print(&format!("applied {name}")))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn plan(store: &Store) -> anyhow::Result<ExitCode> {
+    let plan = store.migration_plan().await.context("cannot read which migrations have run")?;
+    for one in &plan {
+        let state = match one.state {
+            MigrationState::Applied => "has run",
+            MigrationState::Changed => "has run, but was another then",
+            MigrationState::Pending => "would run",
+            MigrationState::Unknown => "has run, by a newer binary",
+        };
+        print(&format!("{one} (checksum {:016x}): {state}", one.checksum))?;
+    }
+    if plan.iter().any(|one| one.state == MigrationState::Pending) {
+        Ok(ExitCode::from(WOULD_CHANGE))
+    } else {
+        print("the schema is up to date")?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

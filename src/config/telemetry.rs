@@ -1,0 +1,91 @@
+//! What is logged and traced.
+
+use clap::Args;
+
+use crate::telemetry::{LogFormat, LogRequests, Settings, Traces};
+
+/// The log of every command.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// What to log: a level (error, warn, info, debug, trace), or targets with levels as in `earmark=debug,sqlx=warn`.
+    #[arg(
+        long,
+        global = true,
+        env = "EARMARK_LOG",
+        default_value = "info,actix_server=warn,actix_http=off,refinery_core=warn",
+        value_name = "FILTER"
+    )]
+    log: String,
+
+    /// How log lines look.
+    #[arg(long, global = true, env = "EARMARK_LOG_FORMAT", default_value = "human", value_enum)]
+    log_format: LogFormat,
+}
+
+/// What the service tells of requests.
+#[derive(Debug, Args)]
+pub struct RequestLogArgs {
+    /// Which requests have a line in the log: all of them, those that did not go well, or none. A line has the request's
+    /// id, app, call, code, items and time; what went well is `info`, what did not is `warn`.
+    #[arg(long, env = "EARMARK_LOG_REQUESTS", default_value = "all", value_enum)]
+    log_requests: LogRequests,
+
+    /// An OpenTelemetry collector to send traces to, over OTLP with HTTP, as `http://host:4318`. Nothing is traced without
+    /// it. The standard variable `OTEL_EXPORTER_OTLP_ENDPOINT` stands in for it.
+    #[arg(long, env = "EARMARK_OTLP_ENDPOINT", value_name = "URL", value_parser = endpoint)]
+    otlp_endpoint: Option<String>,
+
+    #[arg(
+        long,
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        hide = true,
+        value_name = "URL",
+        value_parser = endpoint
+    )]
+    otel_exporter_otlp_endpoint: Option<String>,
+
+    /// The part of all requests that is traced, from 0 to 1.
+    #[arg(
+        long,
+        env = "EARMARK_OTLP_SAMPLE_RATIO",
+        default_value_t = 0.01,
+        value_name = "RATIO",
+        value_parser = ratio
+    )]
+    otlp_sample_ratio: f64,
+}
+
+impl LogArgs {
+    /// What these settings mean, for the service with its own beside them.
+    #[must_use]
+    pub fn telemetry(&self, requests: Option<&RequestLogArgs>) -> Settings {
+        let traces = |args: &RequestLogArgs| {
+            let endpoint =
+                args.otlp_endpoint.as_ref().or(args.otel_exporter_otlp_endpoint.as_ref());
+            endpoint.map(|endpoint| Traces {
+                endpoint: endpoint.clone(),
+                sample_ratio: args.otlp_sample_ratio,
+            })
+        };
+        Settings {
+            filter: self.log.clone(),
+            format: self.log_format,
+            requests: requests.map_or(LogRequests::All, |args| args.log_requests),
+            traces: requests.and_then(traces),
+        }
+    }
+}
+
+/// A collector that is reached over plain HTTP: one beside the service, which forwards.
+fn endpoint(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("http://").unwrap_or_default();
+    let is_fine = !host.is_empty() && text.parse::<actix_web::http::Uri>().is_ok();
+    if is_fine { Ok(text.to_owned()) } else { Err("must be http://host:port".to_owned()) }
+}
+
+fn ratio(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
+        _ => Err("must be a number from 0 to 1".to_owned()),
+    }
+}
