@@ -146,7 +146,7 @@ fn secrets_come_from_files_as_well() {
 }
 
 /// The commands that have options, by their words.
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["dev"],
     &["serve"],
@@ -154,6 +154,7 @@ const COMMANDS: [&[&str]; 16] = [
     &["sig"],
     &["healthcheck"],
     &["settings"],
+    &["verify"],
     &["app"],
     &["app", "create"],
     &["app", "list"],
