@@ -41,7 +41,7 @@ fn log_with(settings: &[&str]) -> String {
 
 #[test]
 fn each_request_has_a_line_that_names_nobody() {
-    let log = log_with(&[]);
+    let log = log_with(&["--log-requests", "all"]);
     let lines = request_lines(&log);
     let told = |line: &Value| {
         (line["call"].clone(), line["code"].clone(), line["level"].clone(), line["app"].clone())
@@ -69,9 +69,9 @@ fn the_request_log_can_be_for_errors_alone_or_off() {
     let codes = |log: &str| {
         request_lines(log).iter().map(|line| line["code"].as_u64().unwrap()).collect::<Vec<_>>()
     };
-    assert_eq!(codes(&log_with(&["--log-requests", "errors"])), [50002, 70003, 60009]);
+    assert_eq!(codes(&log_with(&[])), [50002, 70003, 60009]);
     assert_eq!(codes(&log_with(&["--log-requests", "none"])), Vec::<u64>::new());
-    let warnings = ["--log", "warn,earmark::commands=info"];
+    let warnings = ["--log", "warn,earmark::commands=info", "--log-requests", "all"];
     assert_eq!(codes(&log_with(&warnings)), [50002, 70003, 60009]);
 }
 
@@ -90,7 +90,8 @@ fn id_of(client: &Client, lines: &str) -> (String, Answer) {
 fn a_request_has_one_id_in_its_answer_in_the_log_and_in_the_text_of_a_fault() {
     let database = Database::new();
     prepare(&database.url);
-    let service = Service::start(serve(&database.url).args(["--log-format", "json"]));
+    let settings = ["--log-format", "json", "--log-requests", "all"];
+    let service = Service::start(serve(&database.url).args(settings));
     let client = service.client();
     let (made, _) = id_of(&client, "");
     assert!(made.len() == 16 && made.chars().all(|c| c.is_ascii_hexdigit()), "{made}");
