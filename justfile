@@ -22,6 +22,11 @@ check:
 test *ARGS:
     cargo test --locked {{ARGS}}
 
+# Break the service and its database under load, for an hour or so; every round prints its seed
+torture rounds="20":
+    EARMARK_TEST_ROUNDS={{rounds}} cargo test --locked --test reliability -- --nocapture --test-threads 2
+    cargo test --locked --features planted-bugs --test reliability planted -- --nocapture
+
 # Rebuild console/dist after a change to the console; `just console --watch` goes on
 console *ARGS:
     npm ci --prefix console
