@@ -105,10 +105,15 @@ impl Load {
 
     /// Waits until so many more calls have been made, or all that the plan has.
     pub(crate) fn wait_for_calls(&self, more: usize) {
-        let (wanted, end) = (self.calls.load(Ordering::SeqCst) + more, Instant::now() + LONG);
+        let mut made = self.calls.load(Ordering::SeqCst);
+        let (wanted, mut end) = ((made + more).min(self.plan.calls), Instant::now() + LONG);
         let mut targets = self.targets.lock().unwrap();
-        while self.calls.load(Ordering::SeqCst) < wanted.min(self.plan.calls) {
+        while made < wanted {
             assert!(Instant::now() < end, "the load has come to a halt");
+            let before = std::mem::replace(&mut made, self.calls.load(Ordering::SeqCst));
+            if made > before {
+                end = Instant::now() + LONG;
+            }
             targets = self.news.wait_timeout(targets, PAUSE).unwrap().0;
         }
     }

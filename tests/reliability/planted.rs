@@ -45,8 +45,6 @@ const DROP_CHECKS: &str = "
     ALTER TABLE users
         DROP CONSTRAINT users_marked_in_room, DROP CONSTRAINT users_grouped_in_room,
         DROP CONSTRAINT users_pinned_in_room;
-    ALTER TABLE contact_groups
-        DROP CONSTRAINT contact_groups_pkey, DROP CONSTRAINT contact_groups_name_once;
     DROP INDEX conversations_position;
     CREATE INDEX conversations_position ON conversations (sdk_app_id, user_id, position);";
 
