@@ -79,7 +79,7 @@ fn the_request_log_can_be_for_errors_alone_or_off() {
 fn id_of(client: &Client, lines: &str) -> (String, Answer) {
     let mut connection = Connection::open(client.address).unwrap();
     let (path, body) = (client.path("mark_contact"), mark_body("user", "friend"));
-    connection.send_with("POST", &path, lines, &body).unwrap();
+    connection.send_with("POST", &path, &format!("host: test\r\n{lines}"), &body).unwrap();
     let (head, answer) = connection.head_and_answer().unwrap();
     let ids: Vec<_> = head.lines().filter_map(|line| line.strip_prefix("x-request-id: ")).collect();
     assert_eq!(ids.len(), 1, "{head}");
@@ -106,7 +106,7 @@ fn a_request_has_one_id_in_its_answer_in_the_log_and_in_the_text_of_a_fault() {
     database.connect().run("UPDATE users SET next_position = 2147483647");
     let mut connection = Connection::open(client.address).unwrap();
     let body = mark_body("user", "one-more");
-    let headers = "X-Request-Id: faulty\r\n";
+    let headers = "host: test\r\nX-Request-Id: faulty\r\n";
     connection.send_with("POST", &client.path("mark_contact"), headers, &body).unwrap();
     let answer = connection.answer().unwrap();
     assert!(
