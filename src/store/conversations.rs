@@ -1,8 +1,9 @@
 //! Conversations: one row for each that is marked, grouped or pinned.
 
+use super::accounts::standing;
 use super::{Tx, count, stored};
 use crate::domain::{
-    Conversation, Counts, CustomMark, Entry, Kept, StandardMark, Standing, UserKey, UserState,
+    Conversation, Counts, CustomMark, Entry, Kept, StandardMark, UserKey, UserState,
 };
 use crate::error::Error;
 
@@ -47,9 +48,14 @@ impl Tx<'_> {
         let rows = sqlx::query!(
             r#"
             SELECT
-                kind, peer_id, standard_mark, custom_mark, group_ids, position, pin_position, changed_at
-            FROM conversations
-            WHERE sdk_app_id = $1 AND user_id = $2 AND group_ids <> '{}'
+                kind, peer_id, standard_mark, custom_mark, group_ids, position, pin_position, changed_at,
+                COALESCE(a.deleted, g.destroyed) AS gone
+            FROM conversations c
+            LEFT JOIN accounts a
+                ON a.sdk_app_id = c.sdk_app_id AND a.user_id = CASE kind WHEN 1 THEN peer_id END
+            LEFT JOIN chat_groups g
+                ON g.sdk_app_id = c.sdk_app_id AND g.group_id = CASE kind WHEN 2 THEN peer_id END
+            WHERE c.sdk_app_id = $1 AND c.user_id = $2 AND group_ids <> '{}'
             "#,
             key.sdk_app_id.number(),
             key.user_id.as_str(),
@@ -66,7 +72,7 @@ impl Tx<'_> {
                 pin_position: row.pin_position,
                 changed_at: row.changed_at,
             };
-            let entry = Entry::loaded(kept.into_kept()?, Standing::Unknown);
+            let entry = Entry::loaded(kept.into_kept()?, standing(row.gone));
             state.entries.entry(conversation).or_insert(entry);
         }
         Ok(())

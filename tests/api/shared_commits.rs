@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use earmark::domain::{Applied, Change, Conversation, CustomMark, MarkChange, UserId};
+use earmark::domain::{
+    Applied, Change, ContactGroupName, Conversation, CustomMark, MarkChange, MemberChange, UserId,
+};
 use earmark::error::Error;
 use earmark::service::{Service, Settings, Write, WriteMode};
 use earmark::store::{Database, Store};
@@ -34,12 +36,21 @@ async fn write_all(
     service: &Service,
     users: impl Iterator<Item = String>,
 ) -> Vec<Result<Applied, Error>> {
+    change_all(app, service, users.map(|user| (user, custom("peer")))).await
+}
+
+/// Changes what these users have, all at once and in this order.
+async fn change_all(
+    app: &TestApp,
+    service: &Service,
+    changes: impl Iterator<Item = (String, Change)>,
+) -> Vec<Result<Applied, Error>> {
     let of = Arc::new(app.app().await);
-    let writes: Vec<Write> = users
-        .map(|user| Write {
+    let writes: Vec<Write> = changes
+        .map(|(user, change)| Write {
             app: of.clone(),
             owner: UserId::parse(&user, 32).unwrap(),
-            change: custom("peer"),
+            change,
             now: unix_now(),
         })
         .collect();
@@ -79,6 +90,33 @@ async fn a_user_at_the_cap_spoils_nothing_for_the_others() {
         assert_eq!(item.is_err(), nr == 7, "user{nr}: {item:?}");
     }
     assert_eq!(number(&app, "SELECT count(*) FROM conversations").await, 20);
+    service.close().await;
+}
+
+#[actix_web::test]
+async fn the_dead_of_a_group_that_goes_leave_no_room_behind() {
+    let app = TestApp::with_limits(&["grouped=2"]).await;
+    let name = |text: &str| ContactGroupName::parse(text).unwrap();
+    let peer = |text: &str| Conversation::OneToOne(UserId::parse(text, 32).unwrap());
+    let service = one_lane(Database::from_options(app.options())).await;
+    let make = [
+        Change::CreateGroup(name("old"), vec![peer("mortal"), peer("a")]),
+        Change::CreateGroup(name("new"), Vec::new()),
+    ];
+    let user0 = |change| ("user0".to_owned(), change);
+    let made = change_all(&app, &service, make.into_iter().map(user0)).await;
+    assert!(made.iter().all(Result::is_ok), "{made:?}");
+    app.import("mortal").await;
+    app.delete_account("mortal").await;
+
+    let add = |peer_id| MemberChange { conversation: peer(peer_id), member: true };
+    let changes = [
+        Change::DeleteGroup(name("old")),
+        Change::ChangeMembers(name("new"), ["b", "c", "d"].map(add).into()),
+    ];
+    let changed = change_all(&app, &service, changes.into_iter().map(user0)).await;
+    let added = &changed[1].as_ref().unwrap().items;
+    assert_eq!(added.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, false]);
     service.close().await;
 }
 
