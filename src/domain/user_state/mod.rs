@@ -264,14 +264,11 @@ mod tests {
     /// A user with `marked` marks of which `dead` are dead, and ten conversations loaded that are not marked.
     pub(super) fn state(marked: u32, dead: u32, peer_standing: Standing) -> UserState {
         UserState {
-            counts: Counts { marked, ..Counts::default() },
             dead: Counts { marked: dead, ..Counts::default() },
-            next_position: 1,
-            next_group_id: 1,
             entries: (0..10)
                 .map(|nr| (peer(nr), Entry::loaded(Kept::default(), peer_standing)))
                 .collect(),
-            ..UserState::default()
+            ..UserState::stored(Counts { marked, ..Counts::default() }, 1, 1)
         }
     }
 }
