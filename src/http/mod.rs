@@ -183,8 +183,9 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
             .configure(|app| console::routes(app, &console, &operators))
             .app_data(Data::new(door))
     });
-    let server =
-        server.workers(listen.workers).shutdown_timeout(listen.shutdown_s).disable_signals();
+    // An answer is small and whole: nothing is gained by waiting for more of it.
+    let server = server.tcp_nodelay(true).workers(listen.workers);
+    let server = server.shutdown_timeout(listen.shutdown_s).disable_signals();
     let server = match listen.identity {
         None => server.listen(listener),
         Some(identity) => server.listen_rustls_0_23(listener, identity.into_config()),
