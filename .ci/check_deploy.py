@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """What no tool of others knows about the files in deploy/: that they agree with the program and with each other.
 
-    check_deploy.py RENDERED…    manifests, as `kubectl kustomize` prints them; the program is target/debug/earmark
+    check_deploy.py RENDERED…    manifests, as `kubectl kustomize` and `helm template` print them; the program is
+                                 target/debug/earmark
 
-Also checks each manifest against Kubernetes' own schemas, offline.
+Of these, base.yaml and chart.yaml must come to the same. Also checks each manifest against Kubernetes' own schemas, offline.
 """
 
 import json
@@ -19,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 KUBERNETES = ["1.27", "1.32", "1.37"]
 # Names in Compose's file that are its own, not the program's.
 COMPOSE_OWN = {"EARMARK_DB_PASSWORD", "EARMARK_TAG", "EARMARK_BIND", "EARMARK_PORT", "EARMARK_GRAFANA_PORT"}
+# What the chart sets itself, and what would put a secret into a manifest.
+CHART_OWN = {"EARMARK_LISTEN", "EARMARK_ADMIN_LISTEN", "EARMARK_DATABASE_URL", "EARMARK_DATABASE_URL_FILE", "EARMARK_OPERATOR_TOKEN"}
 # Of schemas that are not Kubernetes' own.
 FOREIGN = {"ServiceMonitor"}
 # What Prometheus itself adds.
@@ -45,10 +48,10 @@ def one(documents, kind, name=None):
 
 # --- settings
 
-def settings():
-    """Every environment variable that the program reads, with its default."""
+def settings(commands=("serve", "migrate", "dev", "sig", "healthcheck", "app")):
+    """Every environment variable that these commands read, with its default."""
     shown = ""
-    for command in ("serve", "migrate", "dev", "sig", "healthcheck", "app"):
+    for command in commands:
         shown += subprocess.run([ROOT / "target/debug/earmark", command, "--help"], capture_output=True, text=True, check=True,
                                 env={"COLUMNS": "1000"}).stdout
     found = {}
@@ -83,7 +86,8 @@ def check_manifests(path, known):
 
     deployment = one(documents, "Deployment")
     job = one(documents, "Job")
-    config = one(documents, "ConfigMap")["data"]
+    config = environment(documents, deployment)
+    expect(environment(documents, job) == config, f"{path}: the migrations have other settings than the service")
     for name in config:
         expect(name in known, f"{path}: {name} is no setting")
     for workload, command in ((deployment, "serve"), (job, "migrate")):
@@ -140,6 +144,13 @@ def check_manifests(path, known):
             expect(endpoint["port"] in [p["name"] for p in service["spec"]["ports"]], f"{path}: no port {endpoint['port']}")
 
 
+def environment(documents, workload):
+    """The settings of a workload's container, from its own list or from the ConfigMap."""
+    container = workload["spec"]["template"]["spec"]["containers"][0]
+    listed = {entry["name"]: entry["value"] for entry in container.get("env", [])}
+    return (one(documents, "ConfigMap")["data"] if "envFrom" in container else {}) | listed
+
+
 def check_pod(where, pod, command, config):
     user = int(re.search(r"^USER (\d+):", text("Dockerfile"), re.MULTILINE)[1])
     security = pod["securityContext"]
@@ -153,12 +164,49 @@ def check_pod(where, pod, command, config):
         expect(inner.get("capabilities") == {"drop": ["ALL"]}, f"{where}: has capabilities")
         expect("memory" in container["resources"]["limits"], f"{where}: has no limit of memory")
         expect(container["args"] == [command], f"{where}: does not {command}")
-        version = re.search(r'^version = "(.+)"', text("Cargo.toml"), re.MULTILINE)[1]
+        version = released()
         expect(container["image"].endswith(f"earmark:{version}"), f"{where}: the image is not of version {version}: {container['image']}")
         url = Path(config["EARMARK_DATABASE_URL_FILE"])
         mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
         secret = [volume["name"] for volume in pod["volumes"] if volume.get("secret", {}).get("secretName") == "earmark-database"]
         expect([mounts.get(name) for name in secret] == [str(url.parent)], f"{where}: {url} is in no Secret's volume")
+
+
+# --- the chart
+
+def released():
+    return re.search(r'^version = "(.+)"', text("Cargo.toml"), re.MULTILINE)[1]
+
+
+def check_chart():
+    about = yaml.safe_load(text("deploy/helm/earmark/Chart.yaml"))
+    for name in ("version", "appVersion"):
+        expect(about[name] == released(), f"Chart.yaml: {name} is {about[name]}, but Cargo.toml says {released()}")
+    taken = set(json.loads(text("deploy/helm/earmark/values.schema.json"))["properties"]["settings"]["properties"])
+    for name in sorted(taken ^ (set(settings(["serve"])) - CHART_OWN)):
+        expect(False, f"values.schema.json: {name} is {'not for the chart to take' if name in taken else 'not among the settings'}")
+
+
+def check_same(base, chart):
+    """The base and the chart's defaults come to the same, but for names and labels that say which release it is."""
+    def bare(node):
+        if isinstance(node, dict):
+            return {key: bare(value) for key, value in node.items()
+                    if key not in ("metadata", "selector", "podSelector", "labelSelector", "env", "envFrom")}
+        return [bare(value) for value in node] if isinstance(node, list) else node
+
+    documents = [list(yaml.safe_load_all(Path(path).read_text())) for path in (base, chart)]
+    for kind in ("Deployment", "HorizontalPodAutoscaler", "Job", "NetworkPolicy", "PodDisruptionBudget", "Service"):
+        ours, theirs = (bare(one(side, kind)) for side in documents)
+        if kind == "Job":
+            # In the chart it runs before the account is there.
+            ours["spec"]["template"]["spec"].pop("serviceAccountName")
+        for side in (ours, theirs):
+            for container in side["spec"].get("template", {}).get("spec", {}).get("containers", []):
+                container.setdefault("imagePullPolicy", "IfNotPresent")
+        expect(ours == theirs, f"{kind} of the base and of the chart:\n  {json.dumps(ours, sort_keys=True)}\n  {json.dumps(theirs, sort_keys=True)}")
+    ours, theirs = (environment(side, one(side, "Deployment")) for side in documents)
+    expect(ours.items() <= theirs.items(), f"the chart leaves out settings of the base: {dict(ours.items() - theirs.items())}")
 
 
 # --- monitoring
@@ -231,6 +279,10 @@ def main():
     check_settings(known)
     for path in sys.argv[1:]:
         check_manifests(path, known)
+    rendered = {Path(path).name: path for path in sys.argv[1:]}
+    if not problems:
+        check_same(rendered["base.yaml"], rendered["chart.yaml"])
+    check_chart()
     used = check_metrics()
     check_alerts()
     check_dashboard()

@@ -1,0 +1,60 @@
+{{- /* What the server's pods and the migrations' pod have in common. */}}
+
+{{- define "earmark.selector" -}}
+app.kubernetes.io/name: earmark
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "earmark.labels" -}}
+{{ include "earmark.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "earmark.pod" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  # The Secret's files belong to this group.
+  fsGroup: 65532
+  seccompProfile:
+    type: RuntimeDefault
+volumes:
+  - name: database
+    secret:
+      secretName: {{ .Values.database.secretName }}
+      defaultMode: 0440
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets: {{ toJson . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{ toJson . }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{ toJson . }}
+{{- end }}
+{{- end }}
+
+{{- define "earmark.container" -}}
+image: {{ printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+# Here and not in a ConfigMap: a changed setting rolls the pods, and the migrations run before a ConfigMap would be there.
+env:
+  - { name: EARMARK_LISTEN, value: "0.0.0.0:8080" }
+  - { name: EARMARK_ADMIN_LISTEN, value: "0.0.0.0:8081" }
+  - { name: EARMARK_DATABASE_URL_FILE, value: {{ printf "/run/secrets/earmark/%s" .Values.database.secretKey | quote }} }
+  {{- /* Helm reads whole numbers as floating ones. */}}
+  {{- range $name, $value := .Values.settings }}
+  - { name: {{ $name }}, value: {{ kindIs "float64" $value | ternary (int64 $value) $value | toString | quote }} }
+  {{- end }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: { drop: [ALL] }
+volumeMounts:
+  - { name: database, mountPath: /run/secrets/earmark, readOnly: true }
+{{- end }}
