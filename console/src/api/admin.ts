@@ -41,9 +41,14 @@ export const appsProblem = signal<{ status: number; problem: string } | null>(nu
 
 function ask(path: string, method = "GET", body?: JsonObject): Promise<Fetched> {
   const headers: Record<string, string> = {};
-  if (operatorToken.value) headers.authorization = `Bearer ${operatorToken.value}`;
+  if (operatorToken.value) headers.authorization = `Bearer ${inHeader(operatorToken.value)}`;
   if (body) headers["content-type"] = "application/json";
   return fetchJson(path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
+}
+
+/** As UTF-8, a character for each byte: `fetch` sends no others, and the service is to say what it thinks of them. */
+function inHeader(text: string): string {
+  return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
 export async function loadApps(): Promise<void> {

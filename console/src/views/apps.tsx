@@ -61,9 +61,11 @@ export function AppsView() {
 function Refused({ status, problem }: { status: number; problem: string }) {
   const token = useSignal("");
   const isToken = status === 401;
+  // To be asked for the token is no failure; a token that is refused is one.
+  const kind = isToken && !operatorToken.value ? "info" : "bad";
   return (
     <>
-      <Notice kind={isToken ? "info" : "bad"}>
+      <Notice key={kind} kind={kind}>
         <p>
           <Text>{problem}</Text>
         </p>
