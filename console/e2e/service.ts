@@ -1,14 +1,38 @@
-// `earmark dev` in a folder of its own, for one run of the tests.
+// `earmark dev` in a folder of its own, for one run of the tests, and `earmark serve` on the database of one.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 
 const PROGRAM = process.env.EARMARK ?? "../target/debug/earmark";
-const READY = /listens on (http:\/\/127\.0\.0\.1:(\d+))/;
+const DEV_READY = /listens on (http:\/\/127\.0\.0\.1:(\d+))/;
+const SERVE_READY = /listening on (127\.0\.0\.1:\d+)/;
+
+/** What `ready` finds in the program's output, once it is there. Each line is handed on, those after it too. */
+async function found(child: ChildProcess, output: Readable, ready: RegExp, onLine: (line: string) => void = () => {}): Promise<RegExpExecArray> {
+  const ended = once(child, "exit").then(([status]): never => {
+    throw new Error(`${child.spawnargs.slice(0, 2).join(" ")} ended with status ${String(status)}`);
+  });
+  ended.catch(() => {});
+  const match = new Promise<RegExpExecArray>((resolve) => {
+    createInterface({ input: output }).on("line", (line) => {
+      onLine(line);
+      const match = ready.exec(line);
+      if (match) resolve(match);
+    });
+  });
+  return Promise.race([match, ended]);
+}
+
+/** Ends a program as Ctrl-C does. */
+async function interrupt(child: ChildProcess): Promise<void> {
+  child.kill("SIGINT");
+  if (child.exitCode === null) await once(child, "exit");
+}
 
 export class Service {
   private process: ChildProcess | undefined;
@@ -16,7 +40,7 @@ export class Service {
   coldStartMs = 0;
 
   private constructor(
-    private readonly folder: string,
+    readonly folder: string,
     public origin: string,
     private port: number,
   ) {}
@@ -36,29 +60,14 @@ export class Service {
     const args = ["dev", "--data", join(this.folder, "data"), "--listen", `127.0.0.1:${this.port}`];
     const child = spawn(PROGRAM, args, { stdio: ["ignore", "pipe", "inherit"] });
     this.process = child;
-    const ended = once(child, "exit").then(([status]) => {
-      throw new Error(`earmark dev ended with status ${String(status)}`);
-    });
-    const ready = (async () => {
-      for await (const line of createInterface({ input: child.stdout })) {
-        const found = READY.exec(line);
-        if (found) {
-          this.origin = found[1]!;
-          this.port = Number(found[2]);
-          return;
-        }
-      }
-    })();
-    await Promise.race([ready, ended]);
-    ended.catch(() => {});
-    child.stdout.resume();
+    const [, origin, port] = await found(child, child.stdout, DEV_READY);
+    this.origin = origin!;
+    this.port = Number(port);
   }
 
   /** Ends it as Ctrl-C does; `run` afterwards finds the data and the port again. */
   async stop(): Promise<void> {
-    const child = this.process!;
-    child.kill("SIGINT");
-    if (child.exitCode === null) await once(child, "exit");
+    await interrupt(this.process!);
   }
 
   async startAgain(): Promise<void> {
@@ -85,5 +94,41 @@ export class Service {
     });
     const response = await fetch(`${this.origin}/v4/${path}?${query}`, { method: "POST", body: JSON.stringify(body) });
     return (await response.json()) as Record<string, unknown>;
+  }
+}
+
+/** `earmark serve` with a console, on the database of a `dev` that runs on meanwhile. */
+export class Served {
+  private constructor(
+    private readonly process: ChildProcess,
+    public readonly origin: string,
+    /** All that it has written, line by line. */
+    public readonly log: readonly string[],
+  ) {}
+
+  static async start(dev: Service, operatorToken: string): Promise<Served> {
+    const file = join(dev.folder, "operator-token");
+    await writeFile(file, `${operatorToken}\n`, { mode: 0o600 });
+    const database = new URLSearchParams({ host: join(dev.folder, "data", "run") });
+    const url = `postgres://earmark@localhost/earmark?${database}`;
+    const listen = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    const args = ["serve", "--console", "--operator-token-file", file, "--database-url", url, ...listen, "--log-requests", "all"];
+    const child = spawn(PROGRAM, args, { stdio: ["ignore", "inherit", "pipe"] });
+    const log: string[] = [];
+    try {
+      const [, address] = await found(child, child.stderr, SERVE_READY, (line) => log.push(line));
+      return new Served(child, `http://${address}`, log);
+    } catch (error) {
+      throw new Error(log.join("\n"), { cause: error });
+    }
+  }
+
+  /** Waits until it has written this. */
+  async logged(text: string): Promise<void> {
+    while (!this.log.some((line) => line.includes(text))) await once(this.process.stderr!, "data");
+  }
+
+  async end(): Promise<void> {
+    await interrupt(this.process);
   }
 }

@@ -1,0 +1,150 @@
+// The console of `earmark serve`: nobody is signed in, and operators have a token. What is secret stays where it belongs.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import type { Browser, Page, Request } from "playwright-core";
+import { assertFits, audit, launch, open, picture, type Watch } from "./browser.ts";
+import { answer, editor, lookUp, row, send, visit } from "./page.ts";
+import { Served, Service } from "./service.ts";
+
+const APP = "1400000001";
+const TOKEN = "operator-token-of-the-browser-test";
+/** What Chromium itself logs of a request that was refused. */
+const REFUSED = "console: Failed to load resource: the server responded with a status of 401 (Unauthorized)";
+
+let dev: Service;
+let served: Served;
+let browser: Browser;
+
+before(async () => {
+  [dev, browser] = await Promise.all([Service.start(), launch()]);
+  served = await Served.start(dev, TOKEN);
+});
+
+after(async () => {
+  await browser?.close();
+  await served?.end();
+  await dev?.end();
+});
+
+interface Traces extends Watch {
+  requests: Request[];
+  /** All that the page logged. */
+  logged: string[];
+}
+
+async function opened(): Promise<Traces> {
+  const watch = await open(browser, served.origin);
+  const [requests, logged]: [Request[], string[]] = [[], []];
+  watch.page.on("request", (request) => requests.push(request));
+  watch.page.on("console", (message) => logged.push(message.text()));
+  await watch.page.goto(`${served.origin}/console`);
+  await watch.page.getByRole("button", { name: "Sign in" }).first().waitFor();
+  return { ...watch, requests, logged };
+}
+
+/** It is in nothing that leaves the page, but for that header, and in nothing that stays behind. */
+async function assertSecret(secret: string, { page, requests, logged }: Traces, header?: string): Promise<void> {
+  for (const request of requests) {
+    const { [header ?? ""]: _, ...headers } = await request.allHeaders();
+    const sent = [request.url(), request.postData() ?? "", JSON.stringify(headers)].join("\n");
+    assert.ok(!sent.includes(secret), `in a request: ${request.method()} ${new URL(request.url()).pathname}`);
+  }
+  const kept = "JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, history.state, name])";
+  const places = { address: page.url(), page: await page.content(), storage: (await page.evaluate(kept)) as string };
+  for (const [place, text] of Object.entries({ ...places, console: logged.join("\n"), log: served.log.join("\n") })) {
+    assert.ok(!text.includes(secret), `in the ${place}`);
+  }
+}
+
+/** On a phone and wide, light and dark. */
+async function assertUsable(page: Page, where: string): Promise<void> {
+  for (const colorScheme of ["light", "dark"] as const) {
+    for (const width of [360, 1280]) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await page.setViewportSize({ width, height: 860 });
+      await assertFits(page);
+      const findings = await audit(page, `${where}, ${colorScheme}, ${width} wide`);
+      assert.deepEqual(findings.filter(({ impact }) => ["serious", "critical"].includes(impact)), []);
+    }
+  }
+}
+
+test("serve: sign in by hand with a secret key, mark, and see it", async () => {
+  const traces = await opened();
+  const { page } = traces;
+  assert.equal(await page.getByRole("button", { name: /demo app|Sign out/ }).count(), 0);
+  assert.deepEqual(await (await fetch(`${served.origin}/console/session.json`)).json(), { mode: "serve" });
+
+  await page.getByRole("button", { name: "Sign in", exact: true }).first().click();
+  const dialog = page.getByRole("dialog", { name: "Sign in" });
+  await dialog.waitFor();
+  await assertUsable(page, "sign in");
+  await picture(page, "serve-sign-in");
+  const key = await dev.secretKey();
+  await dialog.getByRole("textbox", { name: "SDKAppID" }).fill(APP);
+  await dialog.getByRole("textbox", { name: "Admin" }).fill("administrator");
+  await dialog.getByLabel("Secret key", { exact: true }).fill(key);
+  await dialog.getByRole("button", { name: "Sign in", exact: true }).click();
+  await page.getByRole("button", { name: "Sign out" }).waitFor();
+
+  const item = { OptType: 3, ContactItem: { Type: 1, To_Account: "peer" }, SetMark: [0], CustomMark: "by hand" };
+  await editor(page).fill(JSON.stringify({ From_Account: "served", MarkItem: [item] }));
+  await send(page).click();
+  await answer(page).getByText("OK", { exact: true }).waitFor();
+  await lookUp(page, "served");
+  await row(page, "peer").getByText("by hand").waitFor();
+  assert.equal(await row(page, "peer").getByRole("button", { name: "favourite" }).getAttribute("aria-pressed"), "true");
+
+  assert.ok(traces.requests.some((request) => request.url().includes("usersig=eJ")));
+  await served.logged("mark_contact");
+  await assertSecret(key, traces);
+  // To load the page again is to sign out.
+  await page.reload();
+  await page.getByRole("button", { name: "Sign in", exact: true }).first().waitFor();
+  await assertSecret(key, traces);
+  await page.context().close();
+  assert.deepEqual(traces.offences, []);
+});
+
+test("serve: the page on apps asks for the operator token, and takes no other", async () => {
+  const traces = await opened();
+  const { page } = traces;
+  const field = page.getByLabel("Operator token", { exact: true });
+  const show = async (token: string) => {
+    await field.fill(token);
+    await page.getByRole("button", { name: "Open", exact: true }).click();
+  };
+  await visit(page, "apps");
+  await page.getByText("Authorization must be `Bearer` and the operator token").waitFor();
+  assert.equal(await field.getAttribute("type"), "password");
+  await assertUsable(page, "operator token");
+  await picture(page, "serve-token");
+
+  // In the service's own words, for what no header can hold as it stands too; and what was typed stays.
+  for (const wrong of [`${TOKEN}x`, "жетон-оператора-😀"]) {
+    const refused = page.waitForResponse((response) => response.url().endsWith("/admin/v1/apps"));
+    await show(wrong);
+    assert.equal((await refused).status(), 401);
+    await page.getByRole("alert").getByText("this is not the operator token").waitFor();
+    assert.equal(await field.inputValue(), wrong);
+    assert.equal(await page.getByRole("button", { name: "New app" }).count(), 0);
+  }
+  await assertUsable(page, "operator token, refused");
+
+  await show(TOKEN);
+  await page.getByRole("navigation", { name: "Apps" }).getByRole("link", { name: APP }).waitFor();
+  await page.getByRole("heading", { name: "Limits" }).waitFor();
+  const authorizations = await Promise.all(traces.requests.map((request) => request.headerValue("authorization")));
+  assert.ok(authorizations.includes(`Bearer ${TOKEN}`));
+  await assertSecret(TOKEN, traces, "authorization");
+
+  // The tab's memory alone has it: the page loaded again has to ask.
+  await page.reload();
+  await field.waitFor();
+  assert.equal(await field.inputValue(), "");
+  await assertSecret(TOKEN, traces, "authorization");
+  await page.context().close();
+  // Four times without the right one.
+  assert.deepEqual(traces.offences, Array(4).fill(REFUSED));
+});
