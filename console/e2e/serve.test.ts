@@ -87,6 +87,7 @@ test("serve: sign in by hand with a secret key, mark, and see it", async () => {
   await dialog.getByLabel("Secret key", { exact: true }).fill(key);
   await dialog.getByRole("button", { name: "Sign in", exact: true }).click();
   await page.getByRole("button", { name: "Sign out" }).waitFor();
+  await assertSecret(key, traces);
 
   const item = { OptType: 3, ContactItem: { Type: 1, To_Account: "peer" }, SetMark: [0], CustomMark: "by hand" };
   await editor(page).fill(JSON.stringify({ From_Account: "served", MarkItem: [item] }));
