@@ -25,7 +25,8 @@ impl Service {
     ) -> Result<(), Error> {
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
         self.within_deadline(async move {
-            let mut tx = store.begin().await?;
+            let mut connection = store.connection().await?;
+            let mut tx = connection.begin().await?;
             tx.import_accounts(sdk_app_id, &accounts).await?;
             tx.commit().await
         })
@@ -55,9 +56,9 @@ impl Service {
     ) -> Result<Vec<AccountState>, Error> {
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
         let standings = self
-            .within_deadline(
-                async move { store.read().await?.load_standings(sdk_app_id, &users).await },
-            )
+            .within_deadline(async move {
+                store.connection().await?.read().await?.load_standings(sdk_app_id, &users).await
+            })
             .await?;
         let state = |standing| match standing {
             Standing::Alive => AccountState::Imported,

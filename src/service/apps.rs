@@ -153,7 +153,8 @@ impl AppChange {
 pub async fn create_app(store: &Store, mut app: App) -> Result<Option<App>, Error> {
     app.admins.sort_unstable();
     app.admins.dedup();
-    let mut tx = store.begin().await?;
+    let mut connection = store.connection().await?;
+    let mut tx = connection.begin().await?;
     if !tx.insert_app(&app).await? {
         tx.rollback().await?;
         return Ok(None);
@@ -169,7 +170,8 @@ pub async fn update_app(
     sdk_app_id: SdkAppId,
     change: AppChange,
 ) -> Result<Option<App>, Error> {
-    let mut tx = store.begin().await?;
+    let mut connection = store.connection().await?;
+    let mut tx = connection.begin().await?;
     let Some(mut app) = tx.lock_app(sdk_app_id).await? else {
         tx.rollback().await?;
         return Ok(None);
@@ -182,12 +184,12 @@ pub async fn update_app(
 
 /// All apps, by number.
 pub async fn list_apps(store: &Store) -> Result<Vec<App>, Error> {
-    store.read().await?.load_apps().await
+    store.connection().await?.read().await?.load_apps().await
 }
 
 /// The app of this number, from the database.
 pub async fn load_app(store: &Store, sdk_app_id: SdkAppId) -> Result<Option<App>, Error> {
-    store.read().await?.load_app(sdk_app_id).await
+    store.connection().await?.read().await?.load_app(sdk_app_id).await
 }
 
 /// A secret key from the system's randomness.

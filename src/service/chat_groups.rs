@@ -28,7 +28,8 @@ impl Service {
         let group = ChatGroup { id, group_type: request.group_type, name: request.name };
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
         self.within_deadline(async move {
-            let mut tx = store.begin().await?;
+            let mut connection = store.connection().await?;
+            let mut tx = connection.begin().await?;
             if tx.insert_chat_group(sdk_app_id, &group).await? {
                 tx.commit().await?;
                 Ok(group.id)
@@ -44,7 +45,8 @@ impl Service {
     pub async fn destroy_chat_group(&self, app: &Arc<App>, id: ChatGroupId) -> Result<(), Error> {
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
         self.within_deadline(async move {
-            let mut tx = store.begin().await?;
+            let mut connection = store.connection().await?;
+            let mut tx = connection.begin().await?;
             let destroyed = tx.destroy_chat_group(sdk_app_id, &id).await?;
             tx.commit().await?;
             if destroyed { Ok(()) } else { Err(Error::UnknownChatGroup) }
@@ -60,7 +62,8 @@ impl Service {
     ) -> Result<Vec<(ChatGroupId, Option<ChatGroup>)>, Error> {
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
         self.within_deadline(async move {
-            let groups = store.read().await?.load_chat_groups(sdk_app_id, &ids).await?;
+            let groups =
+                store.connection().await?.read().await?.load_chat_groups(sdk_app_id, &ids).await?;
             let find = |id: &ChatGroupId| groups.iter().find(|group| group.id == *id).cloned();
             Ok(ids.into_iter().map(|id| (id.clone(), find(&id))).collect())
         })

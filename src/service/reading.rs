@@ -39,7 +39,13 @@ impl Service {
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
         let read = async move {
             // One more than the page holds, to know whether another follows.
-            store.read().await?.read_page(&key, after, size.saturating_add(1)).await
+            store
+                .connection()
+                .await?
+                .read()
+                .await?
+                .read_page(&key, after, size.saturating_add(1))
+                .await
         };
         let Reading { owner, groups, mut conversations } = self.within_deadline(read).await?;
         app.check_owner(owner)?;
@@ -58,7 +64,8 @@ impl Service {
         let store = self.store.clone();
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
         let read = async move {
-            let reading = store.read().await?.read_conversations(&key, &wanted).await?;
+            let reading =
+                store.connection().await?.read().await?.read_conversations(&key, &wanted).await?;
             Ok((reading, wanted))
         };
         let (Reading { owner, mut groups, conversations: found }, wanted) =
@@ -88,8 +95,15 @@ impl Service {
     ) -> Result<ConversationList, Error> {
         let (store, size) = (self.store.clone(), app.limits.page_items);
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
-        let read =
-            async move { store.read().await?.read_list(&key, after, size.saturating_add(1)).await };
+        let read = async move {
+            store
+                .connection()
+                .await?
+                .read()
+                .await?
+                .read_list(&key, after, size.saturating_add(1))
+                .await
+        };
         let Reading { owner, mut conversations, .. } = self.within_deadline(read).await?;
         app.check_owner(owner)?;
         let next = cut(&mut conversations, size).map(|last| match last.pin_position {

@@ -101,7 +101,11 @@ pub(super) async fn alone(
 async fn attempt(store: &Store, writes: &[&Write]) -> Result<Outcomes, Failure> {
     let commits = &store.metrics().commits;
     let begun = Instant::now();
-    let done = async { commit(store.begin().await?, writes).await }.await;
+    let attempt = async {
+        let mut connection = store.connection().await?;
+        commit(connection.begin().await?, writes).await
+    };
+    let done = attempt.await;
     commits.ended(1, begun.elapsed());
     done.inspect_err(|failure| commits.failed(matches!(failure, Failure::InDoubt(_))))
 }

@@ -59,7 +59,7 @@ impl Tx<'_> {
     }
 }
 
-impl Reader {
+impl Reader<'_> {
     /// What the directory says of each of these users, in their order.
     pub async fn load_standings(
         &mut self,

@@ -65,7 +65,7 @@ impl AppRow {
     }
 }
 
-impl Reader {
+impl Reader<'_> {
     /// The app of this number, with its admins.
     pub async fn load_app(&mut self, sdk_app_id: SdkAppId) -> Result<Option<App>, Error> {
         select_app(self.session(), sdk_app_id).await

@@ -49,7 +49,7 @@ impl Tx<'_> {
     }
 }
 
-impl Reader {
+impl Reader<'_> {
     /// The live chat groups among these.
     pub async fn load_chat_groups(
         &mut self,

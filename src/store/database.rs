@@ -8,23 +8,27 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 /// What holds for every statement of ours. The timeout is [`LAST_TRY`](super::LAST_TRY): what has been answered with a
 /// timeout must not be done after all. A lock that does not come in time fails its transaction early, so that many do not
 /// wait for one. All statements look rows up by key: a plan that was made while a table was small must not scan it
-/// later, and one plan serves whatever is passed, so that none is made anew for each execution.
-const SETTINGS: [(&str, &str); 5] = [
+/// later, and one plan serves whatever is passed, so that none is made anew for each execution. The server looks after half
+/// a minute whether we are still there, which also tells firewalls; after a minute without a sign it gives up the session.
+const SETTINGS: [(&str, &str); 8] = [
     ("statement_timeout", "2500"),
     ("lock_timeout", "250"),
-    ("idle_in_transaction_session_timeout", "10000"),
+    ("idle_in_transaction_session_timeout", "3000"),
     ("enable_seqscan", "off"),
     ("plan_cache_mode", "force_generic_plan"),
+    ("tcp_keepalives_idle", "30"),
+    ("tcp_keepalives_interval", "10"),
+    ("tcp_user_timeout", "60000"),
 ];
 /// The same for one transaction, where a connection is shared with others and cannot be set up once for all.
 const BEGIN_WITH_SETTINGS: &str = "BEGIN; \
     SET LOCAL statement_timeout = 2500; SET LOCAL lock_timeout = 250; \
-    SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL enable_seqscan = off; \
+    SET LOCAL idle_in_transaction_session_timeout = 3000; SET LOCAL enable_seqscan = off; \
     SET LOCAL plan_cache_mode = force_generic_plan";
 /// And where the server's default would let an acknowledged write be lost.
 const BEGIN_DURABLY_WITH_SETTINGS: &str = "BEGIN; \
     SET LOCAL statement_timeout = 2500; SET LOCAL lock_timeout = 250; \
-    SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL enable_seqscan = off; \
+    SET LOCAL idle_in_transaction_session_timeout = 3000; SET LOCAL enable_seqscan = off; \
     SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL synchronous_commit = on";
 
 /// What a database URL may set after its question mark.

@@ -3,6 +3,7 @@
 mod accounts;
 mod apps;
 mod chat_groups;
+mod connection;
 mod contact_groups;
 mod conversations;
 mod database;
@@ -19,11 +20,11 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{ConnectOptions, Connection as _, PgPool, Postgres, Row, Transaction};
+use sqlx::{ConnectOptions, Connection as _, PgPool, Row};
 
 pub use accounts::Account;
+pub use connection::{Connection, Reader, Tx};
 pub use database::Database;
 pub use reading::{ListCursor, Reading};
 pub use schema::{MigrationState, PlannedMigration, SchemaState};
@@ -31,7 +32,7 @@ pub use verify::{Broken, Verdict};
 
 use crate::error::Error;
 use crate::metrics::Metrics;
-use session::Session;
+use connection::in_time;
 
 /// How long a connection may take to come, and a statement to answer: the API's deadline.
 pub const DEADLINE: Duration = Duration::from_secs(3);
@@ -87,7 +88,7 @@ impl Store {
             .before_acquire(|connection, about| {
                 Box::pin(async move {
                     if about.idle_for > IDLE_TRUSTED {
-                        connection.ping().await?;
+                        in_time(connection.ping()).await?;
                     }
                     Ok(true)
                 })
@@ -126,101 +127,17 @@ impl Store {
         Self { pool, ..self.clone() }
     }
 
-    /// Begins a unit of work.
-    pub async fn begin(&self) -> Result<Tx<'static>, Error> {
-        let tx = self.timed(self.pool.begin_with(self.begin)).await?;
-        Ok(self.unit(tx))
-    }
-
-    /// Notes how long it takes until a connection can be used.
-    async fn timed<T>(&self, coming: impl Future<Output = T>) -> T {
-        let begun = Instant::now();
-        let here = coming.await;
-        self.metrics.acquire_seconds.observe(begun.elapsed().as_secs_f64());
-        here
-    }
-
-    fn unit<'c>(&self, inner: Transaction<'c, Postgres>) -> Tx<'c> {
-        Tx { inner, keeps_statements: self.keeps_statements }
-    }
-
-    /// Takes a connection out of the pool, to begin many units of work on it one after the other.
+    /// A connection of one's own, as soon as there is one.
     pub async fn connection(&self) -> Result<Connection, Error> {
-        let inner = self.timed(self.pool.acquire()).await?;
-        Ok(Connection { inner, store: self.clone() })
-    }
-
-    /// Begins to read. One statement needs no transaction, except on a connection that others share.
-    pub async fn read(&self) -> Result<Reader, Error> {
-        Ok(if self.keeps_statements {
-            Reader::Plain(self.timed(self.pool.acquire()).await?)
-        } else {
-            Reader::InTransaction(self.begin().await?)
-        })
+        let begun = Instant::now();
+        let connection = self.pool.acquire().await;
+        self.metrics.acquire_seconds.observe(begun.elapsed().as_secs_f64());
+        Ok(Connection::new(connection?, self.begin, self.keeps_statements))
     }
 
     /// Waits until the connections in use are given back, and closes them all.
     pub async fn close(&self) {
         self.pool.close().await;
-    }
-}
-
-/// A connection of one's own.
-#[derive(Debug)]
-pub struct Connection {
-    inner: PoolConnection<Postgres>,
-    store: Store,
-}
-
-impl Connection {
-    /// Begins a unit of work. A connection on which anything has failed is to be [discarded](Connection::discard).
-    pub async fn begin(&mut self) -> Result<Tx<'_>, Error> {
-        Ok(self.store.unit(self.inner.begin_with(self.store.begin).await?))
-    }
-
-    /// Ends the connection without a word, and with it what was begun on it.
-    pub fn discard(self) {
-        drop(self.inner.detach());
-    }
-}
-
-/// A unit of work: everything in it happens at [`Tx::commit`], or nothing does.
-#[must_use = "a transaction that is not committed is rolled back"]
-pub struct Tx<'c> {
-    inner: Transaction<'c, Postgres>,
-    keeps_statements: bool,
-}
-
-impl Tx<'_> {
-    /// Makes it durable. Whether a commit that failed has happened is not known, so it is always [`Error::Timeout`].
-    pub async fn commit(self) -> Result<(), Error> {
-        self.inner.commit().await.map_err(|error| Error::Timeout(Some(error.into())))
-    }
-
-    /// Forgets it, and waits until its locks are gone.
-    pub async fn rollback(self) -> Result<(), Error> {
-        Ok(self.inner.rollback().await?)
-    }
-
-    fn session(&mut self) -> Session<'_> {
-        Session { connection: &mut self.inner, keeps_statements: self.keeps_statements }
-    }
-}
-
-/// Something to read with, one statement at a time.
-pub enum Reader {
-    /// Each statement by itself.
-    Plain(PoolConnection<Postgres>),
-    /// In a transaction, which is rolled back in the end.
-    InTransaction(Tx<'static>),
-}
-
-impl Reader {
-    fn session(&mut self) -> Session<'_> {
-        match self {
-            Self::Plain(connection) => Session { connection, keeps_statements: true },
-            Self::InTransaction(tx) => tx.session(),
-        }
     }
 }
 

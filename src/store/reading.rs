@@ -81,7 +81,7 @@ impl Row {
     }
 }
 
-impl Reader {
+impl Reader<'_> {
     /// Reads up to `limit` conversations that are marked or grouped, in the order in which they first were, after a
     /// position.
     pub async fn read_page(

@@ -79,7 +79,8 @@ impl fmt::Display for PlannedMigration {
 impl Store {
     /// Says of each migration whether it has run, without changing anything.
     pub async fn migration_plan(&self) -> Result<Vec<PlannedMigration>, Error> {
-        let mut tx = self.begin().await?;
+        let mut connection = self.connection().await?;
+        let mut tx = connection.begin().await?;
         let mut applied = tx.applied_migrations().await?;
         tx.rollback().await?;
         let mut plan: Vec<_> = runner()
@@ -107,7 +108,8 @@ impl Store {
 
     /// Compares the schema with this binary, without changing anything.
     pub async fn schema_state(&self) -> Result<SchemaState, Error> {
-        let mut tx = self.begin().await?;
+        let mut connection = self.connection().await?;
+        let mut tx = connection.begin().await?;
         let found = tx.schema_version().await?;
         tx.commit().await?;
         let expected = expected_version();
@@ -121,7 +123,8 @@ impl Store {
     /// Runs the migrations that are missing and names them. All of them happen, or none.
     pub async fn migrate(&self) -> Result<Vec<String>, Error> {
         // Not `begin`: waiting for another replica, or building an index, may take longer than a request may.
-        let mut tx = self.unit(self.pool.begin().await?);
+        let mut connection = self.connection().await?;
+        let mut tx = connection.begin_plain().await?;
         sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
             .execute(tx.session())
             .await?;

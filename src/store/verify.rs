@@ -113,7 +113,8 @@ const CHECKS: [&str; 9] = [
 impl Store {
     /// Looks at everything that is kept, as it is at one moment, and changes nothing.
     pub async fn verify(&self) -> Result<Verdict, Error> {
-        let mut tx = self.begin().await?;
+        let mut connection = self.connection().await?;
+        let mut tx = connection.begin().await?;
         sqlx::raw_sql(SNAPSHOT).execute(tx.session()).await?;
         let mut broken: Vec<Broken> = Vec::new();
         for check in CHECKS {
