@@ -19,6 +19,8 @@ use crate::support::{APP, Connection, KEY, LONG, sig};
 const PATIENCE: Duration = Duration::from_secs(6);
 /// How long a client waits that finds nobody, and between the fates of a mortal.
 const PAUSE: Duration = Duration::from_millis(10);
+/// As many threads of a service as are looked for when it is back.
+const THREADS: usize = 4;
 
 /// Who calls whom.
 #[derive(Debug, Clone, Copy)]
@@ -118,12 +120,13 @@ impl Load {
         }
     }
 
-    /// Waits until a write succeeds at every target, and says how long that took.
+    /// Waits until writes and reads succeed at every target, and says how long that took.
     #[track_caller]
     pub(crate) fn time_to_recover(&self) -> Duration {
         let start = Instant::now();
         let targets = self.targets.lock().unwrap().clone();
-        for target in targets {
+        // A target hands its connections to its threads in turn, and each thread has a lane to recover.
+        for target in targets.into_iter().flat_map(|target| [target; THREADS]) {
             while !self.is_served(target) {
                 assert!(start.elapsed() < LONG, "the service does not come back");
                 self.pause();
@@ -138,10 +141,15 @@ impl Load {
             "OptType": 1, "ContactItem": { "Type": 1, "To_Account": "friend" }, "SetMark": [0],
         });
         let mark = json!({ "From_Account": "watcher", "MarkItem": [item] });
-        let steps =
-            [("im_open_login_svc/account_import", import), ("recentcontact/mark_contact", mark)];
+        let read = json!({ "From_Account": "watcher" });
+        let steps = [
+            ("im_open_login_svc/account_import", import),
+            ("recentcontact/mark_contact", mark),
+            ("recentcontact/get_contact_group", read),
+        ];
+        let mut connection = None;
         steps.iter().all(|(command, body)| {
-            let outcome = self.ask(&mut None, target, command, body);
+            let outcome = self.ask(&mut connection, target, command, body);
             matches!(outcome, Outcome::Answered(answer) if answer["ErrorCode"] == 0)
         })
     }

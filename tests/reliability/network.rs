@@ -1,12 +1,14 @@
 //! What stands between the service and its database fails: connections are cut at every stage of a batch, delayed,
 //! throttled, and fall silent.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::load::{Load, Plan};
 use crate::postgres::{Postgres, folder};
-use crate::proxy::{Proxy, Side, Weather};
+use crate::proxy::{End, Proxy, Side, Weather};
 use crate::stand::{addresses, last, prepare, round, seeds, start};
+use crate::support::eventually;
 
 /// Messages to the database that a write is made of, at most: begin, lock, load, groups, members, count, four to save, commit.
 const STAGES: usize = 12;
@@ -15,7 +17,9 @@ const CALLS: usize = 80;
 /// Runs a load through a proxy whose weather changes.
 fn through_a_proxy(name: &str, change: impl Fn(&Load, &Proxy) -> Duration) {
     let scratch = folder();
-    let Some(postgres) = Postgres::start(&scratch.join(""), &[]) else { return };
+    let Some(postgres) = Postgres::start(&scratch.join(""), &["max_connections=300"]) else {
+        return;
+    };
     let proxy = Proxy::start(postgres.port());
     prepare(&postgres.url());
     for seed in seeds(1) {
@@ -40,10 +44,10 @@ fn connections_that_are_cut_at_every_stage_of_a_batch() {
         through_a_proxy(&name, |load, proxy| {
             for stage in 1..=STAGES {
                 // Twice as many as a batch has, so that the count meets each stage of some.
-                proxy.set(Weather::CutAt(stage + STAGES, side));
+                proxy.set(Weather::EndAt(stage + STAGES, side, End::Cut));
                 load.wait_for_calls(CALLS / 4);
             }
-            assert!(proxy.cuts() >= STAGES, "only {} connections were cut", proxy.cuts());
+            assert!(proxy.ended() >= STAGES, "only {} connections were cut", proxy.ended());
             Duration::ZERO
         });
     }
@@ -72,5 +76,58 @@ fn a_network_that_falls_silent() {
         proxy.set(Weather::Fine);
         load.time_to_recover();
         start.elapsed()
+    });
+}
+
+/// As when a firewall forgets connections: new ones work, the old ones are never answered and never closed.
+#[test]
+fn connections_that_fall_silent_one_after_the_other() {
+    let name = format!("connections silenced at each of {STAGES} stages, before and after");
+    through_a_proxy(&name, |load, proxy| {
+        for stage in 1..=STAGES {
+            for side in [Side::Before, Side::After] {
+                proxy.set(Weather::EndAt(stage + STAGES, side, End::Silent));
+                load.wait_for_calls(CALLS / 16);
+            }
+        }
+        assert!(proxy.ended() >= STAGES, "only {} connections fell silent", proxy.ended());
+        Duration::ZERO
+    });
+}
+
+#[test]
+fn connections_that_fall_silent_all_at_once() {
+    through_a_proxy("all connections silenced, three times", |load, proxy| {
+        let mut longest = Duration::ZERO;
+        for _ in 0..3 {
+            proxy.silence_all();
+            longest = longest.max(load.time_to_recover());
+            load.wait_for_calls(CALLS);
+        }
+        assert!(longest < Duration::from_secs(10), "back after {longest:?}");
+        longest
+    });
+}
+
+/// The server notices by itself, and soon, that nobody is there any more: a session does not stay for hours. Its probes
+/// also keep firewalls from forgetting a connection that is merely idle.
+#[test]
+fn the_server_asks_whether_the_service_is_still_there() {
+    let scratch = folder();
+    let Some(postgres) = Postgres::start(&scratch.join(""), &[]) else { return };
+    prepare(&postgres.url());
+    let _services = start(&postgres.url(), 1);
+    eventually("a connection that is asked after half a minute", || {
+        let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
+        let next_probe = sockets.lines().filter_map(|line| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let (local, state, timer) = (words.get(1)?, *words.get(3)?, words.get(5)?);
+            let port = u16::from_str_radix(local.split_once(':')?.1, 16).ok()?;
+            // Established, and the timer is the one that probes; it ticks a hundred times a second.
+            let ticks = timer.strip_prefix("02:").filter(|_| state == "01")?;
+            let ticks = u64::from_str_radix(ticks, 16).ok()?;
+            (port == postgres.port()).then(|| Duration::from_millis(ticks * 10))
+        });
+        next_probe.max().filter(|longest| *longest <= Duration::from_secs(30))
     });
 }

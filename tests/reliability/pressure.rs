@@ -6,12 +6,13 @@ use std::os::unix::fs::chown;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::load::{Load, Plan};
 use crate::postgres::{Postgres, folder, is_root};
 use crate::stand::{addresses, last, prepare, round, seeds, start};
-use crate::support::{Connection, Service, eventually};
+use crate::support::{Connection, Service, code, eventually, is_marked, request};
 
 const CALLS: usize = 150;
 
@@ -69,6 +70,47 @@ fn locks_that_others_hold() {
         last(Duration::from_secs(1));
         other.run("COMMIT");
         load.time_to_recover()
+    });
+}
+
+/// One of the service's own sessions stops in the middle of a commit, with its user locked: that user has to wait until it
+/// goes on, and nobody else.
+#[test]
+fn a_session_that_freezes_with_a_users_lock() {
+    under_pressure("SIGSTOP of one session, its user locked", &[], |load, postgres, services| {
+        let client = services[0].client();
+        let import =
+            client.path("x").replace("recentcontact/x", "im_open_login_svc/account_import");
+        let imported = request(client.address, "POST", &import, r#"{"UserID":"frozen"}"#).unwrap();
+        assert_eq!(code(&imported), 0, "{imported:?}");
+        let mut operator = postgres.sql("earmark");
+        operator.run(
+            "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN PERFORM pg_sleep(2); RETURN NEW; END $$;
+            CREATE TRIGGER dawdle BEFORE INSERT ON conversations FOR EACH ROW
+                WHEN (NEW.user_id = 'frozen' AND NEW.peer_id = 'slow') EXECUTE FUNCTION dawdle()",
+        );
+        let first = std::thread::spawn({
+            let client = client.clone();
+            move || client.mark("frozen", "slow").unwrap()
+        });
+        let asleep = "SELECT COALESCE(max(pid), 0)::bigint FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        let session = eventually("the session sleeps", || {
+            i32::try_from(operator.number(asleep)).ok().filter(|pid| *pid > 0).map(Pid::from_raw)
+        });
+        kill(session, Signal::SIGSTOP).unwrap();
+        assert_eq!(code(&first.join().unwrap()), 50005);
+        let recovery = load.time_to_recover();
+        let before = load.history.counts();
+        assert_eq!(code(&client.mark("frozen", "other").unwrap()), 50005);
+        load.wait_for_calls(CALLS);
+        assert_eq!(load.history.counts().1, before.1, "others were not answered");
+        kill(session, Signal::SIGCONT).unwrap();
+        eventually("the user is served again", || {
+            let answer = client.mark("frozen", "other").unwrap();
+            is_marked(&answer).then_some(())
+        });
+        recovery
     });
 }
 

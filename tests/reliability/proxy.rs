@@ -2,7 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -17,11 +17,20 @@ pub(crate) enum Weather {
     Throttle(usize),
     /// Nothing arrives any more, and nobody is told.
     Silence,
-    /// The connection ends with the so-many-th message to the database: before it arrives, or after.
-    CutAt(usize, Side),
+    /// The connection that carries each so-many-th message to the database ends with it: before it arrives, or after.
+    EndAt(usize, Side, End),
 }
 
-/// Of the message that a connection is cut at.
+/// How a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Both sides are told.
+    Cut,
+    /// Nothing passes any more, and nobody is told, not even that the other side has closed.
+    Silent,
+}
+
+/// Of the message that a connection ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     /// The database never gets it.
@@ -43,8 +52,13 @@ struct State {
     behind: Mutex<SocketAddr>,
     /// Messages to the database since the weather changed.
     messages: AtomicUsize,
-    cuts: AtomicUsize,
+    ended: AtomicUsize,
+    links: Mutex<Vec<Arc<Link>>>,
 }
+
+/// A connection, and how it ended, if it has.
+#[derive(Default)]
+struct Link(Mutex<Option<End>>);
 
 impl Proxy {
     /// Starts in front of a server on this port.
@@ -55,7 +69,8 @@ impl Proxy {
             changed: Condvar::new(),
             behind: Mutex::new(at(port)),
             messages: AtomicUsize::new(0),
-            cuts: AtomicUsize::new(0),
+            ended: AtomicUsize::new(0),
+            links: Mutex::default(),
         });
         let proxy = Self { port: listener.local_addr().unwrap().port(), state };
         let state = proxy.state.clone();
@@ -84,9 +99,16 @@ impl Proxy {
         *self.state.behind.lock().unwrap() = at(port);
     }
 
-    /// How many connections were cut.
-    pub(crate) fn cuts(&self) -> usize {
-        self.state.cuts.load(Ordering::SeqCst)
+    /// All connections that there are fall silent for good. New ones are none of it.
+    pub(crate) fn silence_all(&self) {
+        for link in self.state.links.lock().unwrap().drain(..) {
+            link.end(End::Silent);
+        }
+    }
+
+    /// How many connections have ended with a message.
+    pub(crate) fn ended(&self) -> usize {
+        self.state.ended.load(Ordering::SeqCst)
     }
 }
 
@@ -99,45 +121,64 @@ fn serve(client: &TcpStream, state: &Arc<State>) -> io::Result<()> {
     let server = TcpStream::connect(behind)?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    let answers = Arc::new(AtomicBool::new(true));
-    let back = (server.try_clone()?, client.try_clone()?, state.clone(), answers.clone());
+    let link = Arc::new(Link::default());
+    state.links.lock().unwrap().push(link.clone());
+    let back = (server.try_clone()?, client.try_clone()?, state.clone(), link.clone());
     thread::spawn(move || {
-        let (server, client, state, answers) = back;
-        carry(&server, &client, |bytes, to| {
+        let (server, client, state, link) = back;
+        link.carry(&server, &client, |bytes, to| {
             state.endure();
-            if answers.load(Ordering::SeqCst) {
-                state.write(to, bytes)
-            } else {
-                Err(io::ErrorKind::ConnectionReset.into())
-            }
+            link.pass(&state, bytes, to)
         });
     });
-    carry(client, &server, |bytes, to| {
+    link.carry(client, &server, |bytes, to| {
         state.endure();
-        match state.cut() {
-            None => {}
-            Some(Side::Before) => return Err(io::ErrorKind::ConnectionReset.into()),
-            Some(Side::After) => answers.store(false, Ordering::SeqCst),
+        if let Some((side, how)) = state.ending() {
+            link.end(how);
+            if side == Side::After {
+                return state.write(to, bytes);
+            }
         }
-        state.write(to, bytes)
+        link.pass(state, bytes, to)
     });
     Ok(())
 }
 
-/// Carries bytes one way until either end closes, then ends both.
-fn carry(
-    mut from: &TcpStream,
-    to: &TcpStream,
-    mut pass: impl FnMut(&[u8], &TcpStream) -> io::Result<()>,
-) {
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(length @ 1..) = from.read(&mut buffer) {
-        if pass(&buffer[..length], to).is_err() {
-            break;
+impl Link {
+    fn end(&self, how: End) {
+        *self.0.lock().unwrap() = Some(how);
+    }
+
+    fn ended(&self) -> Option<End> {
+        *self.0.lock().unwrap()
+    }
+
+    fn pass(&self, state: &State, bytes: &[u8], to: &TcpStream) -> io::Result<()> {
+        match self.ended() {
+            None => state.write(to, bytes),
+            Some(End::Silent) => Ok(()),
+            Some(End::Cut) => Err(io::ErrorKind::ConnectionReset.into()),
         }
     }
-    _ = from.shutdown(Shutdown::Both);
-    _ = to.shutdown(Shutdown::Both);
+
+    /// Carries bytes one way until either end closes, then ends both.
+    fn carry(
+        &self,
+        mut from: &TcpStream,
+        to: &TcpStream,
+        mut pass: impl FnMut(&[u8], &TcpStream) -> io::Result<()>,
+    ) {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            if pass(&buffer[..length], to).is_err() {
+                break;
+            }
+        }
+        if self.ended() != Some(End::Silent) {
+            _ = from.shutdown(Shutdown::Both);
+            _ = to.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 impl State {
@@ -154,7 +195,7 @@ impl State {
             Weather::Silence => {
                 drop(self.changed.wait_while(weather, |now| *now == Weather::Silence));
             }
-            Weather::Fine | Weather::Throttle(_) | Weather::CutAt(..) => {}
+            Weather::Fine | Weather::Throttle(_) | Weather::EndAt(..) => {}
         }
     }
 
@@ -170,14 +211,14 @@ impl State {
         Ok(())
     }
 
-    /// This message is the one to be cut at. After that the count begins anew.
-    fn cut(&self) -> Option<Side> {
-        let Weather::CutAt(number, side) = *self.weather.lock().unwrap() else { return None };
+    /// This message is the one to end with. After that the count begins anew.
+    fn ending(&self) -> Option<(Side, End)> {
+        let Weather::EndAt(number, side, how) = *self.weather.lock().unwrap() else { return None };
         let count = self.messages.fetch_add(1, Ordering::SeqCst) + 1;
         if !count.is_multiple_of(number) {
             return None;
         }
-        self.cuts.fetch_add(1, Ordering::SeqCst);
-        Some(side)
+        self.ended.fetch_add(1, Ordering::SeqCst);
+        Some((side, how))
     }
 }
