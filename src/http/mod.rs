@@ -44,6 +44,7 @@ pub use admin::{OperatorToken, Operators};
 pub use console::Console;
 pub use openapi::openapi;
 pub use tls::{Identity, TlsError};
+use tokio::net::TcpSocket;
 
 use account_check::AccountCheck;
 use account_delete::AccountDelete;
@@ -66,6 +67,10 @@ use crate::error::Family;
 use crate::metrics::Metrics;
 use crate::service::Service;
 use door::{Call, Door};
+
+/// Connections that may wait to be accepted. What comes beyond that the kernel ignores, and the client tries again after a
+/// second. The kernel has a maximum of its own, net.core.somaxconn.
+const WAITING_CONNECTIONS_MAX: u32 = 4096;
 
 /// How the server listens.
 #[derive(Debug)]
@@ -204,7 +209,11 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
 
 /// A listener and the address it got.
 fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address)?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // So that a restart finds the port free although connections of the process before are still ending.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(WAITING_CONNECTIONS_MAX)?.into_std()?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }

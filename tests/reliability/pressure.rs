@@ -6,13 +6,14 @@ use std::os::unix::fs::chown;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::load::{Load, Plan};
 use crate::postgres::{Postgres, folder, is_root};
 use crate::stand::{addresses, last, prepare, round, seeds, start};
-use crate::support::{Connection, Service, code, eventually, is_marked, request};
+use crate::support::{Connection, Database, Service, code, eventually, is_marked, request};
 
 const CALLS: usize = 150;
 
@@ -217,24 +218,56 @@ impl Drop for Unmounted<'_> {
     }
 }
 
+/// Idle connections of clients, if the machine allows so many descriptors to a process.
+const IDLE: usize = 5000;
+
+/// This process, and the services that it starts from now on, may open as many files as they like; how many those are.
+fn raise_descriptor_limit() -> usize {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+    usize::try_from(most).unwrap_or(usize::MAX)
+}
+
+fn descriptors(service: &Service) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", service.process.pid())).unwrap().count()
+}
+
+/// A burst of connections waits, rather than being ignored, which clients would notice a second later.
+#[test]
+fn connections_that_come_while_the_service_is_busy() {
+    raise_descriptor_limit();
+    let database = Database::new();
+    let service = Service::on(&database);
+    service.process.send(Signal::SIGSTOP);
+    let patience = Duration::from_millis(900);
+    let open = |_| Connection::open_patiently(service.api, patience).unwrap();
+    let mut connections: Vec<_> = (0..1000).map(open).collect();
+    service.process.send(Signal::SIGCONT);
+    let (client, last) = (service.client(), connections.last_mut().unwrap());
+    client.send_mark(last, "user", "friend");
+    assert!(is_marked(&last.answer().unwrap()));
+}
+
 #[test]
 fn clients_that_take_their_time() {
-    under_pressure(
-        "half-sent requests and a thousand idle connections",
-        &[],
-        |load, _, services| {
-            let client = services[0].client();
-            let open = || eventually("a connection", || Connection::open(services[0].api).ok());
-            let mut idle: Vec<_> = (0..1000).map(|_| open()).collect();
-            for (nr, connection) in idle.iter_mut().enumerate().filter(|(nr, _)| nr % 4 == 0) {
-                // A head without a body, or with half of one.
-                let length = if nr % 8 == 0 { 1000 } else { 1_000_000 };
-                connection.send_unfinished("POST", &client.path("mark_contact"), length).unwrap();
-            }
-            load.wait_for_calls(CALLS);
-            let recovery = load.time_to_recover();
-            drop(idle);
-            recovery
-        },
-    );
+    let idle = IDLE.min(raise_descriptor_limit().saturating_sub(500));
+    let name = format!("{idle} idle connections, a quarter with half-sent requests");
+    under_pressure(&name, &[], |load, _, services| {
+        let (service, client) = (&services[0], services[0].client());
+        let before = descriptors(service);
+        let open = || eventually("a connection", || Connection::open(service.api).ok());
+        let mut connections: Vec<_> = (0..idle).map(|_| open()).collect();
+        for (nr, connection) in connections.iter_mut().enumerate().filter(|(nr, _)| nr % 4 == 0) {
+            // A head without a body, or with half of one.
+            let length = if nr % 8 == 0 { 1000 } else { 1_000_000 };
+            connection.send_unfinished("POST", &client.path("mark_contact"), length).unwrap();
+        }
+        eventually("all are open at once", || (descriptors(service) >= idle).then_some(()));
+        load.wait_for_calls(CALLS);
+        let recovery = load.time_to_recover();
+        drop(connections);
+        // Those of the load and of the database come and go.
+        eventually("all are closed", || (descriptors(service) < before + 50).then_some(()));
+        recovery
+    });
 }
