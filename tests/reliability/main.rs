@@ -10,6 +10,7 @@
 )]
 
 mod calm;
+mod clock;
 mod crashes;
 mod failover;
 mod fates;
