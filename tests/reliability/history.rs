@@ -71,33 +71,91 @@ impl History {
 
     /// Every user's answers are explained, or it is said what is not.
     pub(crate) fn explain(&self) -> Result<(), String> {
+        self.explain_restored([u64::MAX; 2], u64::MAX)
+    }
+
+    /// Everything that was seen from `resumed` on is explained by what had happened at one moment from `from` to `to`, the
+    /// same one for all users: what was answered before it has happened, what was called after it has not, and what was
+    /// under way has happened wholly, as it was answered, or not at all.
+    pub(crate) fn explain_restored(
+        &self,
+        [from, to]: [u64; 2],
+        resumed: u64,
+    ) -> Result<(), String> {
         if let Some(first) = self.unexpected.lock().unwrap().first() {
             return Err(first.clone());
         }
         let fates = self.fates.each_ref().map(|fates| fates.lock().unwrap().clone());
-        for (number, user) in self.users.iter().enumerate() {
-            let mut history = user.lock().unwrap().clone();
+        let mut users: Vec<_> =
+            self.users.iter().map(|user| user.lock().unwrap().clone()).collect();
+        for history in &mut users {
             history.sort_by_key(|timed| timed.called);
-            for timed in &mut history {
+            for timed in &mut *history {
                 let end = timed.returned.unwrap_or(u64::MAX);
                 timed.operation.dead = possibly_dead(&fates, timed.called, end);
             }
-            check(&OneUser, &User::default(), &history).map_err(|failure| {
-                let (nr, about) = match failure {
-                    Failure::Contradiction { operation, about } => (operation, about),
-                    Failure::Undecided { operation } => (operation, "undecided".to_owned()),
-                };
-                let before = history[..=nr].iter().rev().take(12).rev();
-                let before: Vec<_> = before.map(|timed| format!("  {timed:?}")).collect();
-                let said = &history[nr];
-                format!(
-                    "user {number}: nothing explains {nr}: {said:?}\n{about}\nthe last calls:\n{}",
-                    before.join("\n")
-                )
-            })?;
         }
-        Ok(())
+        let mut moments = from..=to;
+        loop {
+            let moment = moments.next().expect("`from` is not after `to`");
+            let left = fates.each_ref().map(|fates| as_of(moment, fates));
+            let explained = users
+                .iter()
+                .map(|history| restored(history, &left, moment, resumed))
+                .enumerate()
+                .try_for_each(|(number, history)| explain_user(number, &history));
+            if explained.is_ok() || moments.is_empty() {
+                return explained;
+            }
+        }
     }
+}
+
+/// The fates that had begun by a moment; those that had not ended may happen at any time after.
+fn as_of(moment: u64, fates: &[Fate]) -> Vec<Fate> {
+    let begun = fates.iter().filter(|fate| fate.called <= moment).copied();
+    let returned = |fate: &Fate| fate.returned.filter(|returned| *returned <= moment);
+    begun.map(|fate| Fate { returned: returned(&fate), ..fate }).collect()
+}
+
+/// What a user who was put back to a moment may have lived through, and what was seen from `resumed` on.
+fn restored(
+    history: &[Timed<Seen>],
+    left: &[Vec<Fate>; 2],
+    moment: u64,
+    resumed: u64,
+) -> Vec<Timed<Seen>> {
+    let mut lived: Vec<_> =
+        history.iter().filter(|timed| timed.called <= moment).cloned().collect();
+    for timed in &mut lived {
+        timed.returned = timed.returned.filter(|returned| *returned <= moment);
+    }
+    // A read that was under way tells nothing.
+    lived.retain(|timed| timed.returned.is_some() || !timed.operation.call.only_reads());
+    let mut seen: Vec<_> =
+        history.iter().filter(|timed| timed.called >= resumed).cloned().collect();
+    for timed in &mut seen {
+        let end = timed.returned.unwrap_or(u64::MAX);
+        timed.operation.dead = possibly_dead(left, timed.called, end);
+    }
+    lived.append(&mut seen);
+    lived
+}
+
+fn explain_user(number: usize, history: &[Timed<Seen>]) -> Result<(), String> {
+    check(&OneUser, &User::default(), history).map_err(|failure| {
+        let (nr, about) = match failure {
+            Failure::Contradiction { operation, about } => (operation, about),
+            Failure::Undecided { operation } => (operation, "undecided".to_owned()),
+        };
+        let before = history[..=nr].iter().rev().take(12).rev();
+        let before: Vec<_> = before.map(|timed| format!("  {timed:?}")).collect();
+        let said = &history[nr];
+        format!(
+            "user {number}: nothing explains {nr}: {said:?}\n{about}\nthe last calls:\n{}",
+            before.join("\n")
+        )
+    })
 }
 
 struct OneUser;

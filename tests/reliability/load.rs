@@ -34,7 +34,7 @@ pub(crate) struct Plan {
 
 /// A load that goes on in the background.
 pub(crate) struct Load {
-    plan: Plan,
+    pub(crate) plan: Plan,
     sig: String,
     pub(crate) history: History,
     targets: Mutex<Vec<SocketAddr>>,
@@ -93,10 +93,15 @@ impl Load {
             drop(ended);
             done
         });
-        for user in 0..plan.users {
-            load.read_all(user);
-        }
+        load.read_everything();
         (load, done)
+    }
+
+    /// Reads all that there is of every user.
+    pub(crate) fn read_everything(&self) {
+        for user in 0..self.plan.users {
+            self.read_all(user);
+        }
     }
 
     /// Where the service is from now on.

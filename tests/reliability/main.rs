@@ -25,6 +25,7 @@ mod planted;
 mod postgres;
 mod pressure;
 mod proxy;
+mod restore;
 mod stand;
 #[path = "../process/support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the other tests of the program use the rest")]

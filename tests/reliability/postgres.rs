@@ -63,32 +63,40 @@ impl Postgres {
         server
     }
 
-    fn at(folder: &Path) -> Option<Self> {
+    /// One that does not run yet, with an empty folder for its data.
+    pub(crate) fn at(folder: &Path) -> Option<Self> {
         let programs = programs()?;
         let account = is_root().then(|| {
             let user = User::from_name("postgres").unwrap().expect("its package makes an account");
             (user.uid.as_raw(), user.gid.as_raw())
         });
         let data = folder.join("pgdata");
-        fs::create_dir(&data).unwrap();
-        fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).unwrap();
-        if let Some((uid, gid)) = account {
-            chown(&data, Some(uid), Some(gid)).unwrap();
-        }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Some(Self { programs, data, port, settings: Vec::new(), process: None, account })
+        let server = Self { programs, data, port, settings: Vec::new(), process: None, account };
+        server.make_folder(&server.data);
+        Some(server)
+    }
+
+    /// A folder that only its account can enter.
+    pub(crate) fn make_folder(&self, path: &Path) {
+        fs::create_dir(path).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+        if let Some((uid, gid)) = self.account {
+            chown(path, Some(uid), Some(gid)).unwrap();
+        }
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.programs.join(program));
-        command.env_clear().env("LC_ALL", "C").current_dir("/");
+        let own = self.programs.join(program);
+        let mut command = if own.exists() { Command::new(own) } else { Command::new(program) };
+        command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin").current_dir("/");
         if let Some((uid, gid)) = self.account {
             command.uid(uid).gid(gid);
         }
         command
     }
 
-    /// Runs one of PostgreSQL's programs to its end.
+    /// Runs one of PostgreSQL's programs, or another, as its account and to its end.
     #[track_caller]
     pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> String {
         Program::other(self.command(program)).args(arguments).run().printed()
@@ -98,22 +106,27 @@ impl Postgres {
     #[track_caller]
     pub(crate) fn start_again(&mut self) {
         self.process = Some(eventually("the server starts", || {
-            let mut command = self.command("postgres");
-            command.args(["-D", &text(&self.data), "-p", &self.port.to_string()]);
-            let own = [
-                "listen_addresses=127.0.0.1",
-                "unix_socket_directories=",
-                "logging_collector=off",
-                "log_destination=stderr",
-                "log_min_messages=log",
-            ];
-            for setting in own.into_iter().chain(self.settings.iter().map(String::as_str)) {
-                command.args(["-c", setting]);
-            }
-            let process = Program::other(command).start();
+            let process = self.program().start();
             // A process of the one before may still be on its way out: then it ends at once.
             process.stderr.find_line("ready to accept").ok().map(|_| process)
         }));
+    }
+
+    /// The server, not yet running.
+    pub(crate) fn program(&self) -> Program {
+        let mut command = self.command("postgres");
+        command.args(["-D", &text(&self.data), "-p", &self.port.to_string()]);
+        let own = [
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "logging_collector=off",
+            "log_destination=stderr",
+            "log_min_messages=log",
+        ];
+        for setting in own.into_iter().chain(self.settings.iter().map(String::as_str)) {
+            command.args(["-c", setting]);
+        }
+        Program::other(command)
     }
 
     /// Sends its postmaster a signal, and waits until that is gone.
