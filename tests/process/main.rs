@@ -13,6 +13,7 @@ mod dev;
 mod dev_deaths;
 mod outage;
 mod pgbouncer;
+mod schemas;
 mod secrets;
 mod serve;
 mod settings;
