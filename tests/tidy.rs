@@ -42,6 +42,7 @@ const TOP: &[&str] = &[
     "docs/",
     "deploy/",
     "bench/",
+    "fuzz/",
     "migrations/",
     ".ci/",
     ".github/",
@@ -74,7 +75,7 @@ fn files(folder: &str) -> Vec<PathBuf> {
 
 /// Our Rust files with their text.
 fn sources() -> Vec<(String, String)> {
-    ["src", "tests"]
+    ["src", "tests", "fuzz/src", "fuzz/fuzz_targets"]
         .into_iter()
         .flat_map(files)
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
@@ -181,6 +182,28 @@ fn every_path_that_a_document_mentions_exists() {
         found.extend(missing.map(|path| format!("{document}: {path} does not exist")));
     }
     assert_none(&found);
+}
+
+/// The names and versions in a lock file.
+fn locked(path: &str) -> Vec<(String, String)> {
+    let text = fs::read_to_string(root().join(path)).unwrap();
+    let packages = text.split("[[package]]").skip(1);
+    let value = |package: &str, key: &str| {
+        let line = package.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        line.trim_matches('"').to_owned()
+    };
+    packages.map(|package| (value(package, "name = "), value(package, "version = "))).collect()
+}
+
+#[test]
+fn what_is_fuzzed_is_what_is_built() {
+    let ours = locked("Cargo.lock");
+    let other_versions = locked("fuzz/Cargo.lock").into_iter().filter(|package| {
+        ours.iter().any(|(name, _)| *name == package.0) && !ours.contains(package)
+    });
+    let other_versions = other_versions
+        .map(|(name, version)| format!("fuzz/Cargo.lock: {name} {version} is not in Cargo.lock"));
+    assert_none(&other_versions.collect::<Vec<_>>());
 }
 
 /// The bugs that `src/store/planted.rs` has to order are in no program that anybody runs.

@@ -1,0 +1,180 @@
+//! What each command allows in a body, said once more: it shares no code with the service.
+
+use serde_json::Value;
+
+use super::body::LIMITS;
+
+const CHAT_GROUP_TYPES: [&str; 5] = ["Private", "Public", "ChatRoom", "AVChatRoom", "Community"];
+
+pub(super) fn mark_contact(body: &Value) -> bool {
+    let item = |item: &Value| {
+        let (has_bits, has_text) = match item["OptType"].as_u64() {
+            Some(1) => (true, false),
+            Some(2) => (false, true),
+            Some(3) => (true, true),
+            _ => return false,
+        };
+        let (set, clear, custom) = (&item["SetMark"], &item["ClearMark"], &item["CustomMark"]);
+        let bits = |bits: &Value| optional(bits, |bits| list(bits, 0, usize::MAX, is_bit));
+        let asks = has_bits && !(set.is_null() && clear.is_null()) || has_text && !custom.is_null();
+        item.is_object()
+            && asks
+            && conversation(&item["ContactItem"], &["ToGroupId"])
+            && (!has_bits || bits(set) && bits(clear))
+            && (!has_text || optional(custom, |custom| text(custom, 0, LIMITS.custom_mark_bytes)))
+    };
+    owner(body) && list(&body["MarkItem"], 1, LIMITS.mark_items as usize, item)
+}
+
+pub(super) fn create_contact_group(body: &Value) -> bool {
+    let members = |members: &Value| list(members, 0, LIMITS.group_items as usize, contact_item);
+    let group = |group: &Value| {
+        text(&group["GroupName"], 1, LIMITS.group_name_bytes)
+            && optional(&group["ContactItem"], members)
+    };
+    owner(body) && list(&body["GroupContactItem"], 1, 1, group)
+}
+
+pub(super) fn update_contact_group(body: &Value) -> bool {
+    let group = &body["UpdateGroup"];
+    let item = |item: &Value| {
+        matches!(item["ContactOptType"].as_u64(), Some(1 | 2)) && contact_item(&item["ContactItem"])
+    };
+    owner(body)
+        && body["UpdateType"].as_u64() == Some(1)
+        && text(&group["OldGroupName"], 0, u32::MAX)
+        && match group["UpdateGroupType"].as_u64() {
+            Some(1) => text(&group["NewGroupName"], 1, LIMITS.group_name_bytes),
+            Some(2) => list(&group["ContactUpdateItem"], 1, LIMITS.group_items as usize, item),
+            _ => false,
+        }
+}
+
+pub(super) fn del_contact_group(body: &Value) -> bool {
+    owner(body) && list(&body["GroupName"], 1, 1, |name| text(name, 0, u32::MAX))
+}
+
+pub(super) fn search_contact_group(body: &Value) -> bool {
+    owner(body) && list(&body["ContactItem"], 1, LIMITS.search_items as usize, contact_item)
+}
+
+pub(super) fn get_contact_group(body: &Value) -> bool {
+    owner(body) && cursor(&body["StartIndex"])
+}
+
+pub(super) fn top(body: &Value) -> bool {
+    let item = |item: &Value| conversation(item, &["GroupId", "ToGroupId"]);
+    owner(body)
+        && matches!(body["OperationType"].as_u64(), Some(1 | 2))
+        && list(&body["RecentContactItem"], 1, LIMITS.mark_items as usize, item)
+}
+
+pub(super) fn get_list(body: &Value) -> bool {
+    let cursors = ["TimeStamp", "StartIndex", "TopTimeStamp", "TopStartIndex", "AssistFlags"];
+    owner(body) && cursors.iter().all(|name| cursor(&body[name]))
+}
+
+pub(super) fn delete(body: &Value) -> bool {
+    owner(body) && conversation(body, &["ToGroupid", "ToGroupId"])
+}
+
+pub(super) fn account_import(body: &Value) -> bool {
+    let value = |name| optional(&body[name], |value| text(value, 0, 500));
+    account(first_of(body, &["UserID", "Identifier"])) && value("Nick") && value("FaceUrl")
+}
+
+pub(super) fn multiaccount_import(body: &Value) -> bool {
+    let (newer, older) = (&body["AccountList"], &body["Accounts"]);
+    match (newer.is_null(), older.is_null()) {
+        (false, true) => list(newer, 1, 100, named),
+        (true, false) => list(older, 1, 100, Value::is_string),
+        _ => false,
+    }
+}
+
+pub(super) fn account_check(body: &Value) -> bool {
+    list(&body["CheckItem"], 1, 100, named)
+}
+
+pub(super) fn account_delete(body: &Value) -> bool {
+    list(&body["DeleteItem"], 1, 100, named)
+}
+
+pub(super) fn create_group(body: &Value) -> bool {
+    let chosen = |id: &Value| {
+        id.as_str().is_some_and(|id| {
+            id.len() <= LIMITS.chat_group_id_bytes as usize
+                && id.chars().all(|c| c == ' ' || c.is_ascii_graphic())
+                && !id.starts_with("@TGS#")
+        })
+    };
+    optional(&body["Owner_Account"], account)
+        && optional(&body["GroupId"], chosen)
+        && body["Type"].as_str().is_some_and(|kind| CHAT_GROUP_TYPES.contains(&kind))
+        && text(&body["Name"], 1, 30)
+}
+
+pub(super) fn import_group(body: &Value) -> bool {
+    create_group(body) && body["Type"] != "AVChatRoom"
+}
+
+pub(super) fn destroy_group(body: &Value) -> bool {
+    text(&body["GroupId"], 1, LIMITS.chat_group_id_bytes)
+}
+
+pub(super) fn get_group_info(body: &Value) -> bool {
+    list(&body["GroupIdList"], 1, 50, |id| text(id, 1, LIMITS.chat_group_id_bytes))
+}
+
+fn owner(body: &Value) -> bool {
+    account(&body["From_Account"])
+}
+
+fn account(name: &Value) -> bool {
+    text(name, 1, LIMITS.user_id_bytes)
+}
+
+/// An item that names a user, by any text: a bad name is an item that fails.
+fn named(item: &Value) -> bool {
+    first_of(item, &["UserID", "Identifier"]).is_string()
+}
+
+fn contact_item(item: &Value) -> bool {
+    conversation(item, &["ToGroupId"])
+}
+
+fn conversation(item: &Value, group_names: &[&str]) -> bool {
+    match item["Type"].as_u64() {
+        Some(1) => account(&item["To_Account"]),
+        Some(2) => text(first_of(item, group_names), 1, LIMITS.chat_group_id_bytes),
+        _ => false,
+    }
+}
+
+fn first_of<'v>(value: &'v Value, names: &[&str]) -> &'v Value {
+    let found = names.iter().map(|name| &value[name]).find(|value| !value.is_null());
+    found.unwrap_or(&Value::Null)
+}
+
+fn optional(value: &Value, allows: impl Fn(&Value) -> bool) -> bool {
+    value.is_null() || allows(value)
+}
+
+fn list(value: &Value, least: usize, most: usize, allows: impl Fn(&Value) -> bool) -> bool {
+    let Some(items) = value.as_array() else { return false };
+    (least..=most).contains(&items.len()) && items.iter().all(allows)
+}
+
+fn is_bit(bit: &Value) -> bool {
+    bit.as_u64().is_some_and(|bit| bit <= 63)
+}
+
+fn text(value: &Value, least: u32, most: u32) -> bool {
+    let fits = |text: &str| (least as usize..=most as usize).contains(&text.len());
+    value.as_str().is_some_and(|text| fits(text) && !text.contains('\0'))
+}
+
+/// Whatever is no fraction and not negative.
+fn cursor(value: &Value) -> bool {
+    optional(value, |value| value.is_u64() || value.as_f64().is_some_and(|number| number > 1e19))
+}
