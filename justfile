@@ -27,6 +27,10 @@ torture rounds="20":
     EARMARK_TEST_ROUNDS={{rounds}} cargo test --locked --test reliability -- --nocapture --test-threads 2
     cargo test --locked --features planted-bugs --test reliability planted -- --nocapture
 
+# Give the fuzz targets new inputs: `just fuzz 3600`, `just fuzz 600 body`; `just fuzz keep` takes what was found
+fuzz *ARGS:
+    .ci/fuzz {{ARGS}}
+
 # Rebuild console/dist after a change to the console; `just console --watch` goes on
 console *ARGS:
     npm ci --prefix console
