@@ -125,6 +125,12 @@ impl Change {
         }
     }
 
+    /// Nothing has to be known but the user's row and the conversations that are touched.
+    #[must_use]
+    pub fn is_about_conversations(&self) -> bool {
+        !self.needs_groups() && !matches!(self, Self::DeleteAccount)
+    }
+
     /// All conversations that are in any group have to be loaded, too.
     #[must_use]
     pub fn needs_members(&self) -> bool {

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use tracing::trace;
 
 use super::Write;
-use crate::domain::{Applied, Growth, UserKey, UserState};
+use crate::domain::{App, Applied, Conversation, Growth, UserKey, UserState};
 use crate::error::Error;
-use crate::limits::Limits;
-use crate::store::Tx;
+use crate::store::{Changed, Connection, Tx, Unsaved};
 
 /// What became of each write.
 pub(super) type Outcomes = Vec<Result<Applied, Error>>;
@@ -28,6 +27,15 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<Unsaved> for Failure {
+    fn from(unsaved: Unsaved) -> Self {
+        match unsaved {
+            Unsaved::Refused(error) => Self::Before(error),
+            Unsaved::InDoubt(error) => Self::InDoubt(error),
+        }
+    }
+}
+
 impl Failure {
     pub(super) fn into_error(self) -> Error {
         match self {
@@ -36,51 +44,137 @@ impl Failure {
     }
 }
 
-/// Commits writes together and answers each: one that is refused does not touch the others.
+/// Writes that are committed together, and whose they are.
+pub(super) struct Batch<'w> {
+    keys: Vec<UserKey>,
+    writes: &'w [&'w Write],
+}
+
+impl<'w> Batch<'w> {
+    pub(super) fn of(writes: &'w [&'w Write]) -> Self {
+        Self { keys: writes.iter().map(|write| write.key()).collect(), writes }
+    }
+
+    /// Loads what it is about, without a lock.
+    pub(super) async fn load(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<BTreeMap<UserKey, UserState>, Error> {
+        let states = connection.load_users(&self.users(), &self.touched()).await?;
+        trace!(target: "earmark::span", "users and conversations loaded");
+        Ok(states)
+    }
+
+    fn each(&self) -> impl Iterator<Item = (&UserKey, &'w Write)> + Clone {
+        self.keys.iter().zip(self.writes.iter().copied())
+    }
+
+    fn apps(&self) -> BTreeMap<&UserKey, &'w App> {
+        self.each().map(|(key, write)| (key, &*write.app)).collect()
+    }
+
+    /// Everybody, and whether the app takes anyone.
+    fn users(&self) -> BTreeMap<UserKey, bool> {
+        let users = self.each();
+        users.map(|(key, write)| (key.clone(), write.app.directory.takes_anyone())).collect()
+    }
+
+    fn touched(&self) -> Vec<(&UserKey, &'w Conversation)> {
+        let touched = self.each().map(|(key, write)| (key, write.change.touched()));
+        touched.flat_map(|(key, all)| all.map(move |conversation| (key, conversation))).collect()
+    }
+
+    /// Those whose dead have to be counted before anything is applied.
+    fn near_a_limit(&self, states: &BTreeMap<UserKey, UserState>) -> BTreeSet<UserKey> {
+        let mut growth: BTreeMap<&UserKey, Growth> = BTreeMap::new();
+        for (key, write) in self.each() {
+            let of_user = growth.entry(key).or_default();
+            *of_user = of_user.or(write.change.growth());
+        }
+        let apps = self.apps();
+        states
+            .iter()
+            .filter(|(key, state)| state.is_near_a_limit(&apps[key].limits, growth[key]))
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    fn changed<'s>(&self, states: &'s BTreeMap<UserKey, UserState>) -> Vec<Changed<'s>>
+    where
+        'w: 's,
+    {
+        let apps = self.apps();
+        let changed = states.iter().filter(|(_, state)| state.is_changed());
+        changed.map(|(key, state)| (key, state, &apps[key].limits)).collect()
+    }
+}
+
+fn apply(
+    key: &UserKey,
+    write: &Write,
+    states: &mut BTreeMap<UserKey, UserState>,
+) -> Result<Applied, Error> {
+    let state = states.get_mut(key).ok_or_else(|| write.change.no_such_user())?;
+    #[cfg(feature = "planted-bugs")]
+    crate::store::planted::forget_others(state);
+    write.change.apply(state, &write.app, write.now)
+}
+
+/// What became of each write, or `None`: nothing has happened, and it takes a transaction.
+pub(super) type OutcomesAsLoaded = Vec<Option<Result<Applied, Error>>>;
+
+/// Commits writes together without a lock: what was loaded is saved for those whom nobody else has changed meanwhile. The
+/// others need a transaction, and so do those of whom more must be known.
+pub(super) async fn commit_as_loaded(
+    connection: &mut Connection,
+    batch: &Batch<'_>,
+    mut states: BTreeMap<UserKey, UserState>,
+) -> Result<OutcomesAsLoaded, Failure> {
+    #[cfg(feature = "planted-bugs")]
+    crate::store::planted::panic();
+    let mut unsaved = batch.near_a_limit(&states);
+    let mut outcomes: Vec<_> = batch
+        .each()
+        .map(|(key, write)| (!unsaved.contains(key)).then(|| apply(key, write, &mut states)))
+        .collect();
+
+    let with_groups = states.iter().filter(|(_, state)| state.changes_groups());
+    unsaved.extend(with_groups.map(|(key, _)| key.clone()));
+    let mut changed = batch.changed(&states);
+    changed.retain(|(key, ..)| !unsaved.contains(*key));
+    if !changed.is_empty() {
+        #[cfg(feature = "planted-bugs")]
+        connection.forget_revisions(&changed).await?;
+        let others = connection.save_as_loaded(&changed).await?;
+        trace!(target: "earmark::span", "state saved");
+        unsaved.extend(others.into_iter().cloned());
+    }
+    for (outcome, key) in outcomes.iter_mut().zip(&batch.keys) {
+        if unsaved.contains(key) {
+            *outcome = None;
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Commits writes in a transaction and answers each: one that is refused does not touch the others.
 pub(super) async fn commit(mut tx: Tx<'_>, writes: &[&Write]) -> Result<Outcomes, Failure> {
     #[cfg(feature = "planted-bugs")]
     crate::store::planted::panic();
-    let keys: Vec<UserKey> = writes.iter().map(|write| write.key()).collect();
-    let owners: BTreeMap<_, _> =
-        keys.iter().cloned().zip(writes).map(|(key, write)| (key, &write.app)).collect();
-
-    let anyone = owners.iter().map(|(key, app)| (key.clone(), app.directory.takes_anyone()));
-    let touched = keys.iter().zip(writes).flat_map(|(key, write)| {
-        write.change.touched().map(move |conversation| (key, conversation))
-    });
-    let mut states = tx.lock_users(&anyone.collect(), &touched.collect::<Vec<_>>()).await?;
-    #[cfg(feature = "planted-bugs")]
-    tx.unlock().await?;
+    let batch = Batch::of(writes);
+    let mut states = tx.lock_users(&batch.users(), &batch.touched()).await?;
     trace!(target: "earmark::span", "users locked, conversations loaded");
-    load_groups(&mut tx, &mut states, &keys, writes).await?;
+    load_groups(&mut tx, &mut states, &batch).await?;
     trace!(target: "earmark::span", "groups loaded");
-    let mut growth: BTreeMap<&UserKey, Growth> = BTreeMap::new();
-    for (key, write) in keys.iter().zip(writes) {
-        let of_user = growth.entry(key).or_default();
-        *of_user = of_user.or(write.change.growth());
-    }
-    for (key, state) in &mut states {
-        if state.is_near_a_limit(&owners[key].limits, growth[key]) {
-            state.dead = tx.count_dead(key, state.counts).await?;
+    for key in batch.near_a_limit(&states) {
+        if let Some(state) = states.get_mut(&key) {
+            state.dead = tx.count_dead(&key, state.counts).await?;
         }
     }
 
-    let outcomes = keys
-        .iter()
-        .zip(writes)
-        .map(|(key, write)| {
-            let state = states.get_mut(key).ok_or_else(|| write.change.no_such_user())?;
-            #[cfg(feature = "planted-bugs")]
-            crate::store::planted::forget_others(state);
-            write.change.apply(state, &write.app, write.now)
-        })
-        .collect();
+    let outcomes = batch.each().map(|(key, write)| apply(key, write, &mut states)).collect();
 
-    let changed: Vec<(&UserKey, &UserState, &Limits)> = states
-        .iter()
-        .filter(|(_, state)| state.is_changed())
-        .map(|(key, state)| (key, state, &owners[key].limits))
-        .collect();
+    let changed = batch.changed(&states);
     if changed.is_empty() {
         tx.rollback().await?;
     } else {
@@ -96,16 +190,14 @@ pub(super) async fn commit(mut tx: Tx<'_>, writes: &[&Write]) -> Result<Outcomes
 async fn load_groups(
     tx: &mut Tx<'_>,
     states: &mut BTreeMap<UserKey, UserState>,
-    keys: &[UserKey],
-    writes: &[&Write],
+    batch: &Batch<'_>,
 ) -> Result<(), Error> {
-    let all = || keys.iter().zip(writes);
     let with_groups: BTreeSet<&UserKey> =
-        all().filter(|(_, write)| write.change.needs_groups()).map(|(key, _)| key).collect();
+        batch.each().filter(|(_, write)| write.change.needs_groups()).map(|(key, _)| key).collect();
     if !with_groups.is_empty() {
         tx.load_contact_groups(states, &with_groups.into_iter().collect::<Vec<_>>()).await?;
     }
-    for (key, _) in all().filter(|(_, write)| write.change.needs_members()) {
+    for (key, _) in batch.each().filter(|(_, write)| write.change.needs_members()) {
         if let Some(state) = states.get_mut(key) {
             tx.load_members(key, state).await?;
         }
@@ -113,27 +205,13 @@ async fn load_groups(
     Ok(())
 }
 
-async fn save(tx: &mut Tx<'_>, changed: &[(&UserKey, &UserState, &Limits)]) -> Result<(), Error> {
+async fn save(tx: &mut Tx<'_>, changed: &[Changed<'_>]) -> Result<(), Error> {
     let deleted: Vec<_> =
         changed.iter().filter(|(_, state, _)| state.deleted).map(|(key, ..)| *key).collect();
     if !deleted.is_empty() {
         tx.delete_accounts(&deleted).await?;
     }
-    let counted = changed.iter().copied().filter(|(_, state, _)| state.has_changed_counts());
-    if counted.clone().next().is_some() {
-        tx.save_counts(counted).await?;
-    }
     let states: Vec<_> = changed.iter().map(|(key, state, _)| (*key, *state)).collect();
     tx.save_contact_groups(&states).await?;
-    let entries: Vec<_> = states
-        .iter()
-        .flat_map(|(key, state)| {
-            let changed = state.entries.iter().filter(|(_, entry)| entry.is_changed());
-            changed.map(|(conversation, entry)| (*key, conversation, entry))
-        })
-        .collect();
-    if !entries.is_empty() {
-        tx.save_entries(&entries).await?;
-    }
-    Ok(())
+    tx.save_users(changed).await
 }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
 use super::Write;
-use super::commit::{Failure, Outcomes, commit};
+use super::commit::{Batch, Failure, Outcomes, OutcomesAsLoaded, commit, commit_as_loaded};
 use super::trace;
 use super::write::alone;
 use crate::error::Error;
@@ -50,6 +50,20 @@ struct Job {
 impl Job {
     fn items(&self) -> usize {
         self.writes.iter().map(|write| write.change.touched().count()).sum()
+    }
+
+    /// One statement can save it.
+    fn is_simple(&self) -> bool {
+        matches!(&*self.writes, [write] if write.change.is_about_conversations())
+    }
+
+    /// It, unless it is too late to begin: then it is answered so.
+    fn unless_late(self) -> Option<Self> {
+        if self.begun.elapsed() <= LAST_TRY {
+            return Some(self);
+        }
+        self.answer(Err(Error::Timeout(None)));
+        None
     }
 
     /// A caller who has gone away does not get to know the answer.
@@ -115,25 +129,73 @@ impl Lane {
         while let Some(first) = self.queue.recv().await {
             self.let_others_come().await;
             let batch = self.gather(first);
-            if batch.is_empty() {
-                continue;
+            let (simple, mut others): (Vec<_>, Vec<_>) =
+                batch.into_iter().partition(|job| self.store.keeps_sessions() && job.is_simple());
+            others.extend(self.commit_as_loaded(simple).await);
+            self.commit(others).await;
+        }
+    }
+
+    /// Commits writes together without a lock, and gives back those that need one.
+    async fn commit_as_loaded(&mut self, batch: Vec<Job>) -> Vec<Job> {
+        let Some((batch, outcomes, begun)) = self.together(batch, Self::saved_as_loaded).await
+        else {
+            return Vec::new();
+        };
+        let mut others = Vec::new();
+        let done = outcomes.iter().flatten().count();
+        if done > 0 {
+            self.store.metrics().commits.ended(done, begun.elapsed());
+        }
+        for (job, outcome) in batch.into_iter().zip(outcomes) {
+            match outcome {
+                Some(outcome) => job.answer(Ok(vec![outcome])),
+                None => others.push(job),
             }
-            let writes: Vec<&Write> = batch.iter().flat_map(|job| &job.writes).collect();
-            let begun = Instant::now();
-            let spans = trace::transaction(batch.iter().map(|job| &job.trace));
-            let commit = timeout(DEADLINE, self.commit(&writes)).instrument(spans.shared());
-            // A lane that ended would refuse the writes of its users for good, so not even a panic may end it.
-            let done = AssertUnwindSafe(commit).catch_unwind().await.unwrap_or_else(|_| {
-                Ok(Err(Failure::InDoubt(Error::internal("a panic, see above"))))
-            });
-            drop(spans);
-            self.store.metrics().commits.ended(batch.len(), begun.elapsed());
-            match done.unwrap_or(Err(Failure::InDoubt(Error::Timeout(None)))) {
-                Ok(outcomes) => answer_each(batch, outcomes),
-                Err(failure) => {
-                    self.discard_connection();
-                    self.answer_failure(batch, failure);
-                }
+        }
+        others
+    }
+
+    /// Commits writes together in a transaction.
+    async fn commit(&mut self, batch: Vec<Job>) {
+        let batch = batch.into_iter().filter_map(Job::unless_late).collect();
+        let Some((batch, outcomes, begun)) = self.together(batch, Self::committed).await else {
+            return;
+        };
+        self.store.metrics().commits.ended(batch.len(), begun.elapsed());
+        let mut outcomes = outcomes.into_iter();
+        for job in batch {
+            let own = outcomes.by_ref().take(job.writes.len()).collect();
+            job.answer(Ok(own));
+        }
+    }
+
+    /// Does something for a batch within the deadline, and says when it began. If it fails, everybody is answered.
+    async fn together<T>(
+        &mut self,
+        batch: Vec<Job>,
+        work: impl AsyncFnOnce(&mut Self, &[&Write]) -> Result<T, Failure>,
+    ) -> Option<(Vec<Job>, T, Instant)> {
+        if batch.is_empty() {
+            return None;
+        }
+        let writes: Vec<&Write> = batch.iter().flat_map(|job| &job.writes).collect();
+        let begun = Instant::now();
+        let spans = trace::transaction(batch.iter().map(|job| &job.trace));
+        let work = timeout(DEADLINE, work(self, &writes)).instrument(spans.shared());
+        // A lane that ended would refuse the writes of its users for good, so not even a panic may end it.
+        let done = AssertUnwindSafe(work)
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Ok(Err(Failure::InDoubt(Error::internal("a panic, see above")))));
+        drop(spans);
+        match done.unwrap_or(Err(Failure::InDoubt(Error::Timeout(None)))) {
+            Ok(outcomes) => Some((batch, outcomes, begun)),
+            Err(failure) => {
+                self.store.metrics().commits.ended(batch.len(), begun.elapsed());
+                self.discard_connection();
+                self.answer_failure(batch, failure);
+                None
             }
         }
     }
@@ -159,14 +221,13 @@ impl Lane {
             match message {
                 Message::Close => self.queue.close(),
                 Message::Write(job) if job.answer.is_closed() => {}
-                Message::Write(job) if job.begun.elapsed() > LAST_TRY => {
-                    job.answer(Err(Error::Timeout(None)));
-                }
-                Message::Write(mut job) => {
-                    job.trace.end();
-                    self.store.metrics().commits.waited(job.begun.elapsed());
-                    items += job.items();
-                    batch.push(job);
+                Message::Write(job) => {
+                    if let Some(mut job) = job.unless_late() {
+                        job.trace.end();
+                        self.store.metrics().commits.waited(job.begun.elapsed());
+                        items += job.items();
+                        batch.push(job);
+                    }
                 }
             }
             let is_full = batch.len() >= BATCH_JOBS_MAX || items >= BATCH_ITEMS_MAX;
@@ -175,7 +236,21 @@ impl Lane {
         batch
     }
 
-    async fn commit(&mut self, writes: &[&Write]) -> Result<Outcomes, Failure> {
+    async fn saved_as_loaded(&mut self, writes: &[&Write]) -> Result<OutcomesAsLoaded, Failure> {
+        let batch = Batch::of(writes);
+        // A connection may have died while the lane was idle: what is read can be read on another one as well.
+        if let Some(connection) = &mut self.connection
+            && let Ok(states) = batch.load(connection).await
+        {
+            return commit_as_loaded(connection, &batch, states).await;
+        }
+        self.discard_connection();
+        let connection = self.connection.insert(self.store.connection().await?);
+        let states = batch.load(connection).await?;
+        commit_as_loaded(connection, &batch, states).await
+    }
+
+    async fn committed(&mut self, writes: &[&Write]) -> Result<Outcomes, Failure> {
         // A connection may have died while the lane was idle: nothing was asked of it, so another one is as good.
         if let Some(connection) = &mut self.connection
             && let Ok(tx) = connection.begin().await
@@ -212,13 +287,5 @@ impl Lane {
             }
         }
         tracing::warn!(cause = ?failure.into_error(), "a shared transaction failed");
-    }
-}
-
-fn answer_each(batch: Vec<Job>, outcomes: Outcomes) {
-    let mut outcomes = outcomes.into_iter();
-    for job in batch {
-        let own = outcomes.by_ref().take(job.writes.len()).collect();
-        job.answer(Ok(own));
     }
 }

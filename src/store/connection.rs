@@ -60,6 +60,10 @@ impl Connection {
         })
     }
 
+    pub(super) fn session(&mut self) -> Session<'_> {
+        Session { connection: &mut self.inner, keeps_statements: self.keeps_statements }
+    }
+
     /// Ends the connection without a word, and with it what was begun on it.
     pub fn discard(mut self) {
         // What gives it back ends it instead when it is dropped.

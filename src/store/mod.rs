@@ -7,10 +7,12 @@ mod connection;
 mod contact_groups;
 mod conversations;
 mod database;
+mod loading;
 mod locking;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
 mod reading;
+mod saving;
 mod schema;
 mod session;
 mod users;
@@ -27,6 +29,7 @@ pub use accounts::Account;
 pub use connection::{Connection, Reader, Tx};
 pub use database::Database;
 pub use reading::{ListCursor, Reading};
+pub use saving::{Changed, Unsaved};
 pub use schema::{MigrationState, PlannedMigration, SchemaState};
 pub use verify::{Broken, Verdict};
 
@@ -105,6 +108,12 @@ impl Store {
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// What is set for a connection, and prepared on it, holds for as long as it lives.
+    #[must_use]
+    pub fn keeps_sessions(&self) -> bool {
+        self.keeps_statements
     }
 
     /// How many connections there are now.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use super::{Reading, Tx};
+use super::{Changed, Connection, Reading, Tx};
 use crate::domain::{UserKey, UserState};
 use crate::error::Error;
 
@@ -54,18 +54,30 @@ pub(super) fn durably(durably: bool) -> bool {
     durably || *CHOSEN == "not-durable"
 }
 
-impl Tx<'_> {
-    /// `unlocked`: the users' rows can be had by others before anything was checked.
-    pub async fn unlock(&mut self) -> Result<(), Error> {
-        if strikes("unlocked", 1) {
-            sqlx::raw_sql("COMMIT; BEGIN").execute(&mut *self.inner).await?;
+impl Connection {
+    /// `unchecked`: users are saved whoever has changed them since they were loaded.
+    pub async fn forget_revisions(&mut self, changed: &[Changed<'_>]) -> Result<(), Error> {
+        for (key, state, _) in changed.iter().filter(|_| strikes("unchecked", 1)) {
+            sqlx::query("UPDATE users SET revision = $3 WHERE sdk_app_id = $1 AND user_id = $2")
+                .bind(key.sdk_app_id.number())
+                .bind(key.user_id.as_str())
+                .bind(state.revision.cast_signed())
+                .execute(self.session())
+                .await?;
         }
         Ok(())
     }
+}
 
-    /// `not-committed`: what is answered as done was answered before the commit, which then failed.
+/// `not-committed`: what is answered as done was never committed.
+pub(super) fn is_not_committed() -> bool {
+    strikes("not-committed", 50)
+}
+
+impl Tx<'_> {
+    /// The same where there is a transaction.
     pub async fn spoil_commit(&mut self) -> Result<(), Error> {
-        if strikes("not-committed", 50) {
+        if is_not_committed() {
             sqlx::raw_sql("ROLLBACK; BEGIN").execute(&mut *self.inner).await?;
         }
         Ok(())

@@ -164,12 +164,19 @@ async fn closing_answers_everybody_truthfully() {
     assert_eq!(usize::try_from(rows).unwrap(), stored);
 }
 
+/// A conversation group with a member, which takes a transaction of several statements.
+fn group(peer: &str) -> Change {
+    let peer = Conversation::OneToOne(UserId::parse(peer, 32).unwrap());
+    Change::CreateGroup(ContactGroupName::parse("group").unwrap(), vec![peer])
+}
+
 /// The connection is cut at the commit; then the same is asked again, as a client would.
-async fn check_cut(cut: Cut, happens: bool) {
+async fn check_cut(cut: Cut, change: fn(&str) -> Change, happens: bool) {
     let app = TestApp::start().await;
     let proxy = Proxy::start(app.options(), cut).await;
     let service = one_lane(proxy.database()).await;
-    let outcomes = write_all(&app, &service, users(20)).await;
+    let write = || change_all(&app, &service, users(20).map(|user| (user, change("peer"))));
+    let outcomes = write().await;
     let rows = "SELECT count(*) FROM conversations";
     let stored = number(&app, rows).await;
     let acknowledged = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
@@ -180,21 +187,59 @@ async fn check_cut(cut: Cut, happens: bool) {
     );
     assert_eq!(usize::try_from(stored).unwrap() > acknowledged, happens);
 
-    let again = write_all(&app, &service, users(20)).await;
-    assert!(again.iter().all(Result::is_ok), "{again:?}");
+    let again = write().await;
+    let is_done = |outcome: &Result<Applied, Error>| match outcome {
+        // It is there already.
+        Err(Error::GroupNameTaken { .. }) => happens,
+        outcome => outcome.is_ok(),
+    };
+    assert!(again.iter().all(is_done), "{again:?}");
     assert_eq!(number(&app, rows).await, 20);
-    assert_eq!(number(&app, "SELECT sum(marked) FROM users").await, 20);
+    assert_eq!(number(&app, "SELECT sum(marked + grouped) FROM users").await, 20);
     service.close().await;
 }
 
 #[actix_web::test]
 async fn a_commit_that_never_arrives_is_not_acknowledged() {
-    check_cut(Cut::BeforeCommit, false).await;
+    check_cut(Cut::BeforeCommit, custom, false).await;
+    check_cut(Cut::BeforeCommit, group, false).await;
 }
 
 #[actix_web::test]
 async fn a_commit_whose_answer_is_lost_is_not_acknowledged() {
-    check_cut(Cut::AfterCommit, true).await;
+    check_cut(Cut::AfterCommit, custom, true).await;
+    check_cut(Cut::AfterCommit, group, true).await;
+}
+
+/// Somebody else changes a user after the state was loaded and before it is saved.
+#[actix_web::test]
+async fn what_was_loaded_and_is_old_by_now_is_not_saved() {
+    let app = TestApp::with_limits(&["marked=2"]).await;
+    for user in ["user0", "user1"] {
+        app.mark(user, vec![crate::support::set("before", 0)]).await;
+    }
+    let service = one_lane(Database::from_options(app.options())).await;
+    let mut turn = app.hold_user("user1").await;
+    let meanwhile = async {
+        // It has loaded both, and waits to save the one that is held.
+        app.wait_for_waiting(1).await;
+        for statement in [
+            "INSERT INTO conversations (sdk_app_id, user_id, kind, peer_id, custom_mark, position, changed_at)
+            SELECT sdk_app_id, user_id, 1, 'faster', 'x', next_position, 1 FROM users WHERE user_id = 'user1'",
+            "UPDATE users SET revision = revision + 1, next_position = next_position + 1, marked = marked + 1
+            WHERE user_id = 'user1'",
+        ] {
+            sqlx::raw_sql(statement).execute(&mut *turn).await.unwrap();
+        }
+        turn.commit().await.unwrap();
+    };
+    let (outcomes, ()) = join(write_all(&app, &service, users(2)), meanwhile).await;
+    let items: Vec<_> = outcomes.into_iter().map(|o| o.unwrap().items.remove(0)).collect();
+    assert!(items[0].is_ok(), "{items:?}");
+    assert!(matches!(items[1], Err(Error::TooManyMarked { max: 2 })), "{items:?}");
+    assert_eq!(app.revision_and_count("user0").await, (2, 2));
+    assert_eq!(app.revision_and_count("user1").await, (2, 2));
+    service.close().await;
 }
 
 /// A trigger notes how the transaction commits that writes a conversation, and what its statements are planned under.

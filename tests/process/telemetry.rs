@@ -163,7 +163,14 @@ fn traces_come_to_the_collector() {
     let service = Service::start(serve(&database.url).args(settings));
     service.client().must_mark("a-user-of-ours", "friend");
     service.client().marks("a-user-of-ours");
-    let expected = ["request", "queue", "transaction", "database", "users locked", "state saved"];
+    let expected = [
+        "request",
+        "queue",
+        "transaction",
+        "database",
+        "users and conversations loaded",
+        "state saved",
+    ];
     let received = eventually("the spans come", || {
         let received = collector.received();
         expected.iter().all(|name| contains(&received, name)).then_some(received)

@@ -55,6 +55,8 @@ impl Growth {
 /// The loaded piece of one user's state.
 #[derive(Debug, Clone, Default)]
 pub struct UserState {
+    /// How often the stored state had changed when it was loaded; 0 when there was none.
+    pub revision: u64,
     /// What the directory says of the user.
     pub owner: Standing,
     /// What the user has, dead references included.
@@ -102,6 +104,16 @@ impl UserState {
             || self.has_changed_counts()
             || self.groups != self.groups_stored
             || self.entries.values().any(Entry::is_changed)
+    }
+
+    /// What has to be saved is about conversation groups, or about the account itself.
+    #[must_use]
+    pub fn changes_groups(&self) -> bool {
+        self.deleted
+            || self.groups != self.groups_stored
+            || self.entries.values().any(|entry| {
+                entry.after.is_something() && entry.after.group_ids != entry.before.group_ids
+            })
     }
 
     /// Takes over the user's conversation groups as they are stored.

@@ -85,12 +85,15 @@ async fn relay(
 ) {
     let (mut client_out, mut client_in) = client.into_split();
     let up = async {
-        let (mut buffer, mut has_written) = (vec![0; 64 * 1024], false);
+        let (mut buffer, mut in_transaction, mut has_written) = (vec![0; 64 * 1024], false, false);
         while let Ok(length @ 1..) = client_out.read(&mut buffer).await {
             let bytes = &buffer[..length];
             let has = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
+            // Outside of a transaction the statement that writes commits as well. First it is prepared, then it comes.
+            let commits = has_written && (has(b"COMMIT") || !in_transaction);
+            in_transaction |= has(b"BEGIN");
             has_written |= has(b"INSERT INTO conversations");
-            if has_written && has(b"COMMIT") && !is_done.swap(true, Ordering::SeqCst) {
+            if commits && !is_done.swap(true, Ordering::SeqCst) {
                 if cut == Cut::AfterCommit {
                     server_in.write_all(bytes).await.unwrap();
                     // The server answers when it has committed; the answer goes nowhere.
