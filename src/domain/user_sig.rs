@@ -74,7 +74,12 @@ impl UserSig {
     fn from_fields(fields: &Value) -> Option<Self> {
         let user_buf = match fields.get("TLS.userbuf") {
             None => None,
-            Some(text) => Some(text.as_str()?.to_owned()),
+            // It is base64, so it holds no line breaks: with one, claims of another user could be signed as these are.
+            Some(text) => {
+                let text = text.as_str()?;
+                BASE64.decode(text).ok()?;
+                Some(text.to_owned())
+            }
         };
         Some(Self {
             identifier: fields.get("TLS.identifier")?.as_str()?.to_owned(),

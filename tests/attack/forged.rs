@@ -1,0 +1,281 @@
+//! UserSigs made with care: numbers beyond all bounds, names that look alike, fields twice, depth, bombs. Those who make
+//! them have a UserSig of their own, as any user has, and want the admin's.
+
+use std::io::{Read, Write};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use earmark::domain::{App, Flaw, SdkAppId, SecretKey, UserSig};
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::json;
+use sha2::Sha256;
+
+use crate::support::*;
+
+pub(crate) const NOW: u64 = 1_700_000_001;
+
+pub(crate) fn app_of(number: i64) -> App {
+    App::new(SdkAppId::new(number).unwrap(), SecretKey::parse(KEY).unwrap())
+}
+
+/// What the service makes of a UserSig that is shown for the admin.
+pub(crate) fn check(text: &str) -> Result<u64, Flaw> {
+    check_as(ADMIN, text)
+}
+
+fn check_as(identifier: &str, text: &str) -> Result<u64, Flaw> {
+    let app = app_of(APP);
+    let sig = UserSig::decode(text)?;
+    sig.verify(&app, identifier, NOW).map(|(expires_at, _)| expires_at)
+}
+
+pub(crate) fn deflate(bytes: &[u8]) -> Vec<u8> {
+    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+    zlib.write_all(bytes).unwrap();
+    zlib.finish().unwrap()
+}
+
+pub(crate) fn spell(bytes: &[u8]) -> String {
+    BASE64.encode(bytes).replace('+', "*").replace('/', "-").replace('=', "_")
+}
+
+pub(crate) fn pack(json: impl AsRef<[u8]>) -> String {
+    spell(&deflate(json.as_ref()))
+}
+
+fn mac(signed: &str) -> Vec<u8> {
+    let mac = Hmac::<Sha256>::new_from_slice(KEY.as_bytes()).unwrap();
+    mac.chain_update(signed).finalize().into_bytes().to_vec()
+}
+
+/// The claims as a signer writes them, numbers as they stand in the JSON.
+#[derive(Clone)]
+struct Claims {
+    identifier: String,
+    app: String,
+    time: String,
+    expire: String,
+    user_buf: Option<String>,
+}
+
+impl Claims {
+    fn of(identifier: &str) -> Self {
+        let (app, time, expire) = (APP.to_string(), "1700000000".into(), "86400".into());
+        Self { identifier: identifier.to_owned(), app, time, expire, user_buf: None }
+    }
+
+    /// The signature of whoever has the key.
+    fn signature(&self) -> Vec<u8> {
+        let Self { identifier, app, time, expire, .. } = self;
+        let user_buf = self.user_buf.iter().map(|buf| format!("TLS.userbuf:{buf}\n"));
+        mac(&format!(
+            "TLS.identifier:{identifier}\nTLS.sdkappid:{app}\nTLS.time:{time}\nTLS.expire:{expire}\n{}",
+            user_buf.collect::<String>()
+        ))
+    }
+
+    fn signed(&self) -> String {
+        self.with(&BASE64.encode(self.signature()), "")
+    }
+
+    /// With any signature, and more fields in front.
+    fn with(&self, signature: &str, more: &str) -> String {
+        let Self { identifier, app, time, expire, .. } = self;
+        let identifier = json!(identifier);
+        let user_buf = self.user_buf.iter().map(|buf| format!(r#","TLS.userbuf":{}"#, json!(buf)));
+        let user_buf: String = user_buf.collect();
+        pack(format!(
+            r#"{{{more}"TLS.ver":"2.0","TLS.identifier":{identifier},"TLS.sdkappid":{app},"TLS.expire":{expire},"TLS.time":{time}{user_buf},"TLS.sig":"{signature}"}}"#
+        ))
+    }
+}
+
+/// The text that is signed has no quotes: a name with line breaks could say more than who somebody is.
+#[test]
+fn a_name_with_line_breaks_is_nobody_else() {
+    let name = format!(
+        "{ADMIN}\nTLS.sdkappid:{APP}\nTLS.time:1700000000\nTLS.expire:86400\nTLS.userbuf:AAAA"
+    );
+    let own = Claims::of(&name);
+    assert_eq!(check_as(&name, &own.signed()), Ok(1_700_086_400), "this is who signed in");
+    let rest = format!("AAAA\nTLS.sdkappid:{APP}\nTLS.time:1700000000\nTLS.expire:86400");
+    let forged = Claims { user_buf: Some(rest), ..Claims::of(ADMIN) };
+    assert_eq!(forged.signature(), own.signature(), "the signature is the same");
+    assert!(matches!(check(&forged.signed()), Err(Flaw::Undecodable(_))));
+}
+
+/// Until when [`Claims::of`] the admin are good.
+const GOOD_UNTIL: u64 = 1_700_086_400;
+
+/// Whatever was done to the admin's UserSig: it is refused, or it still says exactly the same.
+fn is_harmless(outcome: &Result<u64, Flaw>) -> bool {
+    matches!(outcome, Err(_) | Ok(GOOD_UNTIL))
+}
+
+#[test]
+fn a_usersig_that_was_cut_is_none() {
+    let good = Claims::of(ADMIN).signed();
+    assert_eq!(check(&good), Ok(GOOD_UNTIL));
+    for length in 0..good.len() {
+        assert!(check(&good[..length]).is_err(), "{length} of {} bytes", good.len());
+    }
+}
+
+#[test]
+fn a_flipped_bit_makes_no_other_claim() {
+    let flips = |bytes: &[u8]| -> Vec<Vec<u8>> {
+        let places = (0..bytes.len()).flat_map(|place| (0..8).map(move |bit| (place, 1 << bit)));
+        let flip = |(place, bit): (usize, u8)| {
+            let mut flipped = bytes.to_vec();
+            flipped[place] ^= bit;
+            flipped
+        };
+        places.map(flip).collect()
+    };
+    let good = Claims::of(ADMIN).signed();
+    let of_text =
+        flips(good.as_bytes()).into_iter().filter_map(|text| String::from_utf8(text).ok());
+    let deflated =
+        BASE64.decode(good.replace('*', "+").replace('-', "/").replace('_', "=")).unwrap();
+    let of_stream = flips(&deflated).into_iter().map(|stream| spell(&stream));
+    let mut json = Vec::new();
+    flate2::read::ZlibDecoder::new(&*deflated).read_to_end(&mut json).unwrap();
+    let of_json = flips(&json).into_iter().map(pack);
+    let (mut tried, mut refused) = (0, 0);
+    for text in of_text.chain(of_stream).chain(of_json) {
+        let outcome = check(&text);
+        assert!(is_harmless(&outcome), "{text}: {outcome:?}");
+        tried += 1;
+        refused += usize::from(outcome.is_err());
+    }
+    println!("{tried} flips, {refused} refused");
+    // Those that are not are in the version, which is not signed, and in bits that carry nothing.
+    assert!(tried > 3500 && tried - refused < 100, "{refused} of {tried}");
+}
+
+#[test]
+fn what_inflates_to_too_much_is_not_inflated() {
+    let padded = |length: usize| {
+        let text = Claims::of(ADMIN);
+        let plain = text.with(&BASE64.encode(text.signature()), "");
+        let bytes =
+            BASE64.decode(plain.replace('*', "+").replace('-', "/").replace('_', "=")).unwrap();
+        let mut json = Vec::new();
+        flate2::read::ZlibDecoder::new(&*bytes).read_to_end(&mut json).unwrap();
+        json.resize(length, b' ');
+        pack(json)
+    };
+    assert_eq!(check(&padded(4096)), Ok(GOOD_UNTIL));
+    let too_large = Err(Flaw::Undecodable("it is too large"));
+    assert_eq!(check(&padded(4097)), too_large);
+    assert_eq!(check(&pack(vec![b' '; 50_000_000])), too_large, "50 MB in {} bytes", 50_000);
+}
+
+#[test]
+fn numbers_are_whole_and_fit() {
+    let huge = "9".repeat(300);
+    for number in [
+        "-1",
+        "1.5",
+        "1e3",
+        "1E400",
+        "18446744073709551616",
+        r#""1""#,
+        "null",
+        "[1]",
+        "{}",
+        "true",
+        &huge,
+    ] {
+        for set in [
+            |claims: &mut Claims, number: &str| claims.app = number.to_owned(),
+            |claims: &mut Claims, number: &str| claims.time = number.to_owned(),
+            |claims: &mut Claims, number: &str| claims.expire = number.to_owned(),
+        ] {
+            let mut claims = Claims::of(ADMIN);
+            set(&mut claims, number);
+            let outcome = check(&claims.signed());
+            assert!(matches!(outcome, Err(Flaw::Undecodable(_))), "{number}: {outcome:?}");
+        }
+    }
+    let other_app = Claims { app: u64::MAX.to_string(), ..Claims::of(ADMIN) };
+    assert_eq!(check(&other_app.signed()), Err(Flaw::OtherApp));
+    let forever = u64::MAX.to_string();
+    let endless = Claims { time: forever.clone(), expire: forever, ..Claims::of(ADMIN) };
+    assert_eq!(check(&endless.signed()), Ok(u64::MAX), "no overflow");
+    let over = Claims { time: "0".into(), expire: (NOW).to_string(), ..Claims::of(ADMIN) };
+    assert_eq!(check(&over.signed()), Err(Flaw::Expired));
+}
+
+#[test]
+fn a_field_that_is_given_twice_is_checked_as_it_is_signed() {
+    let own = Claims::of("mallory");
+    let signature = BASE64.encode(own.signature());
+    let before = format!(r#""TLS.identifier":"{ADMIN}","#);
+    assert_eq!(check(&own.with(&signature, &before)), Err(Flaw::OtherUser), "the last one counts");
+    let own_first = Claims::of(ADMIN).with(&signature, r#""TLS.identifier":"mallory","#);
+    assert_eq!(check(&own_first), Err(Flaw::Forged));
+    let longer = format!(r#""TLS.expire":{},"#, u64::MAX);
+    assert_eq!(check_as("mallory", &own.with(&signature, &longer)), Ok(GOOD_UNTIL));
+}
+
+#[test]
+fn depth_and_other_shapes_are_no_usersig() {
+    let deep = format!("{}{}", "[".repeat(2000), "]".repeat(2000));
+    let own = Claims::of(ADMIN);
+    let with_depth = own.with(&BASE64.encode(own.signature()), &format!(r#""x":{deep},"#));
+    for text in [
+        with_depth,
+        pack(&deep),
+        pack("[]"),
+        pack("null"),
+        pack("{}"),
+        pack(""),
+        pack([0xff, 0xfe]),
+        spell(&[]),
+        String::new(),
+        " ".into(),
+        "_".into(),
+        "====".into(),
+        spell(b"x"),
+        "é".into(),
+        "\u{0}".into(),
+    ] {
+        let outcome = check(&text);
+        assert!(matches!(outcome, Err(Flaw::Undecodable(_))), "{text:.40}: {outcome:?}");
+    }
+    for signature in ["", "AA==", &BASE64.encode([0; 32]), &BASE64.encode([0; 33]), "not base64"] {
+        assert!(check(&own.with(signature, "")).is_err(), "{signature}");
+    }
+    let mut longer = own.signature();
+    longer.push(0);
+    assert_eq!(check(&own.with(&BASE64.encode(&longer), "")), Err(Flaw::Forged));
+    assert_eq!(check(&own.with(&BASE64.encode(&longer[..31]), "")), Err(Flaw::Forged));
+}
+
+#[test]
+fn whose_name_looks_like_the_admins_is_somebody_else() {
+    let spelled = [
+        "Administrator",
+        "ADMINISTRATOR",
+        " administrator",
+        "administrator ",
+        "administrator\0",
+        "administrator\n",
+        "administrat\u{43e}r",
+        "\u{430}dministrator",
+        "ａｄｍｉｎｉｓｔｒａｔｏｒ",
+        "administrator\u{200b}",
+        "\u{feff}administrator",
+        "admin\u{131}strator",
+        "a\u{301}dministrator",
+        "admin",
+        "administrators",
+        "",
+    ];
+    for name in spelled {
+        assert_eq!(check(&Claims::of(name).signed()), Err(Flaw::OtherUser), "{name:?}");
+    }
+}

@@ -1,0 +1,41 @@
+//! All that the database holds, to be compared byte for byte.
+
+use std::collections::BTreeMap;
+
+use sqlx::AssertSqlSafe;
+
+use crate::support::TestApp;
+
+/// Each table that belongs to apps, with its rows as PostgreSQL writes them.
+pub(crate) type Rows = BTreeMap<String, Vec<String>>;
+
+impl TestApp {
+    /// Every row of every app, with the transaction that wrote it: a row that was written anew, unchanged, shows.
+    pub(crate) async fn all_rows(&self) -> Rows {
+        self.rows("t.xmin::text || ' ' || t::text", "true").await
+    }
+
+    /// Every row of one app.
+    pub(crate) async fn rows_of(&self, sdk_app_id: i64) -> Rows {
+        self.rows("t::text", &format!("sdk_app_id = {sdk_app_id}")).await
+    }
+
+    async fn rows(&self, shown: &str, which: &str) -> Rows {
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT table_name::text FROM information_schema.columns
+            JOIN information_schema.tables USING (table_schema, table_name)
+            WHERE column_name = 'sdk_app_id' AND table_schema = 'public' AND table_type = 'BASE TABLE'",
+        )
+        .fetch_all(&self.db)
+        .await
+        .unwrap();
+        assert!(tables.len() >= 7, "{tables:?}");
+        let mut found = Rows::new();
+        for table in tables {
+            let query = format!("SELECT {shown} FROM {table} t WHERE {which} ORDER BY t::text");
+            let rows = sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(&self.db).await.unwrap();
+            found.insert(table, rows);
+        }
+        found
+    }
+}
