@@ -55,6 +55,11 @@ bench-short *ARGS:
     cargo build --release --locked
     bench/run --short {{ARGS}}
 
+# Half an hour at 70 % of the maximum, then a burst of ten times that; `just soak --minutes 1` is a quick look
+soak *ARGS:
+    cargo build --release --locked --bin earmark --example constant-rate
+    bench/soak {{ARGS}}
+
 # What a request costs beside the database: times and allocations
 bench-wire *ARGS:
     cargo bench --locked --bench wire -- {{ARGS}}

@@ -1,0 +1,322 @@
+//! Sends writes and reads at a constant rate, whatever becomes of them. An answer's time counts from the moment at which its
+//! request was due, so that waiting for a busy service is part of it. What was acknowledged is written down, to be looked
+//! for in the database. `bench/soak` runs it, and gives it its plan on standard input.
+#![expect(clippy::print_stdout, reason = "its figures are what it is for")]
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use futures_util::future::{join_all, try_join_all};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep_until};
+
+/// Every so many requests of a connection, one reads a page; the others mark.
+const READ_EVERY: u64 = 5;
+/// Nothing was written, says the contract.
+const OVERLOADED: u32 = 60007;
+
+#[derive(Deserialize)]
+struct Plan {
+    address: SocketAddr,
+    mark_path: String,
+    page_path: String,
+    /// Requests per second; 0: the next one is due when the one before is answered.
+    rate: u64,
+    connections: u64,
+    seconds: u64,
+    /// How often figures are printed.
+    slice_seconds: u64,
+    /// Tells the values that this run writes from those of others.
+    stamp: u64,
+    users: u64,
+    peers: u64,
+    /// Where to write what was acknowledged.
+    ledger: PathBuf,
+}
+
+/// What has come of requests since it was last asked, times in microseconds.
+#[derive(Default)]
+struct Tally {
+    /// From when they were due to answers with 0.
+    latencies: Vec<u64>,
+    /// How late a connection was that had nothing to wait for: the load's own fault.
+    lateness: Vec<u64>,
+    /// From sending to the answer, by its code.
+    answers: BTreeMap<u32, Vec<u64>>,
+    broken: u64,
+    /// Reads that lack a mark which was acknowledged before.
+    stale: u64,
+}
+
+/// What is known of a conversation's writes: the number of the last acknowledged one, and those nobody knows of.
+#[derive(Default)]
+struct Written {
+    acknowledged: Option<u64>,
+    unknown: Vec<u64>,
+}
+
+/// What is known of a user, whom one connection alone writes to.
+#[derive(Default)]
+struct User {
+    acknowledged: u64,
+    unknown: u64,
+    conversations: BTreeMap<u64, Written>,
+    last: Option<u64>,
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The value that so many of a hundred do not pass.
+fn percentile(sorted: &[u64], percent: usize) -> u64 {
+    let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    sorted.get(place).copied().unwrap_or(0)
+}
+
+fn spread(mut values: Vec<u64>) -> serde_json::Value {
+    values.sort_unstable();
+    let [p50, p99, max] = [50, 99, 100].map(|percent| percentile(&values, percent));
+    json!({ "count": values.len(), "p50_us": p50, "p99_us": p99, "max_us": max })
+}
+
+impl Tally {
+    fn print(self, at: u64) {
+        let answers: BTreeMap<_, _> = self
+            .answers
+            .into_iter()
+            .map(|(code, times)| (code.to_string(), spread(times)))
+            .collect();
+        let line = json!({
+            "at": at, "answers": answers, "latency": spread(self.latencies), "lateness": spread(self.lateness),
+            "broken": self.broken, "stale": self.stale,
+        });
+        println!("{line}");
+    }
+}
+
+/// A mark of a conversation: eight bits and a text, both of which tell the number of the write.
+fn mark(stamp: u64, nr: u64, user: u64, peer: u64) -> String {
+    let bits = |wanted: u64| {
+        let of = (0..8).filter(|bit| nr >> bit & 1 == wanted).map(|bit| (40 + bit).to_string());
+        of.collect::<Vec<_>>().join(",")
+    };
+    let (set, clear) = (bits(1), bits(0));
+    format!(
+        r#"{{"From_Account":"w{}","MarkItem":[{{"OptType":3,"ContactItem":{{"Type":1,"To_Account":"p{}"}},"SetMark":[{set}],"ClearMark":[{clear}],"CustomMark":"{stamp}-{nr}"}}]}}"#,
+        1_000_000 + user,
+        1_000_000 + peer,
+    )
+}
+
+/// A connection that is opened again when it breaks.
+struct Connection {
+    address: SocketAddr,
+    stream: Option<TcpStream>,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+        let mut connection = Self { address, stream: None, buffer: Vec::new() };
+        connection.stream().await?;
+        Ok(connection)
+    }
+
+    async fn stream(&mut self) -> anyhow::Result<&mut TcpStream> {
+        let stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => TcpStream::connect(self.address).await?,
+        };
+        stream.set_nodelay(true)?;
+        Ok(self.stream.insert(stream))
+    }
+
+    /// The body of the answer.
+    async fn ask(&mut self, path: &str, body: &str) -> anyhow::Result<String> {
+        let outcome = self.exchange(path, body).await;
+        if outcome.is_err() {
+            self.stream = None;
+        }
+        outcome
+    }
+
+    async fn exchange(&mut self, path: &str, body: &str) -> anyhow::Result<String> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        let stream = self.stream().await?;
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).await?;
+        let mut end = None;
+        while end.is_none_or(|end| buffer.len() < end) {
+            if stream.read_buf(&mut buffer).await? == 0 {
+                bail!("the connection was closed");
+            }
+            end = end.or(end_of_answer(&buffer)?);
+        }
+        let start = buffer.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(0) + 4;
+        let answer = String::from_utf8(buffer[start..].to_vec())?;
+        self.buffer = buffer;
+        Ok(answer)
+    }
+}
+
+/// How long the answer is, head and body, once its head is there.
+fn end_of_answer(read: &[u8]) -> anyhow::Result<Option<usize>> {
+    let Some(head) = read.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
+    let text = std::str::from_utf8(&read[..head])?.to_ascii_lowercase();
+    let length = text.split("content-length:").nth(1).and_then(|rest| rest.lines().next());
+    let length: usize = length.context("an answer without a length")?.trim().parse()?;
+    Ok(Some(head + 4 + length))
+}
+
+/// The code of an answer: that of the request, or else that of its item.
+fn code(answer: &str) -> Option<u32> {
+    let number = |name: &str| {
+        let rest = answer.split(name).nth(1)?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
+    match number("\"ErrorCode\":")? {
+        0 => Some(number("\"ResultCode\":").unwrap_or(0)),
+        code => Some(code),
+    }
+}
+
+/// Sends the requests of one connection, which are due at regular intervals, until the time is over.
+async fn send(
+    plan: &Plan,
+    number: u64,
+    start: Instant,
+    mut connection: Connection,
+    tally: &RefCell<Tally>,
+) -> BTreeMap<u64, User> {
+    let own: Vec<_> = (number..plan.users).step_by(step(plan.connections)).collect();
+    let mut users: BTreeMap<u64, User> = own.iter().map(|user| (*user, User::default())).collect();
+    let end = start + Duration::from_secs(plan.seconds);
+    let due_at = |nr: u64| {
+        let place = number + nr * plan.connections;
+        start + Duration::from_nanos(place.saturating_mul(1_000_000_000) / plan.rate.max(1))
+    };
+    for nr in 0_u64.. {
+        let now = Instant::now();
+        let due = if plan.rate == 0 { now.max(start) } else { due_at(nr) };
+        if now.max(due) >= end {
+            break;
+        }
+        if due > now {
+            sleep_until(due).await;
+            tally.borrow_mut().lateness.push(micros(due.elapsed()));
+        }
+        let count = own.len() as u64;
+        let (user, peer) = (own[index(nr % count)], nr / count % plan.peers);
+        let reads = nr % READ_EVERY == READ_EVERY - 1;
+        let Some(state) = users.get_mut(&user) else { continue };
+        let sent = Instant::now();
+        let answer = if reads {
+            let body = format!(r#"{{"From_Account":"w{}","StartIndex":0}}"#, 1_000_000 + user);
+            connection.ask(&plan.page_path, &body).await
+        } else {
+            connection.ask(&plan.mark_path, &mark(plan.stamp, nr, user, peer)).await
+        };
+        let code = answer.as_deref().ok().and_then(code);
+        let mut tally = tally.borrow_mut();
+        if !reads {
+            state.wrote(nr, peer, code);
+        } else if let (Some(0), Some(last), Ok(answer)) = (code, state.last, &answer)
+            && !answer.contains(&format!(r#""CustomMark":"{}-{last}""#, plan.stamp))
+        {
+            tally.stale += 1;
+        }
+        let Some(code) = code else {
+            tally.broken += 1;
+            continue;
+        };
+        tally.answers.entry(code).or_default().push(micros(sent.elapsed()));
+        if code == 0 {
+            tally.latencies.push(micros(due.elapsed()));
+        }
+    }
+    users
+}
+
+fn step(count: u64) -> usize {
+    usize::try_from(count.max(1)).unwrap_or(usize::MAX)
+}
+
+fn index(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+impl User {
+    fn wrote(&mut self, nr: u64, peer: u64, code: Option<u32>) {
+        let written = self.conversations.entry(peer).or_default();
+        match code {
+            Some(0) => {
+                self.acknowledged += 1;
+                written.acknowledged = Some(nr);
+                self.last = Some(nr);
+            }
+            Some(OVERLOADED) => {}
+            _ => {
+                self.unknown += 1;
+                written.unknown.push(nr);
+                self.last = None;
+            }
+        }
+    }
+}
+
+async fn run(plan: Rc<Plan>) -> anyhow::Result<()> {
+    let opened = (0..plan.connections).map(|_| Connection::open(plan.address));
+    let connections = try_join_all(opened).await.context("cannot connect")?;
+    let tally = Rc::new(RefCell::new(Tally::default()));
+    let start = Instant::now() + Duration::from_millis(50);
+    let clients = connections.into_iter().zip(0..).map(|(connection, number)| {
+        let (plan, tally) = (Rc::clone(&plan), Rc::clone(&tally));
+        tokio::task::spawn_local(
+            async move { send(&plan, number, start, connection, &tally).await },
+        )
+    });
+    let clients: Vec<_> = clients.collect();
+    let mut at = 0;
+    while at < plan.seconds {
+        at = (at + plan.slice_seconds).min(plan.seconds);
+        sleep_until(start + Duration::from_secs(at)).await;
+        tally.take().print(at);
+    }
+    let users = join_all(clients).await;
+    // What was under way at the end.
+    tally.take().print(plan.seconds);
+    let mut ledger = std::io::BufWriter::new(std::fs::File::create(&plan.ledger)?);
+    for (number, user) in users.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+        let of =
+            |(peer, written): (u64, Written)| json!([peer, written.acknowledged, written.unknown]);
+        let conversations: Vec<_> = user.conversations.into_iter().map(of).collect();
+        let line = json!({
+            "user": number, "acknowledged": user.acknowledged, "unknown": user.unknown,
+            "conversations": conversations,
+        });
+        writeln!(ledger, "{line}")?;
+    }
+    ledger.flush()?;
+    Ok(())
+}
+
+fn main() -> anyhow::Result<()> {
+    let plan: Plan = serde_json::from_reader(std::io::stdin()).context("the plan")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(LocalSet::new().run_until(run(Rc::new(plan))))
+}
