@@ -6,6 +6,7 @@ mod apart;
 mod calls;
 mod forged;
 mod rows;
+mod strings;
 #[path = "../api/support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the tests of the API use the rest")]
 mod support;

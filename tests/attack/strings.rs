@@ -1,0 +1,190 @@
+//! Texts that mean something to somebody on the way: to SQL, to formats, to JSON, to Unicode. Each is kept as it is, in every
+//! place where a text is stored, and none is taken for another one.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+/// What is written by hand.
+const WRITTEN: &[&str] = &[
+    "'",
+    "''",
+    "\"",
+    "`",
+    ";",
+    "--",
+    "/*",
+    "*/",
+    "\\",
+    "\\\\",
+    "\\'",
+    "$1",
+    "$$",
+    ":a",
+    "?",
+    "%",
+    "_",
+    "%s%n",
+    "{}",
+    "{0}",
+    "{",
+    "}",
+    ",",
+    "{a,b}",
+    "{NULL}",
+    "NULL",
+    "null",
+    "\"null\"",
+    "true",
+    "0",
+    "-0",
+    "1e1",
+    "' OR 1=1 --",
+    "'; DROP TABLE users; --",
+    "\\x41",
+    "E'\\\\'",
+    "(a,b)",
+    "&",
+    "<b>",
+    "&amp;",
+    "../..",
+    "~",
+    "#",
+    "=1+1",
+    "\t",
+    "\n",
+    "\r\n",
+    "\u{1}",
+    "\u{7f}",
+    "\u{85}",
+    "\u{2028}",
+    "\\u0041",
+    "\\n",
+    " ",
+    "  ",
+    " a",
+    "a ",
+    "a",
+    "A",
+    // Two spellings of one letter, and letters that some languages take for one.
+    "é",
+    "e\u{301}",
+    "É",
+    "ß",
+    "ss",
+    "ẞ",
+    "ı",
+    "i",
+    "İ",
+    "I",
+    "ﬁ",
+    "fi",
+    "Å",
+    "\u{212b}",
+    "Ω",
+    "\u{2126}",
+    // Directions, joiners, marks, what is no character, and the ends of what can be written.
+    "\u{202e}abc",
+    "\u{200b}",
+    "\u{200d}",
+    "\u{feff}",
+    "\u{fe0f}",
+    "\u{fffe}",
+    "\u{ffff}",
+    "\u{fdd0}",
+    "\u{d7ff}",
+    "\u{e000}",
+    "👩‍👩‍👧",
+    "🇩🇪",
+    "\u{10ffff}",
+    "a\u{300}\u{301}\u{302}",
+];
+
+/// All of them, short enough for every place: 32 bytes.
+fn texts() -> Vec<String> {
+    let of_planes = (0..=16).flat_map(|plane| {
+        let first = u32::from(plane == 0) * 0x3042;
+        [0x1_0000 * plane + first, 0x1_0000 * plane + 0xfffd, 0x1_0000 * plane + 0xfffe]
+            .into_iter()
+            .filter_map(char::from_u32)
+            .map(String::from)
+    });
+    let all: BTreeSet<String> =
+        WRITTEN.iter().map(|text| (*text).to_owned()).chain(of_planes).collect();
+    all.into_iter().collect()
+}
+
+#[actix_web::test]
+async fn a_text_is_kept_as_it_is_wherever_it_is_stored() {
+    let app = TestApp::start().await;
+    let texts = texts();
+    for text in &texts {
+        let item = |contact_item: Value| json!({ "OptType": 2, "ContactItem": contact_item, "CustomMark": text });
+        let items = vec![item(user(text)), item(group(text))];
+        assert_eq!(app.mark(text, items).await, (0, vec![0, 0]), "{text:?}");
+        app.must(CREATE, create(text, text, [user(text), group(text)])).await;
+        app.must(TOP, top(text, 1, [user(text)])).await;
+    }
+    for text in &texts {
+        assert_eq!(app.groups(text).await, [(text.clone(), 1)], "{text:?}");
+        for contact_item in [user(text), group(text)] {
+            let shown = app.look(text, &contact_item).await;
+            assert_eq!(peer_of(&shown), text);
+            assert_eq!(shown["CustomMark"], **text);
+        }
+    }
+    let stored: Vec<[String; 4]> = sqlx::query_as(
+        "SELECT c.user_id, c.peer_id, c.custom_mark, g.name FROM conversations c
+        JOIN contact_groups g USING (sdk_app_id, user_id)",
+    )
+    .fetch_all(&app.db)
+    .await
+    .unwrap()
+    .into_iter()
+    .map(|row: (String, String, String, String)| [row.0, row.1, row.2, row.3])
+    .collect();
+    assert_eq!(stored.len(), 2 * texts.len());
+    assert!(
+        stored.iter().all(|[user, peer, custom, name]| [peer, custom, name]
+            .iter()
+            .all(|text| *text == user))
+    );
+    let users: BTreeSet<_> = stored.iter().map(|[user, ..]| user.clone()).collect();
+    assert_eq!(users.into_iter().collect::<Vec<_>>(), texts);
+}
+
+#[actix_web::test]
+async fn texts_of_one_user_are_told_apart_byte_for_byte() {
+    let app = TestApp::with_limits(&["groups=1000"]).await;
+    let texts = texts();
+    for text in &texts {
+        let item = json!({ "OptType": 2, "ContactItem": user(text), "CustomMark": text });
+        assert_eq!(app.mark("user0", vec![item]).await, (0, vec![0]), "{text:?}");
+        app.must(CREATE, create("user0", text, json!([]))).await;
+    }
+    let marks = app.marks("user0").await;
+    let expected: Vec<_> = texts.iter().map(|text| marked(text, 0, text)).collect();
+    assert_eq!(marks, expected);
+    let names: BTreeSet<String> =
+        app.groups("user0").await.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), texts);
+}
+
+#[actix_web::test]
+async fn names_in_the_directory_are_kept_as_they_are() {
+    let app = TestApp::start().await;
+    for text in texts() {
+        let account = json!({ "UserID": text, "Nick": text, "FaceUrl": text });
+        app.must("im_open_login_svc/account_import", account).await;
+    }
+    let stored: Vec<(String, String, String)> =
+        sqlx::query_as("SELECT user_id, nick, face_url FROM accounts")
+            .fetch_all(&app.db)
+            .await
+            .unwrap();
+    assert!(stored.iter().all(|(user, nick, face)| user == nick && user == face));
+    let users: BTreeSet<_> = stored.into_iter().map(|(user, ..)| user).collect();
+    assert_eq!(users.into_iter().collect::<Vec<_>>(), texts());
+}
