@@ -5,6 +5,7 @@
 mod apart;
 mod calls;
 mod forged;
+mod http;
 mod rows;
 mod strings;
 #[path = "../api/support/mod.rs"]
