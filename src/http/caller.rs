@@ -15,8 +15,8 @@ use crate::metrics::CacheLookups;
 const VERIFIED_MAX: u64 = 10_000;
 const VERIFIED_IDLE_MAX: Duration = Duration::from_mins(10);
 
-/// What the query says of the caller. Nothing of it has been checked against an app yet.
-#[derive(Debug)]
+/// What the query says of the caller. Nothing of it has been checked against an app yet. It holds a UserSig, so it is not
+/// `Debug`.
 pub(super) struct Credentials<'q> {
     pub(super) sdk_app_id: SdkAppId,
     pub(super) identifier: Cow<'q, str>,
