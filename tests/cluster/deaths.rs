@@ -88,13 +88,21 @@ async fn when_we_are_killed_the_server_shuts_down_by_itself() {
         .socket(scratch.folder().join("run"))
         .username("earmark")
         .database("earmark");
-    let mut client = options.connect().await.unwrap();
+    let [mut client, mut watcher] =
+        [options.connect().await.unwrap(), options.connect().await.unwrap()];
+    let cut_off = tokio::spawn(async move {
+        sqlx::query("SELECT pg_sleep(60)").execute(&mut client).await.unwrap_err()
+    });
+    let sleeps = async {
+        let count = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        while sqlx::query_scalar::<_, i64>(count).fetch_one(&mut watcher).await.unwrap() == 0 {}
+    };
+    timeout(LONG, sleeps).await.unwrap();
 
     us.kill().unwrap();
     us.wait().unwrap();
 
-    let cut_off = sqlx::query("SELECT pg_sleep(60)").execute(&mut client);
-    let error = timeout(LONG, cut_off).await.unwrap().unwrap_err();
+    let error = timeout(LONG, cut_off).await.unwrap().unwrap();
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap();
     assert_eq!(code, "57P01", "the server was told to shut down, by nobody but the leash");
 
