@@ -1,5 +1,5 @@
 //! What a request costs beside the database: reading its body, checking its UserSig, applying the rules, framing the
-//! answer. Times and allocations; `cargo bench --bench wire`.
+//! answer, counting all of it. Times and allocations; `cargo bench --bench wire`.
 //!
 //! The wire layer is private to the library, and stays so: its files are compiled into this program instead.
 
@@ -32,6 +32,7 @@ mod request_id;
 mod watch;
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher};
 use earmark::{domain, error, limits, metrics, service};
@@ -45,9 +46,12 @@ use domain::{
     MarkChange, SdkAppId, SecretKey, StandardMark, Standing, UserId, UserSig, UserState,
 };
 use door::Call;
+use envelope::ItemCounts;
 use json::{Field, Json};
 use limits::Limits;
 use mark_contact::MarkContact;
+use request_id::RequestId;
+use watch::Watch;
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -177,4 +181,25 @@ fn frame_page(bencher: Bencher<'_, '_>, items: usize) {
             let items = page.into_iter().map(ContactResultItem::from).collect();
             envelope::success(Answer { items })
         });
+}
+
+/// All that is counted of a write and told of it: its id, the time it took and waited, its app, call, code and items, the
+/// lookups in caches, and a commit that it shares with nobody. Nobody listens to the log.
+#[divan::bench]
+fn count(bencher: Bencher<'_, '_>) {
+    let metrics = metrics::Metrics::new().unwrap();
+    let (call, app) = (metrics.call("mark_contact"), metrics.app(1_400_000_001));
+    bencher.bench_local(|| {
+        let id = RequestId::Made(NOW);
+        let mut watch = Watch::start(&metrics, &call, &id);
+        app.requests.inc();
+        metrics.app_cache.hits.inc();
+        metrics.user_sig_cache.hits.inc();
+        metrics.commits.waited(Duration::from_micros(30));
+        metrics.commits.ended(1, Duration::from_micros(900));
+        watch.items = ItemCounts { ok: 1, refused: 0 };
+        watch.answered(0);
+        drop(watch);
+        id.header()
+    });
 }

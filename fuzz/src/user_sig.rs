@@ -88,6 +88,9 @@ impl Claims {
         if user_buf.is_none() && fields.get("TLS.userbuf").is_some() {
             return None;
         }
+        if user_buf.as_ref().is_some_and(|buf| STANDARD.decode(buf).is_err()) {
+            return None;
+        }
         Some(Self {
             identifier: text("TLS.identifier")?,
             sdk_app_id: number("TLS.sdkappid")?,
