@@ -88,13 +88,14 @@ impl Session<'_> {
     /// writers never wait for each other in a circle.
     async fn save_users(self, changed: &[Changed<'_>]) -> Result<Saved, sqlx::Error> {
         let kept = Columns::of_those(changed, true, true);
-        let is_light =
-            |(_, state, _): &Changed<'_>| !state.has_changed_counts() && !state.changes_groups();
-        if changed.iter().all(is_light) {
+        let new = Columns::of_those(changed, false, true);
+        let gone = Columns::of_those(changed, true, false);
+        let is_more =
+            |(_, state, _): &Changed<'_>| state.has_changed_counts() || state.changes_groups();
+        // Counts can stay as they are although one conversation comes and another one goes.
+        if new.kinds.is_empty() && gone.kinds.is_empty() && !changed.iter().any(is_more) {
             self.save_marks(changed, &kept).await
         } else {
-            let new = Columns::of_those(changed, false, true);
-            let gone = Columns::of_those(changed, true, false);
             self.save_everything(changed, &kept, &new, &gone).await
         }
     }

@@ -315,3 +315,15 @@ async fn a_strict_directory_needs_both_ends() {
     assert_eq!(app.marked("user0").await, 3, "a refused item does not spoil its neighbours");
     assert_eq!(app.mark("friend", vec![set("stranger", 1)]).await, (0, vec![50001]));
 }
+
+/// The counts stay as they are: what has changed shows in the conversations alone.
+#[actix_web::test]
+async fn one_conversation_that_goes_and_one_that_is_marked_for_the_first_time() {
+    let app = TestApp::start().await;
+    app.mark("user0", vec![set("goes", 0)]).await;
+    app.must(CREATE, create("user0", "group", [user("stays")])).await;
+    let both = vec![set("stays", 0), clear("goes", 0)];
+    assert_eq!(app.mark("user0", both).await, (0, vec![0, 0]));
+    assert_eq!(app.marks("user0").await, [marked("stays", 1, "")]);
+    assert_eq!(app.found("user0").await, ["stays"]);
+}
