@@ -125,8 +125,8 @@ impl Store {
         Connections { open, in_use: open.saturating_sub(idle), max }
     }
 
-    /// The same database, with one of `shares` equal parts of the connections that the settings allow. They belong to the runtime that this is
-    /// called on: what is asked on them is answered without a word between threads.
+    /// The same database, with one of `shares` equal parts of the connections that the settings allow. They belong to the
+    /// runtime that this is called on: what is asked on them is answered without a word between threads.
     #[must_use]
     pub fn share(&self, shares: usize) -> Self {
         let shares = u32::try_from(shares).unwrap_or(u32::MAX).max(1);

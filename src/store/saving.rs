@@ -87,9 +87,19 @@ impl Session<'_> {
     /// Saves those whose revision is still the one that was loaded. Users are locked in the order of their keys, so that two
     /// writers never wait for each other in a circle.
     async fn save_users(self, changed: &[Changed<'_>]) -> Result<Saved, sqlx::Error> {
-        let kept = Columns::of_those(changed, true, true);
-        let new = Columns::of_those(changed, false, true);
-        let gone = Columns::of_those(changed, true, false);
+        let (mut kept, mut new, mut gone) = <(Columns<'_>, Columns<'_>, Columns<'_>)>::default();
+        for (key, state, _) in changed {
+            for (conversation, entry) in
+                state.entries.iter().filter(|(_, entry)| entry.is_changed())
+            {
+                let columns = match (entry.before.is_something(), entry.after.is_something()) {
+                    (false, _) => &mut new,
+                    (true, true) => &mut kept,
+                    (true, false) => &mut gone,
+                };
+                columns.push(key, conversation, entry);
+            }
+        }
         let is_more =
             |(_, state, _): &Changed<'_>| state.has_changed_counts() || state.changes_groups();
         // Counts can stay as they are although one conversation comes and another one goes.
@@ -321,34 +331,19 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// Those that carried something before or not, and that do so now or not.
-    fn of_those(changed: &[Changed<'a>], was: bool, is: bool) -> Self {
-        Self::of(changed.iter().flat_map(|(key, state, _)| {
-            let entries = state.entries.iter().filter(move |(_, entry)| {
-                let something = (entry.before.is_something(), entry.after.is_something());
-                entry.is_changed() && something == (was, is)
-            });
-            entries.map(|(conversation, entry)| (*key, conversation, entry))
-        }))
-    }
-
-    fn of(changed: impl Iterator<Item = (&'a UserKey, &'a Conversation, &'a Entry)>) -> Self {
-        let mut columns = Self::default();
-        for (key, conversation, entry) in changed {
-            let Entry { after, bits, .. } = entry;
-            columns.sdk_app_ids.push(key.sdk_app_id.number());
-            columns.user_ids.push(key.user_id.as_str());
-            columns.kinds.push(conversation.kind());
-            columns.peer_ids.push(conversation.peer_id());
-            columns.set_bits.push(bits.set.bits().cast_signed());
-            columns.clear_bits.push(bits.clear.bits().cast_signed());
-            columns.custom_marks.push(after.custom.as_str());
-            columns.group_ids.push(array_text(&after.group_ids));
-            columns.positions.push(after.position.map(stored));
-            columns.pin_positions.push(after.pin_position.map(stored));
-            columns.changed_at.push(after.changed_at.cast_signed());
-        }
-        columns
+    fn push(&mut self, key: &'a UserKey, conversation: &'a Conversation, entry: &'a Entry) {
+        let Entry { after, bits, .. } = entry;
+        self.sdk_app_ids.push(key.sdk_app_id.number());
+        self.user_ids.push(key.user_id.as_str());
+        self.kinds.push(conversation.kind());
+        self.peer_ids.push(conversation.peer_id());
+        self.set_bits.push(bits.set.bits().cast_signed());
+        self.clear_bits.push(bits.clear.bits().cast_signed());
+        self.custom_marks.push(after.custom.as_str());
+        self.group_ids.push(array_text(&after.group_ids));
+        self.positions.push(after.position.map(stored));
+        self.pin_positions.push(after.pin_position.map(stored));
+        self.changed_at.push(after.changed_at.cast_signed());
     }
 }
 
