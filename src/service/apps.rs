@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::future::Cache;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use moka::sync::Cache;
 
 use super::Service;
 use crate::domain::{App, Directory, Edition, SdkAppId, SecretKey};
@@ -15,9 +17,13 @@ use crate::store::Store;
 /// Numbers that are remembered at once, those of apps that do not exist included.
 const APPS_MAX: u64 = 10_000;
 
-/// The apps seen lately, each loaded once for all who wait for it.
+/// The apps that a thread has seen lately, each loaded once for all of it who wait. They are all woken as soon as it is
+/// there: a cache whose waiters wake one another makes the last of thousands wait for seconds.
 #[derive(Debug, Clone)]
-pub(super) struct AppCache(Cache<SdkAppId, Option<Known>>);
+pub(super) struct AppCache(Cache<SdkAppId, Loading>);
+
+/// An app on its way, or there; an error is not kept.
+type Loading = Shared<BoxFuture<'static, Result<Option<Known>, Arc<Error>>>>;
 
 /// An app that exists, and where its requests are counted.
 type Known = (Arc<App>, AppMetrics);
@@ -32,33 +38,40 @@ impl Service {
     /// The app of this number, as it was within the age that the cache allows.
     pub async fn app(&self, sdk_app_id: SdkAppId) -> Result<Arc<App>, Error> {
         let lookups = &self.store.metrics().app_cache;
-        let found = if let Some(known) = self.apps.0.get(&sdk_app_id).await {
+        let loading = self.apps.0.get_with(sdk_app_id, || self.load_for_all(sdk_app_id));
+        let found = if let Some(found) = loading.peek() {
             lookups.hits.inc();
-            known
+            found.clone()
         } else {
             lookups.misses.inc();
-            self.load_for_all(sdk_app_id).await?
+            loading.await
         };
-        let (app, counted) = found.ok_or(Error::UnknownApp)?;
+        let (app, counted) = found.map_err(of_all)?.ok_or(Error::UnknownApp)?;
         counted.requests.inc();
         Ok(app)
     }
 
-    /// Loads an app into the cache, once for all who wait for it.
-    async fn load_for_all(&self, sdk_app_id: SdkAppId) -> Result<Option<Known>, Error> {
-        let (store, metrics) = (self.store.clone(), self.store.metrics());
-        let load = async {
+    /// Loads an app, once for all who wait for it.
+    fn load_for_all(&self, sdk_app_id: SdkAppId) -> Loading {
+        let (service, store) = (self.clone(), self.store.clone());
+        let load = async move {
             let found =
-                self.within_deadline(async move { load_app(&store, sdk_app_id).await }).await;
-            found.map(|app| app.map(|app| (Arc::new(app), metrics.app(sdk_app_id.number()))))
-        };
-        match Box::pin(self.apps.0.try_get_with(sdk_app_id, load)).await {
-            Ok(found) => Ok(found),
-            Err(shared) if matches!(*shared, Error::Timeout(_)) => {
-                Err(Error::Timeout(Some(shared.into())))
+                service.within_deadline(async move { load_app(&store, sdk_app_id).await }).await;
+            if found.is_err() {
+                service.apps.0.invalidate(&sdk_app_id);
             }
-            Err(shared) => Err(Error::Internal(shared.into())),
-        }
+            let counted = |app| (Arc::new(app), service.metrics().app(sdk_app_id.number()));
+            found.map(|app| app.map(counted)).map_err(Arc::new)
+        };
+        load.boxed().shared()
+    }
+}
+
+/// An error that many get.
+fn of_all(shared: Arc<Error>) -> Error {
+    match *shared {
+        Error::Timeout(_) => Error::Timeout(Some(shared.into())),
+        _ => Error::Internal(shared.into()),
     }
 }
 
@@ -81,7 +94,7 @@ impl Service {
     pub async fn create_app(&self, app: App) -> Result<Option<App>, Error> {
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
         let created = self.within_deadline(async move { create_app(&store, app).await }).await;
-        self.apps.0.invalidate(&sdk_app_id).await;
+        self.forget_app(sdk_app_id);
         created
     }
 
@@ -90,8 +103,15 @@ impl Service {
         let store = self.store.clone();
         let update = async move { update_app(&store, sdk_app_id, change).await };
         let updated = self.within_deadline(update).await;
-        self.apps.0.invalidate(&sdk_app_id).await;
+        self.forget_app(sdk_app_id);
         updated?.ok_or(Error::UnknownApp)
+    }
+
+    /// Makes every thread load the app again.
+    fn forget_app(&self, sdk_app_id: SdkAppId) {
+        for apps in self.all_apps() {
+            apps.0.invalidate(&sdk_app_id);
+        }
     }
 }
 

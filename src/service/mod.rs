@@ -55,7 +55,7 @@ pub struct Service {
     store: Store,
     apps: AppCache,
     runtime: Handle,
-    write_mode: WriteMode,
+    settings: Settings,
     writer: Writer,
     shared: Arc<Shared>,
 }
@@ -72,33 +72,34 @@ struct Shared {
 struct Part {
     store: Store,
     writer: Writer,
+    apps: AppCache,
 }
 
 impl Service {
     /// A service on this database, which does its work on the runtime that this is called on.
     #[must_use]
     pub fn new(store: Store, settings: Settings) -> Self {
-        let apps = AppCache::new(settings.app_age_max);
-        Self::here(store, apps, settings.write_mode, Arc::default())
+        Self::here(store, settings, Arc::default())
     }
 
-    /// The same service for the thread that this is called on, one of `threads`: with connections and lanes of its own,
-    /// so that a request is answered without a word between threads.
+    /// The same service for the thread that this is called on, one of `threads`: with connections, lanes and known apps of
+    /// its own, so that a request is answered without a word between threads. Under load such a word waits long: a thread
+    /// looks after thirty tasks that it woke itself before one that another thread woke.
     #[must_use]
     pub fn for_this_thread(&self, threads: usize) -> Self {
         let store = self.store.share(threads);
-        Self::here(store, self.apps.clone(), self.write_mode, self.shared.clone())
+        Self::here(store, self.settings, self.shared.clone())
     }
 
-    fn here(store: Store, apps: AppCache, write_mode: WriteMode, shared: Arc<Shared>) -> Self {
-        let runtime = Handle::current();
-        let writer = match write_mode {
+    fn here(store: Store, settings: Settings, shared: Arc<Shared>) -> Self {
+        let (runtime, apps) = (Handle::current(), AppCache::new(settings.app_age_max));
+        let writer = match settings.write_mode {
             WriteMode::Shared { lanes } => Writer::Shared(Lanes::start(&store, &runtime, lanes)),
             WriteMode::Single => Writer::Single(store.clone()),
         };
-        let part = Part { store: store.clone(), writer: writer.clone() };
+        let part = Part { store: store.clone(), writer: writer.clone(), apps: apps.clone() };
         shared.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
-        Self { store, apps, runtime, write_mode, writer, shared }
+        Self { store, apps, runtime, settings, writer, shared }
     }
 
     /// From now on all threads say that the service is about to stop.
@@ -132,6 +133,12 @@ impl Service {
             }
         }
         seen
+    }
+
+    /// What each thread knows of apps.
+    fn all_apps(&self) -> Vec<AppCache> {
+        let parts = self.shared.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.iter().map(|part| part.apps.clone()).collect()
     }
 
     /// Finishes the writes that wait, and gives the database's connections back.

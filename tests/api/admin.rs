@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use earmark::http::{Console, Operators};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::document::check_named;
@@ -121,6 +122,20 @@ async fn a_change_counts_at_once_where_it_was_made() {
     assert_eq!(mark().await["ErrorCode"], 60016);
     must(at, "PATCH /1400000001", json!({ "disabled": false, "edition": "trial" })).await;
     assert_eq!(mark().await["ErrorCode"], 51013);
+}
+
+#[actix_web::test]
+async fn a_change_counts_at_once_on_every_thread() {
+    let (app, at) = open().await;
+    // Connections go to the threads by turns, and each thread knows apps of its own.
+    let codes = async || {
+        let users = (0..8).map(|nr| mark_contact(&format!("u{nr}"), [set("p", 0)]));
+        let answers = join_all(users.map(|mark| app.call_at(at, MARK_CONTACT, mark))).await;
+        answers.iter().map(|answer| answer["ErrorCode"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(codes().await, [0; 8]);
+    must(at, "PATCH /1400000001", json!({ "disabled": true })).await;
+    assert_eq!(codes().await, [60016; 8]);
 }
 
 #[actix_web::test]

@@ -1,8 +1,14 @@
 //! Several callers at once, over several processes' worth of service. Races are made certain: the test holds the lock.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::Poll;
 
+use earmark::service::{Service, Settings};
+use earmark::store::{Database, Store};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -218,4 +224,33 @@ async fn a_count_beyond_the_room_is_refused_by_the_database() {
         let broken = refused.as_database_error().and_then(|error| error.constraint());
         assert_eq!(broken, Some(constraint), "{statement}: {refused}");
     }
+}
+
+#[actix_web::test]
+async fn those_who_wait_for_an_app_are_woken_together() {
+    let app = TestApp::start().await;
+    let number = app.app().await.sdk_app_id;
+    let store = Store::connect(&Database::from_options(app.options())).await.unwrap();
+    let service = Service::new(store, Settings::default());
+    // All of it is on this thread, whose turns are counted while a hundred wait for the same app.
+    let turn = Rc::new(Cell::new(0));
+    let count = turn.clone();
+    let counting = tokio::task::spawn_local(poll_fn(move |context| -> Poll<()> {
+        count.set(count.get() + 1);
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }));
+    let waiting = (0..100).map(|_| {
+        let (service, turn) = (service.clone(), turn.clone());
+        tokio::task::spawn_local(async move {
+            service.app(number).await.unwrap();
+            turn.get()
+        })
+    });
+    let woken: Vec<u32> = join_all(waiting).await.into_iter().map(Result::unwrap).collect();
+    counting.abort();
+    let (first, last) = (woken.iter().min().unwrap(), woken.iter().max().unwrap());
+    assert!(*first > 1, "nobody waited");
+    assert!(last - first <= 2, "one after the other, from turn {first} to turn {last}");
+    service.close().await;
 }
