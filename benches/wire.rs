@@ -32,8 +32,11 @@ mod request_id;
 mod watch;
 
 use std::fmt::Write;
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use divan::{AllocProfiler, Bencher};
 use earmark::{domain, error, limits, metrics, service};
 use serde::Serialize;
@@ -128,6 +131,32 @@ fn verify(bencher: Bencher<'_, '_>, how: &str) {
 }
 
 /// A call to what has to be saved, as if just loaded.
+/// What the time of a check tells somebody who guesses: the signature is right, or wrong in its first byte, or in its last.
+#[divan::bench(args = ["right", "first byte wrong", "last byte wrong"], sample_size = 2000)]
+fn signature(bencher: Bencher<'_, '_>, how: &str) {
+    let app = app();
+    let signed = UserSig::sign(&app.secret_key, app.sdk_app_id, "administrator", NOW, 86_400);
+    let packed =
+        BASE64.decode(signed.replace('*', "+").replace('-', "/").replace('_', "=")).unwrap();
+    let mut claims = String::new();
+    flate2::read::ZlibDecoder::new(&*packed).read_to_string(&mut claims).unwrap();
+    let mut claims: serde_json::Value = serde_json::from_str(&claims).unwrap();
+    let mut mac = BASE64.decode(claims["TLS.sig"].as_str().unwrap()).unwrap();
+    let last = mac.len() - 1;
+    match how {
+        "first byte wrong" => mac[0] ^= 1,
+        "last byte wrong" => mac[last] ^= 1,
+        _ => {}
+    }
+    claims["TLS.sig"] = BASE64.encode(mac).into();
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    zlib.write_all(claims.to_string().as_bytes()).unwrap();
+    let sig = BASE64.encode(zlib.finish().unwrap());
+    let sig = UserSig::decode(&sig.replace('+', "*").replace('/', "-").replace('=', "_")).unwrap();
+    assert_eq!(sig.verify(&app, "administrator", NOW).is_ok(), how == "right");
+    bencher.bench(|| sig.verify(&app, "administrator", NOW).is_ok());
+}
+
 #[divan::bench(args = ITEMS)]
 fn apply(bencher: Bencher<'_, '_>, items: usize) {
     let app = app();

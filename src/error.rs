@@ -32,6 +32,9 @@ pub enum Error {
     /// The connection broke off, or framed its body wrongly.
     #[error("the body could not be read to its end")]
     BodyUnreadable,
+    /// The connection is to become one of another protocol.
+    #[error("Upgrade: the connection stays HTTP, send the request without this header")]
+    Upgrade,
     /// The query has no `sdkappid`.
     #[error("sdkappid: missing from the query")]
     SdkAppIdMissing,
@@ -221,7 +224,9 @@ impl Error {
         use Family::{Accounts, ChatGroups, RecentContact};
         match (self, family) {
             (Self::UnknownPath, _) => 60009,
-            (Self::Method(_) | Self::BodyTooLarge | Self::BodyUnreadable, _) => 60002,
+            (Self::Method(_) | Self::BodyTooLarge | Self::BodyUnreadable | Self::Upgrade, _) => {
+                60002
+            }
             (Self::SdkAppIdMissing, _) => 60012,
             (Self::SdkAppIdInvalid, _) => 60006,
             (Self::CallerMissing(_), _) => 60004,

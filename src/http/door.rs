@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use actix_web::http::{ConnectionType, Method};
+use actix_web::http::{ConnectionType, Method, header};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt;
@@ -89,7 +89,7 @@ pub(super) async fn handle<C: Call>(
     );
     let answer = answer::<C>(&door, family, &counted, &id, &request, payload).instrument(span);
     let answer = request_id::CURRENT.scope(id.clone(), answer).await;
-    finish(&door, &id, answer)
+    finish(&door, &id, &request, answer)
 }
 
 async fn answer<C: Call>(
@@ -126,16 +126,21 @@ pub(super) fn refuse_path(
     let id = door.request_ids.of(request);
     let mut watch = Watch::start(door.service.metrics(), counted, &id);
     watch.answered(Error::UnknownPath.code(Family::RecentContact));
-    finish(door, &id, envelope::failure(&Error::UnknownPath, Family::RecentContact))
+    finish(door, &id, request, envelope::failure(&Error::UnknownPath, Family::RecentContact))
 }
 
 /// What every answer's head says. Once the service is to stop, connections are closed as they are answered, so that no
 /// caller sends a request on one that is about to go.
-fn finish(door: &Door, id: &RequestId, mut answer: HttpResponse) -> HttpResponse {
+fn finish(
+    door: &Door,
+    id: &RequestId,
+    request: &HttpRequest,
+    mut answer: HttpResponse,
+) -> HttpResponse {
     if let Some(id) = id.header() {
         answer.headers_mut().insert(request_id::HEADER, id);
     }
-    if door.service.is_stopping() {
+    if door.service.is_stopping() || takes_the_connection(request) {
         answer.head_mut().set_connection_type(ConnectionType::Close);
     }
     answer
@@ -148,7 +153,7 @@ async fn admit<C: Call>(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<C::Answer, Error> {
-    let body = read_body(request.method(), payload).await?;
+    let body = read_body(request, payload).await?;
     let who = Credentials::parse(request.query_string())?;
     watch.app = Some(who.sdk_app_id);
     let app = door.service.app(who.sdk_app_id).await?;
@@ -170,15 +175,27 @@ async fn admit<C: Call>(
 }
 
 /// POST, or a GET that carries a body: a client of the original sends one so.
-async fn read_body(method: &Method, payload: Payload) -> Result<Vec<u8>, Error> {
+async fn read_body(request: &HttpRequest, payload: Payload) -> Result<Vec<u8>, Error> {
+    let method = request.method();
     if method != Method::POST && method != Method::GET {
         return Err(Error::Method(method.to_string()));
+    }
+    if takes_the_connection(request) {
+        return Err(Error::Upgrade);
     }
     let body = whole(payload).await?;
     if method == Method::GET && body.is_empty() {
         return Err(Error::Method("GET without a body".to_owned()));
     }
     Ok(body)
+}
+
+/// What follows such a request on its connection is its body, says the HTTP library, whatever its length says: nobody else's
+/// request must come after it.
+fn takes_the_connection(request: &HttpRequest) -> bool {
+    let protocols = request.headers().get_all(header::UPGRADE);
+    request.method() == Method::CONNECT
+        || protocols.into_iter().any(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// A body to its end, within the time and the size that any body may have.

@@ -69,9 +69,10 @@ impl Service {
 
 /// An error that many get.
 fn of_all(shared: Arc<Error>) -> Error {
-    match *shared {
-        Error::Timeout(_) => Error::Timeout(Some(shared.into())),
-        _ => Error::Internal(shared.into()),
+    if matches!(*shared, Error::Timeout(_)) {
+        Error::Timeout(Some(shared.into()))
+    } else {
+        Error::Internal(shared.into())
     }
 }
 

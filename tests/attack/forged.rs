@@ -279,3 +279,59 @@ fn whose_name_looks_like_the_admins_is_somebody_else() {
         assert_eq!(check(&Claims::of(name).signed()), Err(Flaw::OtherUser), "{name:?}");
     }
 }
+
+/// The same through the front door, all of it: the query's own encoding, the memory of UserSigs that were good, the answer.
+#[actix_web::test]
+async fn what_is_forged_opens_nothing_over_http() {
+    let app = TestApp::with_limits(&["calls-per-second=0"]).await;
+    let now = |identifier: &str| Claims { time: unix_now().to_string(), ..Claims::of(identifier) };
+    let call = async |text: &str| {
+        let shown: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        let query = query_of(APP, ADMIN, &shown);
+        let body = mark_contact("user", vec![set("peer", 0)]);
+        let answer = app.call_with(app.addresses.api, MARK_CONTACT, &query, body).await;
+        answer["ErrorCode"].as_u64().unwrap()
+    };
+    let good = now(ADMIN).signed();
+    assert_eq!(call(&good).await, 0, "and it is remembered from now on");
+
+    let own = now("mallory");
+    let signature = BASE64.encode(own.signature());
+    let mut forged: Vec<String> = (0..good.len()).map(|length| good[..length].to_owned()).collect();
+    forged.extend((0..good.len()).map(|place| {
+        let mut flipped = good.clone().into_bytes();
+        flipped[place] ^= 1;
+        String::from_utf8(flipped).unwrap()
+    }));
+    forged.extend(
+        ["0", "99999999999999999999", "-1", "1e9", "null", "[]"]
+            .map(|number| Claims { expire: number.to_owned(), ..now(ADMIN) }.signed()),
+    );
+    forged.extend([
+        pack(vec![b' '; 10_000_000]),
+        pack("[".repeat(4000)),
+        own.signed(),
+        own.with(&signature, &format!(r#""TLS.identifier":"{ADMIN}","#)),
+        now(ADMIN).with(&signature, ""),
+        now("administrat\u{43e}r").signed(),
+        now("administrator\0").signed(),
+        format!("{good}\0"),
+        format!("{good}{good}"),
+        good.to_uppercase(),
+    ]);
+    let (mut tried, mut opened) = (0, 0);
+    for text in forged {
+        match call(&text).await {
+            70001 | 70002 | 70003 | 70009 | 70013 => {}
+            // The version is not signed, and some bits carry nothing: it still says the same.
+            0 => {
+                assert_eq!(check(&text), check(&good), "{text}");
+                opened += 1;
+            }
+            code => panic!("{code} for {text:.300}"),
+        }
+        tried += 1;
+    }
+    assert!(tried > 400 && opened < 20, "{opened} of {tried} are as good as before");
+    assert_eq!(call(&good).await, 0, "the admin is still let in");
+}

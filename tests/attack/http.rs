@@ -1,12 +1,14 @@
 //! Requests that two readers could read in two ways: what one takes for a body, another takes for a second request. And
 //! clients that send too much, or leave.
 
+use std::future::pending;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::future::{join_all, join3};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use crate::support::*;
 
@@ -101,6 +103,41 @@ async fn what_could_be_read_in_two_ways_is_not_read() {
     }
 }
 
+/// Sends all of it, keeps its side open, and reads until the other side closes.
+async fn say_and_stay(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    let read = timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
+    assert!(read.is_ok(), "it was neither answered nor closed");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[actix_web::test]
+async fn a_connection_stays_http() {
+    let app = TestApp::start().await;
+    let own = body_for("own");
+    let upgrade = format!(
+        "{}connection: upgrade\r\nupgrade: WebSocket\r\ncontent-length: {}\r\n\r\n{own}",
+        start(),
+        own.len()
+    );
+    let elsewhere = upgrade.replace(MARK_CONTACT, "nothing");
+    let connect = "CONNECT x:1 HTTP/1.1\r\nhost: x:1\r\n\r\n".to_owned();
+    let cases = [
+        (upgrade, "60002,\"ErrorInfo\":\"Upgrade: the connection stays HTTP"),
+        (elsewhere, "60009,"),
+        (connect, "60009,"),
+    ];
+    for (request, code) in cases {
+        let answer = say_and_stay(app.addresses.api, (request + &post("victim")).as_bytes()).await;
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+        assert!(answer.contains(&format!("\"ErrorCode\":{code}")), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
+    assert!(app.marks("own").await.is_empty() && app.marks("victim").await.is_empty());
+}
+
 #[actix_web::test]
 async fn what_is_behind_a_broken_body_is_no_request() {
     let app = TestApp::start().await;
@@ -173,4 +210,86 @@ async fn whoever_sends_too_much_or_leaves_has_done_nothing() {
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
     assert_eq!(app.state_rows().await, 0);
     assert_eq!(app.mark("own", vec![set("peer", 0)]).await, (0, vec![0]), "and others are served");
+}
+
+/// Sends the bytes one by one, ten a second, until the other side closes: what it said, and when.
+async fn drip(address: SocketAddr, bytes: &[u8]) -> (String, Duration) {
+    let (mut read, mut write) = TcpStream::connect(address).await.unwrap().into_split();
+    let begun = Instant::now();
+    let mut every = interval(Duration::from_millis(100));
+    let send = async {
+        for byte in bytes {
+            every.tick().await;
+            if write.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+        }
+        pending::<()>().await;
+    };
+    let mut answer = Vec::new();
+    let listen = timeout(Duration::from_secs(30), read.read_to_end(&mut answer));
+    tokio::select! {
+        read = listen => drop(read.expect("it was neither answered nor closed")),
+        () = send => {}
+    }
+    (String::from_utf8_lossy(&answer).into_owned(), begun.elapsed())
+}
+
+#[actix_web::test]
+async fn whoever_sends_byte_by_byte_is_not_waited_for() {
+    let app = TestApp::start().await;
+    let at = app.addresses.api;
+    let head = format!("{}{}", start(), "x: y\r\n".repeat(1000));
+    let body = format!("{}content-length: 1000\r\n\r\n", start());
+    let in_body = async {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        stream.write_all(body.as_bytes()).await.unwrap();
+        let mut every = interval(Duration::from_millis(100));
+        let begun = Instant::now();
+        let mut answer = [0; 4096];
+        loop {
+            tokio::select! {
+                length = stream.read(&mut answer) => {
+                    let text = String::from_utf8_lossy(&answer[..length.unwrap()]).into_owned();
+                    break (text, begun.elapsed());
+                }
+                _ = every.tick() => drop(stream.write_all(b" ").await),
+            }
+        }
+    };
+    let others = async {
+        let mut served = 0;
+        let mut every = interval(Duration::from_millis(500));
+        for nr in 0..20 {
+            every.tick().await;
+            served += usize::from(app.mark(&format!("u{nr}"), vec![set("p", 0)]).await.0 == 0);
+        }
+        served
+    };
+    let (heads, bodies, served) =
+        join3(join_all((0..20).map(|_| drip(at, head.as_bytes()))), in_body, others).await;
+    for (answer, after) in heads {
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert!((4.0..8.0).contains(&after.as_secs_f64()), "a head is waited for {after:?}");
+    }
+    let (answer, after) = bodies;
+    assert!(answer.contains("\"ErrorCode\":60002,"), "{answer}");
+    assert!((9.0..13.0).contains(&after.as_secs_f64()), "a body is waited for {after:?}");
+    assert_eq!(served, 20, "others are served meanwhile");
+}
+
+/// Who sends on and on without reading an answer is not read on and on.
+#[actix_web::test]
+async fn whoever_never_reads_is_not_read_either() {
+    let app = TestApp::start().await;
+    let mut stream = TcpStream::connect(app.addresses.api).await.unwrap();
+    let many = "POST /nothing HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
+    let mut sent = 0;
+    // The kernel takes some megabytes for either side; then it has to stand still.
+    while let Ok(written) = timeout(Duration::from_secs(3), stream.write(many.as_bytes())).await {
+        sent += written.unwrap();
+        assert!(sent < 64 << 20, "it reads on though nobody takes its answers");
+    }
+    assert!(sent > many.len(), "only {sent} bytes were read");
+    assert_eq!(app.mark("own", vec![set("peer", 0)]).await, (0, vec![0]), "others are served");
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use nix::unistd::Pid;
+use serde_json::Value;
 
 use crate::support::{
     APP, Database, Dev, KEY, PASSWORD, Program, Scratch, Service, TcpServer, app, prepare, request,
@@ -36,6 +37,30 @@ fn knock(service: &Service) {
     }
 }
 
+/// Every call that there is, as its documentation shows it and with an empty body.
+fn call_everything(service: &Service) {
+    let document = request(service.api, "GET", "/openapi.json", "").unwrap();
+    let document: Value = serde_json::from_str(&document.body).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let calls = paths.iter().filter_map(|(path, operations)| {
+        let json = &operations["post"]["requestBody"]["content"]["application/json"];
+        path.strip_prefix("/v4/").map(|command| (command, json["example"].to_string()))
+    });
+    let mut called = 0;
+    for (command, example) in calls {
+        let path = service.client().path("x").replace("recentcontact/x", command);
+        for body in [&*example, "{}"] {
+            let answer = request(service.api, "POST", &path, body).unwrap();
+            assert!(answer.body.contains("\"ErrorCode\":"), "{command}: {}", answer.body);
+            check_hidden(&answer.body, &[KEY, PASSWORD, &service.client().sig]);
+        }
+        called += 1;
+    }
+    assert_eq!(called, 17);
+    let metrics = request(service.admin, "GET", "/metrics", "").unwrap().body;
+    check_hidden(&metrics, &[KEY, PASSWORD, &service.client().sig]);
+}
+
 #[test]
 fn nothing_secret_is_logged_at_any_level() {
     let Some(server) = TcpServer::start() else { return };
@@ -46,6 +71,7 @@ fn nothing_secret_is_logged_at_any_level() {
         let process = program.start();
         let service = Service::listening(process);
         knock(&service);
+        call_everything(&service);
         let sig = service.client().sig;
         let ended = service.process.stop();
         assert!(ended.stderr.contains("TRACE"), "it does log: {}", ended.stderr.len());

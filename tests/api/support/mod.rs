@@ -223,7 +223,7 @@ impl TestApp {
         self.call_with(self.addresses.api, command, query, body).await
     }
 
-    async fn call_with(
+    pub(crate) async fn call_with(
         &self,
         address: SocketAddr,
         command: &str,
