@@ -187,4 +187,15 @@ async fn names_in_the_directory_are_kept_as_they_are() {
     assert!(stored.iter().all(|(user, nick, face)| user == nick && user == face));
     let users: BTreeSet<_> = stored.into_iter().map(|(user, ..)| user).collect();
     assert_eq!(users.into_iter().collect::<Vec<_>>(), texts());
+
+    let short: Vec<_> = texts().into_iter().filter(|text| text.len() <= 30).collect();
+    for (nr, text) in short.iter().enumerate() {
+        let group = json!({ "Type": "Public", "GroupId": format!("g{nr:03}"), "Name": text });
+        app.must("group_open_http_svc/create_group", group).await;
+    }
+    let names: Vec<String> = sqlx::query_scalar("SELECT name FROM chat_groups ORDER BY group_id")
+        .fetch_all(&app.db)
+        .await
+        .unwrap();
+    assert_eq!(names, short);
 }
