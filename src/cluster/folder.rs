@@ -33,7 +33,19 @@ pub(super) struct Folder {
     /// Where this start's part of the log begins.
     log_start: u64,
     /// Ours alone, so it is free the moment we die. Dropped last.
-    _lock: File,
+    _lock: Hold,
+}
+
+/// A locked file that is unlocked when it is dropped, and not only closed: a program that is being started at that moment has
+/// a copy of it, for as long as its start takes, and would keep the lock.
+#[derive(Debug)]
+struct Hold(File);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // What cannot be unlocked is let go when it is closed.
+        _ = self.0.unlock();
+    }
 }
 
 /// What every process of a server holds open, so that we know when the last one is gone.
@@ -62,6 +74,7 @@ impl Folder {
                 return Err(Error::File { action: "lock", path, source });
             }
         }
+        let lock = Hold(lock);
 
         let claim = match lifetime {
             Lifetime::Kept => Claim::Lock(open(&path.join("server.lock"))?),
@@ -229,4 +242,22 @@ fn hire_janitor(path: &Path) -> Result<Claim, Error> {
         .spawn()
         .map_err(Error::run("/bin/sh"))?;
     Ok(Claim::Pipe { writer, janitor })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_free_though_a_program_that_starts_has_a_copy_of_its_lock() {
+        let path = std::env::temp_dir().join(format!("earmark-folder-{}", std::process::id()));
+        let folder = Folder::open(&path, Lifetime::Kept).unwrap();
+        let Folder { _lock: Hold(lock), .. } = &folder;
+        let copy = lock.try_clone().unwrap();
+        assert!(matches!(Folder::open(&path, Lifetime::Kept), Err(Error::InUse { .. })));
+        drop(folder);
+        drop(Folder::open(&path, Lifetime::Kept).unwrap());
+        drop(copy);
+        fs::remove_dir_all(&path).unwrap();
+    }
 }
