@@ -75,7 +75,7 @@ fn locks_that_others_hold() {
 }
 
 /// One of the service's own sessions stops in the middle of a commit, with its user locked: that user has to wait until it
-/// goes on, and nobody else.
+/// goes on, and nobody else. Who shares the commit is locked as well, so it is made by a process that has no other work.
 #[test]
 fn a_session_that_freezes_with_a_users_lock() {
     under_pressure("SIGSTOP of one session, its user locked", &[], |load, postgres, services| {
@@ -91,8 +91,9 @@ fn a_session_that_freezes_with_a_users_lock() {
             CREATE TRIGGER dawdle BEFORE INSERT ON conversations FOR EACH ROW
                 WHEN (NEW.user_id = 'frozen' AND NEW.peer_id = 'slow') EXECUTE FUNCTION dawdle()",
         );
+        let alone = start(&postgres.url(), 1);
         let first = std::thread::spawn({
-            let client = client.clone();
+            let client = alone[0].client();
             move || client.mark("frozen", "slow").unwrap()
         });
         let asleep = "SELECT COALESCE(max(pid), 0)::bigint FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
