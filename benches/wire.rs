@@ -130,7 +130,6 @@ fn verify(bencher: Bencher<'_, '_>, how: &str) {
     }
 }
 
-/// A call to what has to be saved, as if just loaded.
 /// What the time of a check tells somebody who guesses: the signature is right, or wrong in its first byte, or in its last.
 #[divan::bench(args = ["right", "first byte wrong", "last byte wrong"], sample_size = 2000)]
 fn signature(bencher: Bencher<'_, '_>, how: &str) {
@@ -157,6 +156,7 @@ fn signature(bencher: Bencher<'_, '_>, how: &str) {
     bencher.bench(|| sig.verify(&app, "administrator", NOW).is_ok());
 }
 
+/// A call to what has to be saved, as if just loaded.
 #[divan::bench(args = ITEMS)]
 fn apply(bencher: Bencher<'_, '_>, items: usize) {
     let app = app();

@@ -130,7 +130,7 @@ pub(super) fn refuse_path(
 }
 
 /// What every answer's head says. Once the service is to stop, connections are closed as they are answered, so that no
-/// caller sends a request on one that is about to go.
+/// caller sends a request on one that is about to go; so is one whose request takes it.
 fn finish(
     door: &Door,
     id: &RequestId,
