@@ -246,6 +246,11 @@ class Serving:
     def cpu_seconds(self):
         return cpu_seconds(self.child.pid)
 
+    def commits(self):
+        """Commits of writes so far, as the service counts them."""
+        with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=2) as answer:
+            return int(re.search(r"^earmark_commit_requests_count (\d+)", answer.read().decode(), re.MULTILINE).group(1))
+
     def memory_mib(self):
         """Resident now, and at most so far."""
         status = Path(f"/proc/{self.child.pid}/status").read_text()

@@ -130,7 +130,7 @@ def evidence_text(evidence):
     if not evidence:
         return ""
     lines = [
-        "| contender | answers/s | per transaction | statements per transaction | WAL flushes/s | WAL bytes per answer "
+        "| contender | answers/s | per commit | statements per commit | WAL flushes/s | WAL bytes per answer "
         "| processor µs per answer: service, PostgreSQL, load | cores in use |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
@@ -138,8 +138,8 @@ def evidence_text(evidence):
     for name, one in evidence.items():
         cores = one["cores"]
         lines.append(
-            f"| {name} | {number(one['per_second'], 0)} | {number(one.get('answers_per_transaction'))} "
-            f"| {number(one.get('statements_per_transaction'))} | {number(one['wal_flushes_per_second'], 0)} "
+            f"| {name} | {number(one['per_second'], 0)} | {number(one.get('answers_per_commit'))} "
+            f"| {number(one.get('statements_per_commit'))} | {number(one['wal_flushes_per_second'], 0)} "
             f"| {number(one['wal_bytes_per_answer'], 0)} "
             f"| {', '.join(number(cores[side] / one['per_second'] * 1e6, 0) for side in ('service', 'postgres', 'load'))} "
             f"| {sum(cores.values()):.2f} |"
@@ -148,11 +148,11 @@ def evidence_text(evidence):
         states = ", ".join(f"{state} {count}" for state, count in list(one["backends"].items())[:6])
         lines += ["", f"**{name}**: server processes in a transaction, on average: {states or '—'}"]
         if one.get("statements"):
-            lines += ["", "| statement | calls | mean ms | ms per transaction |", "|---|---:|---:|---:|"]
+            lines += ["", "| statement | calls | mean ms | ms per commit |", "|---|---:|---:|---:|"]
             for statement in one["statements"][:7]:
                 text = statement["text"].replace("|", "\\|")
                 lines.append(f"| `{text}` | {statement['calls']:,} | {statement['mean_ms']:.3f} "
-                             f"| {statement['ms_per_transaction']:.3f} |")
+                             f"| {statement['ms_per_commit']:.3f} |")
     return "\n".join(lines)
 
 
