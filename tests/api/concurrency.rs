@@ -86,6 +86,25 @@ async fn a_writer_waits_for_the_one_before() {
 }
 
 #[actix_web::test]
+async fn writers_do_not_meet_in_the_row_of_their_app() {
+    let app = TestApp::start().await;
+    let last_lock = async || -> String {
+        let lock = sqlx::query_scalar("SELECT xmax::text FROM apps WHERE sdk_app_id = $1");
+        lock.bind(APP).fetch_one(&app.db).await.unwrap()
+    };
+    let create = async |name: &str| {
+        let groups =
+            json!({ "From_Account": "user0", "GroupContactItem": [{ "GroupName": name }] });
+        assert_eq!(app.call(CREATE, groups).await["ErrorCode"], 0, "{name}");
+    };
+    // That a new user's app exists is looked at, once.
+    create("first").await;
+    let before = last_lock().await;
+    create("second").await;
+    assert_eq!(last_lock().await, before);
+}
+
+#[actix_web::test]
 async fn what_the_one_before_has_written_is_seen() {
     let (app, both) = start(&["marked=2"]).await;
     assert_eq!(app.mark("user0", vec![set("a", 0), set("b", 0)]).await, (0, vec![0, 0]));
