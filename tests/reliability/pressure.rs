@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::net::TcpStream;
 use std::os::unix::fs::chown;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -13,7 +14,9 @@ use nix::unistd::Pid;
 use crate::load::{Load, Plan};
 use crate::postgres::{Postgres, folder, is_root};
 use crate::stand::{addresses, last, prepare, round, seeds, start};
-use crate::support::{Connection, Database, Service, code, eventually, is_marked, request};
+use crate::support::{
+    Connection, Database, Service, code, eventually, is_marked, mark_body, request,
+};
 
 const CALLS: usize = 150;
 
@@ -271,4 +274,30 @@ fn clients_that_take_their_time() {
         eventually("all are closed", || (descriptors(service) < before + 50).then_some(()));
         recovery
     });
+}
+
+/// Clients that leave with a reset while their request is being answered: nothing of theirs stays open.
+#[test]
+fn clients_that_reset_before_the_answer() {
+    let database = Database::new();
+    let service = Service::on(&database);
+    let client = service.client();
+    client.must_mark("user", "friend");
+    let before = descriptors(&service);
+    for nr in 0..2000 {
+        let mut stream = TcpStream::connect(service.api).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+        assert!(stream.peek(&mut [0]).unwrap() > 0, "the first answer is there");
+        let (path, body) =
+            (client.path("mark_contact"), mark_body(&format!("user{}", nr % 10), "friend"));
+        let length = body.len();
+        let mark =
+            format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n\r\n{body}");
+        stream.write_all(mark.as_bytes()).unwrap();
+        // To close what still has something to be read is to reset it.
+        drop(stream);
+    }
+    // Connections to the database come and go.
+    eventually("all are closed", || (descriptors(&service) < before + 20).then_some(()));
+    client.must_mark("user", "other");
 }
