@@ -35,6 +35,9 @@ pub enum Error {
     /// The connection is to become one of another protocol.
     #[error("Upgrade: the connection stays HTTP, send the request without this header")]
     Upgrade,
+    /// The connection was said to end with the request before.
+    #[error("Connection: close was said before, no request follows it")]
+    AfterClose,
     /// The query has no `sdkappid`.
     #[error("sdkappid: missing from the query")]
     SdkAppIdMissing,
@@ -224,9 +227,14 @@ impl Error {
         use Family::{Accounts, ChatGroups, RecentContact};
         match (self, family) {
             (Self::UnknownPath, _) => 60009,
-            (Self::Method(_) | Self::BodyTooLarge | Self::BodyUnreadable | Self::Upgrade, _) => {
-                60002
-            }
+            (
+                Self::Method(_)
+                | Self::BodyTooLarge
+                | Self::BodyUnreadable
+                | Self::Upgrade
+                | Self::AfterClose,
+                _,
+            ) => 60002,
             (Self::SdkAppIdMissing, _) => 60012,
             (Self::SdkAppIdInvalid, _) => 60006,
             (Self::CallerMissing(_), _) => 60004,

@@ -1,5 +1,6 @@
 //! The front door: every call passes the same checks in the same order before its own work begins.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -42,6 +43,19 @@ pub(super) trait Call: Sized + 'static {
     /// What became of the items of an answer; nothing for a call that has none.
     fn items(_answer: &Self::Answer) -> ItemCounts {
         ItemCounts::default()
+    }
+}
+
+/// Whether the last request of a connection has come: what is behind one that says `Connection: close` is no request,
+/// whoever put it there.
+#[derive(Debug, Default)]
+pub(super) struct LastRequest(Cell<bool>);
+
+impl LastRequest {
+    /// Takes note of a request, and says whether it is behind the last one.
+    fn has_come_before(request: &HttpRequest) -> bool {
+        let is_last = request.head().connection_type() == ConnectionType::Close;
+        request.conn_data::<Self>().is_some_and(|last| last.0.replace(last.0.get() || is_last))
     }
 }
 
@@ -123,6 +137,7 @@ pub(super) fn refuse_path(
     counted: &CallMetrics,
     request: &HttpRequest,
 ) -> HttpResponse {
+    LastRequest::has_come_before(request);
     let id = door.request_ids.of(request);
     let mut watch = Watch::start(door.service.metrics(), counted, &id);
     watch.answered(Error::UnknownPath.code(Family::RecentContact));
@@ -176,6 +191,9 @@ async fn admit<C: Call>(
 
 /// POST, or a GET that carries a body: a client of the original sends one so.
 async fn read_body(request: &HttpRequest, payload: Payload) -> Result<Vec<u8>, Error> {
+    if LastRequest::has_come_before(request) {
+        return Err(Error::AfterClose);
+    }
     let method = request.method();
     if method != Method::POST && method != Method::GET {
         return Err(Error::Method(method.to_string()));

@@ -66,7 +66,7 @@ use update_contact_group::UpdateContactGroup;
 use crate::error::Family;
 use crate::metrics::Metrics;
 use crate::service::Service;
-use door::{Call, Door};
+use door::{Call, Door, LastRequest};
 
 /// Connections that may wait to be accepted. What comes beyond that the kernel ignores, and the client tries again after a
 /// second. The kernel has a maximum of its own, net.core.somaxconn.
@@ -187,6 +187,9 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
             .configure(|app| api(app, door.service.metrics()))
             .configure(|app| console::routes(app, &console, &operators))
             .app_data(Data::new(door))
+    });
+    let server = server.on_connect(|_, connection| {
+        connection.insert(LastRequest::default());
     });
     // An answer is small and whole: nothing is gained by waiting for more of it.
     let server = server.tcp_nodelay(true).workers(listen.workers);

@@ -187,6 +187,18 @@ async fn what_can_be_read_in_one_way_only_is_served_in_its_order() {
 }
 
 #[actix_web::test]
+async fn what_is_behind_the_last_request_is_no_request() {
+    let app = TestApp::start().await;
+    let close = post("own").replace("host: x\r\n", "host: x\r\nconnection: close\r\n");
+    let old = post("own").replace("HTTP/1.1", "HTTP/1.0");
+    let elsewhere = close.replace(MARK_CONTACT, "nothing");
+    for (last, own) in [(close, 1), (old, 1), (elsewhere, 0)] {
+        let (_, status, marks) = app.smuggle(&last).await;
+        assert_eq!((status, marks), ("200".into(), [own, 0]), "{last:?}");
+    }
+}
+
+#[actix_web::test]
 async fn whoever_sends_too_much_or_leaves_has_done_nothing() {
     let app = TestApp::start().await;
     let whole = post("own");
