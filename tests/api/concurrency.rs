@@ -105,6 +105,32 @@ async fn writers_do_not_meet_in_the_row_of_their_app() {
 }
 
 #[actix_web::test]
+async fn writers_who_wait_in_a_circle_for_a_new_user_are_tried_again() {
+    let app = TestApp::start().await;
+    let accounts = json!({ "Accounts": ["new", "old"] });
+    assert_eq!(app.call(MULTIACCOUNT_IMPORT, accounts).await["ErrorCode"], 0);
+    assert_eq!(app.mark("old", vec![set("user1", 0)]).await, (0, vec![0]));
+
+    let mut other = app.db.begin().await.unwrap();
+    let add = "INSERT INTO users (sdk_app_id, user_id) VALUES ($1, 'new')";
+    sqlx::query(add).bind(APP).execute(&mut *other).await.unwrap();
+    let both = json!({ "DeleteItem": [{ "UserID": "new" }, { "UserID": "old" }] });
+    let deletes = app.call("im_open_login_svc/account_delete", both);
+    let closes_the_circle = async {
+        // It has locked "old", and waits for "new".
+        app.wait_for_waiting(1).await;
+        let lock = "SELECT FROM users WHERE user_id = 'old' FOR NO KEY UPDATE";
+        sqlx::query(lock).execute(&mut *other).await.unwrap();
+        other.rollback().await.unwrap();
+    };
+    let (answer, ()) = futures_util::future::join(deletes, closes_the_circle).await;
+    let codes: Vec<_> =
+        answer["ResultItem"].as_array().unwrap().iter().map(|item| &item["ResultCode"]).collect();
+    assert_eq!(codes, [0, 0], "{answer}");
+    assert_eq!(app.marked("old").await, 0);
+}
+
+#[actix_web::test]
 async fn what_the_one_before_has_written_is_seen() {
     let (app, both) = start(&["marked=2"]).await;
     assert_eq!(app.mark("user0", vec![set("a", 0), set("b", 0)]).await, (0, vec![0, 0]));
