@@ -52,10 +52,16 @@ pub(super) trait Call: Sized + 'static {
 pub(super) struct LastRequest(Cell<bool>);
 
 impl LastRequest {
-    /// Takes note of a request, and says whether it is behind the last one.
     fn has_come_before(request: &HttpRequest) -> bool {
+        request.conn_data::<Self>().is_some_and(|last| last.0.get())
+    }
+
+    /// Takes note of a request that is answered now: the next one of its connection begins after that.
+    fn note(request: &HttpRequest) {
         let is_last = request.head().connection_type() == ConnectionType::Close;
-        request.conn_data::<Self>().is_some_and(|last| last.0.replace(last.0.get() || is_last))
+        if let Some(last) = request.conn_data::<Self>().filter(|_| is_last) {
+            last.0.set(true);
+        }
     }
 }
 
@@ -137,7 +143,6 @@ pub(super) fn refuse_path(
     counted: &CallMetrics,
     request: &HttpRequest,
 ) -> HttpResponse {
-    LastRequest::has_come_before(request);
     let id = door.request_ids.of(request);
     let mut watch = Watch::start(door.service.metrics(), counted, &id);
     watch.answered(Error::UnknownPath.code(Family::RecentContact));
@@ -152,6 +157,7 @@ fn finish(
     request: &HttpRequest,
     mut answer: HttpResponse,
 ) -> HttpResponse {
+    LastRequest::note(request);
     if let Some(id) = id.header() {
         answer.headers_mut().insert(request_id::HEADER, id);
     }
