@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
 import { assertFits, audit, type Finding, launch, open, picture, type Watch } from "./browser.ts";
-import { answer, editor, lookUp, row, send, visit } from "./page.ts";
+import { answer, choose, editor, lookUp, row, send, visit } from "./page.ts";
 import { Service } from "./service.ts";
 
 /** The most that the page may weigh on the wire, all of it. */
@@ -222,7 +222,7 @@ test("a service that restarts is told of, and nothing typed is lost", async () =
   const watch = await signedIn();
   const { page } = watch;
   const typed = '{"From_Account": "user0", "StartIndex": 0}';
-  await page.getByRole("link", { name: "get_contact_group" }).click();
+  await choose(page, "get_contact_group");
   await editor(page).fill(typed);
   await service.stop();
   await send(page).click();
@@ -232,7 +232,7 @@ test("a service that restarts is told of, and nothing typed is lost", async () =
   await visit(page, "codes");
   await page.getByRole("heading", { name: "Error codes" }).waitFor();
   await visit(page, "try");
-  await page.getByRole("link", { name: "get_contact_group" }).click();
+  await choose(page, "get_contact_group");
   assert.equal(await editor(page).inputValue(), typed);
 
   await service.startAgain();

@@ -1,11 +1,21 @@
 // Where things are on the page, by what they are called there.
 
-import type { Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import type { View } from "../src/route.ts";
 
 export function visit(page: Page, view: View): Promise<void> {
   // By the address: on a phone the names are shorter.
-  return page.getByRole("navigation", { name: "Views" }).locator(`a[href="#/${view}"]`).click();
+  return follow(page.getByRole("navigation", { name: "Views" }).locator(`a[href="#/${view}"]`));
+}
+
+export function choose(page: Page, call: string): Promise<void> {
+  return follow(page.getByRole("link", { name: call, exact: true }));
+}
+
+/** The page hears of a new address some time after the click: until then it shows what it showed. */
+async function follow(link: Locator): Promise<void> {
+  await link.click();
+  await link.and(link.page().locator("[aria-current=page]")).waitFor();
 }
 
 export const editor = (page: Page) => page.getByRole("textbox", { name: "Body of the request, as JSON" });
