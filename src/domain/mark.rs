@@ -1,7 +1,5 @@
 //! Standard and custom marks, and changes to them.
 
-use std::sync::Arc;
-
 use super::problem::check_text;
 use super::{Conversation, Problem};
 use crate::limits::MARK_BITS;
@@ -83,13 +81,14 @@ impl BitChange {
 }
 
 /// A text of the customer's own on a conversation; empty when there is none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CustomMark(Arc<str>);
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CustomMark(Box<str>);
 
 impl CustomMark {
     /// Accepts up to `bytes_max` bytes of UTF-8 without NUL; empty clears.
-    pub fn parse(text: &str, bytes_max: u32) -> Result<Self, Problem> {
-        check_text(text, 0..=bytes_max).map(|()| Self(text.into()))
+    pub fn parse(text: impl Into<Box<str>>, bytes_max: u32) -> Result<Self, Problem> {
+        let text = text.into();
+        check_text(&text, 0..=bytes_max).map(|()| Self(text))
     }
 
     /// The text.
@@ -102,12 +101,6 @@ impl CustomMark {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-impl Default for CustomMark {
-    fn default() -> Self {
-        Self("".into())
     }
 }
 
@@ -155,8 +148,8 @@ mod tests {
 
     #[test]
     fn a_custom_mark_is_measured_in_bytes() {
-        assert!(CustomMark::parse(&"é".repeat(128), 256).is_ok());
-        assert!(CustomMark::parse(&("é".repeat(128) + "x"), 256).is_err());
+        assert!(CustomMark::parse("é".repeat(128), 256).is_ok());
+        assert!(CustomMark::parse("é".repeat(128) + "x", 256).is_err());
         assert!(CustomMark::parse("a\0b", 256).is_err());
         assert!(CustomMark::parse("", 256).unwrap().is_empty());
     }

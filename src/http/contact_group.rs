@@ -1,12 +1,12 @@
 //! Conversation groups and what is kept about conversations, as requests name them and answers show them.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::contact_item::ContactItem;
 use super::envelope::ItemResult;
 use super::json::Field;
 use crate::domain::{
-    App, Applied, ContactGroup, ContactGroupName, Conversation, Kept, StandardMark,
+    App, Applied, ContactGroup, ContactGroupName, Conversation, CustomMark, Kept, StandardMark,
 };
 use crate::error::{Error, Family};
 
@@ -55,9 +55,9 @@ impl ResultItem {
 pub(super) struct ContactResultItem {
     #[serde(flatten)]
     contact_item: ContactItem,
-    standard_mark: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    custom_mark: String,
+    standard_mark: MarkBits,
+    #[serde(skip_serializing_if = "MarkText::is_empty")]
+    custom_mark: MarkText,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     contact_group_id: Vec<u32>,
     timestamp: u64,
@@ -66,9 +66,9 @@ pub(super) struct ContactResultItem {
 impl From<(Conversation, Kept)> for ContactResultItem {
     fn from((conversation, kept): (Conversation, Kept)) -> Self {
         Self {
-            contact_item: ContactItem::from(&conversation),
-            standard_mark: binary(kept.standard),
-            custom_mark: kept.custom.as_str().to_owned(),
+            contact_item: ContactItem(conversation),
+            standard_mark: MarkBits(kept.standard),
+            custom_mark: MarkText(kept.custom),
             contact_group_id: kept.group_ids,
             // A conversation that is only pinned has no marks or groups that could have changed.
             timestamp: if kept.position.is_some() { kept.changed_at } else { 0 },
@@ -77,8 +77,39 @@ impl From<(Conversation, Kept)> for ContactResultItem {
 }
 
 /// A standard mark as answers write it: binary, most significant bit first, no leading zeros, nothing for no bit.
-pub(super) fn binary(mark: StandardMark) -> String {
-    if mark.is_empty() { String::new() } else { format!("{:b}", mark.bits()) }
+#[derive(Debug)]
+pub(super) struct MarkBits(pub(super) StandardMark);
+
+impl MarkBits {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for MarkBits {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        if self.is_empty() {
+            out.serialize_str("")
+        } else {
+            out.collect_str(&format_args!("{:b}", self.0.bits()))
+        }
+    }
+}
+
+/// A custom mark as answers write it.
+#[derive(Debug)]
+pub(super) struct MarkText(pub(super) CustomMark);
+
+impl MarkText {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for MarkText {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(self.0.as_str())
+    }
 }
 
 /// A name to find a conversation group by, of any length: one that is too long is not there.
@@ -106,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_standard_mark_is_written_from_its_highest_bit_down() {
-        let check = |bits, text: &str| assert_eq!(binary(StandardMark::new(bits)), text);
+        let written = |bits| serde_json::to_value(MarkBits(StandardMark::new(bits))).unwrap();
+        let check = |bits, text: &str| assert_eq!(written(bits), text);
         check(0, "");
         check(1, "1");
         check(0b1110, "1110");

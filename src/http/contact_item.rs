@@ -1,48 +1,45 @@
 //! `ContactItem`: how a conversation is addressed.
 
-use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 
 use super::json::Field;
 use crate::domain::{App, ChatGroupId, Conversation, Problem};
 use crate::error::Error;
 
 /// A conversation as answers show it: its type, and the id that goes with the type.
-#[derive(Debug, Serialize)]
-pub(super) struct ContactItem {
-    #[serde(rename = "Type")]
-    kind: i16,
-    #[serde(rename = "To_Account", skip_serializing_if = "Option::is_none")]
-    to_account: Option<String>,
-    #[serde(rename = "ToGroupId", skip_serializing_if = "Option::is_none")]
-    to_group_id: Option<String>,
-}
+#[derive(Debug)]
+pub(super) struct ContactItem(pub(super) Conversation);
 
-impl From<&Conversation> for ContactItem {
-    fn from(conversation: &Conversation) -> Self {
-        let (kind, id) = (conversation.kind(), conversation.peer_id().to_owned());
-        match conversation {
-            Conversation::OneToOne(_) => Self { kind, to_account: Some(id), to_group_id: None },
-            Conversation::Group(_) => Self { kind, to_account: None, to_group_id: Some(id) },
-        }
+impl Serialize for ContactItem {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        write_addressed(&self.0, "ToGroupId", out)
     }
 }
 
 /// A conversation as `top` and `get_list` show it: they call the id of a chat group `GroupId`.
-#[derive(Debug, Serialize)]
-pub(super) struct SessionId {
-    #[serde(rename = "Type")]
-    kind: i16,
-    #[serde(rename = "To_Account", skip_serializing_if = "Option::is_none")]
-    to_account: Option<String>,
-    #[serde(rename = "GroupId", skip_serializing_if = "Option::is_none")]
-    group_id: Option<String>,
+#[derive(Debug)]
+pub(super) struct SessionId(pub(super) Conversation);
+
+impl Serialize for SessionId {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        write_addressed(&self.0, "GroupId", out)
+    }
 }
 
-impl From<&Conversation> for SessionId {
-    fn from(conversation: &Conversation) -> Self {
-        let ContactItem { kind, to_account, to_group_id } = conversation.into();
-        Self { kind, to_account, group_id: to_group_id }
-    }
+fn write_addressed<S: Serializer>(
+    conversation: &Conversation,
+    group_name: &'static str,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    let name = match conversation {
+        Conversation::OneToOne(_) => "To_Account",
+        Conversation::Group(_) => group_name,
+    };
+    let mut item = out.serialize_map(Some(2))?;
+    item.serialize_entry("Type", &conversation.kind())?;
+    item.serialize_entry(name, conversation.peer_id())?;
+    item.end()
 }
 
 /// Reads a conversation; the id that does not go with `Type` is ignored.

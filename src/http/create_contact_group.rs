@@ -60,7 +60,7 @@ impl Call for CreateContactGroup {
     }
 
     async fn run(self, service: &Service, app: Arc<App>, now: u64) -> Result<Answer, Error> {
-        let shown = self.conversations.iter().map(ContactItem::from).collect();
+        let shown = self.conversations.iter().cloned().map(ContactItem).collect();
         let change = Change::CreateGroup(self.name, self.conversations);
         let path = "GroupContactItem[0].GroupName";
         let write = Write { app, owner: self.owner, change, now };

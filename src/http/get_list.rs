@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::contact_group::binary;
+use super::contact_group::{MarkBits, MarkText};
 use super::contact_item::SessionId;
 use super::door::Call;
 use super::json::Field;
@@ -35,10 +35,10 @@ struct SessionItem {
     id: SessionId,
     msg_time: u64,
     top_flag: u8,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    standard_mark: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    custom_mark: String,
+    #[serde(skip_serializing_if = "MarkBits::is_empty")]
+    standard_mark: MarkBits,
+    #[serde(skip_serializing_if = "MarkText::is_empty")]
+    custom_mark: MarkText,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     contact_group_id: Vec<u32>,
 }
@@ -81,11 +81,11 @@ impl Call for GetList {
 impl From<(Conversation, Kept)> for SessionItem {
     fn from((conversation, kept): (Conversation, Kept)) -> Self {
         Self {
-            id: SessionId::from(&conversation),
+            id: SessionId(conversation),
             msg_time: kept.changed_at,
             top_flag: kept.pin_position.is_some().into(),
-            standard_mark: binary(kept.standard),
-            custom_mark: kept.custom.as_str().to_owned(),
+            standard_mark: MarkBits(kept.standard),
+            custom_mark: MarkText(kept.custom),
             contact_group_id: kept.group_ids,
         }
     }

@@ -55,7 +55,8 @@ impl Call for MarkContact {
             .items
             .into_iter()
             .map(|item| {
-                ((item.opt_type, ContactItem::from(&item.change.conversation)), item.change)
+                let contact_item = ContactItem(item.change.conversation.clone());
+                ((item.opt_type, contact_item), item.change)
             })
             .unzip();
         let write = Write { app, owner: self.owner, change: Change::Mark(changes), now };

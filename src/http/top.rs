@@ -51,7 +51,7 @@ impl Call for Top {
     }
 
     async fn run(self, service: &Service, app: Arc<App>, now: u64) -> Result<Answer, Error> {
-        let shown: Vec<_> = self.conversations.iter().map(SessionId::from).collect();
+        let shown: Vec<_> = self.conversations.iter().cloned().map(SessionId).collect();
         let change = if self.pin { Change::Pin } else { Change::Unpin }(self.conversations);
         let applied = service.write(Write { app, owner: self.owner, change, now }).await?;
         let result_item = shown

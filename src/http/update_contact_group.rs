@@ -85,7 +85,7 @@ impl Call for UpdateContactGroup {
         };
         let (opt_types, shown): (Vec<_>, Vec<_>) = members
             .iter()
-            .map(|change| (opt_type(change.member), ContactItem::from(&change.conversation)))
+            .map(|change| (opt_type(change.member), ContactItem(change.conversation.clone())))
             .unzip();
         let write = Write { app, owner: self.owner, change: self.change, now };
         let (old, new) = ("UpdateGroup.OldGroupName", "UpdateGroup.NewGroupName");

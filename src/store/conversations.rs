@@ -11,7 +11,7 @@ use crate::error::Error;
 pub(super) struct KeptRow {
     pub(super) standard_mark: i64,
     pub(super) custom_mark: String,
-    pub(super) group_ids: Vec<i32>,
+    pub(super) group_ids: Vec<u32>,
     pub(super) position: Option<i32>,
     pub(super) pin_position: Option<i32>,
     pub(super) changed_at: i64,
@@ -23,8 +23,8 @@ impl KeptRow {
             |problem| Error::Internal(anyhow::anyhow!("conversations, custom_mark: {problem}"));
         Ok(Kept {
             standard: StandardMark::new(self.standard_mark.cast_unsigned()),
-            custom: CustomMark::parse(&self.custom_mark, u32::MAX).map_err(bad)?,
-            group_ids: self.group_ids.into_iter().map(count).collect(),
+            custom: CustomMark::parse(self.custom_mark, u32::MAX).map_err(bad)?,
+            group_ids: self.group_ids,
             position: self.position.map(count),
             pin_position: self.pin_position.map(count),
             changed_at: self.changed_at.unsigned_abs(),
@@ -67,7 +67,7 @@ impl Tx<'_> {
             let kept = KeptRow {
                 standard_mark: row.standard_mark,
                 custom_mark: row.custom_mark,
-                group_ids: row.group_ids,
+                group_ids: row.group_ids.into_iter().map(count).collect(),
                 position: row.position,
                 pin_position: row.pin_position,
                 changed_at: row.changed_at,
@@ -105,6 +105,6 @@ impl Tx<'_> {
 }
 
 /// The numbers of an array that PostgreSQL has joined with commas.
-pub(super) fn numbers_of(text: &str) -> Vec<i32> {
+pub(super) fn numbers_of(text: &str) -> Vec<u32> {
     text.split(',').filter_map(|number| number.parse().ok()).collect()
 }
