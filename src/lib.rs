@@ -5,6 +5,8 @@
 //! the rules, [`store`] the SQL. [`error`], [`limits`] and [`metrics`] belong to all of them. Around them: [`config`] and
 //! [`commands`] make a program of it, [`cluster`] brings a PostgreSQL along for `dev` and for tests.
 
+#![forbid(unsafe_code)]
+
 #[cfg(all(feature = "planted-bugs", not(debug_assertions)))]
 compile_error!("a release has no bugs on purpose: `planted-bugs` is for the tests of the tests");
 

@@ -1,4 +1,4 @@
-//! Settings in, exit code out; nothing else.
+//! Settings in, exit code out; and the one thing about memory that is a program's affair.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -8,6 +8,8 @@ use earmark::{commands, config::Config};
 
 #[actix_web::main]
 async fn main() -> ExitCode {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    std::thread::spawn(memory::give_back);
     match commands::run(Config::parse()).await {
         Ok(code) => code,
         Err(error) => {
@@ -28,4 +30,25 @@ fn told(error: &anyhow::Error) -> String {
         }
     }
     told
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod memory {
+    use std::thread::sleep;
+    use std::time::Duration;
+
+    const PAUSE: Duration = Duration::from_secs(5);
+
+    /// Gives the system back what is free, again and again. By itself glibc's allocator gives back only what is free at an
+    /// end of its heaps, so that a burst of connections would cost the process its memory for good.
+    pub(super) fn give_back() {
+        loop {
+            sleep(PAUSE);
+            #[expect(unsafe_code, reason = "no library that is kept well does it")]
+            // SAFETY: it takes no pointer, and any thread may call it at any time.
+            unsafe {
+                libc::malloc_trim(0);
+            }
+        }
+    }
 }

@@ -301,3 +301,33 @@ fn clients_that_reset_before_the_answer() {
     eventually("all are closed", || (descriptors(&service) < before + 20).then_some(()));
     client.must_mark("user", "other");
 }
+
+/// Pages of the service's memory that are resident.
+fn resident_pages(service: &Service) -> usize {
+    let statm = fs::read_to_string(format!("/proc/{}/statm", service.process.pid())).unwrap();
+    statm.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn memory_is_given_back_after_a_burst() {
+    raise_descriptor_limit();
+    let database = Database::new();
+    let service = Service::on(&database);
+    let client = service.client();
+    client.must_mark("user", "friend");
+    let before = resident_pages(&service);
+    let open = |_| Connection::open(service.api).unwrap();
+    let mut connections: Vec<_> = (0..3000).map(open).collect();
+    for (nr, connection) in connections.iter_mut().enumerate() {
+        client.send_mark(connection, &format!("user{}", nr % 100), &format!("friend{nr}"));
+    }
+    for connection in &mut connections {
+        connection.answer().unwrap();
+    }
+    let taken = resident_pages(&service) - before;
+    drop(connections);
+    eventually("three quarters are given back", || {
+        (resident_pages(&service) < before + taken / 4).then_some(())
+    });
+    client.must_mark("user", "other");
+}
