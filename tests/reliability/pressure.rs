@@ -83,10 +83,13 @@ fn locks_that_others_hold() {
 fn a_session_that_freezes_with_a_users_lock() {
     under_pressure("SIGSTOP of one session, its user locked", &[], |load, postgres, services| {
         let client = services[0].client();
-        let import =
-            client.path("x").replace("recentcontact/x", "im_open_login_svc/account_import");
-        let imported = request(client.address, "POST", &import, r#"{"UserID":"frozen"}"#).unwrap();
-        assert_eq!(code(&imported), 0, "{imported:?}");
+        let account = |command: &str, body| {
+            let command = format!("im_open_login_svc/{command}");
+            let path = client.path("x").replace("recentcontact/x", &command);
+            let answer = request(client.address, "POST", &path, body).unwrap();
+            assert_eq!(code(&answer), 0, "{answer:?}");
+        };
+        account("account_import", r#"{"UserID":"frozen"}"#);
         let mut operator = postgres.sql("earmark");
         operator.run(
             "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
@@ -115,6 +118,9 @@ fn a_session_that_freezes_with_a_users_lock() {
             let answer = client.mark("frozen", "other").unwrap();
             is_marked(&answer).then_some(())
         });
+        // The next round begins as this one did.
+        account("account_delete", r#"{"DeleteItem":[{"UserID":"frozen"}]}"#);
+        operator.run("DROP FUNCTION dawdle() CASCADE");
         recovery
     });
 }
