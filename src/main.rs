@@ -9,7 +9,7 @@ use earmark::{commands, config::Config};
 #[actix_web::main]
 async fn main() -> ExitCode {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    std::thread::spawn(memory::give_back);
+    memory::give_back();
     match commands::run(Config::parse()).await {
         Ok(code) => code,
         Err(error) => {
@@ -34,7 +34,7 @@ fn told(error: &anyhow::Error) -> String {
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod memory {
-    use std::thread::sleep;
+    use std::thread::{Builder, sleep};
     use std::time::Duration;
 
     const PAUSE: Duration = Duration::from_secs(5);
@@ -42,13 +42,15 @@ mod memory {
     /// Gives the system back what is free, again and again. By itself glibc's allocator gives back only what is free at an
     /// end of its heaps, so that a burst of connections would cost the process its memory for good.
     pub(super) fn give_back() {
-        loop {
+        let again_and_again = || loop {
             sleep(PAUSE);
             #[expect(unsafe_code, reason = "no library that is kept well does it")]
             // SAFETY: it takes no pointer, and any thread may call it at any time.
             unsafe {
                 libc::malloc_trim(0);
             }
-        }
+        };
+        // Where there is no thread to be had, the memory stays: no reason not to serve.
+        _ = Builder::new().name("memory".to_owned()).spawn(again_and_again);
     }
 }

@@ -104,6 +104,12 @@ impl CustomMark {
     }
 }
 
+impl From<CustomMark> for Box<str> {
+    fn from(mark: CustomMark) -> Self {
+        mark.0
+    }
+}
+
 /// What one `MarkItem` asks for. What is `None` stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarkChange {

@@ -6,7 +6,7 @@ use super::contact_item::ContactItem;
 use super::envelope::ItemResult;
 use super::json::Field;
 use crate::domain::{
-    App, Applied, ContactGroup, ContactGroupName, Conversation, CustomMark, Kept, StandardMark,
+    App, Applied, ContactGroup, ContactGroupName, Conversation, Kept, StandardMark,
 };
 use crate::error::{Error, Family};
 
@@ -56,8 +56,8 @@ pub(super) struct ContactResultItem {
     #[serde(flatten)]
     contact_item: ContactItem,
     standard_mark: MarkBits,
-    #[serde(skip_serializing_if = "MarkText::is_empty")]
-    custom_mark: MarkText,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    custom_mark: Box<str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     contact_group_id: Vec<u32>,
     timestamp: u64,
@@ -68,7 +68,7 @@ impl From<(Conversation, Kept)> for ContactResultItem {
         Self {
             contact_item: ContactItem(conversation),
             standard_mark: MarkBits(kept.standard),
-            custom_mark: MarkText(kept.custom),
+            custom_mark: kept.custom.into(),
             contact_group_id: kept.group_ids,
             // A conversation that is only pinned has no marks or groups that could have changed.
             timestamp: if kept.position.is_some() { kept.changed_at } else { 0 },
@@ -93,22 +93,6 @@ impl Serialize for MarkBits {
         } else {
             out.collect_str(&format_args!("{:b}", self.0.bits()))
         }
-    }
-}
-
-/// A custom mark as answers write it.
-#[derive(Debug)]
-pub(super) struct MarkText(pub(super) CustomMark);
-
-impl MarkText {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl Serialize for MarkText {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        out.serialize_str(self.0.as_str())
     }
 }
 

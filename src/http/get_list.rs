@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::contact_group::{MarkBits, MarkText};
+use super::contact_group::MarkBits;
 use super::contact_item::SessionId;
 use super::door::Call;
 use super::json::Field;
@@ -37,8 +37,8 @@ struct SessionItem {
     top_flag: u8,
     #[serde(skip_serializing_if = "MarkBits::is_empty")]
     standard_mark: MarkBits,
-    #[serde(skip_serializing_if = "MarkText::is_empty")]
-    custom_mark: MarkText,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    custom_mark: Box<str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     contact_group_id: Vec<u32>,
 }
@@ -85,7 +85,7 @@ impl From<(Conversation, Kept)> for SessionItem {
             msg_time: kept.changed_at,
             top_flag: kept.pin_position.is_some().into(),
             standard_mark: MarkBits(kept.standard),
-            custom_mark: MarkText(kept.custom),
+            custom_mark: kept.custom.into(),
             contact_group_id: kept.group_ids,
         }
     }
