@@ -215,7 +215,7 @@ fn planted_bugs_are_built_for_the_tests_alone() {
             let line = line.trim_start();
             line.contains("planted::")
                 || line.contains("mod planted")
-                || line.contains(".forget_revisions(")
+                || line.contains(".forget_versions(")
                 || line.contains(".spoil_commit()")
         });
         let found = found.filter(|(nr, _)| {

@@ -1,6 +1,8 @@
 //! What a user's state can be asked to do.
 
-use super::{App, ContactGroup, ContactGroupName, Conversation, Growth, MarkChange, UserState};
+use super::{
+    App, ContactGroup, ContactGroupName, Conversation, Growth, MarkChange, StandardMark, UserState,
+};
 use crate::error::Error;
 
 /// One request to change one user's state.
@@ -38,6 +40,26 @@ pub struct MemberChange {
     pub conversation: Conversation,
     /// It shall be in, or out.
     pub member: bool,
+}
+
+/// A conversation that has to be loaded for a change.
+#[derive(Debug, Clone, Copy)]
+pub struct Touched<'c> {
+    /// Which.
+    pub conversation: &'c Conversation,
+    /// The bits that it may lose. As long as it keeps another one, nothing has to be counted for it.
+    pub may_lose: StandardMark,
+}
+
+impl<'c> Touched<'c> {
+    /// It may lose everything, or get what it does not have.
+    fn altogether(conversation: &'c Conversation) -> Self {
+        Self { conversation, may_lose: StandardMark::new(u64::MAX) }
+    }
+
+    fn by_mark(MarkChange { conversation, standard, .. }: &'c MarkChange) -> Self {
+        Self { conversation, may_lose: standard.unwrap_or_default().clear }
+    }
 }
 
 /// What a change has done: a refused item leaves its neighbours applied.
@@ -81,7 +103,7 @@ impl Change {
     }
 
     /// The conversations that have to be loaded before it can be applied.
-    pub fn touched(&self) -> impl Iterator<Item = &Conversation> {
+    pub fn touched(&self) -> impl Iterator<Item = Touched<'_>> {
         let (marks, members, plain): (&[MarkChange], &[MemberChange], &[Conversation]) = match self
         {
             Self::Mark(changes) => (changes, &[], &[]),
@@ -94,9 +116,9 @@ impl Change {
                 (&[], &[], &[])
             }
         };
-        let marks = marks.iter().map(|change| &change.conversation);
         let members = members.iter().map(|change| &change.conversation);
-        marks.chain(members).chain(plain)
+        let others = members.chain(plain).map(Touched::altogether);
+        marks.iter().map(Touched::by_mark).chain(others)
     }
 
     /// The counts that it can make grow.

@@ -69,17 +69,6 @@ pub struct BitChange {
     pub clear: StandardMark,
 }
 
-impl BitChange {
-    /// The one change that does what `self` and then `next` do.
-    #[must_use]
-    pub fn then(self, next: Self) -> Self {
-        Self {
-            set: StandardMark(self.set.0 & !self.clear.0 | next.set.0),
-            clear: StandardMark(self.clear.0 & !next.set.0 | next.clear.0),
-        }
-    }
-}
-
 /// A text of the customer's own on a conversation; empty when there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CustomMark(Box<str>);
@@ -171,13 +160,6 @@ mod tests {
         fn a_bit_in_both_lists_ends_cleared(mark: u64, set: u64, clear: u64) {
             let bits = StandardMark(mark).changed(change(set, clear)).bits();
             prop_assert_eq!(bits & set & clear, 0);
-        }
-
-        #[test]
-        fn two_changes_in_one_do_what_they_do_one_by_one(mark: u64, a: (u64, u64), b: (u64, u64)) {
-            let (first, second) = (change(a.0, a.1), change(b.0, b.1));
-            let one_by_one = StandardMark(mark).changed(first).changed(second);
-            prop_assert_eq!(StandardMark(mark).changed(first.then(second)), one_by_one);
         }
     }
 }

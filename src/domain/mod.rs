@@ -12,7 +12,7 @@ mod user_sig;
 mod user_state;
 
 pub use app::{App, Directory, Edition, SecretKey};
-pub use change::{Applied, Change, MemberChange};
+pub use change::{Applied, Change, MemberChange, Touched};
 pub use chat_group::{ChatGroup, ChatGroupId, ChatGroupType};
 pub use contact_group::{ContactGroup, ContactGroupName};
 pub use conversation::Conversation;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tracing::trace;
 
 use super::Write;
-use crate::domain::{App, Applied, Conversation, Growth, UserKey, UserState};
+use crate::domain::{App, Applied, Growth, Touched, UserKey, UserState};
 use crate::error::Error;
 use crate::store::{Changed, Connection, Tx, Unsaved};
 
@@ -79,9 +79,9 @@ impl<'w> Batch<'w> {
         users.map(|(key, write)| (key.clone(), write.app.directory.takes_anyone())).collect()
     }
 
-    fn touched(&self) -> Vec<(&UserKey, &'w Conversation)> {
+    fn touched(&self) -> Vec<(&UserKey, Touched<'w>)> {
         let touched = self.each().map(|(key, write)| (key, write.change.touched()));
-        touched.flat_map(|(key, all)| all.map(move |conversation| (key, conversation))).collect()
+        touched.flat_map(|(key, all)| all.map(move |touched| (key, touched))).collect()
     }
 
     /// Those whose dead have to be counted before anything is applied.
@@ -123,8 +123,8 @@ fn apply(
 /// What became of each write, or `None`: nothing has happened, and it takes a transaction.
 pub(super) type OutcomesAsLoaded = Vec<Option<Result<Applied, Error>>>;
 
-/// Commits writes together without a lock: what was loaded is saved for those whom nobody else has changed meanwhile. The
-/// others need a transaction, and so do those of whom more must be known.
+/// Commits writes together without a lock: what was loaded is saved for those of whom nobody else has changed any of it
+/// meanwhile. The others need a transaction, and so do those of whom more must be known.
 pub(super) async fn commit_as_loaded(
     connection: &mut Connection,
     batch: &Batch<'_>,
@@ -138,13 +138,14 @@ pub(super) async fn commit_as_loaded(
         .map(|(key, write)| (!unsaved.contains(key)).then(|| apply(key, write, &mut states)))
         .collect();
 
-    let with_groups = states.iter().filter(|(_, state)| state.changes_groups());
-    unsaved.extend(with_groups.map(|(key, _)| key.clone()));
+    let of_more = |state: &UserState| state.changes_groups() || state.lacks_counts();
+    let for_more = states.iter().filter(|(_, state)| of_more(state));
+    unsaved.extend(for_more.map(|(key, _)| key.clone()));
+    #[cfg(feature = "planted-bugs")]
+    connection.forget_versions(&mut states).await?;
     let mut changed = batch.changed(&states);
     changed.retain(|(key, ..)| !unsaved.contains(*key));
     if !changed.is_empty() {
-        #[cfg(feature = "planted-bugs")]
-        connection.forget_revisions(&changed).await?;
         let others = connection.save_as_loaded(&changed).await?;
         trace!(target: "earmark::span", "state saved");
         unsaved.extend(others.into_iter().cloned());

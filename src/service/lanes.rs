@@ -2,7 +2,7 @@
 //!
 //! Each worker thread has lanes of its own. A write waits in one of them while the lane's transaction is under way. Then
 //! the lane takes all that waits and commits it together: one flush of the log and one round trip per statement for all.
-//! There is no timer: a write that finds its lane idle is committed at once, alone. Users are locked in sorted order, so
+//! There is no timer: a write that finds its lane idle is committed at once, alone. Rows are locked in sorted order, so
 //! lanes, and other processes on the same database, do not wait for each other in a circle.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};

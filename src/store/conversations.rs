@@ -39,7 +39,7 @@ pub(super) fn stored_conversation(kind: i16, peer_id: &str) -> Result<Conversati
 }
 
 impl Tx<'_> {
-    /// Loads all conversations of a user that are in any conversation group, besides those loaded already.
+    /// Locks and loads all conversations of a user that are in any conversation group, besides those loaded already.
     pub async fn load_members(
         &mut self,
         key: &UserKey,
@@ -49,6 +49,7 @@ impl Tx<'_> {
             r#"
             SELECT
                 kind, peer_id, standard_mark, custom_mark, group_ids, position, pin_position, changed_at,
+                c.xmin::text::bigint AS "version!",
                 COALESCE(a.deleted, g.destroyed) AS gone
             FROM conversations c
             LEFT JOIN accounts a
@@ -56,6 +57,8 @@ impl Tx<'_> {
             LEFT JOIN chat_groups g
                 ON g.sdk_app_id = c.sdk_app_id AND g.group_id = CASE kind WHEN 2 THEN peer_id END
             WHERE c.sdk_app_id = $1 AND c.user_id = $2 AND group_ids <> '{}'
+            ORDER BY kind, peer_id COLLATE "C"
+            FOR NO KEY UPDATE OF c
             "#,
             key.sdk_app_id.number(),
             key.user_id.as_str(),
@@ -72,7 +75,10 @@ impl Tx<'_> {
                 pin_position: row.pin_position,
                 changed_at: row.changed_at,
             };
-            let entry = Entry::loaded(kept.into_kept()?, standing(row.gone));
+            let entry = Entry {
+                version: version(row.version)?,
+                ..Entry::loaded(kept.into_kept()?, standing(row.gone))
+            };
             state.entries.entry(conversation).or_insert(entry);
         }
         Ok(())
@@ -102,6 +108,12 @@ impl Tx<'_> {
             pinned: dead(stored.pinned, live.pinned),
         })
     }
+}
+
+/// A row's version: the transaction that wrote it, which PostgreSQL keeps with each row as `xmin`.
+pub(super) fn version(xmin: i64) -> Result<u32, Error> {
+    u32::try_from(xmin)
+        .map_err(|_| Error::internal("conversations, xmin: not a transaction's number"))
 }
 
 /// The numbers of an array that PostgreSQL has joined with commas.

@@ -4,33 +4,34 @@ use std::collections::BTreeMap;
 
 use super::accounts::standing;
 use super::connection::{Connection, Tx, in_time};
-use super::conversations::{KeptRow, numbers_of};
-use super::count;
+use super::conversations::{KeptRow, numbers_of, version};
 use super::session::Session;
-use crate::domain::{Conversation, Counts, Entry, UserKey, UserState};
+use super::users::UserRow;
+use crate::domain::{Conversation, Entry, Touched, UserKey, UserState};
 use crate::error::Error;
 
 impl Connection {
-    /// Loads users as they are now, without a lock, and what is kept about the touched conversations, with the standing
-    /// of everybody concerned. `users` says of each whether the app takes anyone: of the others, those whom the directory
-    /// does not know are missing from the answer.
+    /// Loads what is kept about the touched conversations as it is now, without a lock, with the standing of everybody
+    /// concerned. `users` says of each whether the app takes anyone: of the others, those whom the directory does not know
+    /// are missing from the answer. A user's row is loaded if one of the user's conversations may come to be kept, or
+    /// cease to be.
     pub async fn load_users(
         &mut self,
         users: &BTreeMap<UserKey, bool>,
-        touched: &[(&UserKey, &Conversation)],
+        touched: &[(&UserKey, Touched<'_>)],
     ) -> Result<BTreeMap<UserKey, UserState>, Error> {
-        in_time(self.session().load_users(users, touched)).await?.into_states(users, touched)
+        in_time(self.session().load_users(users, touched, false)).await?.into_states(users, touched)
     }
 }
 
 impl Tx<'_> {
-    /// The same in a transaction.
-    pub(super) async fn load_users(
+    /// The same in a transaction, without anybody's row: who has been locked is known.
+    pub(super) async fn load_conversations(
         &mut self,
         users: &BTreeMap<UserKey, bool>,
-        touched: &[(&UserKey, &Conversation)],
+        touched: &[(&UserKey, Touched<'_>)],
     ) -> Result<BTreeMap<UserKey, UserState>, Error> {
-        self.session().load_users(users, touched).await?.into_states(users, touched)
+        self.session().load_users(users, touched, true).await?.into_states(users, touched)
     }
 }
 
@@ -40,16 +41,15 @@ impl Session<'_> {
     async fn load_users(
         self,
         users: &BTreeMap<UserKey, bool>,
-        touched: &[(&UserKey, &Conversation)],
+        touched: &[(&UserKey, Touched<'_>)],
+        locked: bool,
     ) -> Result<Row, sqlx::Error> {
         let sdk_app_ids: Vec<_> = users.keys().map(|key| key.sdk_app_id.number()).collect();
         let user_ids: Vec<_> = users.keys().map(|key| key.user_id.as_str()).collect();
         let anyone: Vec<_> = users.values().copied().collect();
-        let of_apps: Vec<_> = touched.iter().map(|(key, _)| key.sdk_app_id.number()).collect();
-        let of_users: Vec<_> = touched.iter().map(|(key, _)| key.user_id.as_str()).collect();
-        let kinds: Vec<_> = touched.iter().map(|(_, conversation)| conversation.kind()).collect();
-        let peer_ids: Vec<_> =
-            touched.iter().map(|(_, conversation)| conversation.peer_id()).collect();
+        let of = Keys::of(touched);
+        let may_lose: Vec<_> =
+            touched.iter().map(|(_, touched)| touched.may_lose.bits().cast_signed()).collect();
         sqlx::query_as!(
             Row,
             r#"
@@ -57,18 +57,11 @@ impl Session<'_> {
             FROM (
                 SELECT
                     COALESCE(array_agg(anyone OR deleted IS NOT NULL), '{}') AS "known!",
-                    COALESCE(array_agg(deleted), '{}') AS "users_gone!: Vec<Option<bool>>",
-                    COALESCE(array_agg(COALESCE(revision, 0)), '{}') AS "revisions!",
-                    COALESCE(array_agg(COALESCE(next_position, 1)), '{}') AS "next_positions!",
-                    COALESCE(array_agg(COALESCE(next_group_id, 1)), '{}') AS "next_group_ids!",
-                    COALESCE(array_agg(COALESCE(marked, 0)), '{}') AS "marked!",
-                    COALESCE(array_agg(COALESCE(grouped, 0)), '{}') AS "grouped!",
-                    COALESCE(array_agg(COALESCE(pinned, 0)), '{}') AS "pinned!"
+                    COALESCE(array_agg(deleted), '{}') AS "users_gone!: Vec<Option<bool>>"
                 FROM (
-                    SELECT t.anyone, a.deleted, u.*
+                    SELECT anyone, deleted
                     FROM unnest($1::bigint[], $2::text[], $3::boolean[])
                         WITH ORDINALITY AS t (sdk_app_id, user_id, anyone, nr)
-                    LEFT JOIN users u ON u.sdk_app_id = t.sdk_app_id AND u.user_id = t.user_id
                     LEFT JOIN accounts a ON a.sdk_app_id = t.sdk_app_id AND a.user_id = t.user_id
                     ORDER BY nr
                 ) u
@@ -81,14 +74,35 @@ impl Session<'_> {
                     COALESCE(array_agg(array_to_string(group_ids, ',')), '{}') AS "group_ids!: Vec<Option<String>>",
                     COALESCE(array_agg(position), '{}') AS "positions!: Vec<Option<i32>>",
                     COALESCE(array_agg(pin_position), '{}') AS "pin_positions!: Vec<Option<i32>>",
-                    COALESCE(array_agg(changed_at), '{}') AS "changed_at!: Vec<Option<i64>>"
+                    COALESCE(array_agg(changed_at), '{}') AS "changed_at!: Vec<Option<i64>>",
+                    COALESCE(array_agg(version), '{}') AS "versions!: Vec<Option<i64>>",
+                    COALESCE(array_agg(counts), '{}') AS "counts!",
+                    COALESCE(array_agg(COALESCE(revision, 0)) FILTER (WHERE counts), '{}') AS "revisions!",
+                    COALESCE(array_agg(COALESCE(next_position, 1)) FILTER (WHERE counts), '{}') AS "next_positions!",
+                    COALESCE(array_agg(COALESCE(next_group_id, 1)) FILTER (WHERE counts), '{}') AS "next_group_ids!",
+                    COALESCE(array_agg(COALESCE(marked, 0)) FILTER (WHERE counts), '{}') AS "marked!",
+                    COALESCE(array_agg(COALESCE(grouped, 0)) FILTER (WHERE counts), '{}') AS "grouped!",
+                    COALESCE(array_agg(COALESCE(pinned, 0)) FILTER (WHERE counts), '{}') AS "pinned!"
                 FROM (
-                    SELECT COALESCE(a.deleted, g.destroyed) AS gone, c.*
-                    FROM unnest($4::bigint[], $5::text[], $6::smallint[], $7::text[])
-                        WITH ORDINALITY AS t (sdk_app_id, user_id, kind, peer_id, nr)
+                    SELECT
+                        COALESCE(a.deleted, g.destroyed) AS gone,
+                        c.standard_mark, c.custom_mark, c.group_ids, c.position, c.pin_position, c.changed_at,
+                        c.xmin::text::bigint AS version,
+                        t.counts AND COALESCE(c.standard_mark & ~t.may_lose, 0) = 0 AS counts,
+                        u.revision, u.next_position, u.next_group_id, u.marked, u.grouped, u.pinned
+                    FROM (
+                        SELECT *, NOT $4::boolean AS counts
+                        FROM unnest($5::bigint[], $6::text[], $7::smallint[], $8::text[], $9::bigint[])
+                            WITH ORDINALITY AS t (sdk_app_id, user_id, kind, peer_id, may_lose, nr)
+                    ) t
                     LEFT JOIN conversations c
                         ON c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
                         AND c.kind = t.kind AND c.peer_id = t.peer_id
+                    LEFT JOIN users u
+                        ON u.sdk_app_id = t.sdk_app_id
+                        AND u.user_id = CASE
+                            WHEN t.counts AND COALESCE(c.standard_mark & ~t.may_lose, 0) = 0 THEN t.user_id
+                        END
                     LEFT JOIN accounts a
                         ON a.sdk_app_id = t.sdk_app_id AND a.user_id = CASE t.kind WHEN 1 THEN t.peer_id END
                     LEFT JOIN chat_groups g
@@ -100,26 +114,43 @@ impl Session<'_> {
             &sdk_app_ids,
             &user_ids as &[&str],
             &anyone,
-            &of_apps,
-            &of_users as &[&str],
-            &kinds,
-            &peer_ids as &[&str],
+            locked,
+            &of.sdk_app_ids,
+            &of.user_ids as &[&str],
+            &of.kinds,
+            &of.peer_ids as &[&str],
+            &may_lose,
         )
         .fetch_one(self)
         .await
     }
 }
 
-/// The users and the conversations that were asked for, in that order, an array for each column.
+/// The touched conversations' keys as PostgreSQL takes them: one array per column.
+pub(super) struct Keys<'a> {
+    pub(super) sdk_app_ids: Vec<i64>,
+    pub(super) user_ids: Vec<&'a str>,
+    pub(super) kinds: Vec<i16>,
+    pub(super) peer_ids: Vec<&'a str>,
+}
+
+impl<'a> Keys<'a> {
+    pub(super) fn of(touched: &[(&'a UserKey, Touched<'a>)]) -> Self {
+        let conversations = || touched.iter().map(|(_, touched)| touched.conversation);
+        Self {
+            sdk_app_ids: touched.iter().map(|(key, _)| key.sdk_app_id.number()).collect(),
+            user_ids: touched.iter().map(|(key, _)| key.user_id.as_str()).collect(),
+            kinds: conversations().map(Conversation::kind).collect(),
+            peer_ids: conversations().map(Conversation::peer_id).collect(),
+        }
+    }
+}
+
+/// The users and the conversations that were asked for, in that order, an array for each column; then of each conversation
+/// whether its user's row was looked up, and those rows.
 struct Row {
     known: Vec<bool>,
     users_gone: Vec<Option<bool>>,
-    revisions: Vec<i64>,
-    next_positions: Vec<i32>,
-    next_group_ids: Vec<i32>,
-    marked: Vec<i32>,
-    grouped: Vec<i32>,
-    pinned: Vec<i32>,
     peers_gone: Vec<Option<bool>>,
     standard_marks: Vec<Option<i64>>,
     custom_marks: Vec<Option<String>>,
@@ -127,40 +158,50 @@ struct Row {
     positions: Vec<Option<i32>>,
     pin_positions: Vec<Option<i32>>,
     changed_at: Vec<Option<i64>>,
+    versions: Vec<Option<i64>>,
+    counts: Vec<bool>,
+    revisions: Vec<i64>,
+    next_positions: Vec<i32>,
+    next_group_ids: Vec<i32>,
+    marked: Vec<i32>,
+    grouped: Vec<i32>,
+    pinned: Vec<i32>,
 }
 
 impl Row {
     fn into_states(
         mut self,
         users: &BTreeMap<UserKey, bool>,
-        touched: &[(&UserKey, &Conversation)],
+        touched: &[(&UserKey, Touched<'_>)],
     ) -> Result<BTreeMap<UserKey, UserState>, Error> {
         if (self.known.len(), self.peers_gone.len()) != (users.len(), touched.len()) {
             return Err(Error::internal("users: not as many rows as were asked for"));
         }
         let known = users.keys().enumerate().filter(|(nr, _)| self.known[*nr]);
-        let mut states: BTreeMap<_, _> =
-            known.map(|(nr, key)| (key.clone(), self.user(nr))).collect();
-        for (nr, (key, conversation)) in touched.iter().enumerate() {
+        let state = |nr: usize| UserState::of(standing(self.users_gone[nr]));
+        let mut states: BTreeMap<_, _> = known.map(|(nr, key)| (key.clone(), state(nr))).collect();
+        let mut rows = 0..;
+        for (nr, (key, touched)) in touched.iter().enumerate() {
+            let row = self.counts[nr].then(|| rows.next()).flatten();
             // Whoever is not known has no state.
             let Some(state) = states.get_mut(*key) else { continue };
-            state.entries.insert((*conversation).clone(), self.take_entry(nr)?);
+            state.entries.insert(touched.conversation.clone(), self.take_entry(nr)?);
+            if let Some(row) = row {
+                self.user_row(row).load_into(state);
+            }
         }
         Ok(states)
     }
 
-    fn user(&self, nr: usize) -> UserState {
-        let counts = Counts {
-            marked: count(self.marked[nr]),
-            grouped: count(self.grouped[nr]),
-            pinned: count(self.pinned[nr]),
-        };
-        let (next_position, next_group_id) =
-            (count(self.next_positions[nr]), count(self.next_group_ids[nr]));
-        let mut state = UserState::stored(counts, next_position, next_group_id);
-        state.revision = self.revisions[nr].unsigned_abs();
-        state.owner = standing(self.users_gone[nr]);
-        state
+    fn user_row(&self, nr: usize) -> UserRow {
+        UserRow {
+            revision: self.revisions[nr],
+            next_position: self.next_positions[nr],
+            next_group_id: self.next_group_ids[nr],
+            marked: self.marked[nr],
+            grouped: self.grouped[nr],
+            pinned: self.pinned[nr],
+        }
     }
 
     fn take_entry(&mut self, nr: usize) -> Result<Entry, Error> {
@@ -172,6 +213,7 @@ impl Row {
             pin_position: self.pin_positions[nr],
             changed_at: self.changed_at[nr].unwrap_or_default(),
         };
-        Ok(Entry::loaded(kept.into_kept()?, standing(self.peers_gone[nr])))
+        let version = version(self.versions[nr].unwrap_or_default())?;
+        Ok(Entry { version, ..Entry::loaded(kept.into_kept()?, standing(self.peers_gone[nr])) })
     }
 }

@@ -1,15 +1,17 @@
-//! Locking users.
+//! Locking users and conversations.
 
 use std::collections::BTreeMap;
 
 use super::connection::Tx;
-use crate::domain::{Conversation, UserKey, UserState};
+use super::loading::Keys;
+use super::users::{UserRow, stored_key};
+use crate::domain::{Touched, UserKey, UserState};
 use crate::error::Error;
 
 impl Tx<'_> {
-    /// Locks users until the transaction ends, and loads what is kept about the touched conversations, with the standing
-    /// of everybody concerned. Locks are taken in the order of the keys, so that two writers do not wait for each other
-    /// in a circle.
+    /// Locks users and the touched conversations until the transaction ends, and loads them, with the standing of
+    /// everybody concerned. Locks are taken in the order of the keys, users first, so that two writers do not wait for each
+    /// other in a circle. A conversation has a lock besides its user's, as most marks are saved without the latter.
     ///
     /// Whoever has no row yet gets one, if `anyone` may have state or the directory knows the user; the others are
     /// missing from the answer. That comes after the locks of those who have one: should two writers wait in a circle
@@ -18,42 +20,98 @@ impl Tx<'_> {
     pub async fn lock_users(
         &mut self,
         users: &BTreeMap<UserKey, bool>,
-        touched: &[(&UserKey, &Conversation)],
+        touched: &[(&UserKey, Touched<'_>)],
     ) -> Result<BTreeMap<UserKey, UserState>, Error> {
-        let sdk_app_ids: Vec<_> = users.keys().map(|key| key.sdk_app_id.number()).collect();
-        let user_ids: Vec<_> = users.keys().map(|key| key.user_id.as_str()).collect();
-        let anyone: Vec<_> = users.values().copied().collect();
+        let mut rows = self.lock(users.keys(), touched).await?;
+        if rows.len() < users.len() {
+            let new = users.iter().filter(|(key, _)| !rows.contains_key(*key));
+            if self.add_users(new).await? {
+                // Somebody else may have been faster, and added conversations as well.
+                rows = self.lock(users.keys(), touched).await?;
+            }
+        }
+        // What is read now is what those wrote who had the locks before.
+        let mut states = self.load_conversations(users, touched).await?;
+        for (key, state) in &mut states {
+            rows.get(key).unwrap_or(&UserRow::NONE).load_into(state);
+        }
+        Ok(states)
+    }
+
+    /// Locks the users who have a row, and gives them back, then the touched conversations.
+    async fn lock(
+        &mut self,
+        users: impl Iterator<Item = &UserKey> + Clone,
+        touched: &[(&UserKey, Touched<'_>)],
+    ) -> Result<BTreeMap<UserKey, UserRow>, Error> {
+        let sdk_app_ids: Vec<_> = users.clone().map(|key| key.sdk_app_id.number()).collect();
+        let user_ids: Vec<_> = users.map(|key| key.user_id.as_str()).collect();
+        let of = Keys::of(touched);
         // A row that is only locked, and not written, is saved later without a look at its app: PostgreSQL would lock the
-        // app's row for that, in which all writers of the app meet.
+        // app's row for that, in which all writers of the app meet. What is counted beside an aggregate is counted after it:
+        // so all users are locked before any conversation.
         let locked = sqlx::query!(
             r#"
-            SELECT FROM users u
-            JOIN unnest($1::bigint[], $2::text[]) AS t (sdk_app_id, user_id)
-                ON u.sdk_app_id = t.sdk_app_id AND u.user_id = t.user_id
-            ORDER BY u.sdk_app_id, u.user_id COLLATE "C"
-            FOR NO KEY UPDATE OF u
+            WITH locked_users AS (
+                SELECT u.* FROM users u
+                JOIN unnest($1::bigint[], $2::text[]) AS t (sdk_app_id, user_id)
+                    ON u.sdk_app_id = t.sdk_app_id AND u.user_id = t.user_id
+                ORDER BY u.sdk_app_id, u.user_id COLLATE "C"
+                FOR NO KEY UPDATE OF u
+            ),
+            locked_conversations AS (
+                SELECT FROM conversations c
+                JOIN unnest($3::bigint[], $4::text[], $5::smallint[], $6::text[])
+                    AS t (sdk_app_id, user_id, kind, peer_id)
+                    ON c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
+                    AND c.kind = t.kind AND c.peer_id = t.peer_id
+                ORDER BY c.sdk_app_id, c.user_id COLLATE "C", c.kind, c.peer_id COLLATE "C"
+                FOR NO KEY UPDATE OF c
+            )
+            SELECT
+                COALESCE(array_agg(sdk_app_id), '{}') AS "sdk_app_ids!",
+                COALESCE(array_agg(user_id), '{}') AS "user_ids!",
+                COALESCE(array_agg(revision), '{}') AS "revisions!",
+                COALESCE(array_agg(next_position), '{}') AS "next_positions!",
+                COALESCE(array_agg(next_group_id), '{}') AS "next_group_ids!",
+                COALESCE(array_agg(marked), '{}') AS "marked!",
+                COALESCE(array_agg(grouped), '{}') AS "grouped!",
+                COALESCE(array_agg(pinned), '{}') AS "pinned!",
+                (SELECT count(*) FROM locked_conversations) AS "conversations!"
+            FROM locked_users
             "#,
             &sdk_app_ids,
             &user_ids as &[&str],
+            &of.sdk_app_ids,
+            &of.user_ids as &[&str],
+            &of.kinds,
+            &of.peer_ids as &[&str],
         )
-        .execute(self.session())
-        .await?
-        .rows_affected();
-        if locked < users.len() as u64 {
-            self.add_users(&sdk_app_ids, &user_ids, &anyone).await?;
-        }
-        // What is read now is what those wrote who had the locks before.
-        self.load_users(users, touched).await
+        .fetch_one(self.session())
+        .await?;
+        let row = |nr: usize| UserRow {
+            revision: locked.revisions[nr],
+            next_position: locked.next_positions[nr],
+            next_group_id: locked.next_group_ids[nr],
+            marked: locked.marked[nr],
+            grouped: locked.grouped[nr],
+            pinned: locked.pinned[nr],
+        };
+        let keys = locked.sdk_app_ids.iter().zip(&locked.user_ids).enumerate();
+        keys.map(|(nr, (sdk_app_id, user_id))| Ok((stored_key(*sdk_app_id, user_id)?, row(nr))))
+            .collect()
     }
 
-    /// Gives those a row who have none and may have one. Rows that somebody else has added meanwhile are locked as well.
+    /// Gives those a row who have none and may have one, if there is anybody. Rows that somebody else has added meanwhile are
+    /// locked.
     async fn add_users(
         &mut self,
-        sdk_app_ids: &[i64],
-        user_ids: &[&str],
-        anyone: &[bool],
-    ) -> Result<(), Error> {
-        sqlx::query!(
+        users: impl Iterator<Item = (&UserKey, &bool)> + Clone,
+    ) -> Result<bool, Error> {
+        let sdk_app_ids: Vec<_> = users.clone().map(|(key, _)| key.sdk_app_id.number()).collect();
+        let user_ids: Vec<_> = users.clone().map(|(key, _)| key.user_id.as_str()).collect();
+        let anyone: Vec<_> = users.map(|(_, anyone)| *anyone).collect();
+        let added = sqlx::query!(
             r#"
             INSERT INTO users AS u (sdk_app_id, user_id, revision)
             SELECT sdk_app_id, user_id, 0
@@ -64,12 +122,12 @@ impl Tx<'_> {
             ORDER BY sdk_app_id, user_id COLLATE "C"
             ON CONFLICT (sdk_app_id, user_id) DO UPDATE SET revision = u.revision
             "#,
-            sdk_app_ids,
-            user_ids as &[&str],
-            anyone,
+            &sdk_app_ids,
+            &user_ids as &[&str],
+            &anyone,
         )
         .execute(self.session())
         .await?;
-        Ok(())
+        Ok(added.rows_affected() > 0)
     }
 }

@@ -1,11 +1,11 @@
 //! Bugs to order, for the tests that prove that bugs of their kind are found. The feature `planted-bugs` compiles them in,
 //! `EARMARK_PLANTED_BUG` chooses one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use super::{Changed, Connection, Reading, Tx};
+use super::{Connection, Reading, Tx};
 use crate::domain::{UserKey, UserState};
 use crate::error::Error;
 
@@ -29,7 +29,6 @@ pub fn forget_others(state: &mut UserState) {
         (state.counts, state.next_position, _) = state.stored_counts();
         for entry in state.entries.values_mut() {
             entry.after = entry.before.clone();
-            entry.bits = crate::domain::BitChange::default();
         }
     }
 }
@@ -55,15 +54,31 @@ pub(super) fn durably(durably: bool) -> bool {
 }
 
 impl Connection {
-    /// `unchecked`: users are saved whoever has changed them since they were loaded.
-    pub async fn forget_revisions(&mut self, changed: &[Changed<'_>]) -> Result<(), Error> {
-        for (key, state, _) in changed.iter().filter(|_| strikes("unchecked", 1)) {
-            sqlx::query("UPDATE users SET revision = $3 WHERE sdk_app_id = $1 AND user_id = $2")
+    /// `unchecked`: what was loaded is taken for what is there, whoever has changed it since.
+    pub async fn forget_versions(
+        &mut self,
+        states: &mut BTreeMap<UserKey, UserState>,
+    ) -> Result<(), Error> {
+        for (key, state) in states.iter_mut().filter(|_| strikes("unchecked", 1)) {
+            let revision = "SELECT revision FROM users WHERE sdk_app_id = $1 AND user_id = $2";
+            let revision: Option<i64> = sqlx::query_scalar(revision)
                 .bind(key.sdk_app_id.number())
                 .bind(key.user_id.as_str())
-                .bind(state.revision.cast_signed())
-                .execute(self.session())
+                .fetch_optional(self.session())
                 .await?;
+            state.revision = revision.unwrap_or_default().unsigned_abs();
+            for (conversation, entry) in &mut state.entries {
+                let version = "SELECT xmin::text::bigint FROM conversations
+                    WHERE sdk_app_id = $1 AND user_id = $2 AND kind = $3 AND peer_id = $4";
+                let version: Option<i64> = sqlx::query_scalar(version)
+                    .bind(key.sdk_app_id.number())
+                    .bind(key.user_id.as_str())
+                    .bind(conversation.kind())
+                    .bind(conversation.peer_id())
+                    .fetch_optional(self.session())
+                    .await?;
+                entry.version = super::conversations::version(version.unwrap_or_default())?;
+            }
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Saving what users have become, if nobody else has changed them since they were loaded.
+//! Saving what users and conversations have become, if nobody else has changed them since they were loaded.
 
 use super::connection::{Connection, Tx};
 use super::session::Session;
@@ -20,8 +20,8 @@ pub enum Unsaved {
 }
 
 impl Connection {
-    /// Saves changed users with their conversations, durably, in a transaction of its own. Gives back whom somebody else
-    /// has changed since they were loaded: nothing of theirs is saved.
+    /// Saves changed users with their conversations, durably, in a transaction of its own. Gives back of whom somebody else
+    /// has changed something since it was loaded: nothing of theirs is saved.
     ///
     /// Conversation groups and deleted accounts are no part of this: their rows are saved in a [`Tx`].
     pub async fn save_as_loaded<'a>(
@@ -33,135 +33,105 @@ impl Connection {
             return Ok(Vec::new());
         }
         // The answer is there when the server is ready for the next statement, and that is after the commit.
-        let saved = self.session().save_users(changed).await.map_err(|error| {
-            if is_refusal(&error) {
-                Unsaved::Refused(error.into())
-            } else {
-                Unsaved::InDoubt(Error::Timeout(Some(error.into())))
+        match self.session().save_users(changed).await {
+            Ok(others) => Ok(others),
+            Err(error) if is_overtaken(&error) => {
+                Ok(changed.iter().map(|(key, ..)| *key).collect())
             }
-        })?;
-        saved.others(changed).map_err(Unsaved::InDoubt)
+            Err(error) if is_refusal(&error) => Err(Unsaved::Refused(error.into())),
+            Err(error) => Err(Unsaved::InDoubt(Error::Timeout(Some(error.into())))),
+        }
     }
 }
 
 impl Tx<'_> {
     /// Saves changed users, who have been locked, with their conversations.
     pub async fn save_users(&mut self, changed: &[Changed<'_>]) -> Result<(), Error> {
-        let saved = self.session().save_users(changed).await?;
-        if saved.others(changed)?.is_empty() {
+        if self.session().save_users(changed).await?.is_empty() {
             Ok(())
         } else {
-            Err(Error::internal("users: a locked row was not as it had been loaded"))
-        }
-    }
-}
-
-/// Who was saved, by number, and how many conversations.
-struct Saved {
-    users: Vec<i64>,
-    conversations: i64,
-}
-
-impl Saved {
-    /// Those who were not saved. Of the others every conversation was, as it had been loaded.
-    fn others<'a>(&self, changed: &[Changed<'a>]) -> Result<Vec<&'a UserKey>, Error> {
-        let is_saved = |nr: usize| i64::try_from(nr + 1).is_ok_and(|nr| self.users.contains(&nr));
-        let all = self.users.len() == changed.len();
-        let (mut others, mut conversations) = (Vec::new(), 0);
-        for (nr, (key, state, _)) in changed.iter().enumerate() {
-            if all || is_saved(nr) {
-                conversations += state.entries.values().filter(|entry| entry.is_changed()).count();
-            } else {
-                others.push(*key);
-            }
-        }
-        if i64::try_from(conversations) == Ok(self.conversations) {
-            Ok(others)
-        } else {
-            Err(Error::internal("conversations: a row was not as it had been loaded"))
+            Err(Error::internal("a locked row was not as it had been loaded"))
         }
     }
 }
 
 impl Session<'_> {
-    /// Saves those whose revision is still the one that was loaded. Users are locked in the order of their keys, so that two
-    /// writers never wait for each other in a circle.
-    async fn save_users(self, changed: &[Changed<'_>]) -> Result<Saved, sqlx::Error> {
-        let (mut kept, mut new, mut gone) = <(Columns<'_>, Columns<'_>, Columns<'_>)>::default();
-        for (key, state, _) in changed {
-            for (conversation, entry) in
-                state.entries.iter().filter(|(_, entry)| entry.is_changed())
-            {
-                let columns = match (entry.before.is_something(), entry.after.is_something()) {
-                    (false, _) => &mut new,
-                    (true, true) => &mut kept,
-                    (true, false) => &mut gone,
-                };
-                columns.push(key, conversation, entry);
+    /// Saves those of whom every row is still the version that was loaded, and gives back the others. Locks are taken in the
+    /// order of the keys, users first, so that two writers do not wait for each other in a circle.
+    ///
+    /// A user is saved with all rows or with none. If that takes back what others have saved in the same statement, it fails
+    /// for everybody, and [is said to be overtaken](is_overtaken).
+    async fn save_users<'a>(
+        self,
+        changed: &[Changed<'a>],
+    ) -> Result<Vec<&'a UserKey>, sqlx::Error> {
+        let (mut users, mut kept) = <(Users<'_>, Columns<'_>)>::default();
+        let (mut new, mut gone) = <(Columns<'_>, Columns<'_>)>::default();
+        // How many rows of each user are to be there as they were loaded.
+        let mut rows = Vec::with_capacity(changed.len());
+        for (nr, (key, state, limits)) in (1..).zip(changed) {
+            let entries = state.entries.iter().filter(|(_, entry)| entry.is_changed());
+            let mut of_user = 0;
+            if state.changes_row() {
+                users.push(nr, key, state, limits);
+                of_user += 1;
             }
+            for (conversation, entry) in entries {
+                match (entry.before.is_something(), entry.after.is_something()) {
+                    // It has the next position, which is in its user's row, and comes with that.
+                    (false, _) => new.push(nr, key, conversation, entry),
+                    (true, true) => kept.push(nr, key, conversation, entry),
+                    (true, false) => gone.push(nr, key, conversation, entry),
+                }
+                of_user += i64::from(entry.before.is_something());
+            }
+            rows.push(of_user);
         }
-        let is_more =
-            |(_, state, _): &Changed<'_>| state.has_changed_counts() || state.changes_groups();
-        // Counts can stay as they are although one conversation comes and another one goes.
-        if new.kinds.is_empty() && gone.kinds.is_empty() && !changed.iter().any(is_more) {
-            self.save_marks(changed, &kept).await
+        let keeps_groups = !changed.iter().any(|(_, state, _)| state.changes_groups());
+        // Counts can stay as they are although one conversation goes and another one is marked.
+        let saved = if users.nrs.is_empty() && gone.nrs.is_empty() && keeps_groups {
+            self.save_marks(&rows, &kept).await?
         } else {
-            self.save_everything(changed, &kept, &new, &gone).await
-        }
+            self.save_everything(&rows, &users, &kept, &new, &gone).await?
+        };
+        let is_saved = |(nr, rows): (i32, &i64)| *rows == 0 || saved.contains(&nr);
+        let others = changed.iter().zip((1..).zip(&rows)).filter(|(_, one)| !is_saved(*one));
+        Ok(others.map(|((key, ..), _)| *key).collect())
     }
 
     /// What most changes are: conversations that were something already, and are something else now.
-    async fn save_marks(
-        self,
-        changed: &[Changed<'_>],
-        kept: &Columns<'_>,
-    ) -> Result<Saved, sqlx::Error> {
-        let sdk_app_ids: Vec<_> = changed.iter().map(|(key, ..)| key.sdk_app_id.number()).collect();
-        let user_ids: Vec<_> = changed.iter().map(|(key, ..)| key.user_id.as_str()).collect();
-        let revisions: Vec<_> =
-            changed.iter().map(|(_, state, _)| state.revision.cast_signed()).collect();
-        // The users come in the order of their keys, and with an index to look them up there is no other plan than to
-        // take them one by one. If there were, writers that wait in a circle would be told so, and try again.
-        sqlx::query_as!(
-            Saved,
+    async fn save_marks(self, rows: &[i64], kept: &Columns<'_>) -> Result<Vec<i32>, sqlx::Error> {
+        // Rows come in the order of their keys, and with an index to look them up there is no other plan than to take
+        // them one by one. If there were, writers that wait in a circle would be told so, and try again.
+        sqlx::query_scalar!(
             r#"
-            WITH saved AS (
-                UPDATE users u SET revision = t.revision + 1
-                FROM unnest($1::bigint[], $2::text[], $3::bigint[])
-                    WITH ORDINALITY AS t (sdk_app_id, user_id, revision, nr)
-                WHERE u.sdk_app_id = t.sdk_app_id AND u.user_id = t.user_id AND u.revision = t.revision
-                RETURNING t.sdk_app_id, t.user_id, t.nr
-            ),
-            kept AS (
+            WITH kept AS (
                 UPDATE conversations c SET
-                    standard_mark = (c.standard_mark | t.set_bits) & ~t.clear_bits,
-                    custom_mark = t.custom_mark,
+                    standard_mark = t.standard_mark, custom_mark = t.custom_mark,
                     position = t.position, pin_position = t.pin_position, changed_at = t.changed_at
-                FROM saved s
-                JOIN unnest(
-                    $4::bigint[], $5::text[], $6::smallint[], $7::text[], $8::bigint[], $9::bigint[],
-                    $10::text[], $11::int[], $12::int[], $13::bigint[]
+                FROM unnest(
+                    $2::int[], $3::bigint[], $4::text[], $5::smallint[], $6::text[], $7::int[],
+                    $8::bigint[], $9::text[], $10::int[], $11::int[], $12::bigint[]
                 ) AS t (
-                    sdk_app_id, user_id, kind, peer_id, set_bits, clear_bits,
-                    custom_mark, position, pin_position, changed_at
-                ) ON t.sdk_app_id = s.sdk_app_id AND t.user_id = s.user_id
+                    nr, sdk_app_id, user_id, kind, peer_id, version,
+                    standard_mark, custom_mark, position, pin_position, changed_at
+                )
                 WHERE c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
-                    AND c.kind = t.kind AND c.peer_id = t.peer_id
-                RETURNING 1
+                    AND c.kind = t.kind AND c.peer_id = t.peer_id AND c.xmin = t.version
+                RETURNING nr
             )
-            SELECT
-                ARRAY(SELECT nr FROM saved) AS "users!",
-                (SELECT count(*) FROM kept) AS "conversations!"
+            SELECT ARRAY(
+                SELECT CASE count(*) WHEN ($1::bigint[])[nr] THEN nr ELSE overtaken() END FROM kept GROUP BY nr
+            ) AS "users!"
             "#,
-            &sdk_app_ids,
-            &user_ids as &[&str],
-            &revisions,
+            rows,
+            &kept.nrs,
             &kept.sdk_app_ids,
             &kept.user_ids as &[&str],
             &kept.kinds,
             &kept.peer_ids as &[&str],
-            &kept.set_bits,
-            &kept.clear_bits,
+            &kept.versions,
+            &kept.standard_marks,
             &kept.custom_marks as &[&str],
             &kept.positions as &[Option<i32>],
             &kept.pin_positions as &[Option<i32>],
@@ -174,20 +144,13 @@ impl Session<'_> {
     #[expect(clippy::too_many_lines, reason = "one statement, with its arrays, in one piece")]
     async fn save_everything(
         self,
-        changed: &[Changed<'_>],
+        rows: &[i64],
+        users: &Users<'_>,
         kept: &Columns<'_>,
         new: &Columns<'_>,
         gone: &Columns<'_>,
-    ) -> Result<Saved, sqlx::Error> {
-        let sdk_app_ids: Vec<_> = changed.iter().map(|(key, ..)| key.sdk_app_id.number()).collect();
-        let user_ids: Vec<_> = changed.iter().map(|(key, ..)| key.user_id.as_str()).collect();
-        let revisions: Vec<_> =
-            changed.iter().map(|(_, state, _)| state.revision.cast_signed() + 1).collect();
-        let numbers = |number: fn(&UserState, &Limits) -> u32| -> Vec<i32> {
-            changed.iter().map(|(_, state, limits)| stored(number(state, limits))).collect()
-        };
-        sqlx::query_as!(
-            Saved,
+    ) -> Result<Vec<i32>, sqlx::Error> {
+        sqlx::query_scalar!(
             r#"
             WITH saved AS (
                 INSERT INTO users AS u (
@@ -195,8 +158,8 @@ impl Session<'_> {
                     marked, marked_max, grouped, grouped_max, pinned, pinned_max
                 )
                 SELECT * FROM unnest(
-                    $1::bigint[], $2::text[], $3::bigint[], $4::int[], $5::int[],
-                    $6::int[], $7::int[], $8::int[], $9::int[], $10::int[], $11::int[]
+                    $3::bigint[], $4::text[], $5::bigint[], $6::int[], $7::int[],
+                    $8::int[], $9::int[], $10::int[], $11::int[], $12::int[], $13::int[]
                 ) AS t (sdk_app_id, user_id)
                 ORDER BY sdk_app_id, user_id COLLATE "C"
                 ON CONFLICT (sdk_app_id, user_id) DO UPDATE SET
@@ -208,22 +171,25 @@ impl Session<'_> {
                 WHERE u.revision = excluded.revision - 1
                 RETURNING sdk_app_id, user_id
             ),
+            users_done AS (
+                SELECT nr, (sdk_app_id, user_id) IN (SELECT sdk_app_id, user_id FROM saved) AS is_saved
+                FROM unnest($2::int[], $3::bigint[], $4::text[]) AS t (nr, sdk_app_id, user_id)
+            ),
             kept AS (
                 UPDATE conversations c SET
-                    standard_mark = (c.standard_mark | t.set_bits) & ~t.clear_bits,
-                    custom_mark = t.custom_mark, group_ids = t.group_ids::int[],
+                    standard_mark = t.standard_mark, custom_mark = t.custom_mark, group_ids = t.group_ids::int[],
                     position = t.position, pin_position = t.pin_position, changed_at = t.changed_at
-                FROM saved s
-                JOIN unnest(
-                    $12::bigint[], $13::text[], $14::smallint[], $15::text[], $16::bigint[], $17::bigint[],
-                    $18::text[], $19::text[], $20::int[], $21::int[], $22::bigint[]
+                FROM unnest(
+                    $14::int[], $15::bigint[], $16::text[], $17::smallint[], $18::text[], $19::int[],
+                    $20::bigint[], $21::text[], $22::text[], $23::int[], $24::int[], $25::bigint[]
                 ) AS t (
-                    sdk_app_id, user_id, kind, peer_id, set_bits, clear_bits,
-                    custom_mark, group_ids, position, pin_position, changed_at
-                ) ON t.sdk_app_id = s.sdk_app_id AND t.user_id = s.user_id
-                WHERE c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
-                    AND c.kind = t.kind AND c.peer_id = t.peer_id
-                RETURNING 1
+                    nr, sdk_app_id, user_id, kind, peer_id, version,
+                    standard_mark, custom_mark, group_ids, position, pin_position, changed_at
+                )
+                WHERE nr NOT IN (SELECT nr FROM users_done WHERE NOT is_saved)
+                    AND c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
+                    AND c.kind = t.kind AND c.peer_id = t.peer_id AND c.xmin = t.version
+                RETURNING nr
             ),
             new AS (
                 INSERT INTO conversations (
@@ -231,79 +197,89 @@ impl Session<'_> {
                     custom_mark, group_ids, position, pin_position, changed_at
                 )
                 SELECT
-                    t.sdk_app_id, t.user_id, kind, peer_id, set_bits & ~clear_bits,
+                    t.sdk_app_id, t.user_id, kind, peer_id, standard_mark,
                     custom_mark, group_ids::int[], position, pin_position, changed_at
-                FROM saved s
-                JOIN unnest(
-                    $23::bigint[], $24::text[], $25::smallint[], $26::text[], $27::bigint[], $28::bigint[],
-                    $29::text[], $30::text[], $31::int[], $32::int[], $33::bigint[]
+                FROM unnest(
+                    $26::int[], $27::bigint[], $28::text[], $29::smallint[], $30::text[],
+                    $31::bigint[], $32::text[], $33::text[], $34::int[], $35::int[], $36::bigint[]
                 ) AS t (
-                    sdk_app_id, user_id, kind, peer_id, set_bits, clear_bits,
-                    custom_mark, group_ids, position, pin_position, changed_at
-                ) ON t.sdk_app_id = s.sdk_app_id AND t.user_id = s.user_id
-                RETURNING 1
+                    nr, sdk_app_id, user_id, kind, peer_id,
+                    standard_mark, custom_mark, group_ids, position, pin_position, changed_at
+                )
+                WHERE nr NOT IN (SELECT nr FROM users_done WHERE NOT is_saved)
             ),
             gone AS (
                 DELETE FROM conversations c
-                USING saved s
-                JOIN unnest($34::bigint[], $35::text[], $36::smallint[], $37::text[])
-                    AS t (sdk_app_id, user_id, kind, peer_id)
-                    ON t.sdk_app_id = s.sdk_app_id AND t.user_id = s.user_id
-                WHERE c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
-                    AND c.kind = t.kind AND c.peer_id = t.peer_id
-                RETURNING 1
+                USING unnest(
+                    $37::int[], $38::bigint[], $39::text[], $40::smallint[], $41::text[], $42::int[]
+                ) AS t (nr, sdk_app_id, user_id, kind, peer_id, version)
+                WHERE nr NOT IN (SELECT nr FROM users_done WHERE NOT is_saved)
+                    AND c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
+                    AND c.kind = t.kind AND c.peer_id = t.peer_id AND c.xmin = t.version
+                RETURNING nr
             )
-            SELECT
-                ARRAY(
-                    SELECT nr
-                    FROM saved s
-                    JOIN unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS t (sdk_app_id, user_id, nr)
-                        ON t.sdk_app_id = s.sdk_app_id AND t.user_id = s.user_id
-                ) AS "users!",
-                (SELECT count(*) FROM kept) + (SELECT count(*) FROM new) + (SELECT count(*) FROM gone)
-                    AS "conversations!"
+            SELECT ARRAY(
+                SELECT CASE count(*) WHEN ($1::bigint[])[nr] THEN nr ELSE overtaken() END
+                FROM (
+                    SELECT nr FROM users_done WHERE is_saved
+                    UNION ALL SELECT nr FROM kept
+                    UNION ALL SELECT nr FROM gone
+                ) done
+                GROUP BY nr
+            ) AS "users!"
             "#,
-            &sdk_app_ids,
-            &user_ids as &[&str],
-            &revisions,
-            &numbers(|state, _| state.next_position),
-            &numbers(|state, _| state.next_group_id),
-            &numbers(|state, _| state.counts.marked),
-            &numbers(|state, limits| state.room(limits).marked),
-            &numbers(|state, _| state.counts.grouped),
-            &numbers(|state, limits| state.room(limits).grouped),
-            &numbers(|state, _| state.counts.pinned),
-            &numbers(|state, limits| state.room(limits).pinned),
+            rows,
+            &users.nrs,
+            &users.sdk_app_ids,
+            &users.user_ids as &[&str],
+            &users.revisions,
+            &users.next_positions,
+            &users.next_group_ids,
+            &users.marked,
+            &users.marked_max,
+            &users.grouped,
+            &users.grouped_max,
+            &users.pinned,
+            &users.pinned_max,
+            &kept.nrs,
             &kept.sdk_app_ids,
             &kept.user_ids as &[&str],
             &kept.kinds,
             &kept.peer_ids as &[&str],
-            &kept.set_bits,
-            &kept.clear_bits,
+            &kept.versions,
+            &kept.standard_marks,
             &kept.custom_marks as &[&str],
             &kept.group_ids,
             &kept.positions as &[Option<i32>],
             &kept.pin_positions as &[Option<i32>],
             &kept.changed_at,
+            &new.nrs,
             &new.sdk_app_ids,
             &new.user_ids as &[&str],
             &new.kinds,
             &new.peer_ids as &[&str],
-            &new.set_bits,
-            &new.clear_bits,
+            &new.standard_marks,
             &new.custom_marks as &[&str],
             &new.group_ids,
             &new.positions as &[Option<i32>],
             &new.pin_positions as &[Option<i32>],
             &new.changed_at,
+            &gone.nrs,
             &gone.sdk_app_ids,
             &gone.user_ids as &[&str],
             &gone.kinds,
             &gone.peer_ids as &[&str],
+            &gone.versions,
         )
         .fetch_one(self)
         .await
     }
+}
+
+/// Some of somebody's rows were as they had been loaded, and some were not: `overtaken()` of the schema says so.
+fn is_overtaken(error: &sqlx::Error) -> bool {
+    let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    state.is_some_and(|state| state == "40001")
 }
 
 /// The server has answered that nothing happened. One that shuts down may say so after it happened.
@@ -314,15 +290,52 @@ fn is_refusal(error: &sqlx::Error) -> bool {
         .is_some_and(|state| !state.starts_with("57P") && !state.starts_with("08"))
 }
 
-/// Changed conversations as PostgreSQL takes them: one array per column.
+/// Changed rows of users as PostgreSQL takes them: one array per column, the first of which says whose of a statement's users
+/// it is.
+#[derive(Default)]
+struct Users<'a> {
+    nrs: Vec<i32>,
+    sdk_app_ids: Vec<i64>,
+    user_ids: Vec<&'a str>,
+    revisions: Vec<i64>,
+    next_positions: Vec<i32>,
+    next_group_ids: Vec<i32>,
+    marked: Vec<i32>,
+    marked_max: Vec<i32>,
+    grouped: Vec<i32>,
+    grouped_max: Vec<i32>,
+    pinned: Vec<i32>,
+    pinned_max: Vec<i32>,
+}
+
+impl<'a> Users<'a> {
+    fn push(&mut self, nr: i32, key: &'a UserKey, state: &UserState, limits: &Limits) {
+        let room = state.room(limits);
+        self.nrs.push(nr);
+        self.sdk_app_ids.push(key.sdk_app_id.number());
+        self.user_ids.push(key.user_id.as_str());
+        self.revisions.push(state.revision.cast_signed() + 1);
+        self.next_positions.push(stored(state.next_position));
+        self.next_group_ids.push(stored(state.next_group_id));
+        self.marked.push(stored(state.counts.marked));
+        self.marked_max.push(stored(room.marked));
+        self.grouped.push(stored(state.counts.grouped));
+        self.grouped_max.push(stored(room.grouped));
+        self.pinned.push(stored(state.counts.pinned));
+        self.pinned_max.push(stored(room.pinned));
+    }
+}
+
+/// Changed conversations, the same way.
 #[derive(Default)]
 struct Columns<'a> {
+    nrs: Vec<i32>,
     sdk_app_ids: Vec<i64>,
     user_ids: Vec<&'a str>,
     kinds: Vec<i16>,
     peer_ids: Vec<&'a str>,
-    set_bits: Vec<i64>,
-    clear_bits: Vec<i64>,
+    versions: Vec<i32>,
+    standard_marks: Vec<i64>,
     custom_marks: Vec<&'a str>,
     group_ids: Vec<String>,
     positions: Vec<Option<i32>>,
@@ -331,14 +344,22 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn push(&mut self, key: &'a UserKey, conversation: &'a Conversation, entry: &'a Entry) {
-        let Entry { after, bits, .. } = entry;
+    fn push(
+        &mut self,
+        nr: i32,
+        key: &'a UserKey,
+        conversation: &'a Conversation,
+        entry: &'a Entry,
+    ) {
+        let after = &entry.after;
+        self.nrs.push(nr);
         self.sdk_app_ids.push(key.sdk_app_id.number());
         self.user_ids.push(key.user_id.as_str());
         self.kinds.push(conversation.kind());
         self.peer_ids.push(conversation.peer_id());
-        self.set_bits.push(bits.set.bits().cast_signed());
-        self.clear_bits.push(bits.clear.bits().cast_signed());
+        // PostgreSQL compares a transaction's number with 32 bits, whatever their sign.
+        self.versions.push(entry.version.cast_signed());
+        self.standard_marks.push(after.standard.bits().cast_signed());
         self.custom_marks.push(after.custom.as_str());
         self.group_ids.push(array_text(&after.group_ids));
         self.positions.push(after.position.map(stored));

@@ -1,8 +1,34 @@
 //! Users: one row each, which is the user's lock and holds the user's counts. How they are saved is in `saving`.
 
-use super::Tx;
-use crate::domain::{SdkAppId, UserId, UserKey};
+use super::{Tx, count};
+use crate::domain::{Counts, SdkAppId, UserId, UserKey, UserState};
 use crate::error::Error;
+
+/// What a row of `users` says.
+pub(super) struct UserRow {
+    pub(super) revision: i64,
+    pub(super) next_position: i32,
+    pub(super) next_group_id: i32,
+    pub(super) marked: i32,
+    pub(super) grouped: i32,
+    pub(super) pinned: i32,
+}
+
+impl UserRow {
+    /// Of a user who has none.
+    pub(super) const NONE: Self =
+        Self { revision: 0, next_position: 1, next_group_id: 1, marked: 0, grouped: 0, pinned: 0 };
+
+    pub(super) fn load_into(&self, state: &mut UserState) {
+        let counts = Counts {
+            marked: count(self.marked),
+            grouped: count(self.grouped),
+            pinned: count(self.pinned),
+        };
+        state.revision = self.revision.unsigned_abs();
+        state.load_counts(counts, count(self.next_position), count(self.next_group_id));
+    }
+}
 
 impl Tx<'_> {
     /// Ends the accounts of users, and deletes everything that is kept for them but their own rows.

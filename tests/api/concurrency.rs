@@ -70,17 +70,17 @@ async fn a_writer_waits_for_the_one_before() {
     let (app, both) = start(&[]).await;
     assert_eq!(app.mark("user0", vec![set("user1", 0)]).await, (0, vec![0]));
     let turn = app.hold_user("user0").await;
-    let others = mark_at(&app, both[0], "user9", vec![set("user1", 1)]).await;
-    let during = mark_at(&app, both[1], "user0", vec![set("user1", 1)]).await;
+    let others = mark_at(&app, both[0], "user9", vec![set("user2", 1)]).await;
+    let during = mark_at(&app, both[1], "user0", vec![set("user2", 1)]).await;
     turn.rollback().await.unwrap();
-    let after = mark_at(&app, both[0], "user0", vec![set("user1", 2)]).await;
+    let after = mark_at(&app, both[0], "user0", vec![set("user2", 2)]).await;
 
     assert_eq!(others, (0, vec![0]), "another user is nobody's concern");
     assert_eq!(during, (50005, vec![]), "the other writer is not done");
     assert_eq!(after, (0, vec![0]), "now it is our turn");
     assert_eq!(
-        app.standard_mark("user0", "user1").await,
-        0b101,
+        app.standard_mark("user0", "user2").await,
+        0b100,
         "what timed out was not done later"
     );
 }
@@ -191,7 +191,7 @@ async fn a_user_comes_to_be_once() {
     let answers = at_once(&app, both, requests).await;
     assert_eq!(count_of(&answers), BTreeMap::from([(0, 5), (51008, 15)]));
     let (revision, count) = app.revision_and_count("user0").await;
-    assert!((1..=5).contains(&revision), "it grows with every commit that changes something");
+    assert!((1..=5).contains(&revision), "it grows with every commit that marks another one");
     assert_eq!(count, 5);
 }
 
@@ -201,9 +201,7 @@ async fn no_bit_is_lost() {
     let requests = (0..64).map(|bit| ("user0".to_owned(), vec![set("user1", bit)]));
     assert_eq!(count_of(&at_once(&app, both, requests).await), BTreeMap::from([(0, 64)]));
     assert_eq!(app.standard_mark("user0", "user1").await, u64::MAX);
-    let (revision, count) = app.revision_and_count("user0").await;
-    assert!((1..=64).contains(&revision), "it grows with every commit that changes something");
-    assert_eq!(count, 1);
+    assert_eq!(app.marked("user0").await, 1);
 
     let requests = (0..64).map(|bit| {
         let items =

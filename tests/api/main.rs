@@ -23,6 +23,7 @@ mod mark_contact;
 mod metrics;
 mod model;
 mod openapi;
+mod overtaken;
 mod pins;
 mod reading;
 mod samples;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use earmark::domain::{
-    Applied, Change, ContactGroupName, Conversation, CustomMark, MarkChange, MemberChange, UserId,
+    Applied, BitChange, Change, ContactGroupName, Conversation, CustomMark, MarkChange,
+    MemberChange, StandardMark, UserId,
 };
 use earmark::error::Error;
 use earmark::service::{Service, Settings, Write, WriteMode};
@@ -12,7 +13,9 @@ use earmark::store::{Database, Store};
 use futures_util::future::{join, join_all};
 
 use crate::support::cut::{Cut, Proxy};
-use crate::support::{TestApp, on_runtime, unix_now};
+use crate::support::{
+    CREATE, TestApp, create, marked, on_runtime, set, set_limits, unix_now, user,
+};
 
 /// A service with a single lane, so that all its writes meet in it.
 async fn one_lane(database: Database) -> Service {
@@ -28,6 +31,12 @@ fn custom(peer: &str) -> Change {
     let conversation = Conversation::OneToOne(UserId::parse(peer, 32).unwrap());
     let custom = Some(CustomMark::parse("x", 256).unwrap());
     Change::Mark(vec![MarkChange { conversation, standard: None, custom }])
+}
+
+fn bits(peer: &str, set: u64, clear: u64) -> MarkChange {
+    let conversation = Conversation::OneToOne(UserId::parse(peer, 32).unwrap());
+    let bits = BitChange { set: StandardMark::new(set), clear: StandardMark::new(clear) };
+    MarkChange { conversation, standard: Some(bits), custom: None }
 }
 
 /// Writes a mark for each of these users, all at once.
@@ -82,7 +91,7 @@ async fn those_who_wait_together_are_committed_together() {
 #[actix_web::test]
 async fn a_user_at_the_cap_spoils_nothing_for_the_others() {
     let app = TestApp::with_limits(&["marked=1"]).await;
-    app.mark("user7", vec![crate::support::set("before", 0)]).await;
+    app.mark("user7", vec![set("before", 0)]).await;
     let service = one_lane(Database::from_options(app.options())).await;
     let outcomes = write_all(&app, &service, users(20)).await;
     for (nr, outcome) in outcomes.into_iter().enumerate() {
@@ -120,10 +129,60 @@ async fn the_dead_of_a_group_that_goes_leave_no_room_behind() {
     service.close().await;
 }
 
+/// Each alone leaves a bit, so the user's row is not loaded for either. Both together make a place free, which is none any
+/// more, as the limit was lowered since.
+#[actix_web::test]
+async fn bits_that_several_clear_at_once_are_counted() {
+    let app = TestApp::start().await;
+    let items = vec![set("peer", 0), set("peer", 1), set("other", 0)];
+    assert_eq!(app.mark("user0", items).await.0, 0);
+    app.must(CREATE, create("user0", "group", [user("peer")])).await;
+    app.change(set_limits(&["marked=1"])).await;
+    let service = one_lane(Database::from_options(app.options())).await;
+    let changes = [bits("peer", 0, 0b01), bits("peer", 0, 0b10), bits("peer", 0b01, 0)];
+    let changes = changes.map(|change| ("user0".to_owned(), Change::Mark(vec![change])));
+    let outcomes = change_all(&app, &service, changes.into_iter()).await;
+    let items: Vec<_> = outcomes.into_iter().map(|o| o.unwrap().items.remove(0)).collect();
+    assert!(
+        matches!(items[..], [Ok(()), Ok(()), Err(Error::TooManyMarked { max: 1 })]),
+        "{items:?}"
+    );
+    assert_eq!(app.marks("user0").await, [marked("other", 1, "")]);
+    assert_eq!(app.marked("user0").await, 1);
+    service.close().await;
+}
+
+/// Whoever was overtaken is saved later: neighbours who were not are saved with the first statement.
+#[actix_web::test]
+async fn whoever_is_overtaken_holds_up_nobody() {
+    for items in [vec![bits("peer", 0, 1)], vec![bits("peer", 2, 0), bits("new", 1, 0)]] {
+        let app = TestApp::start().await;
+        assert_eq!(app.mark("user1", vec![set("peer", 0), set("other", 0)]).await.0, 0);
+        let service = one_lane(Database::from_options(app.options())).await;
+        let mut turn = app.hold_user("user1").await;
+        let meanwhile = async {
+            app.wait_for_waiting(1).await;
+            let change = "UPDATE users SET revision = revision + 1 WHERE user_id = 'user1'";
+            sqlx::raw_sql(change).execute(&mut *turn).await.unwrap();
+            turn.commit().await.unwrap();
+        };
+        let changes = [
+            ("user0".to_owned(), custom("peer")),
+            ("user1".to_owned(), Change::Mark(items.clone())),
+        ];
+        let (outcomes, ()) = join(change_all(&app, &service, changes.into_iter()), meanwhile).await;
+        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+        app.marked("user1").await;
+        let commits = "SELECT count(DISTINCT xmin::text) FROM users";
+        assert_eq!(number(&app, commits).await, 2, "{items:?}");
+        service.close().await;
+    }
+}
+
 #[actix_web::test]
 async fn a_user_who_is_held_up_fails_alone() {
     let app = TestApp::start().await;
-    app.mark("user7", vec![crate::support::set("before", 0)]).await;
+    app.mark("user7", vec![set("before", 0)]).await;
     let service = one_lane(Database::from_options(app.options())).await;
     let turn = app.hold_user("user7").await;
     let outcomes = write_all(&app, &service, users(20)).await;
@@ -216,7 +275,7 @@ async fn a_commit_whose_answer_is_lost_is_not_acknowledged() {
 async fn what_was_loaded_and_is_old_by_now_is_not_saved() {
     let app = TestApp::with_limits(&["marked=2"]).await;
     for user in ["user0", "user1"] {
-        app.mark(user, vec![crate::support::set("before", 0)]).await;
+        app.mark(user, vec![set("before", 0)]).await;
     }
     let service = one_lane(Database::from_options(app.options())).await;
     let mut turn = app.hold_user("user1").await;

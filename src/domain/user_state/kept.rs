@@ -1,6 +1,6 @@
 //! What is kept about one conversation, and how much there is of it.
 
-use crate::domain::{BitChange, CustomMark, StandardMark, Standing};
+use crate::domain::{CustomMark, StandardMark, Standing};
 use crate::limits::Limits;
 
 /// What is kept about one conversation. The default is nothing at all.
@@ -59,17 +59,17 @@ pub struct Entry {
     pub before: Kept,
     /// As it shall be stored.
     pub after: Kept,
-    /// All that happened to the standard mark in between.
-    pub bits: BitChange,
     /// What the directory says of the other end.
     pub peer: Standing,
+    /// Which version of its row was loaded, as the store tells them apart: it is saved in place of that one only.
+    pub version: u32,
 }
 
 impl Entry {
     /// An entry that nothing has happened to yet.
     #[must_use]
     pub fn loaded(kept: Kept, peer: Standing) -> Self {
-        Self { after: kept.clone(), before: kept, bits: BitChange::default(), peer }
+        Self { after: kept.clone(), before: kept, peer, version: 0 }
     }
 
     /// It has to be saved.

@@ -19,15 +19,13 @@ impl UserState {
     fn mark_one(&mut self, app: &App, change: &MarkChange, now: u64) -> Result<(), Error> {
         self.check_peer(app, &change.conversation)?;
         let bits = change.standard.unwrap_or_default();
-        let entry = self.change(&app.limits, &change.conversation, now, |kept, _| {
+        self.change(&app.limits, &change.conversation, now, |kept, _| {
             kept.standard = kept.standard.changed(bits);
             if let Some(custom) = &change.custom {
                 kept.custom = custom.clone();
             }
             Ok(())
-        })?;
-        entry.bits = entry.bits.then(bits);
-        Ok(())
+        })
     }
 }
 
@@ -174,7 +172,6 @@ mod tests {
                     let (mask, text) = model.get(&nr).cloned().unwrap_or_default();
                     let entry = &state.entries[&peer(nr)];
                     prop_assert_eq!(entry.after.standard.bits(), mask);
-                    prop_assert_eq!(entry.before.standard.changed(entry.bits).bits(), mask);
                     prop_assert_eq!(entry.after.custom.as_str(), text);
                     prop_assert_eq!(entry.after.position.is_some(), model.contains_key(&nr));
                 }

@@ -9,7 +9,7 @@ mod kept;
 mod marks;
 mod pins;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 pub use kept::{Counts, Entry, Kept};
 
@@ -55,7 +55,7 @@ impl Growth {
 /// The loaded piece of one user's state.
 #[derive(Debug, Clone, Default)]
 pub struct UserState {
-    /// How often the stored state had changed when it was loaded; 0 when there was none.
+    /// How often the user's row had changed when it was loaded; 0 when there was none.
     pub revision: u64,
     /// What the directory says of the user.
     pub owner: Standing,
@@ -70,19 +70,38 @@ pub struct UserState {
     /// The user's conversation groups; empty unless a change is about groups.
     pub groups: Vec<ContactGroup>,
     /// The conversations that a change touches.
-    pub entries: HashMap<Conversation, Entry>,
+    pub entries: BTreeMap<Conversation, Entry>,
     /// Everything that was stored is to be deleted, and the account with it.
     pub deleted: bool,
+    /// The user's row is loaded. Where it is not, counts and numbers begin at zero.
+    is_counted: bool,
+    /// It is not, and what was applied depends on it.
+    lacks_counts: bool,
     stored_counts: (Counts, u32, u32),
     groups_stored: Vec<ContactGroup>,
 }
 
 impl UserState {
+    /// The state of a user of whom the directory says this, before anything else is loaded.
+    #[must_use]
+    pub fn of(owner: Standing) -> Self {
+        Self { owner, ..Self::default() }
+    }
+
     /// The state of a user whose row says this much; conversations are added as they are loaded.
     #[must_use]
     pub fn stored(counts: Counts, next_position: u32, next_group_id: u32) -> Self {
-        let stored_counts = (counts, next_position, next_group_id);
-        Self { counts, next_position, next_group_id, stored_counts, ..Self::default() }
+        let mut state = Self::default();
+        state.load_counts(counts, next_position, next_group_id);
+        state
+    }
+
+    /// Takes over what the user's row says. Nothing may have been applied yet.
+    pub fn load_counts(&mut self, counts: Counts, next_position: u32, next_group_id: u32) {
+        self.is_counted = true;
+        (self.counts, self.next_position, self.next_group_id) =
+            (counts, next_position, next_group_id);
+        self.stored_counts = (counts, next_position, next_group_id);
     }
 
     /// The counts, the next position and the next number of a group, before anything was applied.
@@ -93,15 +112,20 @@ impl UserState {
 
     /// The user's row has to be saved.
     #[must_use]
-    pub fn has_changed_counts(&self) -> bool {
-        self.stored_counts != (self.counts, self.next_position, self.next_group_id)
+    pub fn changes_row(&self) -> bool {
+        self.deleted || self.stored_counts != (self.counts, self.next_position, self.next_group_id)
+    }
+
+    /// What was applied depends on counts that were not loaded: it is worth nothing.
+    #[must_use]
+    pub fn lacks_counts(&self) -> bool {
+        self.lacks_counts
     }
 
     /// Anything has to be saved.
     #[must_use]
     pub fn is_changed(&self) -> bool {
-        self.deleted
-            || self.has_changed_counts()
+        self.changes_row()
             || self.groups != self.groups_stored
             || self.entries.values().any(Entry::is_changed)
     }
@@ -191,7 +215,7 @@ impl UserState {
         conversation: &Conversation,
         now: u64,
         edit: impl FnOnce(&mut Kept, &mut u32) -> Result<(), Error>,
-    ) -> Result<&mut Entry, Error> {
+    ) -> Result<(), Error> {
         let room = Counts::room(limits, self.dead);
         let entry = self.entries.get_mut(conversation).ok_or_else(|| {
             Error::internal("a conversation was changed that had not been loaded")
@@ -199,11 +223,12 @@ impl UserState {
         let (mut after, mut next_position) = (entry.after.clone(), self.next_position);
         edit(&mut after, &mut next_position)?;
         if after == entry.after {
-            return Ok(entry);
+            return Ok(());
         }
 
         let (had, has) = (Counts::of(&entry.after), Counts::of(&after));
         let counts = self.counts.each(has, u32::wrapping_add).each(had, u32::wrapping_sub);
+        self.lacks_counts |= !self.is_counted && has != had;
         if has.marked > had.marked && counts.marked > room.marked {
             return Err(Error::TooManyMarked { max: limits.marked });
         }
@@ -232,7 +257,7 @@ impl UserState {
         self.counts = counts;
         self.next_position = next_position;
         entry.after = after;
-        Ok(entry)
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Pins, and forgetting.
 
 use super::{Kept, UserState, take};
-use crate::domain::{App, Applied, BitChange, Conversation, StandardMark};
+use crate::domain::{App, Applied, Conversation};
 use crate::error::Error;
 
 impl UserState {
@@ -44,7 +44,7 @@ impl UserState {
             .iter()
             .map(|conversation| {
                 self.check_peer(app, conversation)?;
-                self.change(&app.limits, conversation, now, edit).map(drop)
+                self.change(&app.limits, conversation, now, edit)
             })
             .collect();
         Applied { items, group: None }
@@ -57,12 +57,10 @@ impl UserState {
         conversation: &Conversation,
         now: u64,
     ) -> Result<Applied, Error> {
-        let entry = self.change(&app.limits, conversation, now, |kept, _| {
+        self.change(&app.limits, conversation, now, |kept, _| {
             *kept = Kept::default();
             Ok(())
         })?;
-        let all = StandardMark::new(u64::MAX);
-        entry.bits = entry.bits.then(BitChange { set: StandardMark::default(), clear: all });
         Ok(Applied { items: vec![Ok(())], group: None })
     }
 }

@@ -1,0 +1,186 @@
+//! What somebody else has changed between loading and saving: nothing of it is lost, and nobody is saved by half.
+
+use serde_json::{Value, json};
+use sqlx::{Postgres, Transaction};
+
+use crate::support::{
+    APP, CREATE, DEL, Mark, TestApp, UPDATE, add, clear, create, custom, marked, raw_text, set,
+    update, user, writes_are_shared,
+};
+
+/// Holds what is kept about one conversation, as a writer does who is not done yet.
+async fn hold(app: &TestApp, owner: &str, peer: &str) -> Transaction<'static, Postgres> {
+    let mut turn = app.db.begin().await.unwrap();
+    sqlx::query(
+        "SELECT FROM conversations WHERE sdk_app_id = $1 AND user_id = $2 AND peer_id = $3
+        FOR NO KEY UPDATE",
+    )
+    .bind(APP)
+    .bind(owner)
+    .bind(peer)
+    .fetch_one(&mut *turn)
+    .await
+    .unwrap();
+    turn
+}
+
+/// Somebody else gives the conversation that is held a custom mark, and is done.
+async fn change(mut turn: Transaction<'static, Postgres>, owner: &str, peer: &str) {
+    sqlx::query(
+        "UPDATE conversations SET custom_mark = 'theirs'
+        WHERE sdk_app_id = $1 AND user_id = $2 AND peer_id = $3",
+    )
+    .bind(APP)
+    .bind(owner)
+    .bind(peer)
+    .execute(&mut *turn)
+    .await
+    .unwrap();
+    turn.commit().await.unwrap();
+}
+
+/// To be overtaken is nothing that fails, and is tried again one by one.
+async fn check_nothing_failed(app: &TestApp) {
+    let ask = "GET /metrics HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
+    let metrics = raw_text(app.addresses.admin.unwrap(), ask.as_bytes()).await;
+    let failures = metrics.lines().filter(|line| line.starts_with("earmark_commit_failures_total"));
+    let failures: Vec<_> = failures.map(|line| line.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(failures, ["0", "0"], "{metrics}");
+}
+
+/// user0 with marked conversations. While somebody else changes that with "held", `items` are marked.
+async fn overtake(marked: &[&str], items: Vec<Value>) -> Vec<Mark> {
+    let app = TestApp::start().await;
+    let all = marked.iter().map(|peer| set(peer, 0)).collect();
+    assert_eq!(app.mark("user0", all).await.0, 0);
+    let turn = hold(&app, "user0", "held").await;
+    let done = vec![0; items.len()];
+    let meanwhile = async {
+        app.wait_for_waiting(1).await;
+        change(turn, "user0", "held").await;
+    };
+    let (answer, ()) = futures_util::future::join(app.mark("user0", items), meanwhile).await;
+    assert_eq!(answer, (0, done));
+    let marks = app.marks("user0").await;
+    assert_eq!(app.marked("user0").await, marks.len());
+    check_nothing_failed(&app).await;
+    marks
+}
+
+#[actix_web::test]
+async fn a_mark_is_put_on_top_of_what_somebody_else_has_put_there() {
+    let marks = overtake(&["held"], vec![set("held", 1)]).await;
+    assert_eq!(marks, [marked("held", 0b11, "theirs")]);
+}
+
+#[actix_web::test]
+async fn a_conversation_that_was_to_go_stays_with_what_somebody_else_has_put_there() {
+    let marks = overtake(&["held"], vec![clear("held", 0)]).await;
+    assert_eq!(marks, [marked("held", 0, "theirs")]);
+}
+
+#[actix_web::test]
+async fn items_of_a_request_are_saved_together() {
+    let items = vec![set("before", 1), set("held", 1)];
+    let marks = overtake(&["before", "held"], items).await;
+    assert_eq!(marks, [marked("before", 0b11, ""), marked("held", 0b11, "theirs")]);
+
+    let items = vec![set("new", 0), set("held", 1), clear("before", 0)];
+    let marks = overtake(&["before", "held"], items).await;
+    assert_eq!(marks, [marked("held", 0b11, "theirs"), marked("new", 1, "")]);
+}
+
+/// What waits for a lock: the last statement of whoever does.
+async fn waits_with(app: &TestApp) -> String {
+    app.wait_for_waiting(1).await;
+    sqlx::query_scalar(
+        "SELECT query FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    )
+    .fetch_one(&app.db)
+    .await
+    .unwrap()
+}
+
+/// In a transaction, what is loaded is locked: marks are saved without their user's lock, and could come in between.
+#[actix_web::test]
+async fn a_transaction_locks_the_conversations_that_it_changes() {
+    let app = TestApp::start().await;
+    app.mark("user0", vec![set("held", 0)]).await;
+    app.must(CREATE, create("user0", "group", [user("other")])).await;
+    for (command, body) in [
+        (UPDATE, update("user0", "group", [add(&user("held"))])),
+        (DEL, json!({ "From_Account": "user0", "GroupName": ["group"] })),
+    ] {
+        let turn = hold(&app, "user0", "held").await;
+        let meanwhile = async {
+            let statement = waits_with(&app).await;
+            assert!(statement.contains("FOR NO KEY UPDATE OF c"), "{command}: {statement}");
+            change(turn, "user0", "held").await;
+        };
+        let (_, ()) = futures_util::future::join(app.must(command, body), meanwhile).await;
+        assert_eq!(app.marks("user0").await, [marked("held", 1, "theirs")], "{command}");
+    }
+}
+
+/// A transaction finds no row of the user's to lock, and waits to add one.
+#[actix_web::test]
+async fn a_user_whom_somebody_else_adds_first_is_taken_as_that_one_left_it() {
+    let app = TestApp::start().await;
+    let mut turn = app.db.begin().await.unwrap();
+    for statement in [
+        "INSERT INTO users (sdk_app_id, user_id, revision, next_position, marked, marked_max)
+        SELECT sdk_app_id, 'user0', 1, 2, 1, 1000 FROM apps",
+        "INSERT INTO conversations (sdk_app_id, user_id, kind, peer_id, custom_mark, position, changed_at)
+        SELECT sdk_app_id, 'user0', 1, 'first', 'theirs', 1, 1 FROM apps",
+    ] {
+        sqlx::raw_sql(statement).execute(&mut *turn).await.unwrap();
+    }
+    let meanwhile = async {
+        app.wait_for_waiting(1).await;
+        turn.commit().await.unwrap();
+    };
+    let group = app.must(CREATE, create("user0", "group", [user("first"), user("second")]));
+    futures_util::future::join(group, meanwhile).await;
+    assert_eq!(app.marks("user0").await, [marked("first", 0, "theirs")]);
+    assert_eq!(app.everything("user0").await.len(), 2);
+    check_nothing_failed(&app).await;
+    assert_eq!(app.marked("user0").await, 1);
+}
+
+/// The user's row was loaded, and is not locked before it is saved.
+#[actix_web::test]
+async fn marks_that_come_and_go_take_no_transaction_of_several_statements() {
+    if !writes_are_shared() {
+        return;
+    }
+    let app = TestApp::start().await;
+    app.mark("user0", vec![set("goes", 0), set("stays", 0)]).await;
+    for item in [set("comes", 0), clear("goes", 0), custom("stays", "x")] {
+        let turn = match item["ContactItem"]["To_Account"].as_str() {
+            Some("stays") => hold(&app, "user0", "stays").await,
+            _ => app.hold_user("user0").await,
+        };
+        let meanwhile = async {
+            let statement = waits_with(&app).await;
+            assert!(!statement.contains("FOR NO KEY UPDATE"), "{item}: {statement}");
+            turn.rollback().await.unwrap();
+        };
+        let marked = app.mark("user0", vec![item.clone()]);
+        let (answer, ()) = futures_util::future::join(marked, meanwhile).await;
+        assert_eq!(answer, (0, vec![0]), "{item}");
+    }
+}
+
+#[actix_web::test]
+async fn a_mark_on_what_is_marked_waits_for_nobody_who_has_the_user() {
+    if !writes_are_shared() {
+        return;
+    }
+    let app = TestApp::start().await;
+    app.mark("user0", vec![set("user1", 0)]).await;
+    let turn = app.hold_user("user0").await;
+    assert_eq!(app.mark("user0", vec![set("user1", 1)]).await, (0, vec![0]));
+    turn.rollback().await.unwrap();
+    assert_eq!(app.marks("user0").await, [marked("user1", 0b11, "")]);
+}
