@@ -20,4 +20,4 @@ pub use mark::{BitChange, CustomMark, MarkBit, MarkChange, StandardMark};
 pub use problem::Problem;
 pub use user::{SdkAppId, UserId, UserKey};
 pub use user_sig::{Flaw, UserSig};
-pub use user_state::{Counts, Entry, Growth, Kept, Standing, UserState};
+pub use user_state::{Counts, Entry, Growth, Kept, RowVersion, Standing, UserState};

@@ -3,7 +3,7 @@
 use super::accounts::standing;
 use super::{Tx, count};
 use crate::domain::{
-    Conversation, Counts, CustomMark, Entry, Kept, StandardMark, UserKey, UserState,
+    Conversation, Counts, CustomMark, Entry, Kept, RowVersion, StandardMark, UserKey, UserState,
 };
 use crate::error::Error;
 
@@ -49,7 +49,7 @@ impl Tx<'_> {
             r#"
             SELECT
                 kind, peer_id, standard_mark, custom_mark, group_ids, position, pin_position, changed_at,
-                c.xmin::text::bigint AS "version!",
+                c.xmin::text::bigint AS "version!", c.ctid::text AS "place!: Box<str>",
                 COALESCE(a.deleted, g.destroyed) AS gone
             FROM conversations c
             LEFT JOIN accounts a
@@ -76,7 +76,7 @@ impl Tx<'_> {
                 changed_at: row.changed_at,
             };
             let entry = Entry {
-                version: version(row.version)?,
+                version: version(row.version, row.place)?,
                 ..Entry::loaded(kept.into_kept()?, standing(row.gone))
             };
             state.entries.entry(conversation).or_insert(entry);
@@ -110,10 +110,11 @@ impl Tx<'_> {
     }
 }
 
-/// A row's version: the transaction that wrote it, which PostgreSQL keeps with each row as `xmin`.
-pub(super) fn version(xmin: i64) -> Result<u32, Error> {
-    u32::try_from(xmin)
-        .map_err(|_| Error::internal("conversations, xmin: not a transaction's number"))
+/// A row's version by its `xmin` and `ctid`.
+pub(super) fn version(xmin: i64, place: Box<str>) -> Result<RowVersion, Error> {
+    let transaction = u32::try_from(xmin)
+        .map_err(|_| Error::internal("conversations, xmin: not a transaction's number"))?;
+    Ok(RowVersion { transaction, place })
 }
 
 /// The numbers of an array that PostgreSQL has joined with commas.

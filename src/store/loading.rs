@@ -76,6 +76,7 @@ impl Session<'_> {
                     COALESCE(array_agg(pin_position), '{}') AS "pin_positions!: Vec<Option<i32>>",
                     COALESCE(array_agg(changed_at), '{}') AS "changed_at!: Vec<Option<i64>>",
                     COALESCE(array_agg(version), '{}') AS "versions!: Vec<Option<i64>>",
+                    COALESCE(array_agg(place), '{}') AS "places!: Vec<Option<Box<str>>>",
                     COALESCE(array_agg(counts), '{}') AS "counts!",
                     COALESCE(array_agg(COALESCE(revision, 0)) FILTER (WHERE counts), '{}') AS "revisions!",
                     COALESCE(array_agg(COALESCE(next_position, 1)) FILTER (WHERE counts), '{}') AS "next_positions!",
@@ -87,7 +88,7 @@ impl Session<'_> {
                     SELECT
                         COALESCE(a.deleted, g.destroyed) AS gone,
                         c.standard_mark, c.custom_mark, c.group_ids, c.position, c.pin_position, c.changed_at,
-                        c.xmin::text::bigint AS version,
+                        c.xmin::text::bigint AS version, c.ctid::text AS place,
                         t.counts AND COALESCE(c.standard_mark & ~t.may_lose, 0) = 0 AS counts,
                         u.revision, u.next_position, u.next_group_id, u.marked, u.grouped, u.pinned
                     FROM (
@@ -159,6 +160,7 @@ struct Row {
     pin_positions: Vec<Option<i32>>,
     changed_at: Vec<Option<i64>>,
     versions: Vec<Option<i64>>,
+    places: Vec<Option<Box<str>>>,
     counts: Vec<bool>,
     revisions: Vec<i64>,
     next_positions: Vec<i32>,
@@ -213,7 +215,8 @@ impl Row {
             pin_position: self.pin_positions[nr],
             changed_at: self.changed_at[nr].unwrap_or_default(),
         };
-        let version = version(self.versions[nr].unwrap_or_default())?;
+        let place = self.places[nr].take().unwrap_or_default();
+        let version = version(self.versions[nr].unwrap_or_default(), place)?;
         Ok(Entry { version, ..Entry::loaded(kept.into_kept()?, standing(self.peers_gone[nr])) })
     }
 }

@@ -68,16 +68,17 @@ impl Connection {
                 .await?;
             state.revision = revision.unwrap_or_default().unsigned_abs();
             for (conversation, entry) in &mut state.entries {
-                let version = "SELECT xmin::text::bigint FROM conversations
+                let version = "SELECT xmin::text::bigint, ctid::text FROM conversations
                     WHERE sdk_app_id = $1 AND user_id = $2 AND kind = $3 AND peer_id = $4";
-                let version: Option<i64> = sqlx::query_scalar(version)
+                let version: Option<(i64, Box<str>)> = sqlx::query_as(version)
                     .bind(key.sdk_app_id.number())
                     .bind(key.user_id.as_str())
                     .bind(conversation.kind())
                     .bind(conversation.peer_id())
                     .fetch_optional(self.session())
                     .await?;
-                entry.version = super::conversations::version(version.unwrap_or_default())?;
+                let (xmin, place) = version.unwrap_or_default();
+                entry.version = super::conversations::version(xmin, place)?;
             }
         }
         Ok(())

@@ -101,8 +101,9 @@ impl Session<'_> {
 
     /// What most changes are: conversations that were something already, and are something else now.
     async fn save_marks(self, rows: &[i64], kept: &Columns<'_>) -> Result<Vec<i32>, sqlx::Error> {
-        // Rows come in the order of their keys, and with an index to look them up there is no other plan than to take
-        // them one by one. If there were, writers that wait in a circle would be told so, and try again.
+        // Rows come in the order of their keys, and there is no better plan than to take them one by one, from where they
+        // lie. If there were, writers that wait in a circle would be told so, and try again. Keys are compared as well: when
+        // a table is written anew (`VACUUM FULL`), another row of the same transaction may come to lie there.
         sqlx::query_scalar!(
             r#"
             WITH kept AS (
@@ -110,14 +111,14 @@ impl Session<'_> {
                     standard_mark = t.standard_mark, custom_mark = t.custom_mark,
                     position = t.position, pin_position = t.pin_position, changed_at = t.changed_at
                 FROM unnest(
-                    $2::int[], $3::bigint[], $4::text[], $5::smallint[], $6::text[], $7::int[],
-                    $8::bigint[], $9::text[], $10::int[], $11::int[], $12::bigint[]
+                    $2::int[], $3::bigint[], $4::text[], $5::smallint[], $6::text[], $7::int[], $8::text[],
+                    $9::bigint[], $10::text[], $11::int[], $12::int[], $13::bigint[]
                 ) AS t (
-                    nr, sdk_app_id, user_id, kind, peer_id, version,
+                    nr, sdk_app_id, user_id, kind, peer_id, version, place,
                     standard_mark, custom_mark, position, pin_position, changed_at
                 )
                 WHERE c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
-                    AND c.kind = t.kind AND c.peer_id = t.peer_id AND c.xmin = t.version
+                    AND c.kind = t.kind AND c.peer_id = t.peer_id AND c.ctid = t.place::tid AND c.xmin = t.version
                 RETURNING nr
             )
             SELECT ARRAY(
@@ -131,6 +132,7 @@ impl Session<'_> {
             &kept.kinds,
             &kept.peer_ids as &[&str],
             &kept.versions,
+            &kept.places as &[&str],
             &kept.standard_marks,
             &kept.custom_marks as &[&str],
             &kept.positions as &[Option<i32>],
@@ -180,15 +182,15 @@ impl Session<'_> {
                     standard_mark = t.standard_mark, custom_mark = t.custom_mark, group_ids = t.group_ids::int[],
                     position = t.position, pin_position = t.pin_position, changed_at = t.changed_at
                 FROM unnest(
-                    $14::int[], $15::bigint[], $16::text[], $17::smallint[], $18::text[], $19::int[],
-                    $20::bigint[], $21::text[], $22::text[], $23::int[], $24::int[], $25::bigint[]
+                    $14::int[], $15::bigint[], $16::text[], $17::smallint[], $18::text[], $19::int[], $20::text[],
+                    $21::bigint[], $22::text[], $23::text[], $24::int[], $25::int[], $26::bigint[]
                 ) AS t (
-                    nr, sdk_app_id, user_id, kind, peer_id, version,
+                    nr, sdk_app_id, user_id, kind, peer_id, version, place,
                     standard_mark, custom_mark, group_ids, position, pin_position, changed_at
                 )
                 WHERE nr NOT IN (SELECT nr FROM users_done WHERE NOT is_saved)
                     AND c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
-                    AND c.kind = t.kind AND c.peer_id = t.peer_id AND c.xmin = t.version
+                    AND c.kind = t.kind AND c.peer_id = t.peer_id AND c.ctid = t.place::tid AND c.xmin = t.version
                 RETURNING nr
             ),
             new AS (
@@ -200,8 +202,8 @@ impl Session<'_> {
                     t.sdk_app_id, t.user_id, kind, peer_id, standard_mark,
                     custom_mark, group_ids::int[], position, pin_position, changed_at
                 FROM unnest(
-                    $26::int[], $27::bigint[], $28::text[], $29::smallint[], $30::text[],
-                    $31::bigint[], $32::text[], $33::text[], $34::int[], $35::int[], $36::bigint[]
+                    $27::int[], $28::bigint[], $29::text[], $30::smallint[], $31::text[],
+                    $32::bigint[], $33::text[], $34::text[], $35::int[], $36::int[], $37::bigint[]
                 ) AS t (
                     nr, sdk_app_id, user_id, kind, peer_id,
                     standard_mark, custom_mark, group_ids, position, pin_position, changed_at
@@ -211,11 +213,11 @@ impl Session<'_> {
             gone AS (
                 DELETE FROM conversations c
                 USING unnest(
-                    $37::int[], $38::bigint[], $39::text[], $40::smallint[], $41::text[], $42::int[]
-                ) AS t (nr, sdk_app_id, user_id, kind, peer_id, version)
+                    $38::int[], $39::bigint[], $40::text[], $41::smallint[], $42::text[], $43::int[], $44::text[]
+                ) AS t (nr, sdk_app_id, user_id, kind, peer_id, version, place)
                 WHERE nr NOT IN (SELECT nr FROM users_done WHERE NOT is_saved)
                     AND c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
-                    AND c.kind = t.kind AND c.peer_id = t.peer_id AND c.xmin = t.version
+                    AND c.kind = t.kind AND c.peer_id = t.peer_id AND c.ctid = t.place::tid AND c.xmin = t.version
                 RETURNING nr
             )
             SELECT ARRAY(
@@ -247,6 +249,7 @@ impl Session<'_> {
             &kept.kinds,
             &kept.peer_ids as &[&str],
             &kept.versions,
+            &kept.places as &[&str],
             &kept.standard_marks,
             &kept.custom_marks as &[&str],
             &kept.group_ids,
@@ -270,6 +273,7 @@ impl Session<'_> {
             &gone.kinds,
             &gone.peer_ids as &[&str],
             &gone.versions,
+            &gone.places as &[&str],
         )
         .fetch_one(self)
         .await
@@ -335,6 +339,7 @@ struct Columns<'a> {
     kinds: Vec<i16>,
     peer_ids: Vec<&'a str>,
     versions: Vec<i32>,
+    places: Vec<&'a str>,
     standard_marks: Vec<i64>,
     custom_marks: Vec<&'a str>,
     group_ids: Vec<String>,
@@ -358,7 +363,8 @@ impl<'a> Columns<'a> {
         self.kinds.push(conversation.kind());
         self.peer_ids.push(conversation.peer_id());
         // PostgreSQL compares a transaction's number with 32 bits, whatever their sign.
-        self.versions.push(entry.version.cast_signed());
+        self.versions.push(entry.version.transaction.cast_signed());
+        self.places.push(&entry.version.place);
         self.standard_marks.push(after.standard.bits().cast_signed());
         self.custom_marks.push(after.custom.as_str());
         self.group_ids.push(array_text(&after.group_ids));

@@ -123,6 +123,59 @@ async fn a_transaction_locks_the_conversations_that_it_changes() {
     }
 }
 
+/// Three users with a conversation each, which lie in this order. Between loading and saving, `change` is made and the table
+/// is written anew, in the order of the keys. Gives back whose conversation lies then where that of user1 lay.
+async fn write_anew(order: [&str; 3], change: &'static str) -> (TestApp, String) {
+    let app = TestApp::start().await;
+    let mut turn = app.db.begin().await.unwrap();
+    for statement in [
+        "INSERT INTO users (sdk_app_id, user_id, revision, next_position, marked, marked_max)
+        SELECT sdk_app_id, user_id, 1, 2, 1, 1000 FROM apps, unnest($1::text[]) AS t (user_id)",
+        "INSERT INTO conversations (sdk_app_id, user_id, kind, peer_id, standard_mark, position, changed_at)
+        SELECT sdk_app_id, user_id, 1, 'peer', 1, 1, 1 FROM apps, unnest($1::text[]) AS t (user_id)",
+    ] {
+        sqlx::query(statement).bind(&order[..]).execute(&mut *turn).await.unwrap();
+    }
+    turn.commit().await.unwrap();
+    let place = "SELECT ctid::text FROM conversations WHERE user_id = 'user1'";
+    let place: String = sqlx::query_scalar(place).fetch_one(&app.db).await.unwrap();
+    let mut turn = app.db.begin().await.unwrap();
+    let readable = "LOCK TABLE conversations IN SHARE MODE";
+    sqlx::raw_sql(readable).execute(&mut *turn).await.unwrap();
+    let meanwhile = async {
+        app.wait_for_waiting(1).await;
+        for statement in [change, "CLUSTER conversations USING conversations_pkey"] {
+            sqlx::raw_sql(statement).execute(&mut *turn).await.unwrap();
+        }
+        let there = "SELECT user_id FROM conversations WHERE ctid = $1::text::tid";
+        let there = sqlx::query_scalar(there).bind(place).fetch_one(&mut *turn).await.unwrap();
+        turn.commit().await.unwrap();
+        there
+    };
+    let mark = app.mark("user1", vec![set("peer", 1)]);
+    let (answer, there) = futures_util::future::join(mark, meanwhile).await;
+    assert_eq!(answer, (0, vec![0]));
+    check_nothing_failed(&app).await;
+    (app, there)
+}
+
+#[actix_web::test]
+async fn a_row_that_has_come_to_lie_where_another_one_was_is_not_taken_for_it() {
+    // Elsewhere, the table cannot be written anew between loading and saving.
+    if !writes_are_shared() {
+        return;
+    }
+    let (app, there) = write_anew(["user0", "user2", "user1"], "").await;
+    assert_eq!(there, "user2");
+    assert_eq!(app.marks("user2").await, [marked("peer", 1, "")]);
+    assert_eq!(app.marks("user1").await, [marked("peer", 0b11, "")]);
+
+    let change = "UPDATE conversations SET custom_mark = 'theirs' WHERE user_id = 'user1'";
+    let (app, there) = write_anew(["user0", "user1", "user2"], change).await;
+    assert_eq!(there, "user1", "another version of it");
+    assert_eq!(app.marks("user1").await, [marked("peer", 0b11, "theirs")]);
+}
+
 /// A transaction finds no row of the user's to lock, and waits to add one.
 #[actix_web::test]
 async fn a_user_whom_somebody_else_adds_first_is_taken_as_that_one_left_it() {

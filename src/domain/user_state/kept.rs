@@ -52,6 +52,15 @@ impl Kept {
     }
 }
 
+/// A version of a row, as PostgreSQL tells them apart. The default is that of no row.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RowVersion {
+    /// The number of the transaction that wrote it, `xmin`.
+    pub transaction: u32,
+    /// Where it lies, `ctid`: `(page,number)`.
+    pub place: Box<str>,
+}
+
 /// A conversation that was loaded to be changed.
 #[derive(Debug, Clone, Default)]
 pub struct Entry {
@@ -61,15 +70,15 @@ pub struct Entry {
     pub after: Kept,
     /// What the directory says of the other end.
     pub peer: Standing,
-    /// Which version of its row was loaded, as the store tells them apart: it is saved in place of that one only.
-    pub version: u32,
+    /// Which version of its row was loaded: it is saved in place of that one only.
+    pub version: RowVersion,
 }
 
 impl Entry {
     /// An entry that nothing has happened to yet.
     #[must_use]
     pub fn loaded(kept: Kept, peer: Standing) -> Self {
-        Self { after: kept.clone(), before: kept, peer, version: 0 }
+        Self { after: kept.clone(), before: kept, peer, version: RowVersion::default() }
     }
 
     /// It has to be saved.

@@ -11,7 +11,7 @@ mod pins;
 
 use std::collections::BTreeMap;
 
-pub use kept::{Counts, Entry, Kept};
+pub use kept::{Counts, Entry, Kept, RowVersion};
 
 use super::{App, Applied, ContactGroup, Conversation, Directory};
 use crate::error::Error;
