@@ -57,7 +57,9 @@ impl Tx<'_> {
 
 impl Session<'_> {
     /// Saves those of whom every row is still the version that was loaded, and gives back the others. Locks are taken in the
-    /// order of the keys, users first, so that two writers do not wait for each other in a circle.
+    /// order of the keys, users first, so that two writers do not wait for each other in a circle. Conversations that go
+    /// come last: two writers, one of whom lets go of what the other keeps, can meet in a circle, and are tried again when
+    /// the wait for a lock is over.
     ///
     /// A user is saved with all rows or with none. If that takes back what others have saved in the same statement, it fails
     /// for everybody, and [is said to be overtaken](is_overtaken).
