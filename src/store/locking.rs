@@ -22,15 +22,15 @@ impl Tx<'_> {
         users: &BTreeMap<UserKey, bool>,
         touched: &[(&UserKey, Touched<'_>)],
     ) -> Result<BTreeMap<UserKey, UserState>, Error> {
-        let mut rows = self.lock(users.keys(), touched).await?;
+        let mut rows = self.lock_rows(users.keys()).await?;
         if rows.len() < users.len() {
             let new = users.iter().filter(|(key, _)| !rows.contains_key(*key));
             if self.add_users(new).await? {
-                // Somebody else may have been faster, and added conversations as well.
-                rows = self.lock(users.keys(), touched).await?;
+                rows = self.lock_rows(users.keys()).await?;
             }
         }
-        // What is read now is what those wrote who had the locks before.
+        // In a statement of its own: it sees what those have added who had the locks before.
+        self.lock_conversations(touched).await?;
         let mut states = self.load_conversations(users, touched).await?;
         for (key, state) in &mut states {
             rows.get(key).unwrap_or(&UserRow::NONE).load_into(state);
@@ -38,68 +38,67 @@ impl Tx<'_> {
         Ok(states)
     }
 
-    /// Locks the users who have a row, and gives them back, then the touched conversations.
-    async fn lock(
+    /// Locks the users who have a row, and gives them back.
+    async fn lock_rows(
         &mut self,
         users: impl Iterator<Item = &UserKey> + Clone,
-        touched: &[(&UserKey, Touched<'_>)],
     ) -> Result<BTreeMap<UserKey, UserRow>, Error> {
         let sdk_app_ids: Vec<_> = users.clone().map(|key| key.sdk_app_id.number()).collect();
         let user_ids: Vec<_> = users.map(|key| key.user_id.as_str()).collect();
-        let of = Keys::of(touched);
         // A row that is only locked, and not written, is saved later without a look at its app: PostgreSQL would lock the
-        // app's row for that, in which all writers of the app meet. What is counted beside an aggregate is counted after it:
-        // so all users are locked before any conversation.
-        let locked = sqlx::query!(
+        // app's row for that, in which all writers of the app meet.
+        let rows = sqlx::query!(
             r#"
-            WITH locked_users AS (
-                SELECT u.* FROM users u
-                JOIN unnest($1::bigint[], $2::text[]) AS t (sdk_app_id, user_id)
-                    ON u.sdk_app_id = t.sdk_app_id AND u.user_id = t.user_id
-                ORDER BY u.sdk_app_id, u.user_id COLLATE "C"
-                FOR NO KEY UPDATE OF u
-            ),
-            locked_conversations AS (
-                SELECT FROM conversations c
-                JOIN unnest($3::bigint[], $4::text[], $5::smallint[], $6::text[])
-                    AS t (sdk_app_id, user_id, kind, peer_id)
-                    ON c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
-                    AND c.kind = t.kind AND c.peer_id = t.peer_id
-                ORDER BY c.sdk_app_id, c.user_id COLLATE "C", c.kind, c.peer_id COLLATE "C"
-                FOR NO KEY UPDATE OF c
-            )
-            SELECT
-                COALESCE(array_agg(sdk_app_id), '{}') AS "sdk_app_ids!",
-                COALESCE(array_agg(user_id), '{}') AS "user_ids!",
-                COALESCE(array_agg(revision), '{}') AS "revisions!",
-                COALESCE(array_agg(next_position), '{}') AS "next_positions!",
-                COALESCE(array_agg(next_group_id), '{}') AS "next_group_ids!",
-                COALESCE(array_agg(marked), '{}') AS "marked!",
-                COALESCE(array_agg(grouped), '{}') AS "grouped!",
-                COALESCE(array_agg(pinned), '{}') AS "pinned!",
-                (SELECT count(*) FROM locked_conversations) AS "conversations!"
-            FROM locked_users
+            SELECT u.sdk_app_id, u.user_id, revision, next_position, next_group_id, marked, grouped, pinned
+            FROM users u
+            JOIN unnest($1::bigint[], $2::text[]) AS t (sdk_app_id, user_id)
+                ON u.sdk_app_id = t.sdk_app_id AND u.user_id = t.user_id
+            ORDER BY u.sdk_app_id, u.user_id COLLATE "C"
+            FOR NO KEY UPDATE OF u
             "#,
             &sdk_app_ids,
             &user_ids as &[&str],
+        )
+        .fetch_all(self.session())
+        .await?;
+        let locked = rows.into_iter().map(|row| {
+            let key = stored_key(row.sdk_app_id, &row.user_id)?;
+            let row = UserRow {
+                revision: row.revision,
+                next_position: row.next_position,
+                next_group_id: row.next_group_id,
+                marked: row.marked,
+                grouped: row.grouped,
+                pinned: row.pinned,
+            };
+            Ok((key, row))
+        });
+        locked.collect()
+    }
+
+    async fn lock_conversations(
+        &mut self,
+        touched: &[(&UserKey, Touched<'_>)],
+    ) -> Result<(), Error> {
+        let of = Keys::of(touched);
+        sqlx::query!(
+            r#"
+            SELECT FROM conversations c
+            JOIN unnest($1::bigint[], $2::text[], $3::smallint[], $4::text[])
+                AS t (sdk_app_id, user_id, kind, peer_id)
+                ON c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
+                AND c.kind = t.kind AND c.peer_id = t.peer_id
+            ORDER BY c.sdk_app_id, c.user_id COLLATE "C", c.kind, c.peer_id COLLATE "C"
+            FOR NO KEY UPDATE OF c
+            "#,
             &of.sdk_app_ids,
             &of.user_ids as &[&str],
             &of.kinds,
             &of.peer_ids as &[&str],
         )
-        .fetch_one(self.session())
+        .execute(self.session())
         .await?;
-        let row = |nr: usize| UserRow {
-            revision: locked.revisions[nr],
-            next_position: locked.next_positions[nr],
-            next_group_id: locked.next_group_ids[nr],
-            marked: locked.marked[nr],
-            grouped: locked.grouped[nr],
-            pinned: locked.pinned[nr],
-        };
-        let keys = locked.sdk_app_ids.iter().zip(&locked.user_ids).enumerate();
-        keys.map(|(nr, (sdk_app_id, user_id))| Ok((stored_key(*sdk_app_id, user_id)?, row(nr))))
-            .collect()
+        Ok(())
     }
 
     /// Gives those a row who have none and may have one, if there is anybody. Rows that somebody else has added meanwhile are

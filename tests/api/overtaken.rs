@@ -5,7 +5,7 @@ use sqlx::{Postgres, Transaction};
 
 use crate::support::{
     APP, CREATE, DEL, Mark, TestApp, UPDATE, add, clear, create, custom, marked, raw_text, set,
-    update, user, writes_are_shared,
+    until, update, user, writes_are_shared,
 };
 
 /// Holds what is kept about one conversation, as a writer does who is not done yet.
@@ -97,9 +97,10 @@ async fn waits_with(app: &TestApp) -> String {
         "SELECT query FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock'",
     )
-    .fetch_one(&app.db)
+    .fetch_optional(&app.db)
     .await
     .unwrap()
+    .unwrap_or_default()
 }
 
 /// In a transaction, what is loaded is locked: marks are saved without their user's lock, and could come in between.
@@ -199,6 +200,35 @@ async fn a_user_whom_somebody_else_adds_first_is_taken_as_that_one_left_it() {
     assert_eq!(app.everything("user0").await.len(), 2);
     check_nothing_failed(&app).await;
     assert_eq!(app.marked("user0").await, 1);
+}
+
+/// A transaction waits for its user. Whoever has that one puts a conversation down meanwhile.
+#[actix_web::test]
+async fn a_conversation_that_came_while_its_user_was_waited_for_is_locked_as_well() {
+    let app = TestApp::start().await;
+    app.mark("user0", vec![set("held", 0)]).await;
+    let held = hold(&app, "user0", "held").await;
+    let mut turn = app.hold_user("user0").await;
+    let meanwhile = async {
+        app.wait_for_waiting(1).await;
+        for statement in [
+            "INSERT INTO conversations (sdk_app_id, user_id, kind, peer_id, standard_mark, position, changed_at)
+            SELECT sdk_app_id, user_id, 1, 'came', 1, next_position, 1 FROM users",
+            "UPDATE users SET revision = revision + 1, next_position = next_position + 1, marked = marked + 1",
+        ] {
+            sqlx::raw_sql(statement).execute(&mut *turn).await.unwrap();
+        }
+        turn.commit().await.unwrap();
+        until(async || waits_with(&app).await.contains("FOR NO KEY UPDATE OF c")).await;
+        let free = "SELECT FROM conversations WHERE peer_id = 'came' FOR NO KEY UPDATE NOWAIT";
+        let free = sqlx::raw_sql(free).execute(&app.db).await;
+        held.rollback().await.unwrap();
+        assert!(free.is_err(), "{free:?}");
+    };
+    let group = app.must(CREATE, create("user0", "group", [user("came"), user("held")]));
+    futures_util::future::join(group, meanwhile).await;
+    assert_eq!(app.marked("user0").await, 2);
+    check_nothing_failed(&app).await;
 }
 
 /// The user's row was loaded, and is not locked before it is saved.
