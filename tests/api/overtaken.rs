@@ -124,9 +124,14 @@ async fn a_transaction_locks_the_conversations_that_it_changes() {
     }
 }
 
-/// Three users with a conversation each, which lie in this order. Between loading and saving, `change` is made and the table
-/// is written anew, in the order of the keys. Gives back whose conversation lies then where that of user1 lay.
-async fn write_anew(order: [&str; 3], change: &'static str) -> (TestApp, String) {
+/// Three users with a conversation each, which lie in this order. Between loading and saving `items` for user1, `change` is
+/// made and the table is written anew, in the order of the keys. Gives back whose conversation lies then where that of user1
+/// lay.
+async fn write_anew(
+    order: [&str; 3],
+    items: Vec<Value>,
+    change: &'static str,
+) -> (TestApp, String) {
     let app = TestApp::start().await;
     let mut turn = app.db.begin().await.unwrap();
     for statement in [
@@ -153,9 +158,9 @@ async fn write_anew(order: [&str; 3], change: &'static str) -> (TestApp, String)
         turn.commit().await.unwrap();
         there
     };
-    let mark = app.mark("user1", vec![set("peer", 1)]);
-    let (answer, there) = futures_util::future::join(mark, meanwhile).await;
-    assert_eq!(answer, (0, vec![0]));
+    let done = vec![0; items.len()];
+    let (answer, there) = futures_util::future::join(app.mark("user1", items), meanwhile).await;
+    assert_eq!(answer, (0, done));
     check_nothing_failed(&app).await;
     (app, there)
 }
@@ -166,15 +171,26 @@ async fn a_row_that_has_come_to_lie_where_another_one_was_is_not_taken_for_it() 
     if !writes_are_shared() {
         return;
     }
-    let (app, there) = write_anew(["user0", "user2", "user1"], "").await;
-    assert_eq!(there, "user2");
-    assert_eq!(app.marks("user2").await, [marked("peer", 1, "")]);
-    assert_eq!(app.marks("user1").await, [marked("peer", 0b11, "")]);
+    let changed = |mask, custom| marked("peer", mask, custom);
+    for (items, mine, on_top) in [
+        (vec![set("peer", 1)], vec![changed(0b11, "")], vec![changed(0b11, "theirs")]),
+        (vec![clear("peer", 0)], vec![], vec![changed(0, "theirs")]),
+        (
+            vec![set("peer", 1), set("new", 0)],
+            vec![changed(0b11, ""), marked("new", 1, "")],
+            vec![changed(0b11, "theirs"), marked("new", 1, "")],
+        ),
+    ] {
+        let (app, there) = write_anew(["user0", "user2", "user1"], items.clone(), "").await;
+        assert_eq!(there, "user2");
+        assert_eq!(app.marks("user2").await, [changed(1, "")], "{items:?}");
+        assert_eq!(app.marks("user1").await, mine, "{items:?}");
 
-    let change = "UPDATE conversations SET custom_mark = 'theirs' WHERE user_id = 'user1'";
-    let (app, there) = write_anew(["user0", "user1", "user2"], change).await;
-    assert_eq!(there, "user1", "another version of it");
-    assert_eq!(app.marks("user1").await, [marked("peer", 0b11, "theirs")]);
+        let change = "UPDATE conversations SET custom_mark = 'theirs' WHERE user_id = 'user1'";
+        let (app, there) = write_anew(["user0", "user1", "user2"], items.clone(), change).await;
+        assert_eq!(there, "user1", "another version of it");
+        assert_eq!(app.marks("user1").await, on_top, "{items:?}");
+    }
 }
 
 /// A transaction finds no row of the user's to lock, and waits to add one.
