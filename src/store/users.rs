@@ -15,10 +15,6 @@ pub(super) struct UserRow {
 }
 
 impl UserRow {
-    /// Of a user who has none.
-    pub(super) const NONE: Self =
-        Self { revision: 0, next_position: 1, next_group_id: 1, marked: 0, grouped: 0, pinned: 0 };
-
     pub(super) fn load_into(&self, state: &mut UserState) {
         let counts = Counts {
             marked: count(self.marked),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use earmark::domain::{
-    Applied, BitChange, Change, ContactGroupName, Conversation, CustomMark, MarkChange,
-    MemberChange, StandardMark, UserId,
+    Applied, BitChange, Change, ContactGroupName, Conversation, CustomMark, Directory, Edition,
+    MarkChange, MemberChange, StandardMark, UserId,
 };
 use earmark::error::Error;
 use earmark::service::{Service, Settings, Write, WriteMode};
@@ -298,6 +298,36 @@ async fn what_was_loaded_and_is_old_by_now_is_not_saved() {
     assert!(matches!(items[1], Err(Error::TooManyMarked { max: 2 })), "{items:?}");
     assert_eq!(app.revision_and_count("user0").await, (2, 2));
     assert_eq!(app.revision_and_count("user1").await, (2, 2));
+    service.close().await;
+}
+
+/// A transaction finds a user unknown, who is imported and writes before it has loaded anything.
+#[actix_web::test]
+async fn a_user_who_comes_to_be_known_meanwhile_is_not_taken_for_one_without_state() {
+    let app = TestApp::with(Edition::Premium, Directory::Owners).await;
+    app.import("user1").await;
+    assert_eq!(app.mark("user1", vec![set("peer", 0)]).await, (0, vec![0]));
+    let service = one_lane(Database::from_options(app.options())).await;
+    let mut turn = app.db.begin().await.unwrap();
+    let hold = "SELECT FROM conversations FOR NO KEY UPDATE";
+    sqlx::raw_sql(hold).execute(&mut *turn).await.unwrap();
+    let meanwhile = async {
+        app.wait_for_waiting(1).await;
+        for statement in [
+            "INSERT INTO accounts (sdk_app_id, user_id) SELECT sdk_app_id, 'user0' FROM users",
+            "INSERT INTO users (sdk_app_id, user_id, revision, next_group_id)
+            SELECT sdk_app_id, 'user0', 1, 2 FROM users",
+            "INSERT INTO contact_groups SELECT sdk_app_id, 'user0', 1, 'theirs' FROM users
+            WHERE user_id = 'user0'",
+        ] {
+            sqlx::raw_sql(statement).execute(&mut *turn).await.unwrap();
+        }
+        turn.commit().await.unwrap();
+    };
+    let changes = users(2).map(|user| (user, group("peer")));
+    let (outcomes, ()) = join(change_all(&app, &service, changes), meanwhile).await;
+    assert!(matches!(outcomes[0], Err(Error::UnknownUser)), "{outcomes:?}");
+    assert!(outcomes[1].is_ok(), "{outcomes:?}");
     service.close().await;
 }
 
