@@ -29,8 +29,8 @@ impl Stored {
         app: &App,
         standing: impl Fn(&Conversation) -> Standing,
     ) -> UserState {
-        let mut state = UserState::stored(self.counts, self.next_position, self.next_group_id);
-        state.owner = self.owner;
+        let mut state = UserState::of(self.owner);
+        state.load_counts(self.counts, self.next_position, self.next_group_id);
         if changes.iter().any(Change::needs_groups) {
             state.load_groups(self.groups.clone());
         }

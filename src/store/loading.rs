@@ -20,18 +20,18 @@ impl Connection {
         users: &BTreeMap<UserKey, bool>,
         touched: &[(&UserKey, Touched<'_>)],
     ) -> Result<BTreeMap<UserKey, UserState>, Error> {
-        in_time(self.session().load_users(users, touched, false)).await?.into_states(users, touched)
+        in_time(self.session().load_users(users, touched)).await?.into_states(users, touched)
     }
 }
 
 impl Tx<'_> {
-    /// The same in a transaction, without anybody's row: who has been locked is known.
-    pub(super) async fn load_conversations(
+    /// The same in a transaction.
+    pub(super) async fn load_users(
         &mut self,
         users: &BTreeMap<UserKey, bool>,
         touched: &[(&UserKey, Touched<'_>)],
     ) -> Result<BTreeMap<UserKey, UserState>, Error> {
-        self.session().load_users(users, touched, true).await?.into_states(users, touched)
+        self.session().load_users(users, touched).await?.into_states(users, touched)
     }
 }
 
@@ -42,7 +42,6 @@ impl Session<'_> {
         self,
         users: &BTreeMap<UserKey, bool>,
         touched: &[(&UserKey, Touched<'_>)],
-        locked: bool,
     ) -> Result<Row, sqlx::Error> {
         let sdk_app_ids: Vec<_> = users.keys().map(|key| key.sdk_app_id.number()).collect();
         let user_ids: Vec<_> = users.keys().map(|key| key.user_id.as_str()).collect();
@@ -89,21 +88,16 @@ impl Session<'_> {
                         COALESCE(a.deleted, g.destroyed) AS gone,
                         c.standard_mark, c.custom_mark, c.group_ids, c.position, c.pin_position, c.changed_at,
                         c.xmin::text::bigint AS version, c.ctid::text AS place,
-                        t.counts AND COALESCE(c.standard_mark & ~t.may_lose, 0) = 0 AS counts,
+                        COALESCE(c.standard_mark & ~t.may_lose, 0) = 0 AS counts,
                         u.revision, u.next_position, u.next_group_id, u.marked, u.grouped, u.pinned
-                    FROM (
-                        SELECT *, NOT $4::boolean AS counts
-                        FROM unnest($5::bigint[], $6::text[], $7::smallint[], $8::text[], $9::bigint[])
-                            WITH ORDINALITY AS t (sdk_app_id, user_id, kind, peer_id, may_lose, nr)
-                    ) t
+                    FROM unnest($4::bigint[], $5::text[], $6::smallint[], $7::text[], $8::bigint[])
+                        WITH ORDINALITY AS t (sdk_app_id, user_id, kind, peer_id, may_lose, nr)
                     LEFT JOIN conversations c
                         ON c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
                         AND c.kind = t.kind AND c.peer_id = t.peer_id
                     LEFT JOIN users u
                         ON u.sdk_app_id = t.sdk_app_id
-                        AND u.user_id = CASE
-                            WHEN t.counts AND COALESCE(c.standard_mark & ~t.may_lose, 0) = 0 THEN t.user_id
-                        END
+                        AND u.user_id = CASE COALESCE(c.standard_mark & ~t.may_lose, 0) WHEN 0 THEN t.user_id END
                     LEFT JOIN accounts a
                         ON a.sdk_app_id = t.sdk_app_id AND a.user_id = CASE t.kind WHEN 1 THEN t.peer_id END
                     LEFT JOIN chat_groups g
@@ -115,7 +109,6 @@ impl Session<'_> {
             &sdk_app_ids,
             &user_ids as &[&str],
             &anyone,
-            locked,
             &of.sdk_app_ids,
             &of.user_ids as &[&str],
             &of.kinds,

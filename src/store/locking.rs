@@ -31,7 +31,7 @@ impl Tx<'_> {
         }
         // In a statement of its own: it sees what those have added who had the locks before.
         self.lock_conversations(touched).await?;
-        let mut states = self.load_conversations(users, touched).await?;
+        let mut states = self.load_users(users, touched).await?;
         // Whoever has come to be known since then has no lock.
         states.retain(|key, state| rows.get(key).inspect(|row| row.load_into(state)).is_some());
         Ok(states)

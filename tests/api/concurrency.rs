@@ -201,7 +201,11 @@ async fn no_bit_is_lost() {
     let requests = (0..64).map(|bit| ("user0".to_owned(), vec![set("user1", bit)]));
     assert_eq!(count_of(&at_once(&app, both, requests).await), BTreeMap::from([(0, 64)]));
     assert_eq!(app.standard_mark("user0", "user1").await, u64::MAX);
-    assert_eq!(app.marked("user0").await, 1);
+    assert_eq!(
+        app.revision_and_count("user0").await,
+        (1, 1),
+        "it was marked for the first time once"
+    );
 
     let requests = (0..64).map(|bit| {
         let items =

@@ -18,9 +18,7 @@ struct Exposed {
 
 impl Exposed {
     async fn of(app: &TestApp) -> Self {
-        let admin = app.addresses.admin.unwrap();
-        let request = "GET /metrics HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
-        let answer = raw_text(admin, request.as_bytes()).await;
+        let answer = app.metrics().await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         assert!(head.contains("text/plain; version=0.0.4"), "{head}");

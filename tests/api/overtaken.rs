@@ -4,45 +4,20 @@ use serde_json::{Value, json};
 use sqlx::{Postgres, Transaction};
 
 use crate::support::{
-    APP, CREATE, DEL, Mark, TestApp, UPDATE, add, clear, create, custom, marked, raw_text, set,
-    until, update, user, writes_are_shared,
+    CREATE, DEL, Mark, TestApp, UPDATE, add, clear, create, custom, marked, set, until, update,
+    user, writes_are_shared,
 };
 
-/// Holds what is kept about one conversation, as a writer does who is not done yet.
-async fn hold(app: &TestApp, owner: &str, peer: &str) -> Transaction<'static, Postgres> {
-    let mut turn = app.db.begin().await.unwrap();
-    sqlx::query(
-        "SELECT FROM conversations WHERE sdk_app_id = $1 AND user_id = $2 AND peer_id = $3
-        FOR NO KEY UPDATE",
-    )
-    .bind(APP)
-    .bind(owner)
-    .bind(peer)
-    .fetch_one(&mut *turn)
-    .await
-    .unwrap();
-    turn
-}
-
 /// Somebody else gives the conversation that is held a custom mark, and is done.
-async fn change(mut turn: Transaction<'static, Postgres>, owner: &str, peer: &str) {
-    sqlx::query(
-        "UPDATE conversations SET custom_mark = 'theirs'
-        WHERE sdk_app_id = $1 AND user_id = $2 AND peer_id = $3",
-    )
-    .bind(APP)
-    .bind(owner)
-    .bind(peer)
-    .execute(&mut *turn)
-    .await
-    .unwrap();
+async fn change(mut turn: Transaction<'static, Postgres>) {
+    let change = "UPDATE conversations SET custom_mark = 'theirs' WHERE peer_id = 'held'";
+    sqlx::raw_sql(change).execute(&mut *turn).await.unwrap();
     turn.commit().await.unwrap();
 }
 
 /// To be overtaken is nothing that fails, and is tried again one by one.
 async fn check_nothing_failed(app: &TestApp) {
-    let ask = "GET /metrics HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
-    let metrics = raw_text(app.addresses.admin.unwrap(), ask.as_bytes()).await;
+    let metrics = app.metrics().await;
     let failures = metrics.lines().filter(|line| line.starts_with("earmark_commit_failures_total"));
     let failures: Vec<_> = failures.map(|line| line.rsplit(' ').next().unwrap()).collect();
     assert_eq!(failures, ["0", "0"], "{metrics}");
@@ -53,11 +28,11 @@ async fn overtake(marked: &[&str], items: Vec<Value>) -> Vec<Mark> {
     let app = TestApp::start().await;
     let all = marked.iter().map(|peer| set(peer, 0)).collect();
     assert_eq!(app.mark("user0", all).await.0, 0);
-    let turn = hold(&app, "user0", "held").await;
+    let turn = app.hold_conversation("user0", "held").await;
     let done = vec![0; items.len()];
     let meanwhile = async {
         app.wait_for_waiting(1).await;
-        change(turn, "user0", "held").await;
+        change(turn).await;
     };
     let (answer, ()) = futures_util::future::join(app.mark("user0", items), meanwhile).await;
     assert_eq!(answer, (0, done));
@@ -113,11 +88,11 @@ async fn a_transaction_locks_the_conversations_that_it_changes() {
         (UPDATE, update("user0", "group", [add(&user("held"))])),
         (DEL, json!({ "From_Account": "user0", "GroupName": ["group"] })),
     ] {
-        let turn = hold(&app, "user0", "held").await;
+        let turn = app.hold_conversation("user0", "held").await;
         let meanwhile = async {
             let statement = waits_with(&app).await;
             assert!(statement.contains("FOR NO KEY UPDATE OF c"), "{command}: {statement}");
-            change(turn, "user0", "held").await;
+            change(turn).await;
         };
         let (_, ()) = futures_util::future::join(app.must(command, body), meanwhile).await;
         assert_eq!(app.marks("user0").await, [marked("held", 1, "theirs")], "{command}");
@@ -223,7 +198,7 @@ async fn a_user_whom_somebody_else_adds_first_is_taken_as_that_one_left_it() {
 async fn a_conversation_that_came_while_its_user_was_waited_for_is_locked_as_well() {
     let app = TestApp::start().await;
     app.mark("user0", vec![set("held", 0)]).await;
-    let held = hold(&app, "user0", "held").await;
+    let held = app.hold_conversation("user0", "held").await;
     let mut turn = app.hold_user("user0").await;
     let meanwhile = async {
         app.wait_for_waiting(1).await;
@@ -257,7 +232,7 @@ async fn marks_that_come_and_go_take_no_transaction_of_several_statements() {
     app.mark("user0", vec![set("goes", 0), set("stays", 0)]).await;
     for item in [set("comes", 0), clear("goes", 0), custom("stays", "x")] {
         let turn = match item["ContactItem"]["To_Account"].as_str() {
-            Some("stays") => hold(&app, "user0", "stays").await,
+            Some("stays") => app.hold_conversation("user0", "stays").await,
             _ => app.hold_user("user0").await,
         };
         let meanwhile = async {

@@ -82,18 +82,10 @@ pub struct UserState {
 }
 
 impl UserState {
-    /// The state of a user of whom the directory says this, before anything else is loaded.
+    /// The state of a user of whom the directory says this; the rest is added as it is loaded.
     #[must_use]
     pub fn of(owner: Standing) -> Self {
         Self { owner, ..Self::default() }
-    }
-
-    /// The state of a user whose row says this much; conversations are added as they are loaded.
-    #[must_use]
-    pub fn stored(counts: Counts, next_position: u32, next_group_id: u32) -> Self {
-        let mut state = Self::default();
-        state.load_counts(counts, next_position, next_group_id);
-        state
     }
 
     /// Takes over what the user's row says. Nothing may have been applied yet.
@@ -300,12 +292,14 @@ mod tests {
 
     /// A user with `marked` marks of which `dead` are dead, and ten conversations loaded that are not marked.
     pub(super) fn state(marked: u32, dead: u32, peer_standing: Standing) -> UserState {
-        UserState {
+        let mut state = UserState {
             dead: Counts { marked: dead, ..Counts::default() },
             entries: (0..10)
                 .map(|nr| (peer(nr), Entry::loaded(Kept::default(), peer_standing)))
                 .collect(),
-            ..UserState::stored(Counts { marked, ..Counts::default() }, 1, 1)
-        }
+            ..UserState::default()
+        };
+        state.load_counts(Counts { marked, ..Counts::default() }, 1, 1);
+        state
     }
 }

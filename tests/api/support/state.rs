@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use sqlx::{Postgres, Row, Transaction};
 
-use super::{APP, TestApp};
+use super::{APP, TestApp, raw_text};
 
 /// A marked conversation, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,16 +111,33 @@ impl TestApp {
     /// Holds a user's row, as a writer does who is not done yet. `NO KEY`, or it would hold up foreign keys as well
     /// and hide that a writer takes no lock.
     pub(crate) async fn hold_user(&self, user: &str) -> Transaction<'static, Postgres> {
+        let row = "SELECT FROM users WHERE sdk_app_id = $1 AND user_id = $2 FOR NO KEY UPDATE";
+        self.hold(row, &[user]).await
+    }
+
+    /// Holds what is kept about one of a user's conversations, the same way.
+    pub(crate) async fn hold_conversation(
+        &self,
+        user: &str,
+        peer: &str,
+    ) -> Transaction<'static, Postgres> {
+        let row = "SELECT FROM conversations
+            WHERE sdk_app_id = $1 AND user_id = $2 AND peer_id = $3 FOR NO KEY UPDATE";
+        self.hold(row, &[user, peer]).await
+    }
+
+    /// Holds the one row that a statement finds by these names.
+    async fn hold(&self, row: &'static str, names: &[&str]) -> Transaction<'static, Postgres> {
         let mut turn = self.db.begin().await.unwrap();
-        sqlx::query(
-            "SELECT revision FROM users WHERE sdk_app_id = $1 AND user_id = $2 FOR NO KEY UPDATE",
-        )
-        .bind(APP)
-        .bind(user)
-        .fetch_one(&mut *turn)
-        .await
-        .unwrap();
+        let row = names.iter().fold(sqlx::query(row).bind(APP), |row, name| row.bind(*name));
+        row.fetch_one(&mut *turn).await.unwrap();
         turn
+    }
+
+    /// What `/metrics` answers, its head included.
+    pub(crate) async fn metrics(&self) -> String {
+        let ask = "GET /metrics HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
+        raw_text(self.addresses.admin.unwrap(), ask.as_bytes()).await
     }
 
     /// Returns when so many of the service's connections wait for a lock.
