@@ -169,7 +169,8 @@ pub(super) async fn commit(mut tx: Tx<'_>, writes: &[&Write]) -> Result<Outcomes
     trace!(target: "earmark::span", "groups loaded");
     for key in batch.near_a_limit(&states) {
         if let Some(state) = states.get_mut(&key) {
-            state.dead = tx.count_dead(&key, state.counts).await?;
+            let living_others = tx.count_living_others(&key, state).await?;
+            state.load_dead(living_others);
         }
     }
 

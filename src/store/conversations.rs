@@ -84,9 +84,17 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Counts what is dead among a user's conversations: with a deleted account, or in a destroyed chat group.
-    pub async fn count_dead(&mut self, key: &UserKey, stored: Counts) -> Result<Counts, Error> {
-        let live = sqlx::query!(
+    /// Counts what lives among a user's conversations that are not loaded: neither with a deleted account nor in a destroyed
+    /// chat group.
+    pub async fn count_living_others(
+        &mut self,
+        key: &UserKey,
+        state: &UserState,
+    ) -> Result<Counts, Error> {
+        let loaded = || state.entries.keys();
+        let kinds: Vec<_> = loaded().map(Conversation::kind).collect();
+        let peer_ids: Vec<_> = loaded().map(Conversation::peer_id).collect();
+        let living = sqlx::query!(
             r#"
             SELECT
                 count(*) FILTER (WHERE standard_mark <> 0 OR custom_mark <> '') AS "marked!",
@@ -94,18 +102,20 @@ impl Tx<'_> {
                 count(*) FILTER (WHERE pin_position IS NOT NULL) AS "pinned!"
             FROM live_conversations
             WHERE sdk_app_id = $1 AND user_id = $2
+                AND (kind, peer_id) NOT IN (SELECT * FROM unnest($3::smallint[], $4::text[]))
             "#,
             key.sdk_app_id.number(),
             key.user_id.as_str(),
+            &kinds,
+            &peer_ids as &[&str],
         )
         .fetch_one(self.session())
         .await?;
-        let dead =
-            |stored: u32, live| stored.saturating_sub(u32::try_from(live).unwrap_or(u32::MAX));
+        let count = |living| u32::try_from(living).unwrap_or(u32::MAX);
         Ok(Counts {
-            marked: dead(stored.marked, live.marked),
-            grouped: dead(stored.grouped, live.grouped),
-            pinned: dead(stored.pinned, live.pinned),
+            marked: count(living.marked),
+            grouped: count(living.grouped),
+            pinned: count(living.pinned),
         })
     }
 }

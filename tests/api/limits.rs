@@ -78,8 +78,38 @@ async fn what_is_dead_does_not_eat_a_place() {
     assert_eq!(app.mark("user0", peers(0, 1)).await, (0, vec![51008]));
     app.delete_account("gone").await;
     app.put_chat_group("destroyed", true).await;
-    assert_eq!(app.mark("user0", peers(0, 3)).await, (0, vec![0, 0, 51008]));
+    let mut items = vec![set("alive", 1)];
+    items.extend(peers(0, 3));
+    assert_eq!(app.mark("user0", items).await, (0, vec![0, 0, 0, 51008]));
     assert_eq!(app.marked("user0").await, 5, "three that live, two that are kept but do not count");
+}
+
+/// The chat group is there when the other ends are looked up, and destroyed when the places of the others are counted. To
+/// leave the conversation group makes a place free; to be destroyed makes no second one.
+#[actix_web::test]
+async fn whoever_dies_between_look_up_and_count_makes_no_place_free() {
+    let app = TestApp::with_limits(&["grouped=1"]).await;
+    app.put_chat_group("mortal", false).await;
+    app.must(CREATE, create("user0", "group", [group("mortal")])).await;
+    app.put_chat_group("mortal", true).await;
+    app.must(UPDATE, update("user0", "group", [add(&user("alive"))])).await;
+    app.put_chat_group("mortal", false).await;
+
+    let mut turn = app.db.begin().await.unwrap();
+    let unreadable = "LOCK TABLE contact_groups IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(unreadable).execute(&mut *turn).await.unwrap();
+    let items = vec![remove(&group("mortal")), add(&group("mortal"))];
+    let request = app.call(UPDATE, update("user0", "group", items));
+    let meanwhile = async {
+        app.wait_for_waiting(1).await;
+        app.put_chat_group("mortal", true).await;
+        turn.rollback().await.unwrap();
+    };
+    let (answer, ()) = futures_util::future::join(request, meanwhile).await;
+    // Whoever has waited for the table for too long looks up again, and finds nobody.
+    let item = |nr: usize| &answer["UpdateGroupResult"]["ContactResultItem"][nr]["ResultCode"];
+    let items = json!([item(0), item(1)]);
+    assert!([json!([0, 51008]), json!([51007, 51007])].contains(&items), "{answer}");
 }
 
 #[actix_web::test]

@@ -92,6 +92,23 @@ impl Call {
         matches!(self, Self::Get | Self::Search(_) | Self::List)
     }
 
+    /// It looks up this other end of a conversation, to answer whether it is there.
+    pub(crate) fn looks_up(&self, peer: u8) -> bool {
+        match self {
+            Self::Mark(marks) => marks.iter().any(|mark| mark.peer == peer),
+            Self::Update(_, changes) => changes.iter().any(|(other, _)| *other == peer),
+            Self::Create(_, peers) | Self::Top(_, peers) => peers.contains(&peer),
+            Self::Import
+            | Self::DeleteAccount
+            | Self::Rename(..)
+            | Self::Del(_)
+            | Self::Forget(_)
+            | Self::Get
+            | Self::Search(_)
+            | Self::List => false,
+        }
+    }
+
     /// Any call; `writes` alone, or with reads among them.
     pub(crate) fn any() -> impl Strategy<Value = Self> {
         let peers = || prop::collection::vec(0..PEERS, 1..5);

@@ -27,8 +27,8 @@ pub(crate) struct User {
     groups_ever: u64,
 }
 
-/// Who of the mortal is dead: when the other ends of conversations were looked up, and when places were counted. The
-/// directory is no part of a user's state, so it may change in between.
+/// Who of the mortal is dead: when the other ends of conversations were looked up, and when the places that others take were
+/// counted. The directory is no part of a user's state, so it may change in between.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Dead {
     pub(crate) at_look_up: [bool; 2],
@@ -39,6 +39,19 @@ fn is_among(dead: [bool; 2], peer: u8) -> bool {
     MORTAL.iter().zip(dead).any(|(mortal, dead)| dead && *mortal == peer)
 }
 
+impl Dead {
+    /// What was looked up is not asked for again when places are counted.
+    fn as_seen_by(self, call: &Call) -> Self {
+        let mut seen = self;
+        for (nr, mortal) in MORTAL.into_iter().enumerate() {
+            if call.looks_up(mortal) {
+                seen.at_count[nr] = self.at_look_up[nr];
+            }
+        }
+        seen
+    }
+}
+
 fn gone(peer: u8) -> u64 {
     if peer < super::FIRST_GROUP { 50001 } else { 51007 }
 }
@@ -46,6 +59,7 @@ fn gone(peer: u8) -> u64 {
 impl User {
     /// Does what the call asks for, and says what its answer must be.
     pub(crate) fn apply(&mut self, call: &Call, dead: Dead) -> Answer {
+        let dead = dead.as_seen_by(call);
         match call {
             Call::Import => {
                 self.imported = true;
@@ -142,8 +156,7 @@ impl User {
             [(&is_marked as &dyn Fn(&Kept) -> bool, MARKED_MAX), (&is_grouped, GROUPED_MAX)]
         {
             let grows = has(&kept[usize::from(peer)]) && !has(&self.kept[usize::from(peer)]);
-            let counts = |other: &u8| *other == peer || !is_among(dead.at_count, *other);
-            let living = (0..PEERS).filter(counts);
+            let living = (0..PEERS).filter(|other| !is_among(dead.at_count, *other));
             if grows && living.filter(|other| has(&kept[usize::from(*other)])).count() > max {
                 return 51008;
             }

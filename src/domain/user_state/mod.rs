@@ -132,6 +132,16 @@ impl UserState {
             })
     }
 
+    /// Takes over how many of the conversations that are not loaded live, and so knows how many are dead. Nothing may have
+    /// been applied yet. Of what is loaded is said already whether it is dead: who dies or comes back meanwhile is not both.
+    pub fn load_dead(&mut self, living_others: Counts) {
+        let loaded = self.entries.values().filter(|entry| entry.peer != Standing::Dead);
+        let living = loaded.fold(living_others, |living, entry| {
+            living.each(Counts::of(&entry.before), u32::saturating_add)
+        });
+        self.dead = self.counts.each(living, u32::saturating_sub);
+    }
+
     /// Takes over the user's conversation groups as they are stored.
     pub fn load_groups(&mut self, groups: Vec<ContactGroup>) {
         self.groups_stored.clone_from(&groups);
@@ -288,6 +298,21 @@ mod tests {
     pub(super) fn custom(conversation: Conversation, text: &str) -> MarkChange {
         let custom = Some(CustomMark::parse(text, 256).unwrap());
         MarkChange { conversation, standard: None, custom }
+    }
+
+    #[test]
+    fn the_dead_are_all_but_those_that_live() {
+        let mut state = state(5, 0, Standing::Alive);
+        for (nr, standing) in
+            [Standing::Dead, Standing::Alive, Standing::Unknown].into_iter().enumerate()
+        {
+            let entry = state.entries.get_mut(&peer(nr)).unwrap();
+            entry.before.custom = CustomMark::parse("x", 256).unwrap();
+            entry.peer = standing;
+        }
+        // Of the five, three are loaded, of which two live, and so does one of the others.
+        state.load_dead(Counts { marked: 1, ..Counts::default() });
+        assert_eq!(state.dead, Counts { marked: 2, ..Counts::default() });
     }
 
     /// A user with `marked` marks of which `dead` are dead, and ten conversations loaded that are not marked.
