@@ -17,8 +17,11 @@ use crate::support::{APP, Connection, KEY, LONG, sig};
 
 /// How long a client waits for an answer, longer than the service's deadline.
 const PATIENCE: Duration = Duration::from_secs(6);
-/// How long a client waits that finds nobody, and between the fates of a mortal.
+/// How long a client waits that finds nobody or gets no answer, and between the fates of a mortal.
 const PAUSE: Duration = Duration::from_millis(10);
+/// How long it waits in the end, if that goes on. Each call that nobody answers may have happened or not, and of thousands of
+/// those nobody can say what they explain.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// As many threads of a service as are looked for when it is back.
 const THREADS: usize = 4;
 
@@ -134,7 +137,7 @@ impl Load {
         for target in targets.into_iter().flat_map(|target| [target; THREADS]) {
             while !self.is_served(target) {
                 assert!(start.elapsed() < LONG, "the service does not come back");
-                self.pause();
+                self.pause(PAUSE);
             }
         }
         start.elapsed()
@@ -159,8 +162,8 @@ impl Load {
         })
     }
 
-    fn pause(&self) {
-        drop(self.news.wait_timeout(self.targets.lock().unwrap(), PAUSE).unwrap());
+    fn pause(&self, time: Duration) {
+        drop(self.news.wait_timeout(self.targets.lock().unwrap(), time).unwrap());
     }
 
     fn is_over(&self) -> bool {
@@ -174,10 +177,15 @@ impl Load {
     fn be_a_client(&self, client: usize) {
         let mut random = random(self.plan.seed, client);
         let what = (0..self.plan.users, Call::any(), 0..usize::MAX);
-        let mut connection = None;
+        let (mut connection, mut pause) = (None, PAUSE);
         while !self.is_over() {
             let (user, call, target) = what.new_tree(&mut random).unwrap().current();
-            self.call(&mut connection, user, call, target);
+            if self.call(&mut connection, user, call, target) {
+                pause = PAUSE;
+            } else {
+                self.pause(pause);
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
             self.calls.fetch_add(1, Ordering::SeqCst);
         }
     }
@@ -186,10 +194,7 @@ impl Load {
         let (command, body) = request(&self.user_name(user), &call);
         let called = self.history.now();
         match self.ask_any(kept, target, command, &body) {
-            Outcome::NotDone => {
-                self.pause();
-                false
-            }
+            Outcome::NotDone => false,
             Outcome::Unknown => {
                 self.history.saw(user, called, call, None);
                 false
@@ -211,6 +216,7 @@ impl Load {
         for call in [Call::Get, Call::List, Call::Search((0..PEERS).collect())] {
             while !self.call(&mut None, user, call.clone(), 0) {
                 assert!(Instant::now() < end, "the service does not come back");
+                self.pause(PAUSE);
             }
         }
     }
@@ -221,7 +227,7 @@ impl Load {
             if self.let_happen(&mut connection, mortal, dies) {
                 dies = !dies;
             }
-            self.pause();
+            self.pause(PAUSE);
         }
     }
 
