@@ -33,7 +33,7 @@ fn a_standby_that_commits_wait_for_has_everything() {
         let name = format!("fail-over, synchronous_commit = {level}");
         round(&name, &standby.url(), plan, addresses(&services), |load| {
             load.wait_for_calls(CALLS);
-            primary.end(Signal::SIGKILL);
+            primary.vanish();
             let data = standby.data().to_str().unwrap().to_owned();
             standby.run("pg_ctl", &["promote", "-D", &data]);
             standby.sql("postgres").run("ALTER SYSTEM RESET synchronous_standby_names");

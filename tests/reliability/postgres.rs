@@ -136,6 +136,14 @@ impl Postgres {
         process.ended();
     }
 
+    /// Loses the machine that it runs on: all its processes stop at the same moment. If its postmaster alone went, a session
+    /// that waits for the standby would notice, give up waiting and let others see a commit that the standby may not have.
+    pub(crate) fn vanish(&mut self) {
+        self.signal_all(Signal::SIGSTOP);
+        self.signal_all(Signal::SIGKILL);
+        self.process.take().unwrap().ended();
+    }
+
     /// The processes that it is made of.
     pub(crate) fn processes(&self) -> Vec<Pid> {
         let at_home = |pid: &Path| fs::read_link(pid.join("cwd")).is_ok_and(|cwd| cwd == self.data);
