@@ -54,12 +54,12 @@ impl Service {
         app: &Arc<App>,
         users: Vec<UserId>,
     ) -> Result<Vec<AccountState>, Error> {
-        let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
-        let standings = self
-            .within_deadline(async move {
-                store.connection().await?.read().await?.load_standings(sdk_app_id, &users).await
-            })
-            .await?;
+        let sdk_app_id = app.sdk_app_id;
+        let read = self
+            .store
+            .clone()
+            .read(async move |reader| reader.load_standings(sdk_app_id, &users).await);
+        let standings = self.within_deadline(read).await?;
         let state = |standing| match standing {
             Standing::Alive => AccountState::Imported,
             Standing::Unknown | Standing::Dead => AccountState::NotImported,

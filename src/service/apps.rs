@@ -205,12 +205,12 @@ pub async fn update_app(
 
 /// All apps, by number.
 pub async fn list_apps(store: &Store) -> Result<Vec<App>, Error> {
-    store.connection().await?.read().await?.load_apps().await
+    store.clone().read(async |reader| reader.load_apps().await).await
 }
 
 /// The app of this number, from the database.
 pub async fn load_app(store: &Store, sdk_app_id: SdkAppId) -> Result<Option<App>, Error> {
-    store.connection().await?.read().await?.load_app(sdk_app_id).await
+    store.clone().read(async |reader| reader.load_app(sdk_app_id).await).await
 }
 
 /// A secret key from the system's randomness.

@@ -60,14 +60,13 @@ impl Service {
         app: &Arc<App>,
         ids: Vec<ChatGroupId>,
     ) -> Result<Vec<(ChatGroupId, Option<ChatGroup>)>, Error> {
-        let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
-        self.within_deadline(async move {
-            let groups =
-                store.connection().await?.read().await?.load_chat_groups(sdk_app_id, &ids).await?;
+        let sdk_app_id = app.sdk_app_id;
+        let read = self.store.clone().read(async move |reader| {
+            let groups = reader.load_chat_groups(sdk_app_id, &ids).await?;
             let find = |id: &ChatGroupId| groups.iter().find(|group| group.id == *id).cloned();
             Ok(ids.into_iter().map(|id| (id.clone(), find(&id))).collect())
-        })
-        .await
+        });
+        self.within_deadline(read).await
     }
 }
 

@@ -35,18 +35,12 @@ impl Service {
         owner: UserId,
         after: u32,
     ) -> Result<ConversationPage, Error> {
-        let (store, size) = (self.store.clone(), app.limits.page_items);
+        let size = app.limits.page_items;
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
-        let read = async move {
-            // One more than the page holds, to know whether another follows.
-            store
-                .connection()
-                .await?
-                .read()
-                .await?
-                .read_page(&key, after, size.saturating_add(1))
-                .await
-        };
+        // One more than the page holds, to know whether another follows.
+        let limit = size.saturating_add(1);
+        let read =
+            self.store.clone().read(async move |reader| reader.read_page(&key, after, limit).await);
         let Reading { owner, groups, mut conversations } = self.within_deadline(read).await?;
         app.check_owner(owner)?;
         let next = cut(&mut conversations, size).and_then(|last| last.position);
@@ -61,13 +55,10 @@ impl Service {
         owner: UserId,
         wanted: Vec<Conversation>,
     ) -> Result<ConversationPage, Error> {
-        let store = self.store.clone();
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
-        let read = async move {
-            let reading =
-                store.connection().await?.read().await?.read_conversations(&key, &wanted).await?;
-            Ok((reading, wanted))
-        };
+        let read = self.store.clone().read(async move |reader| {
+            Ok((reader.read_conversations(&key, &wanted).await?, wanted))
+        });
         let (Reading { owner, mut groups, conversations: found }, wanted) =
             self.within_deadline(read).await?;
         app.check_owner(owner)?;
@@ -93,17 +84,11 @@ impl Service {
         owner: UserId,
         after: ListCursor,
     ) -> Result<ConversationList, Error> {
-        let (store, size) = (self.store.clone(), app.limits.page_items);
+        let size = app.limits.page_items;
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
-        let read = async move {
-            store
-                .connection()
-                .await?
-                .read()
-                .await?
-                .read_list(&key, after, size.saturating_add(1))
-                .await
-        };
+        let limit = size.saturating_add(1);
+        let read =
+            self.store.clone().read(async move |reader| reader.read_list(&key, after, limit).await);
         let Reading { owner, mut conversations, .. } = self.within_deadline(read).await?;
         app.check_owner(owner)?;
         let next = cut(&mut conversations, size).map(|last| match last.pin_position {

@@ -2,17 +2,20 @@
 //! connection can fall silent without being closed, as when a firewall forgets it, and sqlx would wait on it for ever.
 
 use std::io::ErrorKind;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, Postgres, Transaction};
 use tokio::time::timeout;
 
+use super::at_hand::Turn;
 use super::session::Session;
 use crate::error::Error;
 
 /// How long a connection may take to answer what costs the server nothing.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
+/// After how long without use a connection is asked whether it is still there before it is used again.
+pub(super) const IDLE_TRUSTED: Duration = Duration::from_secs(1);
 
 /// The answer to what costs the server nothing, or an error if it does not come.
 pub(super) async fn in_time<T>(
@@ -28,15 +31,20 @@ pub struct Connection {
     inner: PoolConnection<Postgres>,
     begin: &'static str,
     keeps_statements: bool,
+    begun: Instant,
+    used: Instant,
+    turn: Turn,
 }
 
 impl Connection {
     pub(super) fn new(
         inner: PoolConnection<Postgres>,
+        turn: Turn,
         begin: &'static str,
         keeps_statements: bool,
     ) -> Self {
-        Self { inner, begin, keeps_statements }
+        let now = Instant::now();
+        Self { inner, begin, keeps_statements, begun: now, used: now, turn }
     }
 
     /// Begins a unit of work. A connection that could not do that is to be [discarded](Self::discard).
@@ -62,6 +70,28 @@ impl Connection {
 
     pub(super) fn session(&mut self) -> Session<'_> {
         Session { connection: &mut self.inner, keeps_statements: self.keeps_statements }
+    }
+
+    /// Since when it is not in the pool.
+    pub(super) fn age(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Takes note that nothing is asked on it any more, and gives up its turn.
+    pub(super) fn rest(&mut self) -> Turn {
+        self.used = Instant::now();
+        self.turn.take()
+    }
+
+    /// It is used again.
+    pub(super) fn used_in(mut self, turn: Turn) -> Self {
+        self.turn = turn;
+        self
+    }
+
+    /// The server is there, or was a moment ago.
+    pub(super) async fn is_there(&mut self) -> bool {
+        self.used.elapsed() <= IDLE_TRUSTED || in_time(self.inner.ping()).await.is_ok()
     }
 
     /// Ends the connection without a word, and with it what was begun on it.

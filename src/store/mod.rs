@@ -2,6 +2,7 @@
 
 mod accounts;
 mod apps;
+mod at_hand;
 mod chat_groups;
 mod connection;
 mod contact_groups;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{ConnectOptions, Connection as _, PgPool, Row};
+use tokio::time::timeout;
 
 pub use accounts::Account;
 pub use connection::{Connection, Reader, Tx};
@@ -35,7 +37,8 @@ pub use verify::{Broken, Verdict};
 
 use crate::error::Error;
 use crate::metrics::Metrics;
-use connection::in_time;
+use at_hand::AtHand;
+use connection::{IDLE_TRUSTED, in_time};
 
 /// How long a connection may take to come, and a statement to answer: the API's deadline.
 pub const DEADLINE: Duration = Duration::from_secs(3);
@@ -44,13 +47,12 @@ pub const DEADLINE: Duration = Duration::from_secs(3);
 pub const LAST_TRY: Duration = Duration::from_millis(2500);
 /// Connections of those who share none: commands, health, and whoever calls the service from within.
 const CONNECTIONS_BESIDE: u32 = 4;
-/// After how long without use a connection is asked whether it is still there before it is used again.
-const IDLE_TRUSTED: Duration = Duration::from_secs(1);
 
 /// The database.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
+    at_hand: Arc<AtHand>,
     connections_max: u32,
     begin: &'static str,
     keeps_statements: bool,
@@ -78,7 +80,7 @@ impl Store {
             connection.close().await?;
             Ok(row.try_get::<&str, _>(0)? != "off")
         };
-        let durably = tokio::time::timeout(DEADLINE, learn)
+        let durably = timeout(DEADLINE, learn)
             .await
             .unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into())))?;
         #[cfg(feature = "planted-bugs")]
@@ -101,7 +103,9 @@ impl Store {
         let metrics = Metrics::new().map_err(|wrong| sqlx::Error::Configuration(wrong.into()))?;
         let keeps_statements = database.keeps_statements();
         let connections_max = database.connections_max();
-        Ok(Self { pool, connections_max, begin, keeps_statements, metrics: metrics.into() })
+        let at_hand = AtHand::of(pool.options().get_max_connections()).into();
+        let metrics = Arc::new(metrics);
+        Ok(Self { pool, at_hand, connections_max, begin, keeps_statements, metrics })
     }
 
     /// What is counted here and above.
@@ -120,7 +124,8 @@ impl Store {
     #[must_use]
     pub fn connections(&self) -> Connections {
         let open = self.pool.size();
-        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(open);
+        let idle = self.pool.num_idle() + self.at_hand.count();
+        let idle = u32::try_from(idle).unwrap_or(open);
         let max = self.pool.options().get_max_connections();
         Connections { open, in_use: open.saturating_sub(idle), max }
     }
@@ -133,19 +138,46 @@ impl Store {
         let part = (self.connections_max / shares).max(2);
         let options = self.pool.options().clone().max_connections(part);
         let pool = options.connect_lazy_with(self.pool.connect_options().as_ref().clone());
-        Self { pool, ..self.clone() }
+        Self { pool, at_hand: AtHand::of(part).into(), ..self.clone() }
     }
 
     /// A connection of one's own, as soon as there is one.
     pub async fn connection(&self) -> Result<Connection, Error> {
         let begun = Instant::now();
-        let connection = self.pool.acquire().await;
+        let connection = timeout(DEADLINE, self.next_connection()).await;
         self.metrics.acquire_seconds.observe(begun.elapsed().as_secs_f64());
-        Ok(Connection::new(connection?, self.begin, self.keeps_statements))
+        Ok(connection.unwrap_or(Err(sqlx::Error::PoolTimedOut))?)
+    }
+
+    async fn next_connection(&self) -> Result<Connection, sqlx::Error> {
+        let turn = self.at_hand.turn().await;
+        Ok(match self.at_hand.take().await {
+            Some(connection) => connection.used_in(turn),
+            None => {
+                let connection = self.pool.acquire().await?;
+                Connection::new(connection, turn, self.begin, self.keeps_statements)
+            }
+        })
+    }
+
+    /// Reads on a connection that is at hand for the next afterwards.
+    ///
+    /// Takes a store of its own: what reads may outlive whoever asked.
+    pub async fn read<T>(
+        self,
+        read: impl AsyncFnOnce(&mut Reader<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut connection = self.connection().await?;
+        let done = read(&mut connection.read().await?).await?;
+        if self.keeps_statements {
+            self.at_hand.keep(connection);
+        }
+        Ok(done)
     }
 
     /// Waits until the connections in use are given back, and closes them all.
     pub async fn close(&self) {
+        self.at_hand.close();
         self.pool.close().await;
     }
 }

@@ -1,6 +1,9 @@
 //! Reading back: single conversations, and all of them page by page.
 
 use actix_web::http::Method;
+use earmark::domain::{SdkAppId, UserId, UserKey};
+use earmark::error::Error;
+use earmark::store::{Database, Store};
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 
@@ -236,6 +239,33 @@ async fn what_changes_marks_or_groups_moves_the_time_and_nothing_else_does() {
         app.must(command, body.clone()).await;
         assert_eq!(app.has_moved("user0", &x).await, moves, "{command} {body}");
     }
+}
+
+/// Who reads and who does something else go through the same few connections; what is at hand is kept from nobody, counts as
+/// idle, and is no reason not to close.
+#[actix_web::test]
+async fn a_single_connection_goes_from_hand_to_hand() {
+    let app = TestApp::start().await;
+    assert_eq!(app.mark("user0", vec![set("peer", 0)]).await, (0, vec![0]));
+    let database = Database::from_options(app.options()).connections(1);
+    let user_id = UserId::parse("user0", 32).unwrap();
+    let key = UserKey { sdk_app_id: SdkAppId::new(APP).unwrap(), user_id };
+    let (pages, at_rest, too_late) = on_runtime(async move {
+        let store = Store::connect(&database).await.unwrap();
+        let read =
+            async || store.clone().read(async |reader| reader.read_page(&key, 0, 10).await).await;
+        let pass = async || drop(store.connection().await.unwrap());
+        let pages: Vec<_> =
+            join_all((0..20).map(async |_| join(read(), pass()).await.0.unwrap())).await;
+        read().await.unwrap();
+        let at_rest = store.connections();
+        store.close().await;
+        (pages, at_rest, read().await.map(drop))
+    })
+    .await;
+    assert!(pages.iter().all(|page| page.conversations.len() == 1), "{pages:?}");
+    assert_eq!((at_rest.open, at_rest.in_use), (1, 0));
+    assert!(matches!(too_late, Err(Error::Timeout(_))), "{too_late:?}");
 }
 
 #[actix_web::test]

@@ -8,7 +8,7 @@ use crate::load::{Load, Plan};
 use crate::postgres::{Postgres, folder};
 use crate::proxy::{End, Proxy, Side, Weather};
 use crate::stand::{addresses, last, prepare, round, seeds, start};
-use crate::support::eventually;
+use crate::support::{Connection, LONG, eventually};
 
 /// Messages to the database that a write is made of, at most: begin, lock, load, groups, members, count, four to save, commit.
 const STAGES: usize = 12;
@@ -35,6 +35,33 @@ fn through_a_proxy(name: &str, change: impl Fn(&Load, &Proxy) -> Duration) {
         })
         .unwrap();
     }
+}
+
+/// A page is a question and an answer. Once a second a connection is looked after, and known apps every other second.
+#[test]
+fn a_page_is_one_message_to_the_database() {
+    const PAGES: usize = 40;
+    let scratch = folder();
+    let Some(postgres) = Postgres::start(&scratch.join(""), &[]) else { return };
+    let proxy = Proxy::start(postgres.port());
+    prepare(&postgres.url());
+    let services = start(&proxy.url(), 1);
+    let client = services[0].client();
+    let page = |connection: &mut Connection| {
+        let body = r#"{"From_Account":"user"}"#;
+        connection.send("POST", &client.path("get_contact_group"), body).unwrap();
+        connection.answer().unwrap()
+    };
+    let mut connection = Connection::open_patiently(client.address, LONG).unwrap();
+    page(&mut connection);
+    proxy.set(Weather::Fine);
+    let begin = Instant::now();
+    for _ in 0..PAGES {
+        page(&mut connection);
+    }
+    let beside = 4 * (1 + usize::try_from(begin.elapsed().as_secs()).unwrap());
+    let messages = proxy.messages();
+    assert!((PAGES..=PAGES + beside).contains(&messages), "{messages} messages for {PAGES} pages");
 }
 
 #[test]

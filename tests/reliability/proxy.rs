@@ -106,6 +106,11 @@ impl Proxy {
         }
     }
 
+    /// How many messages the database was sent since the weather changed.
+    pub(crate) fn messages(&self) -> usize {
+        self.state.messages.load(Ordering::SeqCst)
+    }
+
     /// How many connections have ended with a message.
     pub(crate) fn ended(&self) -> usize {
         self.state.ended.load(Ordering::SeqCst)
@@ -213,8 +218,8 @@ impl State {
 
     /// This message is the one to end with. After that the count begins anew.
     fn ending(&self) -> Option<(Side, End)> {
-        let Weather::EndAt(number, side, how) = *self.weather.lock().unwrap() else { return None };
         let count = self.messages.fetch_add(1, Ordering::SeqCst) + 1;
+        let Weather::EndAt(number, side, how) = *self.weather.lock().unwrap() else { return None };
         if !count.is_multiple_of(number) {
             return None;
         }
