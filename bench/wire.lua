@@ -21,9 +21,12 @@ for digit = 1, 9 do
   failed_codes[digit] = 'Code":' .. digit
 end
 
+-- The end of an answer says whether it worked: to search all of a page for it would take longer than to receive it.
+local end_max = 300
+
 local function worked(status, body)
-  if status ~= 200 or not body:find('"ErrorCode":0,', 1, true) then return false end
-  if expected and not body:find(expected, 1, true) then return false end
+  if status ~= 200 or not body:find('"ErrorCode":0,', -end_max, true) then return false end
+  if expected and not body:find(expected, -end_max, true) then return false end
   if has_items then
     if not body:find('"ResultCode":0,', 1, true) then return false end
     for digit = 1, 9 do
