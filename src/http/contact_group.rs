@@ -1,8 +1,9 @@
 //! Conversation groups and what is kept about conversations, as requests name them and answers show them.
 
+use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use super::contact_item::ContactItem;
+use super::contact_item::{ContactItem, write_address};
 use super::envelope::ItemResult;
 use super::json::Field;
 use crate::domain::{
@@ -50,29 +51,33 @@ impl ResultItem {
 }
 
 /// What is kept about one conversation. What is empty is left out, but for the standard mark.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct ContactResultItem {
-    #[serde(flatten)]
-    contact_item: ContactItem,
-    standard_mark: MarkBits,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    custom_mark: Box<str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    contact_group_id: Vec<u32>,
-    timestamp: u64,
-}
+///
+/// Written as it was read: a page has a hundred, and to arrange each for `serde` to derive this takes longer than to write it.
+#[derive(Debug)]
+pub(super) struct ContactResultItem((Conversation, Kept));
 
 impl From<(Conversation, Kept)> for ContactResultItem {
-    fn from((conversation, kept): (Conversation, Kept)) -> Self {
-        Self {
-            contact_item: ContactItem(conversation),
-            standard_mark: MarkBits(kept.standard),
-            custom_mark: kept.custom.into(),
-            contact_group_id: kept.group_ids,
-            // A conversation that is only pinned has no marks or groups that could have changed.
-            timestamp: if kept.position.is_some() { kept.changed_at } else { 0 },
+    fn from(read: (Conversation, Kept)) -> Self {
+        Self(read)
+    }
+}
+
+impl Serialize for ContactResultItem {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let (conversation, kept) = &self.0;
+        let mut item = out.serialize_map(None)?;
+        write_address(&mut item, conversation, "ToGroupId")?;
+        item.serialize_entry("StandardMark", &MarkBits(kept.standard))?;
+        if !kept.custom.is_empty() {
+            item.serialize_entry("CustomMark", kept.custom.as_str())?;
         }
+        if !kept.group_ids.is_empty() {
+            item.serialize_entry("ContactGroupId", &kept.group_ids)?;
+        }
+        // A conversation that is only pinned has no marks or groups that could have changed.
+        let timestamp = if kept.position.is_some() { kept.changed_at } else { 0 };
+        item.serialize_entry("Timestamp", &timestamp)?;
+        item.end()
     }
 }
 

@@ -1,6 +1,6 @@
 //! `ContactItem`: how a conversation is addressed.
 
-use serde::ser::SerializeMap as _;
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::json::Field;
@@ -32,14 +32,23 @@ fn write_addressed<S: Serializer>(
     group_name: &'static str,
     out: S,
 ) -> Result<S::Ok, S::Error> {
+    let mut item = out.serialize_map(Some(2))?;
+    write_address(&mut item, conversation, group_name)?;
+    item.end()
+}
+
+/// Writes the type, and the id under the name that goes with it: `group_name` for a chat group's.
+pub(super) fn write_address<M: SerializeMap>(
+    item: &mut M,
+    conversation: &Conversation,
+    group_name: &'static str,
+) -> Result<(), M::Error> {
     let name = match conversation {
         Conversation::OneToOne(_) => "To_Account",
         Conversation::Group(_) => group_name,
     };
-    let mut item = out.serialize_map(Some(2))?;
     item.serialize_entry("Type", &conversation.kind())?;
-    item.serialize_entry(name, conversation.peer_id())?;
-    item.end()
+    item.serialize_entry(name, conversation.peer_id())
 }
 
 /// Reads a conversation; the id that does not go with `Type` is ignored.

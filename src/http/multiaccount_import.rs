@@ -57,7 +57,7 @@ type Entry = Result<Account, String>;
 
 fn parse_name(name: &Field<'_>, app: &App) -> Result<Entry, Error> {
     let sent = as_sent(name)?;
-    Ok(UserId::parse(&sent, app.limits.user_id_bytes)
+    Ok(UserId::parse(sent.as_str(), app.limits.user_id_bytes)
         .map(|user_id| Account { user_id, nick: None, face_url: None })
         .map_err(|_| sent))
 }
