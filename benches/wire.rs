@@ -80,7 +80,7 @@ fn app() -> App {
 }
 
 fn peer(nr: usize) -> Conversation {
-    Conversation::OneToOne(UserId::parse(&format!("user{nr}"), 32).unwrap())
+    Conversation::OneToOne(UserId::parse(format!("user{nr}"), 32).unwrap())
 }
 
 fn body(items: usize) -> String {

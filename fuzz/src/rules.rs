@@ -183,9 +183,9 @@ fn assert_same(before: &UserState, after: &UserState) {
 fn conversation(peer: u8) -> Conversation {
     let id = peer_id(peer);
     if peer < FIRST_GROUP {
-        Conversation::OneToOne(UserId::parse(&id, 32).unwrap())
+        Conversation::OneToOne(UserId::parse(id, 32).unwrap())
     } else {
-        Conversation::Group(ChatGroupId::parse(&id, 48).unwrap())
+        Conversation::Group(ChatGroupId::parse(id, 48).unwrap())
     }
 }
 

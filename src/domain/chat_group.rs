@@ -16,8 +16,8 @@ pub struct ChatGroupId(Arc<str>);
 
 impl ChatGroupId {
     /// Accepts 1 to `bytes_max` bytes of UTF-8 without NUL.
-    pub fn parse(text: &str, bytes_max: u32) -> Result<Self, Problem> {
-        check_text(text, 1..=bytes_max).map(|()| Self(text.into()))
+    pub fn parse(text: impl AsRef<str> + Into<Arc<str>>, bytes_max: u32) -> Result<Self, Problem> {
+        check_text(text.as_ref(), 1..=bytes_max).map(|()| Self(text.into()))
     }
 
     /// Accepts an id that may be chosen for a new group: printable ASCII, not like a generated one.

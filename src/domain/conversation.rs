@@ -1,5 +1,7 @@
 //! With whom: a conversation is known by its other end.
 
+use std::sync::Arc;
+
 use super::{ChatGroupId, Problem, UserId};
 
 /// One of a user's conversations (`ContactItem`).
@@ -31,7 +33,7 @@ impl Conversation {
     }
 
     /// The conversation of a stored `kind` and id.
-    pub fn stored(kind: i16, peer_id: &str) -> Result<Self, Problem> {
+    pub fn stored(kind: i16, peer_id: impl AsRef<str> + Into<Arc<str>>) -> Result<Self, Problem> {
         match kind {
             1 => UserId::parse(peer_id, u32::MAX).map(Self::OneToOne),
             2 => ChatGroupId::parse(peer_id, u32::MAX).map(Self::Group),

@@ -43,8 +43,8 @@ pub struct UserId(Arc<str>);
 
 impl UserId {
     /// Accepts 1 to `bytes_max` bytes of UTF-8 without NUL.
-    pub fn parse(text: &str, bytes_max: u32) -> Result<Self, Problem> {
-        check_text(text, 1..=bytes_max).map(|()| Self(text.into()))
+    pub fn parse(text: impl AsRef<str> + Into<Arc<str>>, bytes_max: u32) -> Result<Self, Problem> {
+        check_text(text.as_ref(), 1..=bytes_max).map(|()| Self(text.into()))
     }
 
     /// The name as text.

@@ -71,7 +71,7 @@ impl Reader<'_> {
             .map(|row| {
                 let bad = |problem| Error::Internal(anyhow::anyhow!("chat_groups: {problem}"));
                 Ok(ChatGroup {
-                    id: ChatGroupId::parse(&row.group_id, u32::MAX).map_err(bad)?,
+                    id: ChatGroupId::parse(row.group_id, u32::MAX).map_err(bad)?,
                     group_type: row.group_type.parse().map_err(bad)?,
                     name: row.name,
                 })

@@ -1,5 +1,7 @@
 //! Conversations: one row for each that is marked, grouped or pinned.
 
+use std::sync::Arc;
+
 use super::accounts::standing;
 use super::{Tx, count};
 use crate::domain::{
@@ -10,7 +12,7 @@ use crate::error::Error;
 /// What a row of `conversations` says.
 pub(super) struct KeptRow {
     pub(super) standard_mark: i64,
-    pub(super) custom_mark: String,
+    pub(super) custom_mark: Box<str>,
     pub(super) group_ids: Vec<u32>,
     pub(super) position: Option<i32>,
     pub(super) pin_position: Option<i32>,
@@ -33,7 +35,10 @@ impl KeptRow {
 }
 
 /// A conversation as the tables hold it.
-pub(super) fn stored_conversation(kind: i16, peer_id: &str) -> Result<Conversation, Error> {
+pub(super) fn stored_conversation(
+    kind: i16,
+    peer_id: impl AsRef<str> + Into<Arc<str>>,
+) -> Result<Conversation, Error> {
     Conversation::stored(kind, peer_id)
         .map_err(|problem| Error::Internal(anyhow::anyhow!("conversations, peer_id: {problem}")))
 }
@@ -66,10 +71,10 @@ impl Tx<'_> {
         .fetch_all(self.session())
         .await?;
         for row in rows {
-            let conversation = stored_conversation(row.kind, &row.peer_id)?;
+            let conversation = stored_conversation(row.kind, row.peer_id)?;
             let kept = KeptRow {
                 standard_mark: row.standard_mark,
-                custom_mark: row.custom_mark,
+                custom_mark: row.custom_mark.into(),
                 group_ids: row.group_ids.into_iter().map(count).collect(),
                 position: row.position,
                 pin_position: row.pin_position,

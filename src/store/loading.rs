@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::accounts::standing;
+use super::columns::Column;
 use super::connection::{Connection, Tx, in_time};
 use super::conversations::{KeptRow, numbers_of, version};
 use super::session::Session;
@@ -55,8 +56,8 @@ impl Session<'_> {
             SELECT u.*, c.*
             FROM (
                 SELECT
-                    COALESCE(array_agg(anyone OR deleted IS NOT NULL), '{}') AS "known!",
-                    COALESCE(array_agg(deleted), '{}') AS "users_gone!: Vec<Option<bool>>"
+                    COALESCE(array_agg(anyone OR deleted IS NOT NULL), '{}') AS "known!: Column<bool>",
+                    COALESCE(array_agg(deleted), '{}') AS "users_gone!: Column<Option<bool>>"
                 FROM (
                     SELECT anyone, deleted
                     FROM unnest($1::bigint[], $2::text[], $3::boolean[])
@@ -67,22 +68,22 @@ impl Session<'_> {
             ) u
             CROSS JOIN (
                 SELECT
-                    COALESCE(array_agg(gone), '{}') AS "peers_gone!: Vec<Option<bool>>",
-                    COALESCE(array_agg(standard_mark), '{}') AS "standard_marks!: Vec<Option<i64>>",
-                    COALESCE(array_agg(custom_mark), '{}') AS "custom_marks!: Vec<Option<String>>",
-                    COALESCE(array_agg(array_to_string(group_ids, ',')), '{}') AS "group_ids!: Vec<Option<String>>",
-                    COALESCE(array_agg(position), '{}') AS "positions!: Vec<Option<i32>>",
-                    COALESCE(array_agg(pin_position), '{}') AS "pin_positions!: Vec<Option<i32>>",
-                    COALESCE(array_agg(changed_at), '{}') AS "changed_at!: Vec<Option<i64>>",
-                    COALESCE(array_agg(version), '{}') AS "versions!: Vec<Option<i64>>",
-                    COALESCE(array_agg(place), '{}') AS "places!: Vec<Option<Box<str>>>",
-                    COALESCE(array_agg(counts), '{}') AS "counts!",
-                    COALESCE(array_agg(COALESCE(revision, 0)) FILTER (WHERE counts), '{}') AS "revisions!",
-                    COALESCE(array_agg(COALESCE(next_position, 1)) FILTER (WHERE counts), '{}') AS "next_positions!",
-                    COALESCE(array_agg(COALESCE(next_group_id, 1)) FILTER (WHERE counts), '{}') AS "next_group_ids!",
-                    COALESCE(array_agg(COALESCE(marked, 0)) FILTER (WHERE counts), '{}') AS "marked!",
-                    COALESCE(array_agg(COALESCE(grouped, 0)) FILTER (WHERE counts), '{}') AS "grouped!",
-                    COALESCE(array_agg(COALESCE(pinned, 0)) FILTER (WHERE counts), '{}') AS "pinned!"
+                    COALESCE(array_agg(gone), '{}') AS "peers_gone!: Column<Option<bool>>",
+                    COALESCE(array_agg(standard_mark), '{}') AS "standard_marks!: Column<Option<i64>>",
+                    COALESCE(array_agg(custom_mark), '{}') AS "custom_marks!: Column<Option<Box<str>>>",
+                    COALESCE(array_agg(array_to_string(group_ids, ',')), '{}') AS "group_ids!: Column<Option<Box<str>>>",
+                    COALESCE(array_agg(position), '{}') AS "positions!: Column<Option<i32>>",
+                    COALESCE(array_agg(pin_position), '{}') AS "pin_positions!: Column<Option<i32>>",
+                    COALESCE(array_agg(changed_at), '{}') AS "changed_at!: Column<Option<i64>>",
+                    COALESCE(array_agg(version), '{}') AS "versions!: Column<Option<i64>>",
+                    COALESCE(array_agg(place), '{}') AS "places!: Column<Option<Box<str>>>",
+                    COALESCE(array_agg(counts), '{}') AS "counts!: Column<bool>",
+                    COALESCE(array_agg(COALESCE(revision, 0)) FILTER (WHERE counts), '{}') AS "revisions!: Column<i64>",
+                    COALESCE(array_agg(COALESCE(next_position, 1)) FILTER (WHERE counts), '{}') AS "next_positions!: Column<i32>",
+                    COALESCE(array_agg(COALESCE(next_group_id, 1)) FILTER (WHERE counts), '{}') AS "next_group_ids!: Column<i32>",
+                    COALESCE(array_agg(COALESCE(marked, 0)) FILTER (WHERE counts), '{}') AS "marked!: Column<i32>",
+                    COALESCE(array_agg(COALESCE(grouped, 0)) FILTER (WHERE counts), '{}') AS "grouped!: Column<i32>",
+                    COALESCE(array_agg(COALESCE(pinned, 0)) FILTER (WHERE counts), '{}') AS "pinned!: Column<i32>"
                 FROM (
                     SELECT
                         COALESCE(a.deleted, g.destroyed) AS gone,
@@ -147,8 +148,8 @@ struct Row {
     users_gone: Vec<Option<bool>>,
     peers_gone: Vec<Option<bool>>,
     standard_marks: Vec<Option<i64>>,
-    custom_marks: Vec<Option<String>>,
-    group_ids: Vec<Option<String>>,
+    custom_marks: Vec<Option<Box<str>>>,
+    group_ids: Vec<Option<Box<str>>>,
     positions: Vec<Option<i32>>,
     pin_positions: Vec<Option<i32>>,
     changed_at: Vec<Option<i64>>,

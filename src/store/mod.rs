@@ -4,6 +4,7 @@ mod accounts;
 mod apps;
 mod at_hand;
 mod chat_groups;
+mod columns;
 mod connection;
 mod contact_groups;
 mod conversations;
@@ -151,13 +152,11 @@ impl Store {
 
     async fn next_connection(&self) -> Result<Connection, sqlx::Error> {
         let turn = self.at_hand.turn().await;
-        Ok(match self.at_hand.take().await {
-            Some(connection) => connection.used_in(turn),
-            None => {
-                let connection = self.pool.acquire().await?;
-                Connection::new(connection, turn, self.begin, self.keeps_statements)
-            }
-        })
+        if let Some(connection) = self.at_hand.take().await {
+            return Ok(connection.used_in(turn));
+        }
+        let connection = self.pool.acquire().await?;
+        Ok(Connection::new(connection, turn, self.begin, self.keeps_statements))
     }
 
     /// Reads on a connection that is at hand for the next afterwards.

@@ -1,6 +1,9 @@
 //! Reading back: one statement per page or search, so that an answer is one moment's truth.
 
+use std::sync::Arc;
+
 use super::accounts::standing;
+use super::columns::Column;
 use super::contact_groups::stored_group;
 use super::conversations::{KeptRow, numbers_of, stored_conversation};
 use super::{Reader, stored};
@@ -36,9 +39,9 @@ struct Row {
     all_group_ids: Vec<i32>,
     all_group_names: Vec<String>,
     kinds: Vec<i16>,
-    peer_ids: Vec<String>,
+    peer_ids: Vec<Arc<str>>,
     standard_marks: Vec<i64>,
-    custom_marks: Vec<String>,
+    custom_marks: Vec<Box<str>>,
     group_ids: Vec<String>,
     positions: Vec<Option<i32>>,
     pin_positions: Vec<Option<i32>>,
@@ -66,17 +69,16 @@ impl Row {
                 changed_at: columns.5.next()?,
             })
         };
-        let conversation = |(kind, peer_id): (i16, String)| {
+        let mut conversations = Vec::with_capacity(self.kinds.len());
+        for (kind, peer_id) in self.kinds.into_iter().zip(self.peer_ids) {
             let kept = next_kept()
                 .ok_or_else(|| Error::internal("conversations: columns of unequal length"))?;
-            Ok((stored_conversation(kind, &peer_id)?, kept.into_kept()?))
-        };
+            conversations.push((stored_conversation(kind, peer_id)?, kept.into_kept()?));
+        }
         Ok(Reading {
             owner: standing(self.gone),
             groups: groups.map(|(id, name)| stored_group(id, &name)).collect::<Result<_, _>>()?,
-            conversations: (self.kinds.into_iter().zip(self.peer_ids))
-                .map(conversation)
-                .collect::<Result<_, Error>>()?,
+            conversations,
         })
     }
 }
@@ -98,19 +100,19 @@ impl Reader<'_> {
                 ARRAY(
                     SELECT group_id FROM contact_groups
                     WHERE sdk_app_id = $1 AND user_id = $2 ORDER BY group_id
-                ) AS "all_group_ids!",
+                ) AS "all_group_ids!: Column<i32>",
                 ARRAY(
                     SELECT name FROM contact_groups
                     WHERE sdk_app_id = $1 AND user_id = $2 ORDER BY group_id
-                ) AS "all_group_names!",
-                COALESCE(array_agg(kind), '{}') AS "kinds!",
-                COALESCE(array_agg(peer_id), '{}') AS "peer_ids!",
-                COALESCE(array_agg(standard_mark), '{}') AS "standard_marks!",
-                COALESCE(array_agg(custom_mark), '{}') AS "custom_marks!",
-                COALESCE(array_agg(array_to_string(group_ids, ',')), '{}') AS "group_ids!",
-                COALESCE(array_agg(position), '{}') AS "positions!: Vec<Option<i32>>",
-                COALESCE(array_agg(pin_position), '{}') AS "pin_positions!: Vec<Option<i32>>",
-                COALESCE(array_agg(changed_at), '{}') AS "changed_at!"
+                ) AS "all_group_names!: Column<String>",
+                COALESCE(array_agg(kind), '{}') AS "kinds!: Column<i16>",
+                COALESCE(array_agg(peer_id), '{}') AS "peer_ids!: Column<Arc<str>>",
+                COALESCE(array_agg(standard_mark), '{}') AS "standard_marks!: Column<i64>",
+                COALESCE(array_agg(custom_mark), '{}') AS "custom_marks!: Column<Box<str>>",
+                COALESCE(array_agg(array_to_string(group_ids, ',')), '{}') AS "group_ids!: Column<String>",
+                COALESCE(array_agg(position), '{}') AS "positions!: Column<Option<i32>>",
+                COALESCE(array_agg(pin_position), '{}') AS "pin_positions!: Column<Option<i32>>",
+                COALESCE(array_agg(changed_at), '{}') AS "changed_at!: Column<i64>"
             FROM (
                 SELECT * FROM live_conversations
                 WHERE sdk_app_id = $1 AND user_id = $2 AND position > $3
@@ -146,19 +148,19 @@ impl Reader<'_> {
                 ARRAY(
                     SELECT group_id FROM contact_groups
                     WHERE sdk_app_id = $1 AND user_id = $2 ORDER BY group_id
-                ) AS "all_group_ids!",
+                ) AS "all_group_ids!: Column<i32>",
                 ARRAY(
                     SELECT name FROM contact_groups
                     WHERE sdk_app_id = $1 AND user_id = $2 ORDER BY group_id
-                ) AS "all_group_names!",
-                COALESCE(array_agg(kind), '{}') AS "kinds!",
-                COALESCE(array_agg(peer_id), '{}') AS "peer_ids!",
-                COALESCE(array_agg(standard_mark), '{}') AS "standard_marks!",
-                COALESCE(array_agg(custom_mark), '{}') AS "custom_marks!",
-                COALESCE(array_agg(array_to_string(group_ids, ',')), '{}') AS "group_ids!",
-                COALESCE(array_agg(position), '{}') AS "positions!: Vec<Option<i32>>",
-                COALESCE(array_agg(pin_position), '{}') AS "pin_positions!: Vec<Option<i32>>",
-                COALESCE(array_agg(changed_at), '{}') AS "changed_at!"
+                ) AS "all_group_names!: Column<String>",
+                COALESCE(array_agg(kind), '{}') AS "kinds!: Column<i16>",
+                COALESCE(array_agg(peer_id), '{}') AS "peer_ids!: Column<Arc<str>>",
+                COALESCE(array_agg(standard_mark), '{}') AS "standard_marks!: Column<i64>",
+                COALESCE(array_agg(custom_mark), '{}') AS "custom_marks!: Column<Box<str>>",
+                COALESCE(array_agg(array_to_string(group_ids, ',')), '{}') AS "group_ids!: Column<String>",
+                COALESCE(array_agg(position), '{}') AS "positions!: Column<Option<i32>>",
+                COALESCE(array_agg(pin_position), '{}') AS "pin_positions!: Column<Option<i32>>",
+                COALESCE(array_agg(changed_at), '{}') AS "changed_at!: Column<i64>"
             FROM (
                 SELECT c.*
                 FROM unnest($3::smallint[], $4::text[]) WITH ORDINALITY AS t (kind, peer_id, nr)
@@ -194,16 +196,16 @@ impl Reader<'_> {
             r#"
             SELECT
                 (SELECT deleted FROM accounts WHERE sdk_app_id = $1 AND user_id = $2) AS gone,
-                '{}'::int[] AS "all_group_ids!",
-                '{}'::text[] AS "all_group_names!",
-                COALESCE(array_agg(kind), '{}') AS "kinds!",
-                COALESCE(array_agg(peer_id), '{}') AS "peer_ids!",
-                COALESCE(array_agg(standard_mark), '{}') AS "standard_marks!",
-                COALESCE(array_agg(custom_mark), '{}') AS "custom_marks!",
-                COALESCE(array_agg(array_to_string(group_ids, ',')), '{}') AS "group_ids!",
-                COALESCE(array_agg(position), '{}') AS "positions!: Vec<Option<i32>>",
-                COALESCE(array_agg(pin_position), '{}') AS "pin_positions!: Vec<Option<i32>>",
-                COALESCE(array_agg(changed_at), '{}') AS "changed_at!"
+                '{}'::int[] AS "all_group_ids!: Column<i32>",
+                '{}'::text[] AS "all_group_names!: Column<String>",
+                COALESCE(array_agg(kind), '{}') AS "kinds!: Column<i16>",
+                COALESCE(array_agg(peer_id), '{}') AS "peer_ids!: Column<Arc<str>>",
+                COALESCE(array_agg(standard_mark), '{}') AS "standard_marks!: Column<i64>",
+                COALESCE(array_agg(custom_mark), '{}') AS "custom_marks!: Column<Box<str>>",
+                COALESCE(array_agg(array_to_string(group_ids, ',')), '{}') AS "group_ids!: Column<String>",
+                COALESCE(array_agg(position), '{}') AS "positions!: Column<Option<i32>>",
+                COALESCE(array_agg(pin_position), '{}') AS "pin_positions!: Column<Option<i32>>",
+                COALESCE(array_agg(changed_at), '{}') AS "changed_at!: Column<i64>"
             FROM (
                 SELECT * FROM live_conversations
                 WHERE sdk_app_id = $1 AND user_id = $2 AND CASE

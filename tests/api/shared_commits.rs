@@ -58,7 +58,7 @@ async fn change_all(
     let writes: Vec<Write> = changes
         .map(|(user, change)| Write {
             app: of.clone(),
-            owner: UserId::parse(&user, 32).unwrap(),
+            owner: UserId::parse(user, 32).unwrap(),
             change,
             now: unix_now(),
         })

@@ -292,7 +292,7 @@ mod tests {
     }
 
     pub(super) fn peer(nr: usize) -> Conversation {
-        Conversation::OneToOne(UserId::parse(&format!("peer{nr}"), 32).unwrap())
+        Conversation::OneToOne(UserId::parse(format!("peer{nr}"), 32).unwrap())
     }
 
     pub(super) fn custom(conversation: Conversation, text: &str) -> MarkChange {
