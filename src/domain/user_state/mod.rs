@@ -132,8 +132,9 @@ impl UserState {
             })
     }
 
-    /// Takes over how many of the conversations that are not loaded live, and so knows how many are dead. Nothing may have
-    /// been applied yet. Of what is loaded is said already whether it is dead: who dies or comes back meanwhile is not both.
+    /// Takes over how many of the conversations that are not loaded live, which says how many are dead. Nothing may have been
+    /// applied yet. Whether a loaded one is dead was found when it was loaded: whoever dies or comes back meanwhile is not
+    /// counted as both.
     pub fn load_dead(&mut self, living_others: Counts) {
         let loaded = self.entries.values().filter(|entry| entry.peer != Standing::Dead);
         let living = loaded.fold(living_others, |living, entry| {
@@ -300,6 +301,19 @@ mod tests {
         MarkChange { conversation, standard: None, custom }
     }
 
+    /// A user with `marked` marks of which `dead` are dead, and ten conversations loaded that are not marked.
+    pub(super) fn state(marked: u32, dead: u32, peer_standing: Standing) -> UserState {
+        let mut state = UserState {
+            dead: Counts { marked: dead, ..Counts::default() },
+            entries: (0..10)
+                .map(|nr| (peer(nr), Entry::loaded(Kept::default(), peer_standing)))
+                .collect(),
+            ..UserState::default()
+        };
+        state.load_counts(Counts { marked, ..Counts::default() }, 1, 1);
+        state
+    }
+
     #[test]
     fn the_dead_are_all_but_those_that_live() {
         let mut state = state(5, 0, Standing::Alive);
@@ -313,18 +327,5 @@ mod tests {
         // Of the five, three are loaded, of which two live, and so does one of the others.
         state.load_dead(Counts { marked: 1, ..Counts::default() });
         assert_eq!(state.dead, Counts { marked: 2, ..Counts::default() });
-    }
-
-    /// A user with `marked` marks of which `dead` are dead, and ten conversations loaded that are not marked.
-    pub(super) fn state(marked: u32, dead: u32, peer_standing: Standing) -> UserState {
-        let mut state = UserState {
-            dead: Counts { marked: dead, ..Counts::default() },
-            entries: (0..10)
-                .map(|nr| (peer(nr), Entry::loaded(Kept::default(), peer_standing)))
-                .collect(),
-            ..UserState::default()
-        };
-        state.load_counts(Counts { marked, ..Counts::default() }, 1, 1);
-        state
     }
 }
