@@ -128,8 +128,9 @@ class Postgres:
             "unix_socket_permissions": "0700",
             "max_connections": "500",
             "shared_buffers": f"{min(memory // 4, 4096)}MB",
-            "max_wal_size": "8GB",
-            "checkpoint_timeout": "15min",
+            # A checkpoint takes whoever's turn it is for its own: none comes by itself before the end.
+            "max_wal_size": "32GB",
+            "checkpoint_timeout": "1h",
         }
         library = Path(self.programs["postgres"]).resolve().parent.parent / "lib" / "pg_stat_statements.so"
         self.has_statements = library.exists()
