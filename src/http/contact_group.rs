@@ -93,11 +93,12 @@ impl MarkBits {
 
 impl Serialize for MarkBits {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        if self.is_empty() {
-            out.serialize_str("")
-        } else {
-            out.collect_str(&format_args!("{:b}", self.0.bits()))
-        }
+        let bits = self.0.bits();
+        let digits: [u8; 64] =
+            std::array::from_fn(|nr| if bits << nr >> 63 == 0 { b'0' } else { b'1' });
+        // Zeros and ones are text, from the first one on.
+        let written = digits.get(bits.leading_zeros() as usize..).unwrap_or_default();
+        out.serialize_str(std::str::from_utf8(written).unwrap_or_default())
     }
 }
 
