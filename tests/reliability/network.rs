@@ -8,7 +8,7 @@ use crate::load::{Load, Plan};
 use crate::postgres::{Postgres, folder};
 use crate::proxy::{End, Proxy, Side, Weather};
 use crate::stand::{addresses, last, prepare, round, seeds, start};
-use crate::support::{Connection, LONG, eventually};
+use crate::support::{Connection, LONG, eventually, request};
 
 /// Messages to the database that a write is made of, at most: begin, lock, load, groups, members, count, four to save, commit.
 const STAGES: usize = 12;
@@ -37,10 +37,13 @@ fn through_a_proxy(name: &str, change: impl Fn(&Load, &Proxy) -> Duration) {
     }
 }
 
-/// A page is a question and an answer. Once a second a connection is looked after, and known apps every other second.
+/// A page is a question and an answer. Once a second a connection is looked after, and known apps every other second. One
+/// that has broken since, and was not used for a second, is not used.
 #[test]
 fn a_page_is_one_message_to_the_database() {
     const PAGES: usize = 40;
+    const SESSIONS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = 'earmark' AND pid <> pg_backend_pid()";
     let scratch = folder();
     let Some(postgres) = Postgres::start(&scratch.join(""), &[]) else { return };
     let proxy = Proxy::start(postgres.port());
@@ -50,8 +53,11 @@ fn a_page_is_one_message_to_the_database() {
     let page = |connection: &mut Connection| {
         let body = r#"{"From_Account":"user"}"#;
         connection.send("POST", &client.path("get_contact_group"), body).unwrap();
-        connection.answer().unwrap()
+        let answer = connection.answer().unwrap();
+        assert!(answer.body.contains(r#""ErrorCode":0"#), "{answer:?}");
     };
+    let import = client.path("x").replace("recentcontact/x", "im_open_login_svc/account_import");
+    request(client.address, "POST", &import, r#"{"UserID":"user"}"#).unwrap();
     let mut connection = Connection::open_patiently(client.address, LONG).unwrap();
     page(&mut connection);
     proxy.set(Weather::Fine);
@@ -62,6 +68,10 @@ fn a_page_is_one_message_to_the_database() {
     let beside = 4 * (1 + usize::try_from(begin.elapsed().as_secs()).unwrap());
     let messages = proxy.messages();
     assert!((PAGES..=PAGES + beside).contains(&messages), "{messages} messages for {PAGES} pages");
+
+    postgres.sql("earmark").run(SESSIONS);
+    last(Duration::from_millis(1100));
+    page(&mut connection);
 }
 
 #[test]
