@@ -26,6 +26,15 @@ struct State {
     is_closed: bool,
 }
 
+impl Drop for State {
+    /// Nobody is left to ask whether the server is there, which may have stopped by now.
+    fn drop(&mut self) {
+        for connection in self.idle.drain(..) {
+            connection.discard();
+        }
+    }
+}
+
 /// The right to use one connection, which ends when it is dropped.
 pub(super) type Turn = Option<OwnedSemaphorePermit>;
 
