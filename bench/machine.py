@@ -101,9 +101,10 @@ def end(child, stop_signal):
 class Postgres:
     """A PostgreSQL of our own, on a folder that is made for it and removed after it."""
 
-    def __init__(self, programs, processes):
+    def __init__(self, programs, processes, **more_settings):
         self.programs = programs
         self.processes = processes
+        self.more_settings = more_settings
         self.data = FOLDER / "pgdata"
         self.sockets = tempfile.mkdtemp(prefix="earmark-bench-")
         self.owner = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
@@ -128,10 +129,9 @@ class Postgres:
             "unix_socket_permissions": "0700",
             "max_connections": "500",
             "shared_buffers": f"{min(memory // 4, 4096)}MB",
-            # A checkpoint takes whoever's turn it is for its own: none comes by itself before the end.
-            "max_wal_size": "32GB",
-            "checkpoint_timeout": "1h",
-        }
+            "max_wal_size": "8GB",
+            "checkpoint_timeout": "15min",
+        } | self.more_settings
         library = Path(self.programs["postgres"]).resolve().parent.parent / "lib" / "pg_stat_statements.so"
         self.has_statements = library.exists()
         if self.has_statements:
