@@ -207,7 +207,7 @@ fn frame_page(bencher: Bencher<'_, '_>, items: usize) {
     bencher
         .with_inputs(|| (0..items).map(|nr| (peer(nr), kept.clone())).collect::<Vec<_>>())
         .bench_local_values(|page| {
-            let items = page.into_iter().map(ContactResultItem::from).collect();
+            let items = page.into_iter().map(ContactResultItem).collect();
             envelope::success(Answer { items })
         });
 }

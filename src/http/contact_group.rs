@@ -54,13 +54,7 @@ impl ResultItem {
 ///
 /// Written as it was read: a page has a hundred, and to arrange each for `serde` to derive this takes longer than to write it.
 #[derive(Debug)]
-pub(super) struct ContactResultItem((Conversation, Kept));
-
-impl From<(Conversation, Kept)> for ContactResultItem {
-    fn from(read: (Conversation, Kept)) -> Self {
-        Self(read)
-    }
-}
+pub(super) struct ContactResultItem(pub(super) (Conversation, Kept));
 
 impl Serialize for ContactResultItem {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {

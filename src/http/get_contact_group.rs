@@ -38,7 +38,7 @@ impl Call for GetContactGroup {
     async fn run(self, service: &Service, app: Arc<App>, _now: u64) -> Result<Answer, Error> {
         let page = service.read_page(app, self.owner, self.start_index).await?;
         Ok(Answer {
-            contact_item: page.conversations.into_iter().map(Into::into).collect(),
+            contact_item: page.conversations.into_iter().map(ContactResultItem).collect(),
             group_item: page.groups.iter().map(GroupItem::from).collect(),
             complete_flag: page.next.is_none().into(),
             next_start_index: page.next.unwrap_or(0),

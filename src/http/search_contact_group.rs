@@ -43,7 +43,7 @@ impl Call for SearchContactGroup {
     async fn run(self, service: &Service, app: Arc<App>, _now: u64) -> Result<Answer, Error> {
         let found = service.search(app, self.owner, self.wanted).await?;
         Ok(Answer {
-            contact_result_item: found.conversations.into_iter().map(Into::into).collect(),
+            contact_result_item: found.conversations.into_iter().map(ContactResultItem).collect(),
             group_item: found.groups.iter().map(GroupItem::from).collect(),
         })
     }
