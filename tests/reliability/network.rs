@@ -4,11 +4,15 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use earmark::domain::{UserId, UserKey};
+use earmark::store::{Database, Store};
+use tokio::runtime::Runtime;
+
 use crate::load::{Load, Plan};
 use crate::postgres::{Postgres, folder};
 use crate::proxy::{End, Proxy, Side, Weather};
 use crate::stand::{addresses, last, prepare, round, seeds, start};
-use crate::support::{Connection, LONG, eventually, request};
+use crate::support::{APP, Connection, LONG, eventually, request};
 
 /// Messages to the database that a write is made of, at most: begin, lock, load, groups, members, count, four to save, commit.
 const STAGES: usize = 12;
@@ -72,6 +76,35 @@ fn a_page_is_one_message_to_the_database() {
     postgres.sql("earmark").run(SESSIONS);
     last(Duration::from_millis(1100));
     page(&mut connection);
+}
+
+/// Readers pass a connection on among themselves. Once a second it goes back to the pool, which looks after it, and ends what
+/// is too old.
+#[test]
+fn a_connection_that_is_passed_on_goes_back_once_a_second() {
+    let scratch = folder();
+    let Some(postgres) = Postgres::start(&scratch.join(""), &[]) else { return };
+    let proxy = Proxy::start(postgres.port());
+    prepare(&postgres.url());
+    let database = Database::from_url(&proxy.url()).unwrap().connections(1);
+    let user_id = UserId::parse("user", 32).unwrap();
+    let key = UserKey { sdk_app_id: APP.parse().unwrap(), user_id };
+    Runtime::new().unwrap().block_on(async {
+        let store = Store::connect(&database).await.unwrap();
+        let page =
+            async || store.clone().read(async |reader| reader.read_page(&key, 0, 1).await).await;
+        page().await.unwrap();
+        proxy.set(Weather::Fine);
+        let begun = Instant::now();
+        let mut pages = 0;
+        while proxy.messages() == pages {
+            assert!(begun.elapsed() < LONG, "it was not asked after {pages} pages");
+            page().await.unwrap();
+            pages += 1;
+        }
+        assert!(pages > 1, "it was asked at once");
+        store.close().await;
+    });
 }
 
 #[test]
