@@ -1,7 +1,8 @@
 //! Chat groups: what this service needs to know of them.
 
 use std::str::FromStr;
-use std::sync::Arc;
+
+use smol_str::SmolStr;
 
 use super::Problem;
 use super::problem::check_text;
@@ -12,11 +13,11 @@ const GENERATED: &str = "@TGS#";
 
 /// The id of a chat group (`ToGroupId`). Not the number of a conversation group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ChatGroupId(Arc<str>);
+pub struct ChatGroupId(SmolStr);
 
 impl ChatGroupId {
     /// Accepts 1 to `bytes_max` bytes of UTF-8 without NUL.
-    pub fn parse(text: impl AsRef<str> + Into<Arc<str>>, bytes_max: u32) -> Result<Self, Problem> {
+    pub fn parse(text: impl AsRef<str> + Into<SmolStr>, bytes_max: u32) -> Result<Self, Problem> {
         check_text(text.as_ref(), 1..=bytes_max).map(|()| Self(text.into()))
     }
 

@@ -1,13 +1,13 @@
 //! Conversation groups: the folders that a user sorts conversations into.
 
-use std::sync::Arc;
+use smol_str::SmolStr;
 
 use super::Problem;
 use super::problem::check_text;
 
 /// The name of a conversation group (`GroupName`). Compared byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ContactGroupName(Arc<str>);
+pub struct ContactGroupName(SmolStr);
 
 impl ContactGroupName {
     /// Accepts any text without NUL. Its length is a matter of its own, see [`ContactGroupName::fits`].

@@ -1,6 +1,6 @@
 //! With whom: a conversation is known by its other end.
 
-use std::sync::Arc;
+use smol_str::SmolStr;
 
 use super::{ChatGroupId, Problem, UserId};
 
@@ -33,7 +33,7 @@ impl Conversation {
     }
 
     /// The conversation of a stored `kind` and id.
-    pub fn stored(kind: i16, peer_id: impl AsRef<str> + Into<Arc<str>>) -> Result<Self, Problem> {
+    pub fn stored(kind: i16, peer_id: impl AsRef<str> + Into<SmolStr>) -> Result<Self, Problem> {
         match kind {
             1 => UserId::parse(peer_id, u32::MAX).map(Self::OneToOne),
             2 => ChatGroupId::parse(peer_id, u32::MAX).map(Self::Group),

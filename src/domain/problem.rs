@@ -28,7 +28,7 @@ impl Problem {
 
 /// Checks a text that PostgreSQL must be able to hold: `bytes` long in UTF-8, without NUL.
 pub(super) fn check_text(text: &str, bytes: std::ops::RangeInclusive<u32>) -> Result<(), Problem> {
-    if text.contains('\0') {
+    if text.as_bytes().contains(&0) {
         return Err(Problem::new("must not contain the NUL character"));
     }
     if u32::try_from(text.len()).is_ok_and(|length| bytes.contains(&length)) {

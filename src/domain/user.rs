@@ -1,7 +1,8 @@
 //! Who: apps and their users, by name.
 
 use std::fmt;
-use std::sync::Arc;
+
+use smol_str::SmolStr;
 
 use super::Problem;
 use super::problem::check_text;
@@ -39,11 +40,11 @@ impl fmt::Display for SdkAppId {
 
 /// The name of a user within an app (`UserID`, `From_Account`, `To_Account`). Case and bytes matter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UserId(Arc<str>);
+pub struct UserId(SmolStr);
 
 impl UserId {
     /// Accepts 1 to `bytes_max` bytes of UTF-8 without NUL.
-    pub fn parse(text: impl AsRef<str> + Into<Arc<str>>, bytes_max: u32) -> Result<Self, Problem> {
+    pub fn parse(text: impl AsRef<str> + Into<SmolStr>, bytes_max: u32) -> Result<Self, Problem> {
         check_text(text.as_ref(), 1..=bytes_max).map(|()| Self(text.into()))
     }
 

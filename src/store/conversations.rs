@@ -1,6 +1,6 @@
 //! Conversations: one row for each that is marked, grouped or pinned.
 
-use std::sync::Arc;
+use smol_str::SmolStr;
 
 use super::accounts::standing;
 use super::{Tx, count};
@@ -37,7 +37,7 @@ impl KeptRow {
 /// A conversation as the tables hold it.
 pub(super) fn stored_conversation(
     kind: i16,
-    peer_id: impl AsRef<str> + Into<Arc<str>>,
+    peer_id: impl AsRef<str> + Into<SmolStr>,
 ) -> Result<Conversation, Error> {
     Conversation::stored(kind, peer_id)
         .map_err(|problem| Error::Internal(anyhow::anyhow!("conversations, peer_id: {problem}")))
@@ -54,7 +54,7 @@ impl Tx<'_> {
             r#"
             SELECT
                 kind, peer_id, standard_mark, custom_mark, group_ids, position, pin_position, changed_at,
-                c.xmin::text::bigint AS "version!", c.ctid::text AS "place!: Box<str>",
+                c.xmin::text::bigint AS "version!", c.ctid::text AS "place!",
                 COALESCE(a.deleted, g.destroyed) AS gone
             FROM conversations c
             LEFT JOIN accounts a
@@ -81,7 +81,7 @@ impl Tx<'_> {
                 changed_at: row.changed_at,
             };
             let entry = Entry {
-                version: version(row.version, row.place)?,
+                version: version(row.version, row.place.into())?,
                 ..Entry::loaded(kept.into_kept()?, standing(row.gone))
             };
             state.entries.entry(conversation).or_insert(entry);
@@ -126,7 +126,7 @@ impl Tx<'_> {
 }
 
 /// A row's version by its `xmin` and `ctid`.
-pub(super) fn version(xmin: i64, place: Box<str>) -> Result<RowVersion, Error> {
+pub(super) fn version(xmin: i64, place: SmolStr) -> Result<RowVersion, Error> {
     let transaction = u32::try_from(xmin)
         .map_err(|_| Error::internal("conversations, xmin: not a transaction's number"))?;
     Ok(RowVersion { transaction, place })
@@ -134,5 +134,9 @@ pub(super) fn version(xmin: i64, place: Box<str>) -> Result<RowVersion, Error> {
 
 /// The numbers of an array that PostgreSQL has joined with commas.
 pub(super) fn numbers_of(text: &str) -> Vec<u32> {
+    // Most are in no group.
+    if text.is_empty() {
+        return Vec::new();
+    }
     text.split(',').filter_map(|number| number.parse().ok()).collect()
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use smol_str::SmolStr;
+
 use super::accounts::standing;
 use super::columns::Column;
 use super::connection::{Connection, Tx, in_time};
@@ -76,7 +78,7 @@ impl Session<'_> {
                     COALESCE(array_agg(pin_position), '{}') AS "pin_positions!: Column<Option<i32>>",
                     COALESCE(array_agg(changed_at), '{}') AS "changed_at!: Column<Option<i64>>",
                     COALESCE(array_agg(version), '{}') AS "versions!: Column<Option<i64>>",
-                    COALESCE(array_agg(place), '{}') AS "places!: Column<Option<Box<str>>>",
+                    COALESCE(array_agg(place), '{}') AS "places!: Column<Option<SmolStr>>",
                     COALESCE(array_agg(counts), '{}') AS "counts!: Column<bool>",
                     COALESCE(array_agg(COALESCE(revision, 0)) FILTER (WHERE counts), '{}') AS "revisions!: Column<i64>",
                     COALESCE(array_agg(COALESCE(next_position, 1)) FILTER (WHERE counts), '{}') AS "next_positions!: Column<i32>",
@@ -154,7 +156,7 @@ struct Row {
     pin_positions: Vec<Option<i32>>,
     changed_at: Vec<Option<i64>>,
     versions: Vec<Option<i64>>,
-    places: Vec<Option<Box<str>>>,
+    places: Vec<Option<SmolStr>>,
     counts: Vec<bool>,
     revisions: Vec<i64>,
     next_positions: Vec<i32>,

@@ -1,6 +1,6 @@
 //! Reading back: one statement per page or search, so that an answer is one moment's truth.
 
-use std::sync::Arc;
+use smol_str::SmolStr;
 
 use super::accounts::standing;
 use super::columns::Column;
@@ -39,7 +39,7 @@ struct Row {
     all_group_ids: Vec<i32>,
     all_group_names: Vec<String>,
     kinds: Vec<i16>,
-    peer_ids: Vec<Arc<str>>,
+    peer_ids: Vec<SmolStr>,
     standard_marks: Vec<i64>,
     custom_marks: Vec<Box<str>>,
     group_ids: Vec<String>,
@@ -106,7 +106,7 @@ impl Reader<'_> {
                     WHERE sdk_app_id = $1 AND user_id = $2 ORDER BY group_id
                 ) AS "all_group_names!: Column<String>",
                 COALESCE(array_agg(kind), '{}') AS "kinds!: Column<i16>",
-                COALESCE(array_agg(peer_id), '{}') AS "peer_ids!: Column<Arc<str>>",
+                COALESCE(array_agg(peer_id), '{}') AS "peer_ids!: Column<SmolStr>",
                 COALESCE(array_agg(standard_mark), '{}') AS "standard_marks!: Column<i64>",
                 COALESCE(array_agg(custom_mark), '{}') AS "custom_marks!: Column<Box<str>>",
                 COALESCE(array_agg(array_to_string(group_ids, ',')), '{}') AS "group_ids!: Column<String>",
@@ -154,7 +154,7 @@ impl Reader<'_> {
                     WHERE sdk_app_id = $1 AND user_id = $2 ORDER BY group_id
                 ) AS "all_group_names!: Column<String>",
                 COALESCE(array_agg(kind), '{}') AS "kinds!: Column<i16>",
-                COALESCE(array_agg(peer_id), '{}') AS "peer_ids!: Column<Arc<str>>",
+                COALESCE(array_agg(peer_id), '{}') AS "peer_ids!: Column<SmolStr>",
                 COALESCE(array_agg(standard_mark), '{}') AS "standard_marks!: Column<i64>",
                 COALESCE(array_agg(custom_mark), '{}') AS "custom_marks!: Column<Box<str>>",
                 COALESCE(array_agg(array_to_string(group_ids, ',')), '{}') AS "group_ids!: Column<String>",
@@ -199,7 +199,7 @@ impl Reader<'_> {
                 '{}'::int[] AS "all_group_ids!: Column<i32>",
                 '{}'::text[] AS "all_group_names!: Column<String>",
                 COALESCE(array_agg(kind), '{}') AS "kinds!: Column<i16>",
-                COALESCE(array_agg(peer_id), '{}') AS "peer_ids!: Column<Arc<str>>",
+                COALESCE(array_agg(peer_id), '{}') AS "peer_ids!: Column<SmolStr>",
                 COALESCE(array_agg(standard_mark), '{}') AS "standard_marks!: Column<i64>",
                 COALESCE(array_agg(custom_mark), '{}') AS "custom_marks!: Column<Box<str>>",
                 COALESCE(array_agg(array_to_string(group_ids, ',')), '{}') AS "group_ids!: Column<String>",

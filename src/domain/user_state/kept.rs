@@ -1,5 +1,7 @@
 //! What is kept about one conversation, and how much there is of it.
 
+use smol_str::SmolStr;
+
 use crate::domain::{CustomMark, StandardMark, Standing};
 use crate::limits::Limits;
 
@@ -58,7 +60,7 @@ pub struct RowVersion {
     /// The number of the transaction that wrote it, `xmin`.
     pub transaction: u32,
     /// Where it lies, `ctid`: `(page,number)`.
-    pub place: Box<str>,
+    pub place: SmolStr,
 }
 
 /// A conversation that was loaded to be changed.
