@@ -34,6 +34,10 @@ pub fn forget_others(state: &mut UserState) {
 }
 
 /// `panic`: somewhere on the way to a commit.
+///
+/// # Panics
+///
+/// That is what it is for: every twentieth time, if it was chosen.
 pub fn panic() {
     assert!(!strikes("panic", 20), "a planted panic");
 }
