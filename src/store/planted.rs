@@ -82,7 +82,7 @@ impl Connection {
                     .fetch_optional(self.session())
                     .await?;
                 let (xmin, place) = version.unwrap_or_default();
-                entry.version = super::conversations::version(xmin, place)?;
+                entry.version = super::conversations::version(xmin, place.into())?;
             }
         }
         Ok(())
