@@ -9,7 +9,7 @@ use earmark::store::{Database, Store};
 use tokio::runtime::Runtime;
 
 use crate::load::{Load, Plan};
-use crate::postgres::{Postgres, folder};
+use crate::postgres::{END_SESSIONS, Postgres, folder};
 use crate::proxy::{End, Proxy, Side, Weather};
 use crate::stand::{addresses, last, prepare, round, seeds, start};
 use crate::support::{APP, Connection, LONG, eventually, request};
@@ -46,8 +46,6 @@ fn through_a_proxy(name: &str, change: impl Fn(&Load, &Proxy) -> Duration) {
 #[test]
 fn a_page_is_one_message_to_the_database() {
     const PAGES: usize = 40;
-    const SESSIONS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE datname = 'earmark' AND pid <> pg_backend_pid()";
     let scratch = folder();
     let Some(postgres) = Postgres::start(&scratch.join(""), &[]) else { return };
     let proxy = Proxy::start(postgres.port());
@@ -73,7 +71,7 @@ fn a_page_is_one_message_to_the_database() {
     let messages = proxy.messages();
     assert!((PAGES..=PAGES + beside).contains(&messages), "{messages} messages for {PAGES} pages");
 
-    postgres.sql("earmark").run(SESSIONS);
+    postgres.sql("postgres").run(END_SESSIONS);
     last(Duration::from_millis(1100));
     page(&mut connection);
 }

@@ -13,6 +13,10 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::support::{Program, Running, Scratch, Sql, eventually, text};
 
+/// Ends every session of the services; to be run from another database.
+pub(crate) const END_SESSIONS: &str =
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'earmark'";
+
 /// A server, running or not.
 pub(crate) struct Postgres {
     programs: PathBuf,

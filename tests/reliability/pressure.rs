@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::load::{Load, Plan};
-use crate::postgres::{Postgres, folder, is_root};
+use crate::postgres::{END_SESSIONS, Postgres, folder, is_root};
 use crate::stand::{addresses, last, prepare, round, seeds, start};
 use crate::support::{
     Connection, Database, Service, code, eventually, is_marked, mark_body, request,
@@ -130,9 +130,7 @@ fn sessions_that_an_operator_ends() {
     under_pressure("pg_terminate_backend, 20 times", &[], |load, postgres, _| {
         let mut other = postgres.sql("postgres");
         for _ in 0..20 {
-            other.run(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'earmark'",
-            );
+            other.run(END_SESSIONS);
             load.wait_for_calls(20);
         }
         load.time_to_recover()
@@ -159,9 +157,7 @@ fn connections_that_others_have_taken() {
         // Whatever the services let go of is taken by others.
         let taken = Instant::now();
         while taken.elapsed() < Duration::from_secs(2) {
-            operator.run(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'earmark'",
-            );
+            operator.run(END_SESSIONS);
             while let Some(other) = postgres.try_sql("postgres") {
                 others.push(other);
             }
