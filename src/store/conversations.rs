@@ -62,7 +62,7 @@ impl Tx<'_> {
             LEFT JOIN chat_groups g
                 ON g.sdk_app_id = c.sdk_app_id AND g.group_id = CASE kind WHEN 2 THEN peer_id END
             WHERE c.sdk_app_id = $1 AND c.user_id = $2 AND group_ids <> '{}'
-            ORDER BY kind, peer_id COLLATE "C"
+            ORDER BY kind, peer_id
             FOR NO KEY UPDATE OF c
             "#,
             key.sdk_app_id.number(),

@@ -52,7 +52,7 @@ impl Tx<'_> {
             FROM users u
             JOIN unnest($1::bigint[], $2::text[]) AS t (sdk_app_id, user_id)
                 ON u.sdk_app_id = t.sdk_app_id AND u.user_id = t.user_id
-            ORDER BY u.sdk_app_id, u.user_id COLLATE "C"
+            ORDER BY u.sdk_app_id, u.user_id
             FOR NO KEY UPDATE OF u
             "#,
             &sdk_app_ids,
@@ -87,7 +87,7 @@ impl Tx<'_> {
                 AS t (sdk_app_id, user_id, kind, peer_id)
                 ON c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id
                 AND c.kind = t.kind AND c.peer_id = t.peer_id
-            ORDER BY c.sdk_app_id, c.user_id COLLATE "C", c.kind, c.peer_id COLLATE "C"
+            ORDER BY c.sdk_app_id, c.user_id, c.kind, c.peer_id
             FOR NO KEY UPDATE OF c
             "#,
             &of.sdk_app_ids,

@@ -124,3 +124,20 @@ fn rows_of_every_schema_are_in_place_on_the_newest() {
         check_is_in_place(&database);
     }
 }
+
+/// The locale's order may change with the operating system, and an index in that order is broken then.
+#[test]
+fn no_index_is_in_an_order_of_the_databases_locale() {
+    let database = Database::new();
+    migrate(&database.url).printed();
+    let in_order = |collation: &str| {
+        database.connect().number(&format!(
+            "SELECT count(DISTINCT indexrelid)
+             FROM pg_index, unnest(indcollation) AS one
+             WHERE indrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+                 AND one = '{collation}'::regcollation"
+        ))
+    };
+    assert_eq!(in_order(r#""default""#), 0);
+    assert!(in_order(r#""C""#) >= 7, "the ids are in indexes");
+}
