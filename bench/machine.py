@@ -177,6 +177,10 @@ class Postgres:
     def version(self):
         return run([self.programs["postgres"], "--version"])
 
+    def has_huge_pages(self):
+        """Whether shared_buffers lie in huge pages: they do if the machine has set enough of them aside."""
+        return "anon_hugepage" in Path(f"/proc/{self.child.pid}/maps").read_text()
+
     def cpu_seconds(self):
         """Of the server and all its processes, ended ones included."""
         pid = self.child.pid
@@ -305,6 +309,7 @@ def describe(postgres, binary):
         "kernel": platform.release(),
         "postgres": postgres.version(),
         "postgres_settings": postgres.settings,
+        "huge_pages": postgres.has_huge_pages(),
         "disk_flushes_per_second": round(disk_flushes_per_second()),
         "load_average_before": round(os.getloadavg()[0], 2),
         "earmark": git.stdout.strip(),

@@ -120,7 +120,7 @@ def ran_on(about):
         f"* conversations stored: {stored}",
         f"* {machine['cores']} cores ({machine['cpu']}), {machine['memory_gib']} GiB, Linux {machine['kernel']}, load average "
         f"{machine['load_average_before']} before the start",
-        f"* {machine['postgres']}: {settings}; data checksums",
+        f"* {machine['postgres']}: {settings}; data checksums; buffers in {'huge' if machine['huge_pages'] else 'ordinary'} pages",
         f"* the disk makes {machine['disk_flushes_per_second']:,} single writes of 8 KiB durable per second",
     ])
 
