@@ -25,7 +25,6 @@ test *ARGS:
 # Break the service and its database under load, for an hour or so; every round prints its seed
 torture rounds="20":
     EARMARK_TEST_ROUNDS={{rounds}} cargo test --locked --test reliability -- --nocapture --test-threads 2
-    cargo test --locked --features planted-bugs --test reliability planted -- --nocapture
 
 # Give the fuzz targets new inputs: `just fuzz 3600`, `just fuzz 600 body`; `just fuzz keep` takes what was found
 fuzz *ARGS:

@@ -1,5 +1,6 @@
 //! Every failure, and its number on the wire.
 
+use crate::deadline::Late;
 use crate::domain::{Flaw, Problem};
 use crate::limits::{ACCOUNT_ITEMS_MAX, BODY_BYTES_MAX};
 
@@ -197,6 +198,12 @@ fn flaw_text(flaw: Flaw) -> String {
         Flaw::OtherUser => "was made for another identifier".to_owned(),
         Flaw::OtherApp => "was made for another sdkappid".to_owned(),
         Flaw::Expired => "expired".to_owned(),
+    }
+}
+
+impl From<Late> for Error {
+    fn from(late: Late) -> Self {
+        Self::Timeout(Some(late.into()))
     }
 }
 

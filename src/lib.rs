@@ -2,17 +2,15 @@
 //! Chat, kept in PostgreSQL.
 //!
 //! In reading order: [`http`] turns requests into calls, [`service`] decides what happens in which order, [`domain`] holds
-//! the rules, [`store`] the SQL. [`error`], [`limits`] and [`metrics`] belong to all of them. Around them: [`config`] and
+//! the rules, [`store`] the SQL. [`deadline`], [`error`], [`limits`] and [`metrics`] belong to all of them. Around them: [`config`] and
 //! [`commands`] make a program of it, [`cluster`] brings a PostgreSQL along for `dev` and for tests.
 
 #![forbid(unsafe_code)]
 
-#[cfg(all(feature = "planted-bugs", not(debug_assertions)))]
-compile_error!("a release has no bugs on purpose: `planted-bugs` is for the tests of the tests");
-
 pub mod cluster;
 pub mod commands;
 pub mod config;
+pub mod deadline;
 pub mod domain;
 pub mod error;
 pub mod http;

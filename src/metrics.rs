@@ -44,6 +44,8 @@ pub struct Metrics {
     pub user_sig_cache: CacheLookups,
     /// How long it took until a connection to the database could be used.
     pub acquire_seconds: Histogram,
+    /// Sessions of the database that were closed because they did not answer in time, and whose statement was cancelled.
+    pub sessions_given_up: IntCounter,
     calls: Calls,
     apps: Apps,
     looked_at: LookedAt,
@@ -191,6 +193,8 @@ impl Metrics {
         let help = "Time until a connection to the database could be used";
         let acquire_seconds =
             made.histogram("earmark_database_acquire_seconds", help, ACQUIRE_SECONDS)?;
+        let help = "Database sessions closed, and their statement cancelled, as they did not answer in time";
+        let sessions_given_up = made.counter("earmark_database_sessions_given_up_total", help)?;
         Ok(Self {
             in_flight: made.gauge("earmark_requests_in_flight", "Requests being answered")?,
             overloaded,
@@ -198,6 +202,7 @@ impl Metrics {
             app_cache: lookups("app"),
             user_sig_cache: lookups("user_sig"),
             acquire_seconds,
+            sessions_given_up,
             calls: Calls::new(&made)?,
             apps: Apps::new(&made)?,
             looked_at: LookedAt::new(&made)?,

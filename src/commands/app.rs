@@ -4,6 +4,7 @@ use anyhow::Context;
 
 use super::{check_schema, connect, print};
 use crate::config::{AppArgs, AppCommand};
+use crate::deadline::Deadline;
 use crate::domain::{App, SdkAppId, SecretKey};
 use crate::service::{self, AppChange, AppSettings};
 use crate::store::Store;
@@ -19,14 +20,18 @@ pub(super) async fn run(settings: AppArgs) -> anyhow::Result<()> {
             if !admins.is_empty() {
                 app.admins = admins;
             }
-            let created = service::create_app(&store, app).await?;
+            let created = service::create_app(&store, app, Deadline::of_a_request()).await?;
             let app = created.with_context(|| format!("there is an app {sdk_app_id} already"))?;
             show(&app)?;
             show_key(&app, made)
         }
-        AppCommand::List => service::list_apps(&store).await?.iter().try_for_each(show),
+        AppCommand::List => {
+            let apps = service::list_apps(&store, Deadline::of_a_request()).await?;
+            apps.iter().try_for_each(show)
+        }
         AppCommand::Show { sdk_app_id } => {
-            show(&found(service::load_app(&store, sdk_app_id).await?, sdk_app_id)?)
+            let app = service::load_app(&store, sdk_app_id, Deadline::of_a_request()).await?;
+            show(&found(app, sdk_app_id)?)
         }
         AppCommand::RotateKey { sdk_app_id, key, retire: false } => {
             let (secret_key, made) = given_or_made(key.secret_key()?)?;
@@ -55,7 +60,8 @@ pub(super) async fn run(settings: AppArgs) -> anyhow::Result<()> {
 }
 
 async fn update(store: &Store, sdk_app_id: SdkAppId, change: AppChange) -> anyhow::Result<App> {
-    found(service::update_app(store, sdk_app_id, change).await?, sdk_app_id)
+    let deadline = Deadline::of_a_request();
+    found(service::update_app(store, sdk_app_id, change, deadline).await?, sdk_app_id)
 }
 
 fn found(app: Option<App>, sdk_app_id: SdkAppId) -> anyhow::Result<App> {

@@ -13,6 +13,7 @@ use super::serve::Signals;
 use super::{print, serve, unix_now};
 use crate::cluster::{Cluster, Lifetime, Settings};
 use crate::config::Dev;
+use crate::deadline::{Arrival, Deadline};
 use crate::domain::{
     App, BitChange, Change, ChatGroupId, ContactGroupName, Conversation, CustomMark, Directory,
     MarkBit, MarkChange, Problem, SdkAppId, SecretKey, UserId, UserSig,
@@ -92,7 +93,7 @@ async fn prepare(database: &Database) -> anyhow::Result<(Service, Arc<App>)> {
 
 async fn demo_app(store: &Store, service: &Service) -> anyhow::Result<Arc<App>> {
     let sdk_app_id = SdkAppId::new(DEMO_APP)?;
-    if let Some(app) = service::load_app(store, sdk_app_id).await? {
+    if let Some(app) = service::load_app(store, sdk_app_id, Deadline::of_a_request()).await? {
         return Ok(app.into());
     }
     let app = App {
@@ -100,13 +101,13 @@ async fn demo_app(store: &Store, service: &Service) -> anyhow::Result<Arc<App>> 
         admins: vec![DEMO_ADMIN.to_owned()],
         ..App::new(sdk_app_id, service::random_secret_key()?)
     };
-    let created = service::create_app(store, app).await?;
+    let created = service::create_app(store, app, Deadline::of_a_request()).await?;
     let app = Arc::new(created.context("demo app: someone else has made it")?);
     write_demo_state(service, &app).await.context("demo app")?;
     Ok(app)
 }
 
-/// A few marks, a conversation group and a pin, so that the first read shows something.
+/// A few marks, a contact group and a pin, so that the first read shows something.
 async fn write_demo_state(service: &Service, app: &Arc<App>) -> anyhow::Result<()> {
     let user = |name: &str| UserId::parse(name, app.limits.user_id_bytes);
     let with = |name: &str| user(name).map(Conversation::OneToOne);
@@ -130,7 +131,8 @@ async fn write_demo_state(service: &Service, app: &Arc<App>) -> anyhow::Result<(
         Change::Pin(vec![with("user2")?]),
     ];
     for change in changes {
-        let write = Write { app: app.clone(), owner: user("user0")?, change, now: unix_now() };
+        let arrival = Arrival { now: unix_now(), deadline: Deadline::of_a_request() };
+        let write = Write { app: app.clone(), owner: user("user0")?, change, arrival };
         service.write(write).await?.items.into_iter().collect::<Result<(), _>>()?;
     }
     Ok(())

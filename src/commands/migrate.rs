@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use super::{connect, print};
 use crate::config::Migrate;
+use crate::deadline::Deadline;
 use crate::store::{MigrationState, Store};
 
 /// With `--plan`: something would run.
@@ -24,7 +25,10 @@ pub(super) async fn run(settings: &Migrate) -> anyhow::Result<ExitCode> {
 }
 
 async fn plan(store: &Store) -> anyhow::Result<ExitCode> {
-    let plan = store.migration_plan().await.context("cannot read which migrations have run")?;
+    let plan = store
+        .migration_plan(Deadline::of_a_request())
+        .await
+        .context("cannot read which migrations have run")?;
     for one in &plan {
         let state = match one.state {
             MigrationState::Applied => "has run",

@@ -4,6 +4,7 @@ mod app;
 mod dev;
 mod healthcheck;
 mod migrate;
+mod prune;
 mod serve;
 mod settings;
 mod verify;
@@ -15,6 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, bail};
 
 use crate::config::{Command, Config, DATABASE_SETTING, DatabaseArgs, Sig};
+use crate::deadline::Deadline;
 use crate::domain::UserSig;
 use crate::service;
 use crate::store::{Database, MigrationState, SchemaState, Store};
@@ -32,6 +34,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Command::Dev(settings) => dev::run(settings).await,
         Command::Serve(settings) => serve::run(settings).await,
         Command::Migrate(settings) => return migrate::run(&settings).await,
+        Command::Prune(settings) => prune::run(&settings).await,
         Command::Verify(settings) => verify::run(&settings).await,
         Command::App(settings) => app::run(settings).await,
         Command::Sig(settings) => sig(settings).await,
@@ -53,10 +56,14 @@ async fn connect_to(database: &Database) -> anyhow::Result<Store> {
 
 /// Refuses a schema that this binary cannot work on.
 async fn check_schema(store: &Store) -> anyhow::Result<()> {
-    match store.schema_state().await.context("cannot read the schema's version")? {
+    match store
+        .schema_state(Deadline::of_a_request())
+        .await
+        .context("cannot read the schema's version")?
+    {
         SchemaState::Current => {}
         SchemaState::Older { found, expected } => {
-            let missing: Vec<_> = store.migration_plan().await?;
+            let missing: Vec<_> = store.migration_plan(Deadline::of_a_request()).await?;
             let missing = missing.iter().filter(|one| one.state == MigrationState::Pending);
             let missing: Vec<_> = missing.map(ToString::to_string).collect();
             bail!(
@@ -79,7 +86,7 @@ async fn sig(settings: Sig) -> anyhow::Result<()> {
     } else {
         let store = connect(&settings.database).await?;
         check_schema(&store).await?;
-        let app = service::load_app(&store, settings.sdk_app_id).await?;
+        let app = service::load_app(&store, settings.sdk_app_id, Deadline::of_a_request()).await?;
         app.with_context(|| format!("there is no app {}", settings.sdk_app_id))?.secret_key
     };
     let Sig { sdk_app_id, identifier, lifetime_s, .. } = settings;

@@ -16,8 +16,7 @@ use crate::store::Store;
 pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let (identity, operators) = (identity(&settings)?, settings.operators()?);
-    let how =
-        service::Settings { write_mode: settings.write_mode(), ..service::Settings::default() };
+    let how = service::Settings { history: settings.history(), ..service::Settings::default() };
     let store = tokio::select! {
         opened = open(&settings) => opened?,
         () = signals.any() => return Ok(()),

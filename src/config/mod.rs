@@ -6,13 +6,14 @@ mod telemetry;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 pub use secret::KeyArgs;
 use secret::{Secret, secret};
-pub use serve::{Serve, WriteMode};
+pub use serve::Serve;
 pub use telemetry::{LogArgs, RequestLogArgs};
 
 use crate::domain::{App, Directory, Edition, SdkAppId};
@@ -45,6 +46,8 @@ pub enum Command {
     Migrate(Migrate),
     /// Looks for what must never be in the database, without changing anything; exits with 0 if there is nothing.
     Verify(DatabaseArgs),
+    /// Remove conversations that have been empty for long. Run it now and then; it does not disturb the service.
+    Prune(Prune),
     /// Creates and changes apps.
     App(AppArgs),
     /// Signs a UserSig.
@@ -81,8 +84,8 @@ pub struct DatabaseArgs {
     )]
     url_file: Option<PathBuf>,
 
-    /// Most connections to the database at once. `serve` gives each of its workers an equal part; 0 = 10, or as many
-    /// as give each worker two besides its lanes.
+    /// Most connections to the database at once. `serve` gives each of its workers an equal part; 0 = 10, or three
+    /// for each worker if that is more.
     #[arg(
         long = "database-connections",
         env = "EARMARK_DATABASE_CONNECTIONS",
@@ -148,6 +151,34 @@ pub struct Migrate {
     /// Print what would run, and change nothing. Exits with 0 if the schema is up to date, with 3 if not.
     #[arg(long)]
     pub plan: bool,
+}
+
+/// Removing empty conversations.
+#[derive(Debug, Args)]
+pub struct Prune {
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+
+    /// For how many days conversations stay stored after they have become empty.
+    #[arg(long, env = "EARMARK_HISTORY_DAYS", default_value_t = HISTORY_DAYS, value_name = "DAYS",
+        value_parser = clap::value_parser!(u32).range(1..=3650))]
+    history_days: u32,
+}
+
+impl Prune {
+    /// For how long empty conversations stay stored.
+    #[must_use]
+    pub fn history(&self) -> Duration {
+        days(self.history_days)
+    }
+}
+
+/// For how many days empty conversations stay stored by default.
+const HISTORY_DAYS: u32 = 30;
+
+fn days(number: u32) -> Duration {
+    Duration::from_secs(u64::from(number) * 24 * 3600)
 }
 
 /// Creating and changing apps.

@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::secret::{Secret, secret};
 use super::telemetry::RequestLogArgs;
-use super::{CONNECTIONS, DatabaseArgs};
+use super::{CONNECTIONS, DatabaseArgs, HISTORY_DAYS, days};
 use crate::http::{OperatorToken, Operators};
-use crate::service;
 use crate::store::Database;
 
 /// The service.
@@ -63,15 +63,11 @@ pub struct Serve {
     #[arg(long, env = "EARMARK_TLS_SELF_SIGNED", conflicts_with = "tls_cert")]
     pub tls_self_signed: bool,
 
-    /// Whether writes that wait at the same time share a transaction, or each request has its own. The latter is for
-    /// comparison.
-    #[arg(long, env = "EARMARK_WRITE_MODE", default_value = "shared", value_enum)]
-    pub write_mode: WriteMode,
-
-    /// Shared transactions of a worker that are under way at the same time. Each keeps a connection.
-    #[arg(long, env = "EARMARK_WRITE_LANES", default_value_t = 1, value_name = "NUMBER",
-        value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub write_lanes: u16,
+    /// For how many days conversations stay stored after they have become empty, so that readers of changes learn that
+    /// they have.
+    #[arg(long, env = "EARMARK_HISTORY_DAYS", default_value_t = HISTORY_DAYS, value_name = "DAYS",
+        value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub history_days: u32,
 
     /// Threads that read requests, commit writes and write answers; 0 = one per processor.
     #[arg(long, env = "EARMARK_WORKERS", default_value_t = 0, value_name = "NUMBER",
@@ -94,15 +90,6 @@ pub struct Serve {
     pub shutdown_s: u64,
 }
 
-/// How writes come to their transactions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum WriteMode {
-    /// Those that wait at the same time share one.
-    Shared,
-    /// Each request has its own.
-    Single,
-}
-
 impl Serve {
     /// Who may use the admin API.
     pub fn operators(&self) -> anyhow::Result<Operators> {
@@ -115,13 +102,10 @@ impl Serve {
         Ok(Operators::WithToken(token))
     }
 
-    /// How writes come to their transactions.
+    /// For how long empty conversations stay stored.
     #[must_use]
-    pub fn write_mode(&self) -> service::WriteMode {
-        match self.write_mode {
-            WriteMode::Single => service::WriteMode::Single,
-            WriteMode::Shared => service::WriteMode::Shared { lanes: self.write_lanes.into() },
-        }
+    pub fn history(&self) -> Duration {
+        days(self.history_days)
     }
 
     /// Threads that read requests and write answers, each with a part of the connections.
@@ -133,20 +117,18 @@ impl Serve {
         }
     }
 
-    /// The database, with connections for all workers: each of a worker's lanes keeps one, and one must be left for
-    /// everything else.
+    /// The database, with connections for all workers: a worker's lane keeps one, and one must be left for everything
+    /// else.
     pub fn database(&self) -> anyhow::Result<Database> {
         let database = self.database.database()?;
         let workers = u32::try_from(self.workers()).unwrap_or(u32::MAX);
-        let lanes = u32::from(self.write_lanes);
-        let needed = workers.saturating_mul(lanes + 1);
+        let needed = workers.saturating_mul(2);
         match self.database.connections {
             0 => Ok(database.connections(CONNECTIONS.max(needed + workers))),
             given if given >= needed => Ok(database),
             given => anyhow::bail!(
-                "--database-connections / EARMARK_DATABASE_CONNECTIONS is {given}, must be at least {needed}: for each \
-                 of {workers} workers (--workers / EARMARK_WORKERS) one more than its {lanes} lanes \
-                 (--write-lanes / EARMARK_WRITE_LANES)"
+                "--database-connections / EARMARK_DATABASE_CONNECTIONS is {given}, must be at least {needed}: two for each \
+                 of {workers} workers (--workers / EARMARK_WORKERS)"
             ),
         }
     }

@@ -1,8 +1,6 @@
 //! What a user's state can be asked to do.
 
-use super::{
-    App, ContactGroup, ContactGroupName, Conversation, Growth, MarkChange, StandardMark, UserState,
-};
+use super::{App, ContactGroup, ContactGroupName, Conversation, Growth, MarkChange, UserState};
 use crate::error::Error;
 
 /// One request to change one user's state.
@@ -40,26 +38,6 @@ pub struct MemberChange {
     pub conversation: Conversation,
     /// It shall be in, or out.
     pub member: bool,
-}
-
-/// A conversation that has to be loaded for a change.
-#[derive(Debug, Clone, Copy)]
-pub struct Touched<'c> {
-    /// Which.
-    pub conversation: &'c Conversation,
-    /// The bits that it may lose. As long as it keeps another one, nothing has to be counted for it.
-    pub may_lose: StandardMark,
-}
-
-impl<'c> Touched<'c> {
-    /// It may lose everything, or get what it does not have.
-    fn altogether(conversation: &'c Conversation) -> Self {
-        Self { conversation, may_lose: StandardMark::new(u64::MAX) }
-    }
-
-    fn by_mark(MarkChange { conversation, standard, .. }: &'c MarkChange) -> Self {
-        Self { conversation, may_lose: standard.unwrap_or_default().clear }
-    }
 }
 
 /// What a change has done: a refused item leaves its neighbours applied.
@@ -103,7 +81,7 @@ impl Change {
     }
 
     /// The conversations that have to be loaded before it can be applied.
-    pub fn touched(&self) -> impl Iterator<Item = Touched<'_>> {
+    pub fn touched(&self) -> impl Iterator<Item = &Conversation> {
         let (marks, members, plain): (&[MarkChange], &[MemberChange], &[Conversation]) = match self
         {
             Self::Mark(changes) => (changes, &[], &[]),
@@ -116,9 +94,8 @@ impl Change {
                 (&[], &[], &[])
             }
         };
-        let members = members.iter().map(|change| &change.conversation);
-        let others = members.chain(plain).map(Touched::altogether);
-        marks.iter().map(Touched::by_mark).chain(others)
+        let marks = marks.iter().map(|change| &change.conversation);
+        marks.chain(members.iter().map(|change| &change.conversation)).chain(plain)
     }
 
     /// The counts that it can make grow.
@@ -145,12 +122,6 @@ impl Change {
             | Self::Forget(_)
             | Self::DeleteAccount => false,
         }
-    }
-
-    /// Nothing has to be known but the user's row and the conversations that are touched.
-    #[must_use]
-    pub fn is_about_conversations(&self) -> bool {
-        !self.needs_groups() && !matches!(self, Self::DeleteAccount)
     }
 
     /// All conversations that are in any group have to be loaded, too.

@@ -110,11 +110,39 @@ pub struct MarkChange {
     pub custom: Option<CustomMark>,
 }
 
+/// Several changes of one conversation's marks, combined in order into one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CombinedMark<'c> {
+    /// Bits to set and to clear; no bit is in both.
+    pub bits: BitChange,
+    /// The new custom mark; `None` leaves it as it is.
+    pub custom: Option<&'c CustomMark>,
+    /// A later change undid a part of an earlier one: something has changed, whatever the marks were before.
+    pub changes_anyway: bool,
+}
+
+impl<'c> CombinedMark<'c> {
+    /// Adds a change that comes after those that are in it.
+    pub fn add(&mut self, change: &'c MarkChange) {
+        let BitChange { set, clear } = change.standard.unwrap_or_default();
+        let (set, clear) = (set.0 & !clear.0, clear.0);
+        let (was_set, was_clear) = (self.bits.set.0, self.bits.clear.0);
+        self.changes_anyway |= set & was_clear != 0 || clear & was_set != 0;
+        self.bits.set = StandardMark((was_set | set) & !clear);
+        self.bits.clear = StandardMark((was_clear & !set) | clear);
+        if let Some(custom) = &change.custom {
+            self.changes_anyway |= self.custom.is_some_and(|earlier| earlier != custom);
+            self.custom = Some(custom);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::UserId;
 
     fn change(set: u64, clear: u64) -> BitChange {
         BitChange { set: StandardMark(set), clear: StandardMark(clear) }
@@ -154,6 +182,35 @@ mod tests {
         fn a_change_is_idempotent(mark: u64, set: u64, clear: u64) {
             let once = StandardMark(mark).changed(change(set, clear));
             prop_assert_eq!(once.changed(change(set, clear)), once);
+        }
+
+        /// One combined change leaves the marks, and finds out whether anything has changed, as the changes do one by one.
+        #[test]
+        fn combined_changes_do_what_they_do_one_by_one(
+            start: u8,
+            custom in "[ab]?",
+            changes in prop::collection::vec((any::<Option<(u8, u8)>>(), prop::option::of("[ab]?")), 1..5),
+        ) {
+            let conversation = Conversation::OneToOne(UserId::parse("peer", 32).unwrap());
+            let changes: Vec<_> = changes.into_iter().map(|(bits, custom)| MarkChange {
+                conversation: conversation.clone(),
+                standard: bits.map(|(set, clear)| change(set.into(), clear.into())),
+                custom: custom.map(|text| CustomMark::parse(text, 256).unwrap()),
+            }).collect();
+            let before = (StandardMark(start.into()), CustomMark::parse(custom, 256).unwrap());
+            let (mut marks, mut has_changed) = (before.clone(), false);
+            let mut combined = CombinedMark::default();
+            for change in &changes {
+                let bits = change.standard.unwrap_or_default();
+                let next = (marks.0.changed(bits), change.custom.clone().unwrap_or(marks.1.clone()));
+                has_changed |= next != marks;
+                marks = next;
+                combined.add(change);
+            }
+            let after = (before.0.changed(combined.bits), combined.custom.unwrap_or(&before.1).clone());
+            prop_assert_eq!(&after, &marks);
+            prop_assert_eq!(combined.bits.set.bits() & combined.bits.clear.bits(), 0);
+            prop_assert_eq!(combined.changes_anyway || after != before, has_changed);
         }
 
         #[test]

@@ -8,6 +8,7 @@ use super::door::Call;
 use super::envelope::{ItemCounts, ItemResult};
 use super::json::Field;
 use super::multiaccount_import::{NamedUser, good_users, named_users};
+use crate::deadline::Arrival;
 use crate::domain::App;
 use crate::error::{Error, Family};
 use crate::service::{AccountState, Service};
@@ -37,8 +38,14 @@ impl Call for AccountCheck {
         named_users(&body.get("CheckItem")?, app).map(Self)
     }
 
-    async fn run(self, service: &Service, app: Arc<App>, _now: u64) -> Result<Answer, Error> {
-        let mut states = service.check_accounts(&app, good_users(&self.0)).await?.into_iter();
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Answer, Error> {
+        let mut states =
+            service.check_accounts(&app, good_users(&self.0), arrival.deadline).await?.into_iter();
         let result_item = self
             .0
             .into_iter()

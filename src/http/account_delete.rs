@@ -8,6 +8,7 @@ use super::door::Call;
 use super::envelope::{ItemCounts, ItemResult};
 use super::json::Field;
 use super::multiaccount_import::{NamedUser, good_users, named_users};
+use crate::deadline::Arrival;
 use crate::domain::App;
 use crate::error::{Error, Family};
 use crate::service::Service;
@@ -36,9 +37,14 @@ impl Call for AccountDelete {
         named_users(&body.get("DeleteItem")?, app).map(Self)
     }
 
-    async fn run(self, service: &Service, app: Arc<App>, now: u64) -> Result<Answer, Error> {
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Answer, Error> {
         let users = good_users(&self.0);
-        let mut outcomes = service.delete_accounts(&app, users, now).await?.into_iter();
+        let mut outcomes = service.delete_accounts(&app, users, arrival).await?.into_iter();
         let result_item = self
             .0
             .into_iter()

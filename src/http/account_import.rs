@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::door::Call;
 use super::json::Field;
+use crate::deadline::Arrival;
 use crate::domain::{App, Problem, UserId};
 use crate::error::Error;
 use crate::limits::ACCOUNT_VALUE_BYTES_MAX;
@@ -29,8 +30,13 @@ impl Call for AccountImport {
         }))
     }
 
-    async fn run(self, service: &Service, app: Arc<App>, _now: u64) -> Result<Answer, Error> {
-        service.import_accounts(&app, vec![self.0]).await?;
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Answer, Error> {
+        service.import_accounts(&app, vec![self.0], arrival.deadline).await?;
         Ok(Answer {})
     }
 }

@@ -14,6 +14,7 @@ use super::admin::{self, Operators};
 use super::asset::Asset;
 use super::door::{Door, unix_now};
 use super::{origin, problem_details};
+use crate::deadline::Deadline;
 use crate::domain::{SdkAppId, UserSig};
 
 /// How long the UserSig is good that a signed-in console gets.
@@ -89,7 +90,7 @@ async fn session(request: HttpRequest, door: Data<Door>, console: Data<Console>)
             return problem_details::answer(StatusCode::FORBIDDEN, detail, None);
         }
         Console::SignedIn { sdk_app_id, identifier } => {
-            let app = match door.service.app(*sdk_app_id).await {
+            let app = match door.service.app(*sdk_app_id, Deadline::of_a_request()).await {
                 Ok(app) => app,
                 Err(error) => return problem_details::failure(&error),
             };

@@ -9,6 +9,7 @@ use super::contact_item::{self, ContactItem};
 use super::door::Call;
 use super::envelope::ItemCounts;
 use super::json::Field;
+use crate::deadline::Arrival;
 use crate::domain::{App, Change, ContactGroupName, Conversation, Problem, UserId};
 use crate::error::Error;
 use crate::service::{Service, Write};
@@ -59,11 +60,16 @@ impl Call for CreateContactGroup {
         }
     }
 
-    async fn run(self, service: &Service, app: Arc<App>, now: u64) -> Result<Answer, Error> {
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Answer, Error> {
         let shown = self.conversations.iter().cloned().map(ContactItem).collect();
         let change = Change::CreateGroup(self.name, self.conversations);
         let path = "GroupContactItem[0].GroupName";
-        let write = Write { app, owner: self.owner, change, now };
+        let write = Write { app, owner: self.owner, change, arrival };
         let applied =
             service.write(write).await.map_err(|error| error.with_group_names_at(path, path))?;
         let group_item = applied.group()?.into();

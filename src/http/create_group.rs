@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::door::Call;
 use super::json::Field;
+use crate::deadline::{Arrival, Deadline};
 use crate::domain::{App, ChatGroup, ChatGroupId, ChatGroupType};
 use crate::error::Error;
 use crate::service::{ChatGroupRequest, Service};
@@ -27,8 +28,13 @@ impl Call for CreateGroup {
         parse(body, app).map(Self)
     }
 
-    async fn run(self, service: &Service, app: Arc<App>, _now: u64) -> Result<Answer, Error> {
-        add(self.0, service, &app).await
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Answer, Error> {
+        add(self.0, service, &app, arrival.deadline).await
     }
 }
 
@@ -46,8 +52,13 @@ impl Call for ImportGroup {
         }
     }
 
-    async fn run(self, service: &Service, app: Arc<App>, _now: u64) -> Result<Answer, Error> {
-        add(self.0, service, &app).await
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Answer, Error> {
+        add(self.0, service, &app, arrival.deadline).await
     }
 }
 
@@ -76,7 +87,8 @@ async fn add(
     request: ChatGroupRequest,
     service: &Service,
     app: &Arc<App>,
+    deadline: Deadline,
 ) -> Result<Answer, Error> {
-    let id = service.create_chat_group(app, request).await?;
+    let id = service.create_chat_group(app, request, deadline).await?;
     Ok(Answer { group_id: id.as_str().to_owned() })
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::contact_group::{GroupItem, existing_name};
 use super::door::Call;
 use super::json::Field;
+use crate::deadline::Arrival;
 use crate::domain::{App, Change, ContactGroupName, Problem, UserId};
 use crate::error::Error;
 use crate::service::{Service, Write};
@@ -35,10 +36,15 @@ impl Call for DelContactGroup {
         }
     }
 
-    async fn run(self, service: &Service, app: Arc<App>, now: u64) -> Result<Answer, Error> {
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Answer, Error> {
         let change = Change::DeleteGroup(self.name);
         let path = "GroupName[0]";
-        let write = Write { app, owner: self.owner, change, now };
+        let write = Write { app, owner: self.owner, change, arrival };
         let applied =
             service.write(write).await.map_err(|error| error.with_group_names_at(path, path))?;
         Ok(Answer { group_item: vec![applied.group()?.into()] })

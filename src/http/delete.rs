@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::contact_item;
 use super::door::Call;
 use super::json::Field;
+use crate::deadline::Arrival;
 use crate::domain::{App, Change, Conversation, UserId};
 use crate::error::Error;
 use crate::service::{Service, Write};
@@ -29,9 +30,14 @@ impl Call for Delete {
         Ok(Self { owner, conversation })
     }
 
-    async fn run(self, service: &Service, app: Arc<App>, now: u64) -> Result<Answer, Error> {
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Answer, Error> {
         let change = Change::Forget(self.conversation);
-        let applied = service.write(Write { app, owner: self.owner, change, now }).await?;
+        let applied = service.write(Write { app, owner: self.owner, change, arrival }).await?;
         applied.items.into_iter().collect::<Result<(), _>>()?;
         Ok(Answer {})
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::door::Call;
 use super::json::Field;
+use crate::deadline::Arrival;
 use crate::domain::{App, ChatGroupId};
 use crate::error::Error;
 use crate::service::Service;
@@ -24,8 +25,13 @@ impl Call for DestroyGroup {
         body.get("GroupId")?.parsed(|id| ChatGroupId::parse(id, bytes_max)).map(Self)
     }
 
-    async fn run(self, service: &Service, app: Arc<App>, _now: u64) -> Result<Answer, Error> {
-        service.destroy_chat_group(&app, self.0).await?;
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Answer, Error> {
+        service.destroy_chat_group(&app, self.0, arrival.deadline).await?;
         Ok(Answer {})
     }
 }

@@ -18,6 +18,7 @@ use super::json::{Field, Json};
 use super::rate_limit::RateLimits;
 use super::request_id::{self, RequestId, RequestIds};
 use super::watch::Watch;
+use crate::deadline::{Arrival, Deadline};
 use crate::domain::App;
 use crate::error::{Error, Family};
 use crate::limits::BODY_BYTES_MAX;
@@ -37,8 +38,13 @@ pub(super) trait Call: Sized + 'static {
     /// Reads the body: wrong fields first, then counts.
     fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error>;
 
-    /// Does it. `now` is in Unix seconds.
-    async fn run(self, service: &Service, app: Arc<App>, now: u64) -> Result<Self::Answer, Error>;
+    /// Does it.
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Self::Answer, Error>;
 
     /// What became of the items of an answer; nothing for a call that has none.
     fn items(_answer: &Self::Answer) -> ItemCounts {
@@ -177,12 +183,12 @@ async fn admit<C: Call>(
     let body = read_body(request, payload).await?;
     let who = Credentials::parse(request.query_string())?;
     watch.app = Some(who.sdk_app_id);
-    let app = door.service.app(who.sdk_app_id).await?;
+    let arrival = Arrival { now: unix_now(), deadline: Deadline::of_a_request() };
+    let app = door.service.app(who.sdk_app_id, arrival.deadline).await?;
     if app.disabled {
         return Err(Error::AppDisabled);
     }
-    let now = unix_now();
-    door.sigs.check(&who, &app, now, &door.service.metrics().user_sig_cache)?;
+    door.sigs.check(&who, &app, arrival.now, &door.service.metrics().user_sig_cache)?;
     if !app.has_admin(&who.identifier) {
         return Err(Error::NotAdmin);
     }
@@ -192,7 +198,7 @@ async fn admit<C: Call>(
     let call = C::parse(&Field::root(&Json::parse(&body)?), &app)?;
     // Many may wait for the database at once, each with what it wants and no more.
     drop(body);
-    call.run(&door.service, app, now).await
+    call.run(&door.service, app, arrival).await
 }
 
 /// POST, or a GET that carries a body: a client of the original sends one so.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::contact_group::{ContactResultItem, GroupItem};
 use super::door::Call;
 use super::json::Field;
+use crate::deadline::Arrival;
 use crate::domain::{App, UserId};
 use crate::error::Error;
 use crate::service::Service;
@@ -35,8 +36,13 @@ impl Call for GetContactGroup {
         Ok(Self { owner, start_index })
     }
 
-    async fn run(self, service: &Service, app: Arc<App>, _now: u64) -> Result<Answer, Error> {
-        let page = service.read_page(app, self.owner, self.start_index).await?;
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Answer, Error> {
+        let page = service.read_page(app, self.owner, self.start_index, arrival.deadline).await?;
         Ok(Answer {
             contact_item: page.conversations.into_iter().map(ContactResultItem).collect(),
             group_item: page.groups.iter().map(GroupItem::from).collect(),

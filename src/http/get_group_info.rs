@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::door::Call;
 use super::json::Field;
+use crate::deadline::Arrival;
 use crate::domain::{App, ChatGroup, ChatGroupId, Problem};
 use crate::error::{Error, Family};
 use crate::limits::CHAT_GROUP_ITEMS_MAX;
@@ -46,8 +47,13 @@ impl Call for GetGroupInfo {
         }
     }
 
-    async fn run(self, service: &Service, app: Arc<App>, _now: u64) -> Result<Answer, Error> {
-        let groups = service.chat_groups(&app, self.0).await?;
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Answer, Error> {
+        let groups = service.chat_groups(&app, self.0, arrival.deadline).await?;
         Ok(Answer { group_info: groups.into_iter().map(GroupInfo::from).collect() })
     }
 }

@@ -8,6 +8,7 @@ use super::contact_group::MarkBits;
 use super::contact_item::SessionId;
 use super::door::Call;
 use super::json::Field;
+use crate::deadline::Arrival;
 use crate::domain::{App, Conversation, Kept, UserId};
 use crate::error::Error;
 use crate::service::{ListCursor, Service};
@@ -59,8 +60,13 @@ impl Call for GetList {
         Ok(Self { owner, after })
     }
 
-    async fn run(self, service: &Service, app: Arc<App>, _now: u64) -> Result<Answer, Error> {
-        let list = service.read_list(app, self.owner, self.after).await?;
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Answer, Error> {
+        let list = service.read_list(app, self.owner, self.after, arrival.deadline).await?;
         let next = list.next.unwrap_or_default();
         let pinned = list.conversations.iter().rfind(|(_, kept)| kept.pin_position.is_some());
         let top_time_stamp = match (list.next, pinned) {

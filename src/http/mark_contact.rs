@@ -8,6 +8,7 @@ use super::contact_item::{self, ContactItem};
 use super::door::Call;
 use super::envelope::{ItemCounts, ItemResult};
 use super::json::Field;
+use crate::deadline::Arrival;
 use crate::domain::{
     App, BitChange, Change, CustomMark, MarkBit, MarkChange, Problem, StandardMark, UserId,
 };
@@ -50,7 +51,12 @@ impl Call for MarkContact {
         Ok(Self { owner, items })
     }
 
-    async fn run(self, service: &Service, app: Arc<App>, now: u64) -> Result<Answer, Error> {
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Answer, Error> {
         let (shown, changes): (Vec<_>, Vec<_>) = self
             .items
             .into_iter()
@@ -59,7 +65,7 @@ impl Call for MarkContact {
                 ((item.opt_type, contact_item), item.change)
             })
             .unzip();
-        let write = Write { app, owner: self.owner, change: Change::Mark(changes), now };
+        let write = Write { app, owner: self.owner, change: Change::Mark(changes), arrival };
         let applied = service.write(write).await?;
         let result_item = shown
             .into_iter()

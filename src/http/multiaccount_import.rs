@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::account_import::{as_sent, user_id, value};
 use super::door::Call;
 use super::json::Field;
+use crate::deadline::Arrival;
 use crate::domain::{App, Problem, UserId};
 use crate::error::Error;
 use crate::service::{Account, Service};
@@ -46,8 +47,13 @@ impl Call for MultiaccountImport {
         Ok(Self { good: good.into_values().collect(), failed })
     }
 
-    async fn run(self, service: &Service, app: Arc<App>, _now: u64) -> Result<Answer, Error> {
-        service.import_accounts(&app, self.good).await?;
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Answer, Error> {
+        service.import_accounts(&app, self.good, arrival.deadline).await?;
         Ok(Answer { fail_accounts: self.failed })
     }
 }

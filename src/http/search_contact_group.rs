@@ -8,6 +8,7 @@ use super::contact_group::{ContactResultItem, GroupItem};
 use super::contact_item;
 use super::door::Call;
 use super::json::Field;
+use crate::deadline::Arrival;
 use crate::domain::{App, Conversation, Problem, UserId};
 use crate::error::Error;
 use crate::service::Service;
@@ -40,8 +41,13 @@ impl Call for SearchContactGroup {
         }
     }
 
-    async fn run(self, service: &Service, app: Arc<App>, _now: u64) -> Result<Answer, Error> {
-        let found = service.search(app, self.owner, self.wanted).await?;
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Answer, Error> {
+        let found = service.search(app, self.owner, self.wanted, arrival.deadline).await?;
         Ok(Answer {
             contact_result_item: found.conversations.into_iter().map(ContactResultItem).collect(),
             group_item: found.groups.iter().map(GroupItem::from).collect(),

@@ -8,6 +8,7 @@ use super::contact_item::{self, SessionId};
 use super::door::Call;
 use super::envelope::{ItemCounts, ItemResult};
 use super::json::Field;
+use crate::deadline::Arrival;
 use crate::domain::{App, Change, Conversation, Problem, UserId};
 use crate::error::{Error, Family};
 use crate::service::{Service, Write};
@@ -50,10 +51,15 @@ impl Call for Top {
         Ok(Self { owner, pin, conversations })
     }
 
-    async fn run(self, service: &Service, app: Arc<App>, now: u64) -> Result<Answer, Error> {
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Answer, Error> {
         let shown: Vec<_> = self.conversations.iter().cloned().map(SessionId).collect();
         let change = if self.pin { Change::Pin } else { Change::Unpin }(self.conversations);
-        let applied = service.write(Write { app, owner: self.owner, change, now }).await?;
+        let applied = service.write(Write { app, owner: self.owner, change, arrival }).await?;
         let result_item = shown
             .into_iter()
             .zip(&applied.items)

@@ -9,6 +9,7 @@ use super::contact_item::{self, ContactItem};
 use super::door::Call;
 use super::envelope::ItemCounts;
 use super::json::Field;
+use crate::deadline::Arrival;
 use crate::domain::{App, Change, MemberChange, Problem, UserId};
 use crate::error::Error;
 use crate::service::{Service, Write};
@@ -77,7 +78,12 @@ impl Call for UpdateContactGroup {
         Ok(Self { owner, update_group_type, old_group_name, change })
     }
 
-    async fn run(self, service: &Service, app: Arc<App>, now: u64) -> Result<Answer, Error> {
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Answer, Error> {
         let members = if let Change::ChangeMembers(_, members) = &self.change {
             members.as_slice()
         } else {
@@ -87,7 +93,7 @@ impl Call for UpdateContactGroup {
             .iter()
             .map(|change| (opt_type(change.member), ContactItem(change.conversation.clone())))
             .unzip();
-        let write = Write { app, owner: self.owner, change: self.change, now };
+        let write = Write { app, owner: self.owner, change: self.change, arrival };
         let (old, new) = ("UpdateGroup.OldGroupName", "UpdateGroup.NewGroupName");
         let applied =
             service.write(write).await.map_err(|error| error.with_group_names_at(old, new))?;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{Service, Write};
-use crate::domain::{App, Change, Standing, UserId};
+use crate::deadline::{Arrival, Deadline};
+use crate::domain::{App, Change, UserId};
 use crate::error::Error;
 pub use crate::store::Account;
 
@@ -22,10 +23,11 @@ impl Service {
         &self,
         app: &Arc<App>,
         accounts: Vec<Account>,
+        deadline: Deadline,
     ) -> Result<(), Error> {
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
-        self.within_deadline(async move {
-            let mut connection = store.connection().await?;
+        self.within(deadline, async move {
+            let mut connection = store.connection(deadline).await?;
             let mut tx = connection.begin().await?;
             tx.import_accounts(sdk_app_id, &accounts).await?;
             tx.commit().await
@@ -38,13 +40,13 @@ impl Service {
         &self,
         app: &Arc<App>,
         users: Vec<UserId>,
-        now: u64,
+        arrival: Arrival,
     ) -> Result<Vec<Result<(), Error>>, Error> {
         let writes = users
             .into_iter()
-            .map(|owner| Write { app: app.clone(), owner, change: Change::DeleteAccount, now })
+            .map(|owner| Write { app: app.clone(), owner, change: Change::DeleteAccount, arrival })
             .collect();
-        let outcomes = self.write_together(writes).await?;
+        let outcomes = self.write_together(writes, arrival.deadline).await?;
         Ok(outcomes.into_iter().map(|outcome| outcome.map(drop)).collect())
     }
 
@@ -53,17 +55,16 @@ impl Service {
         &self,
         app: &Arc<App>,
         users: Vec<UserId>,
+        deadline: Deadline,
     ) -> Result<Vec<AccountState>, Error> {
         let sdk_app_id = app.sdk_app_id;
-        let read = self
-            .store
-            .clone()
-            .read(async move |reader| reader.load_standings(sdk_app_id, &users).await);
-        let standings = self.within_deadline(read).await?;
-        let state = |standing| match standing {
-            Standing::Alive => AccountState::Imported,
-            Standing::Unknown | Standing::Dead => AccountState::NotImported,
+        let store = self.store.clone();
+        let read = store
+            .read(deadline, async move |reader| reader.have_accounts(sdk_app_id, &users).await);
+        let have_accounts = self.within(deadline, read).await?;
+        let state = |has_account| {
+            if has_account { AccountState::Imported } else { AccountState::NotImported }
         };
-        Ok(standings.into_iter().map(state).collect())
+        Ok(have_accounts.into_iter().map(state).collect())
     }
 }

@@ -8,6 +8,7 @@ use futures_util::future::{BoxFuture, Shared};
 use moka::sync::Cache;
 
 use super::Service;
+use crate::deadline::Deadline;
 use crate::domain::{App, Directory, Edition, SdkAppId, SecretKey};
 use crate::error::Error;
 use crate::limits::LimitChange;
@@ -17,8 +18,8 @@ use crate::store::Store;
 /// Numbers that are remembered at once, those of apps that do not exist included.
 const APPS_MAX: u64 = 10_000;
 
-/// The apps that a thread has seen lately, each loaded once for all of it who wait. They are all woken as soon as it is
-/// there: a cache whose waiters wake one another makes the last of thousands wait for seconds.
+/// Per-thread cache of recently used apps. Concurrent requests for one app share a single load, which wakes all of them: in
+/// a cache whose waiters wake one another, the last of thousands waits for seconds.
 #[derive(Debug, Clone)]
 pub(super) struct AppCache(Cache<SdkAppId, Loading>);
 
@@ -36,7 +37,7 @@ impl AppCache {
 
 impl Service {
     /// The app of this number, as it was within the age that the cache allows.
-    pub async fn app(&self, sdk_app_id: SdkAppId) -> Result<Arc<App>, Error> {
+    pub async fn app(&self, sdk_app_id: SdkAppId, deadline: Deadline) -> Result<Arc<App>, Error> {
         let lookups = &self.store.metrics().app_cache;
         let loading = self.apps.0.get_with(sdk_app_id, || self.load_for_all(sdk_app_id));
         let found = if let Some(found) = loading.peek() {
@@ -44,7 +45,7 @@ impl Service {
             found.clone()
         } else {
             lookups.misses.inc();
-            loading.await
+            deadline.limit(loading).await?
         };
         let (app, counted) = found.map_err(of_all)?.ok_or(Error::UnknownApp)?;
         counted.requests.inc();
@@ -55,8 +56,10 @@ impl Service {
     fn load_for_all(&self, sdk_app_id: SdkAppId) -> Loading {
         let (service, store) = (self.clone(), self.store.clone());
         let load = async move {
-            let found =
-                service.within_deadline(async move { load_app(&store, sdk_app_id).await }).await;
+            // It serves all who wait, so it has a deadline of its own.
+            let deadline = Deadline::of_a_request();
+            let load = async move { load_app(&store, sdk_app_id, deadline).await };
+            let found = service.within(deadline, load).await;
             if found.is_err() {
                 service.apps.0.invalidate(&sdk_app_id);
             }
@@ -79,31 +82,37 @@ fn of_all(shared: Arc<Error>) -> Error {
 /// What operators do over HTTP: the functions below, within the deadline, and counting at once in this process.
 impl Service {
     /// All apps, by number.
-    pub async fn list_apps(&self) -> Result<Vec<App>, Error> {
+    pub async fn list_apps(&self, deadline: Deadline) -> Result<Vec<App>, Error> {
         let store = self.store.clone();
-        self.within_deadline(async move { list_apps(&store).await }).await
+        self.within(deadline, async move { list_apps(&store, deadline).await }).await
     }
 
     /// The app of this number, as it is now.
-    pub async fn load_app(&self, sdk_app_id: SdkAppId) -> Result<App, Error> {
+    pub async fn load_app(&self, sdk_app_id: SdkAppId, deadline: Deadline) -> Result<App, Error> {
         let store = self.store.clone();
-        let found = self.within_deadline(async move { load_app(&store, sdk_app_id).await }).await;
-        found?.ok_or(Error::UnknownApp)
+        let load = async move { load_app(&store, sdk_app_id, deadline).await };
+        self.within(deadline, load).await?.ok_or(Error::UnknownApp)
     }
 
     /// Adds an app; `None` when its number is taken.
-    pub async fn create_app(&self, app: App) -> Result<Option<App>, Error> {
+    pub async fn create_app(&self, app: App, deadline: Deadline) -> Result<Option<App>, Error> {
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
-        let created = self.within_deadline(async move { create_app(&store, app).await }).await;
+        let create = async move { create_app(&store, app, deadline).await };
+        let created = self.within(deadline, create).await;
         self.forget_app(sdk_app_id);
         created
     }
 
     /// Changes an app, and answers with what it is afterwards.
-    pub async fn update_app(&self, sdk_app_id: SdkAppId, change: AppChange) -> Result<App, Error> {
+    pub async fn update_app(
+        &self,
+        sdk_app_id: SdkAppId,
+        change: AppChange,
+        deadline: Deadline,
+    ) -> Result<App, Error> {
         let store = self.store.clone();
-        let update = async move { update_app(&store, sdk_app_id, change).await };
-        let updated = self.within_deadline(update).await;
+        let update = async move { update_app(&store, sdk_app_id, change, deadline).await };
+        let updated = self.within(deadline, update).await;
         self.forget_app(sdk_app_id);
         updated?.ok_or(Error::UnknownApp)
     }
@@ -171,10 +180,14 @@ impl AppChange {
 }
 
 /// Adds an app; `None` when its number is taken.
-pub async fn create_app(store: &Store, mut app: App) -> Result<Option<App>, Error> {
+pub async fn create_app(
+    store: &Store,
+    mut app: App,
+    deadline: Deadline,
+) -> Result<Option<App>, Error> {
     app.admins.sort_unstable();
     app.admins.dedup();
-    let mut connection = store.connection().await?;
+    let mut connection = store.connection(deadline).await?;
     let mut tx = connection.begin().await?;
     if !tx.insert_app(&app).await? {
         tx.rollback().await?;
@@ -190,8 +203,9 @@ pub async fn update_app(
     store: &Store,
     sdk_app_id: SdkAppId,
     change: AppChange,
+    deadline: Deadline,
 ) -> Result<Option<App>, Error> {
-    let mut connection = store.connection().await?;
+    let mut connection = store.connection(deadline).await?;
     let mut tx = connection.begin().await?;
     let Some(mut app) = tx.lock_app(sdk_app_id).await? else {
         tx.rollback().await?;
@@ -204,13 +218,17 @@ pub async fn update_app(
 }
 
 /// All apps, by number.
-pub async fn list_apps(store: &Store) -> Result<Vec<App>, Error> {
-    store.clone().read(async |reader| reader.load_apps().await).await
+pub async fn list_apps(store: &Store, deadline: Deadline) -> Result<Vec<App>, Error> {
+    store.clone().read(deadline, async |reader| reader.load_apps().await).await
 }
 
 /// The app of this number, from the database.
-pub async fn load_app(store: &Store, sdk_app_id: SdkAppId) -> Result<Option<App>, Error> {
-    store.clone().read(async |reader| reader.load_app(sdk_app_id).await).await
+pub async fn load_app(
+    store: &Store,
+    sdk_app_id: SdkAppId,
+    deadline: Deadline,
+) -> Result<Option<App>, Error> {
+    store.clone().read(deadline, async |reader| reader.load_app(sdk_app_id).await).await
 }
 
 /// A secret key from the system's randomness.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Service;
+use crate::deadline::Deadline;
 use crate::domain::{App, ChatGroup, ChatGroupId, ChatGroupType};
 use crate::error::Error;
 
@@ -23,12 +24,13 @@ impl Service {
         &self,
         app: &Arc<App>,
         request: ChatGroupRequest,
+        deadline: Deadline,
     ) -> Result<ChatGroupId, Error> {
         let id = request.id.map_or_else(random_id, Ok)?;
         let group = ChatGroup { id, group_type: request.group_type, name: request.name };
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
-        self.within_deadline(async move {
-            let mut connection = store.connection().await?;
+        self.within(deadline, async move {
+            let mut connection = store.connection(deadline).await?;
             let mut tx = connection.begin().await?;
             if tx.insert_chat_group(sdk_app_id, &group).await? {
                 tx.commit().await?;
@@ -42,10 +44,15 @@ impl Service {
     }
 
     /// Destroys a chat group. What users keep about it stays stored, refuses writes and is left out of answers.
-    pub async fn destroy_chat_group(&self, app: &Arc<App>, id: ChatGroupId) -> Result<(), Error> {
+    pub async fn destroy_chat_group(
+        &self,
+        app: &Arc<App>,
+        id: ChatGroupId,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
-        self.within_deadline(async move {
-            let mut connection = store.connection().await?;
+        self.within(deadline, async move {
+            let mut connection = store.connection(deadline).await?;
             let mut tx = connection.begin().await?;
             let destroyed = tx.destroy_chat_group(sdk_app_id, &id).await?;
             tx.commit().await?;
@@ -59,14 +66,15 @@ impl Service {
         &self,
         app: &Arc<App>,
         ids: Vec<ChatGroupId>,
+        deadline: Deadline,
     ) -> Result<Vec<(ChatGroupId, Option<ChatGroup>)>, Error> {
         let sdk_app_id = app.sdk_app_id;
-        let read = self.store.clone().read(async move |reader| {
+        let read = self.store.clone().read(deadline, async move |reader| {
             let groups = reader.load_chat_groups(sdk_app_id, &ids).await?;
             let find = |id: &ChatGroupId| groups.iter().find(|group| group.id == *id).cloned();
             Ok(ids.into_iter().map(|id| (id.clone(), find(&id))).collect())
         });
-        self.within_deadline(read).await
+        self.within(deadline, read).await
     }
 }
 

@@ -1,13 +1,17 @@
-//! One transaction for many writes: lock, load, apply, save, commit.
+//! The two ways in which a batch of writes is committed.
+//!
+//! [`mark`] is the fast path: one statement that sets and clears bits in rows that are there already. [`commit`] is the
+//! locking path for everything else: lock the users, load, apply the rules, save, commit.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use tracing::trace;
 
 use super::Write;
-use crate::domain::{App, Applied, Growth, Touched, UserKey, UserState};
+use crate::domain::{App, Applied, Change, CombinedMark, Conversation, Growth, UserKey, UserState};
 use crate::error::Error;
-use crate::store::{Changed, Connection, Tx, Unsaved};
+use crate::store::{Changed, Connection, MarkRow, MarkUser, Tx, Unmarked};
 
 /// What became of each write.
 pub(super) type Outcomes = Vec<Result<Applied, Error>>;
@@ -27,11 +31,11 @@ impl From<Error> for Failure {
     }
 }
 
-impl From<Unsaved> for Failure {
-    fn from(unsaved: Unsaved) -> Self {
-        match unsaved {
-            Unsaved::Refused(error) => Self::Before(error),
-            Unsaved::InDoubt(error) => Self::InDoubt(error),
+impl From<Unmarked> for Failure {
+    fn from(unmarked: Unmarked) -> Self {
+        match unmarked {
+            Unmarked::Refused(error) => Self::Before(error),
+            Unmarked::InDoubt(error) => Self::InDoubt(error),
         }
     }
 }
@@ -44,25 +48,85 @@ impl Failure {
     }
 }
 
-/// Writes that are committed together, and whose they are.
-pub(super) struct Batch<'w> {
+/// Marks the conversations of all writes in one statement. A write whose outcome is `None` has not happened, and takes the
+/// locking path. All of a user's writes happen, or none of them does.
+pub(super) async fn mark(
+    connection: &mut Connection,
+    writes: &[&Write],
+) -> Result<Vec<Option<Applied>>, Failure> {
+    let mut by_user: BTreeMap<UserKey, Vec<&Write>> = BTreeMap::new();
+    for write in writes {
+        by_user.entry(write.key()).or_default().push(write);
+    }
+    let (mut users, mut rows) = (Vec::with_capacity(by_user.len()), Vec::new());
+    for writes in by_user.values() {
+        let Some(first) = writes.first() else { continue };
+        let mut marks: BTreeMap<&Conversation, (CombinedMark<'_>, u64)> = BTreeMap::new();
+        for write in writes {
+            let Change::Mark(changes) = &write.change else { continue };
+            for change in changes {
+                let (mark, now) = marks.entry(&change.conversation).or_default();
+                mark.add(change);
+                *now = write.arrival.now;
+            }
+        }
+        let user = users.len();
+        users.push(MarkUser { app: &first.app, user_id: &first.owner });
+        let row = |(conversation, (mark, now))| MarkRow { user, conversation, mark, now };
+        rows.extend(marks.into_iter().map(row));
+    }
+    let done = connection.mark(&users, &rows).await?;
+    trace!(target: "earmark::span", "conversations marked");
+    let done: BTreeMap<_, _> = by_user.into_keys().zip(done).collect();
+    let outcome = |write: &&Write| {
+        let items = write.change.touched().map(|_| Ok(())).collect();
+        done[&write.key()].then_some(Applied { items, group: None })
+    };
+    Ok(writes.iter().map(outcome).collect())
+}
+
+/// Commits writes in a transaction and answers each. A refused write leaves the others as they are. Conversations that have
+/// been empty for longer than `history` may be removed in passing.
+pub(super) async fn commit(
+    connection: &mut Connection,
+    writes: &[&Write],
+    history: Duration,
+) -> Result<Outcomes, Failure> {
+    let batch = Batch::of(writes);
+    let mut tx = connection.begin().await?;
+    let mut states = tx.lock_users(&batch.users()).await?;
+    trace!(target: "earmark::span", "users locked");
+    tx.load_conversations(&mut states, &batch.touched()).await?;
+    load_groups(&mut tx, &mut states, &batch).await?;
+    trace!(target: "earmark::span", "conversations and contact groups loaded");
+    make_room(&mut tx, &mut states, &batch, history).await?;
+
+    let apply = |(key, write): (&UserKey, &Write)| {
+        let state = states.get_mut(key).ok_or_else(|| write.change.no_such_user())?;
+        write.change.apply(state, &write.app, write.arrival.now)
+    };
+    let outcomes = batch.each().map(apply).collect();
+
+    let changed = batch.changed(&states);
+    if changed.is_empty() {
+        tx.rollback().await?;
+    } else {
+        save(&mut tx, &changed).await?;
+        trace!(target: "earmark::span", "state saved");
+        tx.commit().await.map_err(Failure::InDoubt)?;
+    }
+    Ok(outcomes)
+}
+
+/// Writes that are committed together, with the keys of their users.
+struct Batch<'w> {
     keys: Vec<UserKey>,
     writes: &'w [&'w Write],
 }
 
 impl<'w> Batch<'w> {
-    pub(super) fn of(writes: &'w [&'w Write]) -> Self {
+    fn of(writes: &'w [&'w Write]) -> Self {
         Self { keys: writes.iter().map(|write| write.key()).collect(), writes }
-    }
-
-    /// Loads what it is about, without a lock.
-    pub(super) async fn load(
-        &self,
-        connection: &mut Connection,
-    ) -> Result<BTreeMap<UserKey, UserState>, Error> {
-        let states = connection.load_users(&self.users(), &self.touched()).await?;
-        trace!(target: "earmark::span", "users and conversations loaded");
-        Ok(states)
     }
 
     fn each(&self) -> impl Iterator<Item = (&UserKey, &'w Write)> + Clone {
@@ -73,30 +137,25 @@ impl<'w> Batch<'w> {
         self.each().map(|(key, write)| (key, &*write.app)).collect()
     }
 
-    /// Everybody, and whether the app takes anyone.
+    /// The users, and of each whether the app takes anyone.
     fn users(&self) -> BTreeMap<UserKey, bool> {
         let users = self.each();
         users.map(|(key, write)| (key.clone(), write.app.directory.takes_anyone())).collect()
     }
 
-    fn touched(&self) -> Vec<(&UserKey, Touched<'w>)> {
+    fn touched(&self) -> BTreeSet<(&UserKey, &'w Conversation)> {
         let touched = self.each().map(|(key, write)| (key, write.change.touched()));
-        touched.flat_map(|(key, all)| all.map(move |touched| (key, touched))).collect()
+        touched.flat_map(|(key, all)| all.map(move |one| (key, one))).collect()
     }
 
-    /// Those whose dead have to be counted before anything is applied.
-    fn near_a_limit(&self, states: &BTreeMap<UserKey, UserState>) -> BTreeSet<UserKey> {
-        let mut growth: BTreeMap<&UserKey, Growth> = BTreeMap::new();
+    /// The counts that the changes of each user can make grow.
+    fn growth(&self) -> BTreeMap<&UserKey, Growth> {
+        let mut growth: BTreeMap<_, Growth> = BTreeMap::new();
         for (key, write) in self.each() {
             let of_user = growth.entry(key).or_default();
             *of_user = of_user.or(write.change.growth());
         }
-        let apps = self.apps();
-        states
-            .iter()
-            .filter(|(key, state)| state.is_near_a_limit(&apps[key].limits, growth[key]))
-            .map(|(key, _)| key.clone())
-            .collect()
+        growth
     }
 
     fn changed<'s>(&self, states: &'s BTreeMap<UserKey, UserState>) -> Vec<Changed<'s>>
@@ -107,86 +166,6 @@ impl<'w> Batch<'w> {
         let changed = states.iter().filter(|(_, state)| state.is_changed());
         changed.map(|(key, state)| (key, state, &apps[key].limits)).collect()
     }
-}
-
-fn apply(
-    key: &UserKey,
-    write: &Write,
-    states: &mut BTreeMap<UserKey, UserState>,
-) -> Result<Applied, Error> {
-    let state = states.get_mut(key).ok_or_else(|| write.change.no_such_user())?;
-    #[cfg(feature = "planted-bugs")]
-    crate::store::planted::forget_others(state);
-    write.change.apply(state, &write.app, write.now)
-}
-
-/// What became of each write, or `None`: nothing has happened, and it takes a transaction.
-pub(super) type OutcomesAsLoaded = Vec<Option<Result<Applied, Error>>>;
-
-/// Commits writes together without a lock: what was loaded is saved for those of whom nobody else has changed any of it
-/// meanwhile. The others need a transaction, and so do those of whom more must be known.
-pub(super) async fn commit_as_loaded(
-    connection: &mut Connection,
-    batch: &Batch<'_>,
-    mut states: BTreeMap<UserKey, UserState>,
-) -> Result<OutcomesAsLoaded, Failure> {
-    #[cfg(feature = "planted-bugs")]
-    crate::store::planted::panic();
-    let mut unsaved = batch.near_a_limit(&states);
-    let mut outcomes: Vec<_> = batch
-        .each()
-        .map(|(key, write)| (!unsaved.contains(key)).then(|| apply(key, write, &mut states)))
-        .collect();
-
-    let of_more = |state: &UserState| state.changes_groups() || state.lacks_counts();
-    let for_more = states.iter().filter(|(_, state)| of_more(state));
-    unsaved.extend(for_more.map(|(key, _)| key.clone()));
-    #[cfg(feature = "planted-bugs")]
-    connection.forget_versions(&mut states).await?;
-    let mut changed = batch.changed(&states);
-    changed.retain(|(key, ..)| !unsaved.contains(*key));
-    if !changed.is_empty() {
-        let others = connection.save_as_loaded(&changed).await?;
-        trace!(target: "earmark::span", "state saved");
-        unsaved.extend(others.into_iter().cloned());
-    }
-    for (outcome, key) in outcomes.iter_mut().zip(&batch.keys) {
-        if unsaved.contains(key) {
-            *outcome = None;
-        }
-    }
-    Ok(outcomes)
-}
-
-/// Commits writes in a transaction and answers each: one that is refused does not touch the others.
-pub(super) async fn commit(mut tx: Tx<'_>, writes: &[&Write]) -> Result<Outcomes, Failure> {
-    #[cfg(feature = "planted-bugs")]
-    crate::store::planted::panic();
-    let batch = Batch::of(writes);
-    let mut states = tx.lock_users(&batch.users(), &batch.touched()).await?;
-    trace!(target: "earmark::span", "users locked, conversations loaded");
-    load_groups(&mut tx, &mut states, &batch).await?;
-    trace!(target: "earmark::span", "groups loaded");
-    for key in batch.near_a_limit(&states) {
-        if let Some(state) = states.get_mut(&key) {
-            let living_others = tx.count_living_others(&key, state).await?;
-            state.load_dead(living_others);
-        }
-    }
-
-    let outcomes = batch.each().map(|(key, write)| apply(key, write, &mut states)).collect();
-
-    let changed = batch.changed(&states);
-    if changed.is_empty() {
-        tx.rollback().await?;
-    } else {
-        save(&mut tx, &changed).await?;
-        #[cfg(feature = "planted-bugs")]
-        tx.spoil_commit().await?;
-        trace!(target: "earmark::span", "state saved");
-        tx.commit().await.map_err(Failure::InDoubt)?;
-    }
-    Ok(outcomes)
 }
 
 async fn load_groups(
@@ -207,13 +186,44 @@ async fn load_groups(
     Ok(())
 }
 
+/// Where a limit is near, removes empty conversations and counts what takes room. Now and then, removes what has been empty
+/// for long.
+async fn make_room(
+    tx: &mut Tx<'_>,
+    states: &mut BTreeMap<UserKey, UserState>,
+    batch: &Batch<'_>,
+    history: Duration,
+) -> Result<(), Error> {
+    let (apps, growth) = (batch.apps(), batch.growth());
+    let wanted: BTreeMap<UserKey, u32> = states
+        .iter()
+        .filter(|(key, _)| growth[key] != Growth::default())
+        .map(|(key, state)| (key.clone(), state.rows_to_forget(&apps[key].limits)))
+        .filter(|(key, wanted)| *wanted > 0 || states[key].is_due_to_forget())
+        .collect();
+    if !wanted.is_empty() {
+        let now = batch.writes.iter().map(|write| write.arrival.now).max().unwrap_or_default();
+        tx.forget_empty(states, &wanted, now.saturating_sub(history.as_secs())).await?;
+    }
+    let is_near = |(key, state): &(&UserKey, &mut UserState)| {
+        state.is_near_a_limit(&apps[key].limits, growth[key])
+    };
+    for (key, state) in states.iter_mut().filter(is_near) {
+        let others = tx.count_others(key, state).await?;
+        state.load_taken(others);
+    }
+    Ok(())
+}
+
 async fn save(tx: &mut Tx<'_>, changed: &[Changed<'_>]) -> Result<(), Error> {
+    let states: Vec<_> = changed.iter().map(|(key, state, _)| (*key, *state)).collect();
+    tx.save_users(changed).await?;
+    tx.save_contact_groups(&states).await?;
+    tx.save_conversations(&states).await?;
     let deleted: Vec<_> =
-        changed.iter().filter(|(_, state, _)| state.deleted).map(|(key, ..)| *key).collect();
+        states.iter().filter(|(_, state)| state.deleted).map(|(key, _)| *key).collect();
     if !deleted.is_empty() {
         tx.delete_accounts(&deleted).await?;
     }
-    let states: Vec<_> = changed.iter().map(|(key, state, _)| (*key, *state)).collect();
-    tx.save_contact_groups(&states).await?;
-    tx.save_users(changed).await
+    Ok(())
 }

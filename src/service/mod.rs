@@ -5,7 +5,7 @@ mod apps;
 mod chat_groups;
 mod commit;
 mod health;
-mod lanes;
+mod lane;
 mod reading;
 mod trace;
 mod write;
@@ -15,37 +15,36 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::timeout;
 use tracing::Instrument;
 
+use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::metrics::{Metrics, Observed};
 pub use crate::store::ListCursor;
-use crate::store::{DEADLINE, Store};
+use crate::store::Store;
 pub use accounts::{Account, AccountState};
 use apps::AppCache;
 pub use apps::{
     AppChange, AppSettings, create_app, list_apps, load_app, random_secret_key, update_app,
 };
 pub use chat_groups::ChatGroupRequest;
-use lanes::Lanes;
+use lane::Lane;
 pub use reading::{ConversationList, ConversationPage};
-use write::Writer;
-pub use write::{Write, WriteMode};
+pub use write::Write;
 
 /// How the service works.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// How old what is known of an app's keys, admins and limits may be.
     pub app_age_max: Duration,
-    /// How writes come to their transactions.
-    pub write_mode: WriteMode,
+    /// How long empty conversations are kept, so that readers of changes learn that they have become empty.
+    pub history: Duration,
 }
 
 impl Default for Settings {
     /// Two app ages fit into the 5 seconds within which a changed key counts.
     fn default() -> Self {
-        Self { app_age_max: Duration::from_secs(2), write_mode: WriteMode::default() }
+        Self { app_age_max: Duration::from_secs(2), history: Duration::from_secs(30 * 24 * 3600) }
     }
 }
 
@@ -56,7 +55,7 @@ pub struct Service {
     apps: AppCache,
     runtime: Handle,
     settings: Settings,
-    writer: Writer,
+    lane: Lane,
     shared: Arc<Shared>,
 }
 
@@ -71,7 +70,7 @@ struct Shared {
 #[derive(Debug)]
 struct Part {
     store: Store,
-    writer: Writer,
+    lane: Lane,
     apps: AppCache,
 }
 
@@ -82,9 +81,9 @@ impl Service {
         Self::here(store, settings, Arc::default())
     }
 
-    /// The same service for the thread that this is called on, one of `threads`: with connections, lanes and known apps of
-    /// its own, so that a request is answered without a word between threads. Under load such a word waits long: a thread
-    /// looks after thirty tasks that it woke itself before one that another thread woke.
+    /// The same service for the thread that this is called on, one of `threads`: with connections, a lane and an app cache of
+    /// its own, so that a request is answered without messages between threads. Under load such a message waits long: a
+    /// thread runs thirty tasks that it woke itself before one that another thread woke.
     #[must_use]
     pub fn for_this_thread(&self, threads: usize) -> Self {
         let store = self.store.share(threads);
@@ -93,13 +92,10 @@ impl Service {
 
     fn here(store: Store, settings: Settings, shared: Arc<Shared>) -> Self {
         let (runtime, apps) = (Handle::current(), AppCache::new(settings.app_age_max));
-        let writer = match settings.write_mode {
-            WriteMode::Shared { lanes } => Writer::Shared(Lanes::start(&store, &runtime, lanes)),
-            WriteMode::Single => Writer::Single(store.clone()),
-        };
-        let part = Part { store: store.clone(), writer: writer.clone(), apps: apps.clone() };
+        let lane = Lane::start(&store, &runtime, settings.history);
+        let part = Part { store: store.clone(), lane: lane.clone(), apps: apps.clone() };
         shared.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
-        Self { store, apps, runtime, settings, writer, shared }
+        Self { store, apps, runtime, settings, lane, shared }
     }
 
     /// From now on all threads say that the service is about to stop.
@@ -128,9 +124,7 @@ impl Service {
             seen.connections += connections.open;
             seen.connections_in_use += connections.in_use;
             seen.connections_max += connections.max;
-            if let Writer::Shared(lanes) = &part.writer {
-                seen.queues.extend(lanes.waiting());
-            }
+            seen.queues.push(part.lane.waiting());
         }
         seen
     }
@@ -143,26 +137,28 @@ impl Service {
 
     /// Finishes the writes that wait, and gives the database's connections back.
     pub async fn close(&self) {
-        if let Writer::Shared(lanes) = &self.writer {
-            lanes.close().await;
-        }
+        self.lane.close().await;
         self.store.close().await;
     }
 
-    /// Runs `work` on its own, so that a caller who goes away leaves nothing half done, and ends it at the deadline.
+    /// Runs `work` in a task of its own until the deadline: when the caller goes away, nothing is left half done.
     ///
-    /// Not an `async fn`: those who wait would each have room for the work in their own state, and move it about.
-    fn within_deadline<T, W>(&self, work: W) -> impl Future<Output = Result<T, Error>> + use<T, W>
+    /// Not an `async fn`: its callers would each hold the work in their own state, and copy it about.
+    fn within<T, W>(
+        &self,
+        deadline: Deadline,
+        work: W,
+    ) -> impl Future<Output = Result<T, Error>> + use<T, W>
     where
         T: Send + 'static,
         W: Future<Output = Result<T, Error>> + Send + 'static,
     {
         let span = tracing::trace_span!(target: "earmark::span", "database");
-        let done = self.runtime.spawn(timeout(DEADLINE, work).instrument(span));
+        let done = self.runtime.spawn(deadline.limit(work).instrument(span));
         async move {
             match done.await {
                 Ok(Ok(result)) => result,
-                Ok(Err(_)) => Err(Error::Timeout(None)),
+                Ok(Err(late)) => Err(late.into()),
                 Err(panic) => Err(Error::Internal(panic.into())),
             }
         }

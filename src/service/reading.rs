@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Service;
+use crate::deadline::Deadline;
 use crate::domain::{App, ContactGroup, Conversation, Kept, UserId, UserKey};
 use crate::error::Error;
 use crate::store::{ListCursor, Reading};
@@ -34,14 +35,17 @@ impl Service {
         app: Arc<App>,
         owner: UserId,
         after: u32,
+        deadline: Deadline,
     ) -> Result<ConversationPage, Error> {
         let size = app.limits.page_items;
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
         // One more than the page holds, to know whether another follows.
         let limit = size.saturating_add(1);
-        let read =
-            self.store.clone().read(async move |reader| reader.read_page(&key, after, limit).await);
-        let Reading { owner, groups, mut conversations } = self.within_deadline(read).await?;
+        let read = self
+            .store
+            .clone()
+            .read(deadline, async move |reader| reader.read_page(&key, after, limit).await);
+        let Reading { owner, groups, mut conversations } = self.within(deadline, read).await?;
         app.check_owner(owner)?;
         let next = cut(&mut conversations, size).and_then(|last| last.position);
         Ok(ConversationPage { conversations, groups, next })
@@ -54,13 +58,14 @@ impl Service {
         app: Arc<App>,
         owner: UserId,
         wanted: Vec<Conversation>,
+        deadline: Deadline,
     ) -> Result<ConversationPage, Error> {
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
-        let read = self.store.clone().read(async move |reader| {
+        let read = self.store.clone().read(deadline, async move |reader| {
             Ok((reader.read_conversations(&key, &wanted).await?, wanted))
         });
         let (Reading { owner, mut groups, conversations: found }, wanted) =
-            self.within_deadline(read).await?;
+            self.within(deadline, read).await?;
         app.check_owner(owner)?;
         let mut found = found.into_iter().peekable();
         let conversations: Vec<_> = wanted
@@ -83,13 +88,16 @@ impl Service {
         app: Arc<App>,
         owner: UserId,
         after: ListCursor,
+        deadline: Deadline,
     ) -> Result<ConversationList, Error> {
         let size = app.limits.page_items;
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
         let limit = size.saturating_add(1);
-        let read =
-            self.store.clone().read(async move |reader| reader.read_list(&key, after, limit).await);
-        let Reading { owner, mut conversations, .. } = self.within_deadline(read).await?;
+        let read = self
+            .store
+            .clone()
+            .read(deadline, async move |reader| reader.read_list(&key, after, limit).await);
+        let Reading { owner, mut conversations, .. } = self.within(deadline, read).await?;
         app.check_owner(owner)?;
         let next = cut(&mut conversations, size).map(|last| match last.pin_position {
             Some(pin_position) => ListCursor { pin_position, ..after },

@@ -7,40 +7,15 @@ use tokio::time::{Instant, sleep};
 
 use super::Service;
 use super::commit::{Failure, Outcomes, commit};
-use super::lanes::Lanes;
+use crate::deadline::{Arrival, Deadline};
 use crate::domain::{App, Applied, Change, UserId, UserKey};
 use crate::error::Error;
-use crate::store::{LAST_TRY, Store};
+use crate::store::Store;
 
-/// How long to wait before a transaction is tried again that has not happened.
+/// How long to wait before a transaction that has not happened is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How writes come to their transactions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WriteMode {
-    /// Writes that wait at the same time share one, in so many lanes.
-    Shared {
-        /// Transactions of a thread that are under way at the same time.
-        lanes: usize,
-    },
-    /// Each request has its own. For comparison, and for finding faults.
-    Single,
-}
-
-impl Default for WriteMode {
-    fn default() -> Self {
-        Self::Shared { lanes: 1 }
-    }
-}
-
-/// The way that was chosen.
-#[derive(Debug, Clone)]
-pub(super) enum Writer {
-    Shared(Lanes),
-    Single(Store),
-}
-
-/// A change of one user's state, and for whom.
+/// A change of one user's state.
 #[derive(Debug, Clone)]
 pub struct Write {
     /// The app of the user.
@@ -49,8 +24,8 @@ pub struct Write {
     pub owner: UserId,
     /// What to do.
     pub change: Change,
-    /// Unix seconds.
-    pub now: u64,
+    /// When the request arrived that asks for it.
+    pub arrival: Arrival,
 }
 
 impl Write {
@@ -63,34 +38,34 @@ impl Service {
     /// Changes a user's state, durably, before it returns.
     pub async fn write(&self, write: Write) -> Result<Applied, Error> {
         write.change.check_edition(&write.app)?;
-        let mut outcomes = self.write_together(vec![write]).await?;
+        let deadline = write.arrival.deadline;
+        let mut outcomes = self.lane.write(vec![write], deadline).await?;
         outcomes.pop().unwrap_or_else(|| Err(Error::internal("a write had no outcome")))
     }
 
-    /// Changes the states of several users in one transaction, and answers each: one that is refused does not touch the
-    /// others.
-    pub async fn write_together(&self, writes: Vec<Write>) -> Result<Outcomes, Error> {
-        match &self.writer {
-            Writer::Shared(lanes) => lanes.write(writes).await,
-            Writer::Single(store) => {
-                let (store, begun) = (store.clone(), Instant::now());
-                self.within_deadline(async move { alone(&store, &writes, begun).await }).await
-            }
-        }
+    /// Changes the states of several users in one transaction and answers each. A refused change leaves the others as they
+    /// are.
+    pub async fn write_together(
+        &self,
+        writes: Vec<Write>,
+        deadline: Deadline,
+    ) -> Result<Outcomes, Error> {
+        self.lane.write(writes, deadline).await
     }
 }
 
-/// Commits writes in a transaction of their own. What PostgreSQL gave up before it happened, for the sake of others or for
-/// a lock that did not come, is tried again while there is time: `begun` is when the request was.
-pub(super) async fn alone(
+/// Commits writes in a transaction of their own. If PostgreSQL gave it up before anything happened, because of other writers
+/// or a lock that did not come, it is tried again while there is time.
+pub(super) async fn commit_alone(
     store: &Store,
     writes: &[Write],
-    begun: Instant,
+    history: Duration,
+    deadline: Deadline,
 ) -> Result<Outcomes, Error> {
     let writes: Vec<&Write> = writes.iter().collect();
     loop {
-        match attempt(store, &writes).await {
-            Err(Failure::Before(Error::Timeout(_))) if begun.elapsed() + PAUSE < LAST_TRY => {
+        match attempt(store, &writes, history, deadline).await {
+            Err(Failure::Before(Error::Timeout(_))) if !deadline.is_too_late_to_begin() => {
                 sleep(PAUSE).await;
             }
             done => return done.map_err(Failure::into_error),
@@ -98,13 +73,15 @@ pub(super) async fn alone(
     }
 }
 
-async fn attempt(store: &Store, writes: &[&Write]) -> Result<Outcomes, Failure> {
+async fn attempt(
+    store: &Store,
+    writes: &[&Write],
+    history: Duration,
+    deadline: Deadline,
+) -> Result<Outcomes, Failure> {
     let commits = &store.metrics().commits;
     let begun = Instant::now();
-    let attempt = async {
-        let mut connection = store.connection().await?;
-        commit(connection.begin().await?, writes).await
-    };
+    let attempt = async { commit(&mut store.connection(deadline).await?, writes, history).await };
     let done = attempt.await;
     commits.ended(1, begun.elapsed());
     done.inspect_err(|failure| commits.failed(matches!(failure, Failure::InDoubt(_))))

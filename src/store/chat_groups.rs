@@ -1,5 +1,6 @@
 //! The directory of chat groups.
 
+use super::gone::CHAT_GROUP;
 use super::{Reader, Tx};
 use crate::domain::{ChatGroup, ChatGroupId, SdkAppId};
 use crate::error::Error;
@@ -13,11 +14,8 @@ impl Tx<'_> {
     ) -> Result<bool, Error> {
         let done = sqlx::query!(
             r#"
-            INSERT INTO chat_groups AS g (sdk_app_id, group_id, group_type, name)
-            VALUES ($1, $2, $3, $4)
-            ON CONFLICT (sdk_app_id, group_id) DO UPDATE
-            SET group_type = excluded.group_type, name = excluded.name, destroyed = FALSE
-            WHERE g.destroyed
+            INSERT INTO chat_groups (sdk_app_id, group_id, group_type, name) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (sdk_app_id, group_id) DO NOTHING
             "#,
             sdk_app_id.number(),
             group.id.as_str(),
@@ -26,6 +24,7 @@ impl Tx<'_> {
         )
         .execute(self.session())
         .await?;
+        self.note_back(sdk_app_id, CHAT_GROUP, &[group.id.as_str()]).await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -36,16 +35,17 @@ impl Tx<'_> {
         id: &ChatGroupId,
     ) -> Result<bool, Error> {
         let done = sqlx::query!(
-            r#"
-            UPDATE chat_groups SET destroyed = TRUE
-            WHERE sdk_app_id = $1 AND group_id = $2 AND NOT destroyed
-            "#,
+            "DELETE FROM chat_groups WHERE sdk_app_id = $1 AND group_id = $2",
             sdk_app_id.number(),
             id.as_str(),
         )
         .execute(self.session())
         .await?;
-        Ok(done.rows_affected() == 1)
+        let is_destroyed = done.rows_affected() == 1;
+        if is_destroyed {
+            self.note_gone(sdk_app_id, CHAT_GROUP, &[id.as_str()]).await?;
+        }
+        Ok(is_destroyed)
     }
 }
 
@@ -60,7 +60,7 @@ impl Reader<'_> {
         let rows = sqlx::query!(
             r#"
             SELECT group_id, group_type, name FROM chat_groups
-            WHERE sdk_app_id = $1 AND group_id = ANY ($2) AND NOT destroyed
+            WHERE sdk_app_id = $1 AND group_id = ANY ($2)
             "#,
             sdk_app_id.number(),
             &ids as &[&str],

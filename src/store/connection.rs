@@ -1,65 +1,89 @@
-//! A connection of the pool, and units of work on it. One that does not answer is closed and its place is free again: a
-//! connection can fall silent without being closed, as when a firewall forgets it, and sqlx would wait on it for ever.
+//! A connection of the pool, and transactions on it.
+//!
+//! Everything that is asked on a connection has a deadline. A connection that does not answer until then is closed, its
+//! place in the pool is free again, and PostgreSQL is told to cancel what it still does for it: a connection can fall
+//! silent without being closed, as when a firewall forgets it, and sqlx would wait for ever.
 
-use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, Postgres, Transaction};
 use tokio::time::timeout;
 
-use super::at_hand::Turn;
-use super::session::Session;
+use super::cancel::Canceller;
+use super::idle::Permit;
+use super::session::{Session, Usage};
+use crate::deadline::Deadline;
 use crate::error::Error;
 
 /// How long a connection may take to answer what costs the server nothing.
-const ANSWER_MAX: Duration = Duration::from_secs(1);
-/// After how long without use a connection is asked whether it is still there before it is used again.
-pub(super) const IDLE_TRUSTED: Duration = Duration::from_secs(1);
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(1);
 
-/// The answer to what costs the server nothing, or an error if it does not come.
-pub(super) async fn in_time<T>(
-    answer: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, sqlx::Error> {
-    let late = |_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into()));
-    timeout(ANSWER_MAX, answer).await.unwrap_or_else(late)
-}
-
-/// A connection of one's own. It goes back when it is dropped, if it still answers then.
+/// A connection for one use after another. When it is dropped, it goes back to the pool if it still answers, and is closed
+/// if it does not.
 #[derive(Debug)]
 pub struct Connection {
     inner: PoolConnection<Postgres>,
     begin: &'static str,
     keeps_statements: bool,
-    begun: Instant,
+    usage: Usage,
+    canceller: Canceller,
+    /// The server's process, to cancel what it does; `None` where a pooler may change it.
+    process: Option<i32>,
+    taken: Instant,
     used: Instant,
-    turn: Turn,
+    permit: Permit,
+    is_closed: bool,
 }
 
 impl Connection {
     pub(super) fn new(
         inner: PoolConnection<Postgres>,
-        turn: Turn,
         begin: &'static str,
         keeps_statements: bool,
+        canceller: Canceller,
+        deadline: Deadline,
     ) -> Self {
-        let now = Instant::now();
-        Self { inner, begin, keeps_statements, begun: now, used: now, turn }
+        let (now, usage) = (Instant::now(), Usage { deadline, is_busy: false });
+        Self {
+            inner,
+            begin,
+            keeps_statements,
+            usage,
+            canceller,
+            process: None,
+            taken: now,
+            used: now,
+            permit: None,
+            is_closed: false,
+        }
     }
 
-    /// Begins a unit of work. A connection that could not do that is to be [discarded](Self::discard).
+    /// Asks the server which process serves this connection, which shows as well that it answers.
+    pub(super) async fn check(&mut self) -> Result<(), sqlx::Error> {
+        self.usage.deadline = self.usage.deadline.or_within(ANSWER_MAX);
+        let process = sqlx::query_scalar!("SELECT pg_backend_pid()");
+        let process = process.fetch_one(self.session()).await?;
+        self.process = process.filter(|_| self.keeps_statements);
+        Ok(())
+    }
+
+    /// Begins a transaction with the settings of a request.
     pub async fn begin(&mut self) -> Result<Tx<'_>, Error> {
-        let inner = in_time(self.inner.begin_with(self.begin)).await?;
-        Ok(Tx { inner, keeps_statements: self.keeps_statements })
+        let (keeps_statements, deadline) = (self.keeps_statements, self.usage.deadline);
+        self.usage.deadline = deadline.or_within(ANSWER_MAX);
+        let inner = self.usage.wait(self.inner.begin_with(self.begin)).await?;
+        self.usage.deadline = deadline;
+        Ok(Tx { inner, usage: &mut self.usage, keeps_statements })
     }
 
-    /// Begins a unit of work without the settings of a request: it may take as long as it takes.
+    /// Begins a transaction without the settings of a request.
     pub(super) async fn begin_plain(&mut self) -> Result<Tx<'_>, Error> {
-        let inner = self.inner.begin().await?;
-        Ok(Tx { inner, keeps_statements: self.keeps_statements })
+        let inner = self.usage.wait(self.inner.begin()).await?;
+        Ok(Tx { inner, usage: &mut self.usage, keeps_statements: self.keeps_statements })
     }
 
-    /// Begins to read. One statement needs no transaction, except on a connection that others share.
+    /// Begins to read. One statement needs no transaction, except on a connection whose session is shared with others.
     pub async fn read(&mut self) -> Result<Reader<'_>, Error> {
         Ok(if self.keeps_statements {
             Reader::Plain(self)
@@ -68,67 +92,108 @@ impl Connection {
         })
     }
 
+    /// The server's session belongs to this connection: settings and prepared statements stay.
+    pub(super) fn keeps_statements(&self) -> bool {
+        self.keeps_statements
+    }
+
     pub(super) fn session(&mut self) -> Session<'_> {
-        Session { connection: &mut self.inner, keeps_statements: self.keeps_statements }
+        Session {
+            connection: &mut self.inner,
+            usage: &mut self.usage,
+            keeps_statements: self.keeps_statements,
+        }
     }
 
-    /// Since when it is not in the pool.
+    /// How long ago it was taken from the pool.
     pub(super) fn age(&self) -> Duration {
-        self.begun.elapsed()
+        self.taken.elapsed()
     }
 
-    /// Takes note that nothing is asked on it any more, and gives up its turn.
-    pub(super) fn rest(&mut self) -> Turn {
+    /// Notes that it has just answered.
+    pub fn has_answered(&mut self) {
         self.used = Instant::now();
-        self.turn.take()
     }
 
-    /// It is used again.
-    pub(super) fn used_in(mut self, turn: Turn) -> Self {
-        self.turn = turn;
+    /// Gives up its permit while it is idle.
+    pub(super) fn give_up_permit(&mut self) -> Permit {
+        self.permit.take()
+    }
+
+    /// It is used again, until this deadline.
+    pub(super) fn used_with(mut self, permit: Permit, deadline: Deadline) -> Self {
+        self.permit = permit;
+        self.usage.deadline = deadline;
         self
     }
 
-    /// The server is there, or was a moment ago.
-    pub(super) async fn is_there(&mut self) -> bool {
-        self.used.elapsed() <= IDLE_TRUSTED || in_time(self.inner.ping()).await.is_ok()
+    /// Returns the connection for another use until this deadline, if it has answered within the time for which it is
+    /// `trusted`, or answers now.
+    pub async fn if_it_answers(mut self, deadline: Deadline, trusted: Duration) -> Option<Self> {
+        self.usage.deadline = deadline.or_within(ANSWER_MAX);
+        let answers =
+            self.used.elapsed() <= trusted || self.usage.wait(self.inner.ping()).await.is_ok();
+        self.usage.deadline = deadline;
+        answers.then_some(self)
     }
 
-    /// Ends the connection without a word, and with it what was begun on it.
+    /// Closes the connection without waiting for the server.
     pub fn discard(mut self) {
-        // What gives it back ends it instead when it is dropped.
+        self.close();
+    }
+
+    fn close(&mut self) {
+        self.is_closed = true;
+        // sqlx closes the connection when this future is dropped before it has begun.
         drop(self.inner.return_to_pool());
+        if let Some(process) = self.process.filter(|_| self.usage.is_busy) {
+            self.canceller.cancel(process);
+        }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // What is to be rolled back is, then the server is asked whether it is there. By itself, sqlx waits for that
-        // without a deadline, and the connection's place in the pool with it.
-        drop(tokio::spawn(timeout(ANSWER_MAX, self.inner.return_to_pool())));
+        if self.is_closed {
+            return;
+        }
+        if self.usage.is_busy {
+            self.close();
+        } else {
+            // sqlx rolls back what was begun and pings the server. It does so without a deadline, and the place in the
+            // pool is taken meanwhile.
+            drop(tokio::spawn(timeout(ANSWER_MAX, self.inner.return_to_pool())));
+        }
     }
 }
 
-/// A unit of work: everything in it happens at [`Tx::commit`], or nothing does.
+/// A transaction: everything in it happens at [`Tx::commit`], or nothing does.
 #[must_use = "a transaction that is not committed is rolled back"]
 pub struct Tx<'c> {
     pub(super) inner: Transaction<'c, Postgres>,
+    usage: &'c mut Usage,
     keeps_statements: bool,
 }
 
 impl Tx<'_> {
     /// Makes it durable. Whether a commit that failed has happened is not known, so it is always [`Error::Timeout`].
     pub async fn commit(self) -> Result<(), Error> {
-        self.inner.commit().await.map_err(|error| Error::Timeout(Some(error.into())))
+        let Self { inner, usage, .. } = self;
+        usage.wait(inner.commit()).await.map_err(|error| Error::Timeout(Some(error.into())))
     }
 
-    /// Forgets it, and waits until its locks are gone.
+    /// Undoes it, and waits until its locks are free.
     pub async fn rollback(self) -> Result<(), Error> {
-        Ok(self.inner.rollback().await?)
+        let Self { inner, usage, .. } = self;
+        Ok(usage.wait(inner.rollback()).await?)
     }
 
     pub(super) fn session(&mut self) -> Session<'_> {
-        Session { connection: &mut self.inner, keeps_statements: self.keeps_statements }
+        Session {
+            connection: &mut self.inner,
+            usage: self.usage,
+            keeps_statements: self.keeps_statements,
+        }
     }
 }
 
@@ -143,9 +208,7 @@ pub enum Reader<'c> {
 impl Reader<'_> {
     pub(super) fn session(&mut self) -> Session<'_> {
         match self {
-            Self::Plain(connection) => {
-                Session { connection: &mut connection.inner, keeps_statements: true }
-            }
+            Self::Plain(connection) => connection.session(),
             Self::InTransaction(tx) => tx.session(),
         }
     }

@@ -1,4 +1,4 @@
-//! Conversation groups.
+//! Contact groups.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::domain::{ContactGroup, ContactGroupName, UserKey, UserState};
 use crate::error::Error;
 
 impl Tx<'_> {
-    /// Loads the conversation groups of these users into their states.
+    /// Loads the contact groups of these users into their states.
     pub async fn load_contact_groups(
         &mut self,
         states: &mut BTreeMap<UserKey, UserState>,
@@ -41,7 +41,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Saves what has changed about conversation groups. Rows go before rows come, so that names can be handed on.
+    /// Saves what has changed about contact groups. Rows go before rows come, so that names can be handed on.
     pub async fn save_contact_groups(
         &mut self,
         changed: &[(&UserKey, &UserState)],
@@ -109,7 +109,7 @@ impl Tx<'_> {
     }
 }
 
-/// A conversation group as the table holds it.
+/// A contact group as the table holds it.
 pub(super) fn stored_group(group_id: i32, name: &str) -> Result<ContactGroup, Error> {
     let bad = |problem| Error::Internal(anyhow::anyhow!("contact_groups, name: {problem}"));
     Ok(ContactGroup { id: count(group_id), name: ContactGroupName::parse(name).map_err(bad)? })

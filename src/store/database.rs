@@ -5,12 +5,14 @@ use std::str::FromStr;
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-/// What holds for every statement of ours. The timeout is [`LAST_TRY`](super::LAST_TRY): what has been answered with a
-/// timeout must not be done after all. A lock that does not come in time fails its transaction early, so that many do not
-/// wait for one. All statements look rows up by key: a plan that was made while a table was small must not scan it
-/// later, and one plan serves whatever is passed, so that none is made anew for each execution. The server looks after half
-/// a minute whether we are still there, which also tells firewalls; after a minute without a sign it gives up the session.
-const SETTINGS: [(&str, &str); 8] = [
+/// The settings of every session. A statement ends before the deadline of a request, so that what was answered with a
+/// timeout is not done after all. A lock that does not come in time fails its transaction early, so that many requests do
+/// not wait for one. Statements that wait for a row read its newest version, which takes READ COMMITTED. All statements look
+/// rows up by key: a plan that was made while a table was small must not scan it later, and one plan serves all parameters,
+/// so that none is made for each execution. The server probes an idle connection after half a minute, which also keeps
+/// firewalls from forgetting it, and gives the session up after a minute without an answer.
+const SETTINGS: [(&str, &str); 9] = [
+    ("default_transaction_isolation", "read committed"),
     ("statement_timeout", "2500"),
     ("lock_timeout", "250"),
     ("idle_in_transaction_session_timeout", "3000"),
@@ -20,13 +22,13 @@ const SETTINGS: [(&str, &str); 8] = [
     ("tcp_keepalives_interval", "10"),
     ("tcp_user_timeout", "60000"),
 ];
-/// The same for one transaction, where a connection is shared with others and cannot be set up once for all.
-const BEGIN_WITH_SETTINGS: &str = "BEGIN; \
+/// The same for one transaction, where a pooler shares the session with others.
+const BEGIN_WITH_SETTINGS: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
     SET LOCAL statement_timeout = 2500; SET LOCAL lock_timeout = 250; \
     SET LOCAL idle_in_transaction_session_timeout = 3000; SET LOCAL enable_seqscan = off; \
     SET LOCAL plan_cache_mode = force_generic_plan";
-/// And where the server's default would let an acknowledged write be lost.
-const BEGIN_DURABLY_WITH_SETTINGS: &str = "BEGIN; \
+/// The same where the server's default would let an acknowledged write be lost.
+const BEGIN_DURABLY_WITH_SETTINGS: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
     SET LOCAL statement_timeout = 2500; SET LOCAL lock_timeout = 250; \
     SET LOCAL idle_in_transaction_session_timeout = 3000; SET LOCAL enable_seqscan = off; \
     SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL synchronous_commit = on";

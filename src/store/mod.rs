@@ -2,19 +2,18 @@
 
 mod accounts;
 mod apps;
-mod at_hand;
+mod cancel;
 mod chat_groups;
 mod columns;
 mod connection;
 mod contact_groups;
 mod conversations;
 mod database;
-mod loading;
-mod locking;
-#[cfg(feature = "planted-bugs")]
-pub mod planted;
+mod forgetting;
+mod gone;
+mod idle;
+mod marks;
 mod reading;
-mod saving;
 mod schema;
 mod session;
 mod users;
@@ -22,41 +21,40 @@ mod verify;
 
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{ConnectOptions, Connection as _, PgPool, Row};
-use tokio::time::timeout;
+use sqlx::{ConnectOptions, Connection as _, PgPool, Postgres, Row};
 
 pub use accounts::Account;
 pub use connection::{Connection, Reader, Tx};
 pub use database::Database;
+pub use forgetting::Pruned;
+pub use marks::{MarkRow, MarkUser, Unmarked};
 pub use reading::{ListCursor, Reading};
-pub use saving::{Changed, Unsaved};
 pub use schema::{MigrationState, PlannedMigration, SchemaState};
+pub use users::Changed;
 pub use verify::{Broken, Verdict};
 
+use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::metrics::Metrics;
-use at_hand::AtHand;
-use connection::{IDLE_TRUSTED, in_time};
+use cancel::Canceller;
+use idle::Idle;
 
-/// How long a connection may take to come, and a statement to answer: the API's deadline.
-pub const DEADLINE: Duration = Duration::from_secs(3);
-/// How long after its beginning a request may still begin a transaction: what is left until [`DEADLINE`] is time for the
-/// database to give up first, so that nothing happens after the caller was told that it did not.
-pub const LAST_TRY: Duration = Duration::from_millis(2500);
-/// Connections of those who share none: commands, health, and whoever calls the service from within.
+/// Connections of those who have no share of their own: commands, health checks, and callers from within the process.
 const CONNECTIONS_BESIDE: u32 = 4;
 
 /// The database.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
-    at_hand: Arc<AtHand>,
+    idle: Arc<Idle>,
     connections_max: u32,
     begin: &'static str,
     keeps_statements: bool,
+    canceller: Canceller,
     metrics: Arc<Metrics>,
 }
 
@@ -72,7 +70,7 @@ pub struct Connections {
 }
 
 impl Store {
-    /// Connects, and learns what has to be said to the server so that a commit is durable.
+    /// Connects, and asks the server whether its commits are durable by themselves.
     pub async fn connect(database: &Database) -> Result<Self, sqlx::Error> {
         let learn = async {
             // Not through the pool, which tries again and again and then only says that its time is up.
@@ -81,32 +79,24 @@ impl Store {
             connection.close().await?;
             Ok(row.try_get::<&str, _>(0)? != "off")
         };
-        let durably = timeout(DEADLINE, learn)
+        let is_durable = Deadline::of_a_request()
+            .limit(learn)
             .await
             .unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into())))?;
-        #[cfg(feature = "planted-bugs")]
-        let durably = planted::durably(durably);
-        let (options, begin) = database.session(durably);
+        let (options, begin) = database.session(is_durable);
         let pool = PgPoolOptions::new()
             .max_connections(database.connections_max().min(CONNECTIONS_BESIDE))
-            .acquire_timeout(DEADLINE)
+            .acquire_timeout(Deadline::OF_A_REQUEST)
             .test_before_acquire(false)
-            .before_acquire(|connection, about| {
-                Box::pin(async move {
-                    if about.idle_for > IDLE_TRUSTED {
-                        in_time(connection.ping()).await?;
-                    }
-                    Ok(true)
-                })
-            })
             .connect_with(options)
             .await?;
         let metrics = Metrics::new().map_err(|wrong| sqlx::Error::Configuration(wrong.into()))?;
         let keeps_statements = database.keeps_statements();
         let connections_max = database.connections_max();
-        let at_hand = AtHand::of(pool.options().get_max_connections()).into();
+        let idle = Idle::of(pool.options().get_max_connections()).into();
         let metrics = Arc::new(metrics);
-        Ok(Self { pool, at_hand, connections_max, begin, keeps_statements, metrics })
+        let canceller = Canceller::new(database.plain(), metrics.clone());
+        Ok(Self { pool, idle, connections_max, begin, keeps_statements, canceller, metrics })
     }
 
     /// What is counted here and above.
@@ -115,68 +105,83 @@ impl Store {
         &self.metrics
     }
 
-    /// What is set for a connection, and prepared on it, holds for as long as it lives.
-    #[must_use]
-    pub fn keeps_sessions(&self) -> bool {
-        self.keeps_statements
-    }
-
     /// How many connections there are now.
     #[must_use]
     pub fn connections(&self) -> Connections {
         let open = self.pool.size();
-        let idle = self.pool.num_idle() + self.at_hand.count();
+        let idle = self.pool.num_idle() + self.idle.count();
         let idle = u32::try_from(idle).unwrap_or(open);
         let max = self.pool.options().get_max_connections();
         Connections { open, in_use: open.saturating_sub(idle), max }
     }
 
     /// The same database, with one of `shares` equal parts of the connections that the settings allow. They belong to the
-    /// runtime that this is called on: what is asked on them is answered without a word between threads.
+    /// runtime that this is called on: requests are answered without messages between threads.
     #[must_use]
     pub fn share(&self, shares: usize) -> Self {
         let shares = u32::try_from(shares).unwrap_or(u32::MAX).max(1);
         let part = (self.connections_max / shares).max(2);
         let options = self.pool.options().clone().max_connections(part);
         let pool = options.connect_lazy_with(self.pool.connect_options().as_ref().clone());
-        Self { pool, at_hand: AtHand::of(part).into(), ..self.clone() }
+        Self { pool, idle: Idle::of(part).into(), ..self.clone() }
     }
 
-    /// A connection of one's own, as soon as there is one.
-    pub async fn connection(&self) -> Result<Connection, Error> {
+    /// A connection for the caller alone, as soon as one is free.
+    pub async fn connection(&self, deadline: Deadline) -> Result<Connection, Error> {
         let begun = Instant::now();
-        let connection = timeout(DEADLINE, self.next_connection()).await;
+        let connection = deadline.limit(self.next_connection(deadline)).await;
         self.metrics.acquire_seconds.observe(begun.elapsed().as_secs_f64());
         Ok(connection.unwrap_or(Err(sqlx::Error::PoolTimedOut))?)
     }
 
-    async fn next_connection(&self) -> Result<Connection, sqlx::Error> {
-        let turn = self.at_hand.turn().await;
-        if let Some(connection) = self.at_hand.take().await {
-            return Ok(connection.used_in(turn));
+    async fn next_connection(&self, deadline: Deadline) -> Result<Connection, sqlx::Error> {
+        let permit = self.idle.permit().await;
+        if let Some(connection) = self.idle.take(deadline).await {
+            return Ok(connection.used_with(permit, deadline));
         }
-        let connection = self.pool.acquire().await?;
-        Ok(Connection::new(connection, turn, self.begin, self.keeps_statements))
+        // Connections of the pool may have ended since they were last used.
+        let mut attempts = self.pool.size() + 1;
+        loop {
+            let pooled = self.pool.acquire().await?;
+            let checked = self.check(pooled, deadline).await;
+            attempts = attempts.saturating_sub(1);
+            if attempts == 0 || checked.is_ok() {
+                return Ok(checked?.used_with(permit, deadline));
+            }
+        }
     }
 
-    /// Reads on a connection that is at hand for the next afterwards.
+    async fn check(
+        &self,
+        pooled: PoolConnection<Postgres>,
+        deadline: Deadline,
+    ) -> Result<Connection, sqlx::Error> {
+        let canceller = self.canceller.clone();
+        let mut connection =
+            Connection::new(pooled, self.begin, self.keeps_statements, canceller, deadline);
+        connection.check().await?;
+        Ok(connection)
+    }
+
+    /// Reads on a connection that is kept for the next reader afterwards.
     ///
-    /// Takes a store of its own: what reads may outlive whoever asked.
+    /// Takes a store of its own: what reads may outlive its caller.
     pub async fn read<T>(
         self,
+        deadline: Deadline,
         read: impl AsyncFnOnce(&mut Reader<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let mut connection = self.connection().await?;
+        let mut connection = self.connection(deadline).await?;
         let done = read(&mut connection.read().await?).await?;
         if self.keeps_statements {
-            self.at_hand.keep(connection);
+            self.idle.keep(connection);
         }
         Ok(done)
     }
 
     /// Waits until the connections in use are given back, and closes them all.
     pub async fn close(&self) {
-        self.at_hand.close();
+        self.idle.close();
         self.pool.close().await;
     }
 }
@@ -191,7 +196,7 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// The database was not there, or gave up waiting: worth another try, unlike an answer that we do not understand.
+/// The database could not be reached or gave up waiting, so another try may work.
 fn is_no_answer(error: &sqlx::Error) -> bool {
     // SQLSTATE classes: 08 connection, 53 resources, 57 operator intervention (shutdown, statement timeout), 40
     // deadlock and serialization, 25P03 idle in transaction, 55P03 lock timeout.

@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{Store, Tx};
+use crate::deadline::Deadline;
 use crate::error::Error;
 
 mod embedded {
@@ -78,8 +79,8 @@ impl fmt::Display for PlannedMigration {
 
 impl Store {
     /// Says of each migration whether it has run, without changing anything.
-    pub async fn migration_plan(&self) -> Result<Vec<PlannedMigration>, Error> {
-        let mut connection = self.connection().await?;
+    pub async fn migration_plan(&self, deadline: Deadline) -> Result<Vec<PlannedMigration>, Error> {
+        let mut connection = self.connection(deadline).await?;
         let mut tx = connection.begin().await?;
         let mut applied = tx.applied_migrations().await?;
         tx.rollback().await?;
@@ -107,8 +108,8 @@ impl Store {
     }
 
     /// Compares the schema with this binary, without changing anything.
-    pub async fn schema_state(&self) -> Result<SchemaState, Error> {
-        let mut connection = self.connection().await?;
+    pub async fn schema_state(&self, deadline: Deadline) -> Result<SchemaState, Error> {
+        let mut connection = self.connection(deadline).await?;
         let mut tx = connection.begin().await?;
         let found = tx.schema_version().await?;
         tx.commit().await?;
@@ -123,7 +124,7 @@ impl Store {
     /// Runs the migrations that are missing and names them. All of them happen, or none.
     pub async fn migrate(&self) -> Result<Vec<String>, Error> {
         // Not `begin`: waiting for another replica, or building an index, may take longer than a request may.
-        let mut connection = self.connection().await?;
+        let mut connection = self.connection(Deadline::NONE).await?;
         let mut tx = connection.begin_plain().await?;
         sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
             .execute(tx.session())

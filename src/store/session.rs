@@ -1,18 +1,55 @@
-//! Where a statement is asked, and whether the connection keeps it for the next time.
+//! One statement on a connection: until when it may take, and whether the connection keeps it prepared.
 //!
-//! sqlx gives every statement a name in the server's session, even where its own cache of them is off, and a name does
-//! not survive PgBouncer's transaction mode: there the session is somebody else's after each transaction.
+//! sqlx names every statement in the server's session, even where its own cache of statements is off. A name does not
+//! survive PgBouncer's transaction mode, where each transaction may run in another session.
+
+use std::io::ErrorKind;
 
 use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{BoxStream, StreamExt, unfold};
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgConnection, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Describe, Either, Error, Execute, Executor, Postgres, SqlStr};
+
+use crate::deadline::Deadline;
+
+/// How a connection is used at the moment.
+#[derive(Debug)]
+pub(super) struct Usage {
+    /// Until when whatever is asked on it must be answered.
+    pub(super) deadline: Deadline,
+    /// The answer to something that was asked on it has not come, or was not understood: nothing else can be asked.
+    pub(super) is_busy: bool,
+}
+
+impl Usage {
+    /// Waits for an answer until the deadline.
+    pub(super) async fn wait<T>(
+        &mut self,
+        answer: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        self.is_busy = true;
+        let answer = self.deadline.limit(answer).await.unwrap_or_else(|_| Err(late()));
+        self.is_busy = answer.as_ref().is_err_and(breaks_off);
+        answer
+    }
+}
+
+/// What sqlx says when an answer does not come in time.
+pub(super) fn late() -> Error {
+    Error::Io(ErrorKind::TimedOut.into())
+}
+
+/// After this error the connection cannot be used any more. What the server says itself, it has said to the end.
+fn breaks_off(error: &Error) -> bool {
+    error.as_database_error().is_none() && !matches!(error, Error::RowNotFound)
+}
 
 /// A connection for one statement. It executes like any of sqlx's.
 #[derive(Debug)]
 pub(super) struct Session<'c> {
     pub(super) connection: &'c mut PgConnection,
+    pub(super) usage: &'c mut Usage,
     pub(super) keeps_statements: bool,
 }
 
@@ -51,7 +88,26 @@ impl<'c> Executor<'c> for Session<'c> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        self.connection.fetch_many(Asked { statement, keep: self.keeps_statements })
+        let Self { connection, usage, keeps_statements: keep } = self;
+        usage.is_busy = true;
+        let stream = connection.fetch_many(Asked { statement, keep });
+        let next = |going: Option<(BoxStream<'e, _>, &'e mut Usage)>| async move {
+            let (mut stream, usage) = going?;
+            let item =
+                usage.deadline.limit(stream.next()).await.unwrap_or_else(|_| Some(Err(late())));
+            match item {
+                Some(Ok(item)) => Some((Ok(item), Some((stream, usage)))),
+                Some(Err(error)) => {
+                    usage.is_busy = breaks_off(&error);
+                    Some((Err(error), None))
+                }
+                None => {
+                    usage.is_busy = false;
+                    None
+                }
+            }
+        };
+        unfold(Some((stream, usage)), next).boxed()
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(
@@ -62,7 +118,9 @@ impl<'c> Executor<'c> for Session<'c> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        self.connection.fetch_optional(Asked { statement, keep: self.keeps_statements })
+        let Self { connection, usage, keeps_statements: keep } = self;
+        let answer = connection.fetch_optional(Asked { statement, keep });
+        Box::pin(usage.wait(answer))
     }
 
     fn prepare_with<'e>(
@@ -73,13 +131,15 @@ impl<'c> Executor<'c> for Session<'c> {
     where
         'c: 'e,
     {
-        self.connection.prepare_with(sql, parameters)
+        let Self { connection, usage, .. } = self;
+        Box::pin(usage.wait(connection.prepare_with(sql, parameters)))
     }
 
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, Error>>
     where
         'c: 'e,
     {
-        self.connection.describe(sql)
+        let Self { connection, usage, .. } = self;
+        Box::pin(usage.wait(connection.describe(sql)))
     }
 }

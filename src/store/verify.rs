@@ -4,6 +4,7 @@
 //! A limit that was lowered is no such thing: a user may keep more than the app allows today.
 
 use super::Store;
+use crate::deadline::Deadline;
 use crate::error::Error;
 
 /// What holds for the transaction that looks: one moment's truth, nothing is written, and it may take its time.
@@ -33,7 +34,7 @@ pub struct Verdict {
 }
 
 /// Everything that is asked of the tables. A query answers with what is broken.
-const CHECKS: [&str; 9] = [
+const CHECKS: [&str; 10] = [
     // The counts are those of the rows, and no more than there was room for.
     "SELECT u.sdk_app_id, u.user_id, format('%s: counted are %s, there are %s, room was for %s', what, counted, there, room)
         AS problem
@@ -41,43 +42,59 @@ const CHECKS: [&str; 9] = [
     LEFT JOIN (
         SELECT
             sdk_app_id, user_id,
-            count(*) FILTER (WHERE standard_mark <> 0 OR custom_mark <> '') AS marked,
+            count(*) AS row_count,
+            count(*) FILTER (WHERE holds_place) AS marked,
             count(*) FILTER (WHERE group_ids <> '{}') AS grouped,
             count(*) FILTER (WHERE pin_position IS NOT NULL) AS pinned
         FROM conversations GROUP BY sdk_app_id, user_id
     ) c USING (sdk_app_id, user_id)
     CROSS JOIN LATERAL (VALUES
+        ('rows', u.row_count, COALESCE(c.row_count, 0), u.row_count),
         ('marked', u.marked, COALESCE(c.marked, 0), u.marked_max),
         ('grouped', u.grouped, COALESCE(c.grouped, 0), u.grouped_max),
         ('pinned', u.pinned, COALESCE(c.pinned, 0), u.pinned_max)
     ) AS v (what, counted, there, room)
     WHERE counted <> there OR counted > room OR counted < 0",
-    // Whatever belongs to a user belongs to one who is there, and has been changed before.
+    // Everything that belongs to a user belongs to one who has a row.
     "SELECT DISTINCT sdk_app_id, user_id, what || ' of a user without a row' AS problem
     FROM (
         SELECT sdk_app_id, user_id, 'conversations' AS what FROM conversations
-        UNION ALL SELECT sdk_app_id, user_id, 'conversation groups' FROM contact_groups
+        UNION ALL SELECT sdk_app_id, user_id, 'contact groups' FROM contact_groups
     ) kept
     WHERE NOT EXISTS (SELECT FROM users u WHERE (u.sdk_app_id, u.user_id) = (kept.sdk_app_id, kept.user_id))",
     "SELECT sdk_app_id, user_id, 'the user of no app' AS problem
     FROM users u WHERE NOT EXISTS (SELECT FROM apps a WHERE a.sdk_app_id = u.sdk_app_id)",
-    // A deleted account keeps nothing.
-    "SELECT a.sdk_app_id, a.user_id, 'deleted, but something is kept' AS problem
-    FROM accounts a
-    WHERE a.deleted AND (
-        EXISTS (SELECT FROM conversations c WHERE (c.sdk_app_id, c.user_id) = (a.sdk_app_id, a.user_id))
-        OR EXISTS (SELECT FROM contact_groups g WHERE (g.sdk_app_id, g.user_id) = (a.sdk_app_id, a.user_id))
-    )",
-    // A row says something, and has a place in the order exactly if it is marked or grouped.
-    "SELECT sdk_app_id, user_id, format('conversation %s %s: %s', kind, peer_id, what) AS problem
-    FROM conversations CROSS JOIN LATERAL (VALUES
-        ('nothing is kept', position IS NULL AND pin_position IS NULL),
-        (
-            'a position exactly if it is marked or grouped',
-            (position IS NOT NULL) <> (standard_mark <> 0 OR custom_mark <> '' OR group_ids <> '{}')
-        ),
+    // A deleted account keeps nothing, and who is in the directory is not gone.
+    "SELECT g.sdk_app_id, g.id AS user_id, problem
+    FROM gone g CROSS JOIN LATERAL (VALUES
+        ('deleted, but something is kept', g.kind = 1 AND (
+            EXISTS (SELECT FROM conversations c WHERE (c.sdk_app_id, c.user_id) = (g.sdk_app_id, g.id))
+            OR EXISTS (SELECT FROM contact_groups o WHERE (o.sdk_app_id, o.user_id) = (g.sdk_app_id, g.id))
+        )),
+        ('gone, but in the directory', EXISTS (
+            SELECT FROM directory d WHERE (d.sdk_app_id, d.kind, d.id) = (g.sdk_app_id, g.kind, g.id)
+        ))
+    ) AS v (problem, is_so)
+    WHERE g.is_gone AND is_so",
+    "SELECT g.sdk_app_id, g.id AS user_id, format('left at directory revision %s, the app is at %s', g.directory_revision, a.directory_revision)
+        AS problem
+    FROM gone g JOIN apps a USING (sdk_app_id)
+    WHERE g.directory_revision NOT BETWEEN 1 AND a.directory_revision",
+    // A row is of a kind and has another end; if it was ever marked or grouped, it has a place in the order; no change is
+    // newer than its user's; and what was forgotten is not there.
+    "SELECT c.sdk_app_id, c.user_id, format('conversation %s %s: %s', kind, peer_id, what) AS problem
+    FROM conversations c LEFT JOIN users u USING (sdk_app_id, user_id)
+    CROSS JOIN LATERAL (VALUES
+        ('marked, but without a place', NOT holds_place AND (standard_mark <> 0 OR custom_mark <> '')),
+        ('marked or grouped, but without a position', position IS NULL AND (holds_place OR group_ids <> '{}')),
         ('neither one-to-one nor group', kind NOT IN (1, 2)),
-        ('no other end', peer_id = '')
+        ('no other end', peer_id = ''),
+        (format('changed at revision %s, the user is at %s', changed_revision, u.revision), changed_revision > u.revision),
+        (
+            format('empty since revision %s, forgotten is all until %s', changed_revision, u.forgotten_revision),
+            standard_mark = 0 AND custom_mark = '' AND group_ids = '{}' AND pin_position IS NULL
+                AND changed_revision <= u.forgotten_revision
+        )
     ) AS v (what, is_so)
     WHERE is_so",
     // Conversations are in groups that there are, in each once.
@@ -95,7 +112,7 @@ const CHECKS: [&str; 9] = [
     FROM users u JOIN conversations c USING (sdk_app_id, user_id)
     CROSS JOIN LATERAL (VALUES (position), (pin_position)) AS v (at)
     WHERE at NOT BETWEEN 1 AND next_position - 1",
-    "SELECT g.sdk_app_id, g.user_id, format('conversation group %s: the next number is %s', g.group_id, next_group_id)
+    "SELECT g.sdk_app_id, g.user_id, format('contact group %s: the next number is %s', g.group_id, next_group_id)
         AS problem
     FROM users u JOIN contact_groups g USING (sdk_app_id, user_id)
     WHERE g.group_id NOT BETWEEN 1 AND next_group_id - 1",
@@ -113,7 +130,7 @@ const CHECKS: [&str; 9] = [
 impl Store {
     /// Looks at everything that is kept, as it is at one moment, and changes nothing.
     pub async fn verify(&self) -> Result<Verdict, Error> {
-        let mut connection = self.connection().await?;
+        let mut connection = self.connection(Deadline::NONE).await?;
         let mut tx = connection.begin().await?;
         sqlx::raw_sql(SNAPSHOT).execute(tx.session()).await?;
         let mut broken: Vec<Broken> = Vec::new();

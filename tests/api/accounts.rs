@@ -10,7 +10,7 @@ impl TestApp {
     async fn profile(&self, user: &str) -> Option<(String, String)> {
         sqlx::query(
             "SELECT nick, face_url FROM accounts
-            WHERE sdk_app_id = $1 AND user_id = $2 AND NOT deleted",
+            WHERE sdk_app_id = $1 AND user_id = $2",
         )
         .bind(APP)
         .bind(user)

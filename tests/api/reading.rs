@@ -1,6 +1,7 @@
 //! Reading back: single conversations, and all of them page by page.
 
 use actix_web::http::Method;
+use earmark::deadline::Deadline;
 use earmark::domain::{SdkAppId, UserId, UserKey};
 use earmark::error::Error;
 use earmark::store::{Database, Store};
@@ -126,10 +127,14 @@ async fn all_are_read_in_the_order_in_which_they_came_to_be() {
     app.must(TOP, top("user0", 1, [user("pinned"), user("d")])).await;
     assert_eq!(app.mark("user0", vec![set("b", 1), custom("c", "x")]).await, (0, vec![0; 2]));
     assert_eq!(app.found("user0").await, ["c", "a", "d", "b"]);
-    // Who goes and comes back is the newest; who is still in a group has not gone.
+    // A conversation that becomes empty and is marked again stands where it stood.
     let items = vec![clear("c", 0), custom("c", ""), set("c", 5), clear("a", 0), set("a", 0)];
     assert_eq!(app.mark("user0", items).await, (0, vec![0; 5]));
-    assert_eq!(app.found("user0").await, ["a", "d", "b", "c"]);
+    assert_eq!(app.found("user0").await, ["c", "a", "d", "b"]);
+    app.mark("user0", vec![clear("c", 5)]).await;
+    assert_eq!(app.found("user0").await, ["a", "d", "b"]);
+    app.mark("user0", vec![set("c", 5)]).await;
+    assert_eq!(app.found("user0").await, ["c", "a", "d", "b"]);
 }
 
 #[actix_web::test]
@@ -241,10 +246,10 @@ async fn what_changes_marks_or_groups_moves_the_time_and_nothing_else_does() {
     }
 }
 
-/// Who reads and who does something else go through the same few connections; what is at hand is kept from nobody, counts as
-/// idle, and is no reason not to close.
+/// Readers and writers go through the same few connections. A connection that is kept for the next reader counts as idle, is
+/// there for others, and does not hold up the end.
 #[actix_web::test]
-async fn a_single_connection_goes_from_hand_to_hand() {
+async fn readers_hand_on_a_single_connection() {
     let app = TestApp::start().await;
     assert_eq!(app.mark("user0", vec![set("peer", 0)]).await, (0, vec![0]));
     let database = Database::from_options(app.options()).connections(1);
@@ -252,9 +257,11 @@ async fn a_single_connection_goes_from_hand_to_hand() {
     let key = UserKey { sdk_app_id: SdkAppId::new(APP).unwrap(), user_id };
     let (pages, at_rest, too_late) = on_runtime(async move {
         let store = Store::connect(&database).await.unwrap();
-        let read =
-            async || store.clone().read(async |reader| reader.read_page(&key, 0, 10).await).await;
-        let pass = async || drop(store.connection().await.unwrap());
+        let read = async || {
+            let deadline = Deadline::of_a_request();
+            store.clone().read(deadline, async |reader| reader.read_page(&key, 0, 10).await).await
+        };
+        let pass = async || drop(store.connection(Deadline::of_a_request()).await.unwrap());
         let pages: Vec<_> =
             join_all((0..20).map(async |_| join(read(), pass()).await.0.unwrap())).await;
         read().await.unwrap();

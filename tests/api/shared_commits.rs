@@ -1,14 +1,14 @@
 //! Writes that share a commit: what happens to one must not happen to its neighbours, and OK means stored.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use earmark::deadline::{Arrival, Deadline};
 use earmark::domain::{
     Applied, BitChange, Change, ContactGroupName, Conversation, CustomMark, Directory, Edition,
     MarkChange, MemberChange, StandardMark, UserId,
 };
 use earmark::error::Error;
-use earmark::service::{Service, Settings, Write, WriteMode};
+use earmark::service::{Service, Settings, Write};
 use earmark::store::{Database, Store};
 use futures_util::future::{join, join_all};
 
@@ -20,9 +20,7 @@ use crate::support::{
 /// A service with a single lane, so that all its writes meet in it.
 async fn one_lane(database: Database) -> Service {
     on_runtime(async move {
-        let write_mode = WriteMode::Shared { lanes: 1 };
-        let settings = Settings { write_mode, app_age_max: Duration::from_secs(2) };
-        Service::new(Store::connect(&database).await.unwrap(), settings)
+        Service::new(Store::connect(&database).await.unwrap(), Settings::default())
     })
     .await
 }
@@ -60,7 +58,7 @@ async fn change_all(
             app: of.clone(),
             owner: UserId::parse(user, 32).unwrap(),
             change,
-            now: unix_now(),
+            arrival: Arrival { now: unix_now(), deadline: Deadline::of_a_request() },
         })
         .collect();
     let service = service.clone();
@@ -129,8 +127,7 @@ async fn the_dead_of_a_group_that_goes_leave_no_room_behind() {
     service.close().await;
 }
 
-/// Each alone leaves a bit, so the user's row is not loaded for either. Both together make a place free, which is none any
-/// more, as the limit was lowered since.
+/// Together the requests make a place free, which is none any more, as the limit was lowered since.
 #[actix_web::test]
 async fn bits_that_several_clear_at_once_are_counted() {
     let app = TestApp::start().await;
@@ -152,31 +149,50 @@ async fn bits_that_several_clear_at_once_are_counted() {
     service.close().await;
 }
 
-/// Whoever was overtaken is saved later: neighbours who were not are saved with the first statement.
+/// Requests of one user that share a batch share a revision, and bits that one sets and the next clears have changed.
 #[actix_web::test]
-async fn whoever_is_overtaken_holds_up_nobody() {
-    for items in [vec![bits("peer", 0, 1)], vec![bits("peer", 2, 0), bits("new", 1, 0)]] {
-        let app = TestApp::start().await;
-        assert_eq!(app.mark("user1", vec![set("peer", 0), set("other", 0)]).await.0, 0);
-        let service = one_lane(Database::from_options(app.options())).await;
-        let mut turn = app.hold_user("user1").await;
-        let meanwhile = async {
-            app.wait_for_waiting(1).await;
-            let change = "UPDATE users SET revision = revision + 1 WHERE user_id = 'user1'";
-            sqlx::raw_sql(change).execute(&mut *turn).await.unwrap();
-            turn.commit().await.unwrap();
-        };
-        let changes = [
-            ("user0".to_owned(), custom("peer")),
-            ("user1".to_owned(), Change::Mark(items.clone())),
-        ];
-        let (outcomes, ()) = join(change_all(&app, &service, changes.into_iter()), meanwhile).await;
-        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
-        app.marked("user1").await;
-        let commits = "SELECT count(DISTINCT xmin::text) FROM users";
-        assert_eq!(number(&app, commits).await, 2, "{items:?}");
-        service.close().await;
+async fn requests_of_one_user_are_combined_in_order() {
+    let app = TestApp::start().await;
+    app.mark("user0", vec![set("peer", 0), set("other", 0)]).await;
+    let old = "UPDATE conversations SET changed_at = 7";
+    sqlx::raw_sql(old).execute(&app.db).await.unwrap();
+    let (revision, _) = app.revision_and_count("user0").await;
+    let service = one_lane(Database::from_options(app.options())).await;
+    let changes = [
+        bits("peer", 0b100, 0),
+        bits("peer", 0, 0b100),
+        bits("other", 0b1, 0b10),
+        bits("other", 0b1, 0),
+    ];
+    let changes = changes.map(|change| ("user0".to_owned(), Change::Mark(vec![change])));
+    let outcomes = change_all(&app, &service, changes.into_iter()).await;
+    assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap().items[0].is_ok()));
+    assert_eq!(app.marks("user0").await, [marked("peer", 1, ""), marked("other", 1, "")]);
+    assert_eq!(app.revision_and_count("user0").await.0, revision + 1);
+    let moved = "SELECT peer_id FROM conversations WHERE changed_at <> 7";
+    let moved: Vec<String> = sqlx::query_scalar(moved).fetch_all(&app.db).await.unwrap();
+    assert_eq!(moved, ["peer"], "of the other one, no request has changed anything");
+    service.close().await;
+}
+
+/// One request of a batch takes the locking path: the others are done by the first statement.
+#[actix_web::test]
+async fn a_request_that_takes_the_locking_path_holds_up_no_other() {
+    let app = TestApp::start().await;
+    for user in ["user0", "user1"] {
+        assert_eq!(app.mark(user, vec![set("peer", 0)]).await.0, 0);
     }
+    let service = one_lane(Database::from_options(app.options())).await;
+    let changes = [
+        ("user0".to_owned(), Change::Mark(vec![bits("peer", 2, 0)])),
+        ("user1".to_owned(), Change::Mark(vec![bits("peer", 2, 0), bits("new", 1, 0)])),
+    ];
+    let outcomes = change_all(&app, &service, changes.into_iter()).await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    assert_eq!(app.marked("user0").await + app.marked("user1").await, 3);
+    let commits = "SELECT count(DISTINCT xmin::text) FROM users";
+    assert_eq!(number(&app, commits).await, 2);
+    service.close().await;
 }
 
 #[actix_web::test]
@@ -270,37 +286,6 @@ async fn a_commit_whose_answer_is_lost_is_not_acknowledged() {
     check_cut(Cut::AfterCommit, group, true).await;
 }
 
-/// Somebody else changes a user after the state was loaded and before it is saved.
-#[actix_web::test]
-async fn what_was_loaded_and_is_old_by_now_is_not_saved() {
-    let app = TestApp::with_limits(&["marked=2"]).await;
-    for user in ["user0", "user1"] {
-        app.mark(user, vec![set("before", 0)]).await;
-    }
-    let service = one_lane(Database::from_options(app.options())).await;
-    let mut turn = app.hold_user("user1").await;
-    let meanwhile = async {
-        // It has loaded both, and waits to save the one that is held.
-        app.wait_for_waiting(1).await;
-        for statement in [
-            "INSERT INTO conversations (sdk_app_id, user_id, kind, peer_id, custom_mark, position, changed_at)
-            SELECT sdk_app_id, user_id, 1, 'faster', 'x', next_position, 1 FROM users WHERE user_id = 'user1'",
-            "UPDATE users SET revision = revision + 1, next_position = next_position + 1, marked = marked + 1
-            WHERE user_id = 'user1'",
-        ] {
-            sqlx::raw_sql(statement).execute(&mut *turn).await.unwrap();
-        }
-        turn.commit().await.unwrap();
-    };
-    let (outcomes, ()) = join(write_all(&app, &service, users(2)), meanwhile).await;
-    let items: Vec<_> = outcomes.into_iter().map(|o| o.unwrap().items.remove(0)).collect();
-    assert!(items[0].is_ok(), "{items:?}");
-    assert!(matches!(items[1], Err(Error::TooManyMarked { max: 2 })), "{items:?}");
-    assert_eq!(app.revision_and_count("user0").await, (2, 2));
-    assert_eq!(app.revision_and_count("user1").await, (2, 2));
-    service.close().await;
-}
-
 /// A transaction finds a user unknown, who is imported and writes before it has loaded anything.
 #[actix_web::test]
 async fn a_user_who_comes_to_be_known_meanwhile_is_not_taken_for_one_without_state() {
@@ -308,9 +293,8 @@ async fn a_user_who_comes_to_be_known_meanwhile_is_not_taken_for_one_without_sta
     app.import("user1").await;
     assert_eq!(app.mark("user1", vec![set("peer", 0)]).await, (0, vec![0]));
     let service = one_lane(Database::from_options(app.options())).await;
-    let mut turn = app.db.begin().await.unwrap();
-    let hold = "SELECT FROM conversations FOR NO KEY UPDATE";
-    sqlx::raw_sql(hold).execute(&mut *turn).await.unwrap();
+    // It locks the users in order: user0, of whom it knows nothing, and user1, for whom it waits.
+    let mut turn = app.hold_user("user1").await;
     let meanwhile = async {
         app.wait_for_waiting(1).await;
         for statement in [
@@ -326,8 +310,9 @@ async fn a_user_who_comes_to_be_known_meanwhile_is_not_taken_for_one_without_sta
     };
     let changes = users(2).map(|user| (user, group("peer")));
     let (outcomes, ()) = join(change_all(&app, &service, changes), meanwhile).await;
-    assert!(matches!(outcomes[0], Err(Error::UnknownUser)), "{outcomes:?}");
-    assert!(outcomes[1].is_ok(), "{outcomes:?}");
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    let names = "SELECT count(*) FROM contact_groups WHERE user_id = 'user0'";
+    assert_eq!(number(&app, names).await, 2, "one of each writer");
     service.close().await;
 }
 

@@ -1,5 +1,6 @@
 //! Who may do what, cell by cell: every caller against every command.
 
+use earmark::deadline::Deadline;
 use earmark::domain::{SdkAppId, SecretKey};
 use earmark::http::{Console, OperatorToken, Operators};
 use earmark::service::{AppChange, update_app};
@@ -90,7 +91,12 @@ async fn start() -> TestApp {
     app.add_app(DISABLED, KEY).await;
     let change = async |number, change| {
         let (store, number) = (app.store.clone(), SdkAppId::new(number).unwrap());
-        on_runtime(async move { update_app(&store, number, change).await }).await.unwrap().unwrap();
+        on_runtime(
+            async move { update_app(&store, number, change, Deadline::of_a_request()).await },
+        )
+        .await
+        .unwrap()
+        .unwrap();
     };
     change(OTHER, AppChange::AddAdmin("boss".to_owned())).await;
     change(DISABLED, disabled(true)).await;

@@ -13,6 +13,7 @@ mod dev;
 mod dev_deaths;
 mod outage;
 mod pgbouncer;
+mod prune;
 mod schemas;
 mod secrets;
 mod serve;

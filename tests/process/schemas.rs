@@ -62,7 +62,7 @@ fn at(migrations: &[Migration]) -> Database {
 #[track_caller]
 fn check_is_in_place(database: &Database) {
     let verified = Program::earmark(["verify"]).env("EARMARK_DATABASE_URL", &database.url).run();
-    assert_eq!(verified.printed(), "3 users, 8 conversations: nothing is broken\n");
+    assert_eq!(verified.printed(), "4 users, 9 conversations: nothing is broken\n");
     let shown = app(&database.url, &["show", APP]).printed();
     let first = "app 1400000001: edition premium, directory owners, enabled, 2 keys good, admins: administrator, second\n";
     assert!(shown.starts_with(first) && shown.contains("marked=900 grouped=1000"), "{shown}");

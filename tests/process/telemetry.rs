@@ -168,7 +168,9 @@ fn traces_come_to_the_collector() {
         "queue",
         "transaction",
         "database",
-        "users and conversations loaded",
+        "conversations marked",
+        "users locked",
+        "conversations and contact groups loaded",
         "state saved",
     ];
     let received = eventually("the spans come", || {

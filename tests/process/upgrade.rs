@@ -53,9 +53,8 @@ fn a_plan_that_cannot_be_made_exits_with_1() {
 fn an_older_schema_is_refused_with_the_names_of_what_is_missing() {
     let database = Database::new();
     migrate(&database.url).printed();
-    database.connect().run("DELETE FROM refinery_schema_history WHERE version > 1");
-    let missing = ["V2__fail_what_is_saved_by_half", "V3__compare_ids_byte_for_byte"];
-    serve(&database.url).run().refused(&["schema is older", missing[0], missing[1]]);
+    database.connect().run("DELETE FROM refinery_schema_history");
+    serve(&database.url).run().refused(&["schema is older", "V1__create_apps_and_users"]);
 }
 
 /// What a release after this one may do to the schema: it adds, and takes nothing away.

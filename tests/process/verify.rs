@@ -13,8 +13,7 @@ const DROP_CHECKS: &str = "
         DROP CONSTRAINT users_grouped_in_room, DROP CONSTRAINT users_pinned_in_room;
     ALTER TABLE conversations
         DROP CONSTRAINT conversations_user, DROP CONSTRAINT conversations_kind_known,
-        DROP CONSTRAINT conversations_position_iff_marked_or_grouped,
-        DROP CONSTRAINT conversations_not_empty;
+        DROP CONSTRAINT conversations_marked_holds_place, DROP CONSTRAINT conversations_has_position;
     DROP INDEX conversations_position;
     ALTER TABLE contact_groups
         DROP CONSTRAINT contact_groups_user, DROP CONSTRAINT contact_groups_name_once,
@@ -22,7 +21,7 @@ const DROP_CHECKS: &str = "
 
 /// What is done to a user who has one marked, pinned conversation, `friend`, in group 1, `work`; and what is said of it.
 /// `$` stands for `WHERE` and the user.
-const FLAWS: [(&str, &str, &[&str]); 21] = [
+const FLAWS: [(&str, &str, &[&str]); 24] = [
     ("fewer", "UPDATE users SET marked = 0 $", &["marked: counted are 0, there are 1"]),
     (
         "more",
@@ -42,12 +41,17 @@ const FLAWS: [(&str, &str, &[&str]); 21] = [
     (
         "lost",
         "DELETE FROM conversations $",
-        &["marked: counted are 1", "grouped: counted are 1", "pinned: counted are 1"],
+        &[
+            "rows: counted are 1",
+            "marked: counted are 1",
+            "grouped: counted are 1",
+            "pinned: counted are 1",
+        ],
     ),
     (
         "orphan",
         "DELETE FROM users $",
-        &["conversations of a user without a row", "conversation groups of a user without a row"],
+        &["conversations of a user without a row", "contact groups of a user without a row"],
     ),
     (
         "appless",
@@ -56,23 +60,38 @@ const FLAWS: [(&str, &str, &[&str]); 21] = [
     ),
     (
         "deleted",
-        "INSERT INTO accounts VALUES (1400000001, 'deleted', '', '', TRUE)",
+        "INSERT INTO gone VALUES (1400000001, 1, 'deleted', TRUE, 1); UPDATE apps SET directory_revision = 1",
         &["deleted, but something is kept"],
     ),
     (
-        "empty",
-        "UPDATE conversations SET standard_mark = 0, group_ids = '{}', position = NULL, pin_position = NULL $; UPDATE users SET marked = 0, grouped = 0, pinned = 0 $",
-        &["conversation 1 friend: nothing is kept"],
+        "revived",
+        "INSERT INTO gone VALUES (1400000001, 1, 'revived', TRUE, 1); INSERT INTO accounts VALUES (1400000001, 'revived'); DELETE FROM conversations $; DELETE FROM contact_groups $; DELETE FROM users $",
+        &["gone, but in the directory"],
+    ),
+    (
+        "left-later",
+        "INSERT INTO gone VALUES (1400000001, 1, 'left-later', FALSE, 2)",
+        &["left at directory revision 2, the app is at 1"],
     ),
     (
         "placeless",
-        "UPDATE conversations SET position = NULL $",
-        &["conversation 1 friend: a position exactly if"],
+        "UPDATE conversations SET holds_place = FALSE $; UPDATE users SET marked = 0 $",
+        &["conversation 1 friend: marked, but without a place"],
     ),
     (
-        "maskless",
-        "UPDATE conversations SET standard_mark = 0, group_ids = '{}' $; UPDATE users SET marked = 0, grouped = 0 $",
-        &["conversation 1 friend: a position exactly if"],
+        "unordered",
+        "UPDATE conversations SET position = NULL $",
+        &["conversation 1 friend: marked or grouped, but without a position"],
+    ),
+    (
+        "newer",
+        "UPDATE conversations SET changed_revision = 9 $",
+        &["conversation 1 friend: changed at revision 9, the user is at 3"],
+    ),
+    (
+        "remembered",
+        "UPDATE conversations SET standard_mark = 0, group_ids = '{}', pin_position = NULL $; UPDATE users SET grouped = 0, pinned = 0, forgotten_revision = 3 $",
+        &["conversation 1 friend: empty since revision 3, forgotten is all until 3"],
     ),
     (
         "kind",
@@ -101,11 +120,7 @@ const FLAWS: [(&str, &str, &[&str]); 21] = [
         "UPDATE conversations SET position = 0 $",
         &["conversation 1 friend: position 0, the next one is 3"],
     ),
-    (
-        "number",
-        "UPDATE users SET next_group_id = 1 $",
-        &["conversation group 1: the next number is 1"],
-    ),
+    ("number", "UPDATE users SET next_group_id = 1 $", &["contact group 1: the next number is 1"]),
     (
         "names",
         "UPDATE users SET next_group_id = 3 $; INSERT INTO contact_groups VALUES (1400000001, 'names', 2, 'work')",
@@ -113,7 +128,7 @@ const FLAWS: [(&str, &str, &[&str]); 21] = [
     ),
     (
         "positions",
-        "UPDATE users SET marked = 2, marked_max = 2 $; INSERT INTO conversations SELECT sdk_app_id, user_id, 2, peer_id, 1, '', '{}', position, NULL, 1 FROM conversations $",
+        "UPDATE users SET row_count = 2, marked = 2, marked_max = 2 $; INSERT INTO conversations SELECT sdk_app_id, user_id, 2, peer_id, 1, '', TRUE, '{}', position, NULL, 1, 1 FROM conversations $",
         &["position 1: 2 times"],
     ),
 ];

@@ -1,7 +1,5 @@
 //! What is kept about one conversation, and how much there is of it.
 
-use smol_str::SmolStr;
-
 use crate::domain::{CustomMark, StandardMark, Standing};
 use crate::limits::Limits;
 
@@ -12,13 +10,15 @@ pub struct Kept {
     pub standard: StandardMark,
     /// The customer's own text.
     pub custom: CustomMark,
-    /// The conversation groups that it is in, ascending.
+    /// It was marked at some time, and counts in [`Counts::marked`] since then.
+    pub holds_place: bool,
+    /// The contact groups that it is in, ascending.
     pub group_ids: Vec<u32>,
-    /// When it was first marked or grouped, as a number that only grows; `None` when it is neither.
+    /// When it was first marked or grouped, as a number that only grows; `None` when never.
     pub position: Option<u32>,
     /// When it was pinned, on the same scale; `None` when it is not.
     pub pin_position: Option<u32>,
-    /// Unix seconds of the last change to marks or groups.
+    /// Unix seconds of the last change to marks or contact groups.
     pub changed_at: u64,
 }
 
@@ -29,7 +29,7 @@ impl Kept {
         !self.standard.is_empty() || !self.custom.is_empty()
     }
 
-    /// It is in a conversation group.
+    /// It is in a contact group.
     #[must_use]
     pub fn is_grouped(&self) -> bool {
         !self.group_ids.is_empty()
@@ -41,46 +41,35 @@ impl Kept {
         self.pin_position.is_some()
     }
 
-    /// It has the same marks and groups as `other`: nothing that its time is of has changed.
+    /// Nothing of it shows. Its row stays for a while.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.is_marked() && !self.is_grouped() && !self.is_pinned()
+    }
+
+    /// It has the same marks and contact groups as `other`.
     pub(super) fn has_marks_and_groups_of(&self, other: &Self) -> bool {
         (self.standard, &self.custom, &self.group_ids)
             == (other.standard, &other.custom, &other.group_ids)
     }
-
-    /// There is something to keep.
-    #[must_use]
-    pub fn is_something(&self) -> bool {
-        self.position.is_some() || self.pin_position.is_some()
-    }
-}
-
-/// A version of a row, as PostgreSQL tells them apart. The default is that of no row.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct RowVersion {
-    /// The number of the transaction that wrote it, `xmin`.
-    pub transaction: u32,
-    /// Where it lies, `ctid`: `(page,number)`.
-    pub place: SmolStr,
 }
 
 /// A conversation that was loaded to be changed.
 #[derive(Debug, Clone, Default)]
 pub struct Entry {
-    /// As it is stored.
-    pub before: Kept,
-    /// As it shall be stored.
-    pub after: Kept,
+    /// The stored row; `None` when there is none.
+    pub before: Option<Kept>,
+    /// The row that shall be stored.
+    pub after: Option<Kept>,
     /// What the directory says of the other end.
     pub peer: Standing,
-    /// Which version of its row was loaded: it is saved in place of that one only.
-    pub version: RowVersion,
 }
 
 impl Entry {
     /// An entry that nothing has happened to yet.
     #[must_use]
-    pub fn loaded(kept: Kept, peer: Standing) -> Self {
-        Self { after: kept.clone(), before: kept, peer, version: RowVersion::default() }
+    pub fn loaded(row: Option<Kept>, peer: Standing) -> Self {
+        Self { after: row.clone(), before: row, peer }
     }
 
     /// It has to be saved.
@@ -88,42 +77,67 @@ impl Entry {
     pub fn is_changed(&self) -> bool {
         self.before != self.after
     }
+
+    /// What a stored row counts for.
+    pub(super) fn counts(&self, row: Option<&Kept>) -> Counts {
+        row.map(|kept| Counts {
+            rows: 1,
+            marked: kept.holds_place.into(),
+            grouped: kept.is_grouped().into(),
+            pinned: kept.is_pinned().into(),
+        })
+        .unwrap_or_default()
+    }
+
+    /// The part of it that takes room under the limits: what shows, unless the other end is gone. Rows themselves take
+    /// none.
+    pub(super) fn taken(&self, row: Option<&Kept>) -> Counts {
+        row.filter(|_| self.peer != Standing::Dead)
+            .map(|kept| Counts {
+                rows: 0,
+                marked: kept.is_marked().into(),
+                grouped: kept.is_grouped().into(),
+                pinned: kept.is_pinned().into(),
+            })
+            .unwrap_or_default()
+    }
 }
 
-/// How many of a user's conversations are marked, grouped, pinned.
+/// Numbers of a user's stored conversations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// With a standard or a custom mark.
+    /// All, the empty ones included.
+    pub rows: u32,
+    /// That hold a place among the marked.
     pub marked: u32,
-    /// In at least one conversation group.
+    /// In at least one contact group.
     pub grouped: u32,
     /// Pinned.
     pub pinned: u32,
 }
 
 impl Counts {
-    pub(super) fn of(kept: &Kept) -> Self {
-        Self {
-            marked: kept.is_marked().into(),
-            grouped: kept.is_grouped().into(),
-            pinned: kept.is_pinned().into(),
-        }
-    }
-
-    /// The most there may be: the app's limits, and what is dead on top of them.
-    pub(super) fn room(limits: &Limits, dead: Self) -> Self {
-        Self {
-            marked: limits.marked.saturating_add(dead.marked),
-            grouped: limits.grouped.saturating_add(dead.grouped),
-            pinned: limits.pinned.saturating_add(dead.pinned),
-        }
+    /// The limits on what shows, and the most rows that are stored for that and for what has become empty.
+    pub(super) fn max(limits: &Limits) -> Self {
+        let Limits { marked, grouped, pinned, .. } = *limits;
+        let rows = marked.saturating_add(grouped).saturating_add(pinned);
+        Self { rows, marked, grouped, pinned }
     }
 
     pub(super) fn each(self, other: Self, combine: fn(u32, u32) -> u32) -> Self {
         Self {
+            rows: combine(self.rows, other.rows),
             marked: combine(self.marked, other.marked),
             grouped: combine(self.grouped, other.grouped),
             pinned: combine(self.pinned, other.pinned),
         }
+    }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        self.each(other, u32::saturating_add)
+    }
+
+    pub(super) fn minus(self, other: Self) -> Self {
+        self.each(other, u32::saturating_sub)
     }
 }

@@ -37,7 +37,7 @@ mod tests {
 
     use super::*;
     use crate::domain::user_state::tests::{app, custom, peer, state};
-    use crate::domain::{BitChange, Change, CustomMark, Directory, StandardMark, Standing};
+    use crate::domain::{BitChange, Change, Counts, CustomMark, Directory, StandardMark, Standing};
 
     fn mark(
         state: &mut UserState,
@@ -50,12 +50,13 @@ mod tests {
 
     #[track_caller]
     fn check_place(marked: u32, dead: u32, expected: Option<u32>) {
-        let mut state = state(marked, dead, Standing::Unknown);
+        let mut state = state(marked, 0, Standing::Unknown);
         let app = app(Directory::Open, 1000);
+        state.load_taken(Counts { rows: marked, marked: marked - dead, ..Counts::default() });
         let outcome = mark(&mut state, &app, &[custom(peer(0), "x")], 7).unwrap();
         let refused = outcome[0].as_ref().err().map(ToString::to_string);
         if let Some(count) = expected {
-            assert_eq!((refused, state.counts.marked), (None, count));
+            assert_eq!((refused, state.numbers.counts.marked), (None, count));
         } else {
             let text = "ContactItem: at most 1000 conversations can be marked";
             assert_eq!(refused.as_deref(), Some(text));
@@ -80,6 +81,7 @@ mod tests {
     fn a_cleared_conversation_frees_its_place_within_one_call() {
         let mut state = state(1, 0, Standing::Unknown);
         let app = app(Directory::Open, 2);
+        state.load_taken(Counts { rows: 1, marked: 1, ..Counts::default() });
         let changes = [
             custom(peer(0), "a"),
             custom(peer(1), "refused"),
@@ -91,8 +93,10 @@ mod tests {
             outcome.iter().map(Result::is_ok).collect::<Vec<_>>(),
             [true, false, true, true]
         );
-        assert_eq!(state.entries[&peer(0)].after.position, None);
-        assert_eq!(state.entries[&peer(1)].after.position, Some(2));
+        let kept = |nr| state.entries[&peer(nr)].after.clone().unwrap();
+        assert!(kept(0).is_empty() && kept(0).position == Some(1), "the row and its position stay");
+        assert_eq!(kept(1).position, Some(2));
+        assert_eq!(state.numbers.counts.marked, 3, "both hold a place");
     }
 
     #[test]
@@ -101,7 +105,7 @@ mod tests {
         let app = app(Directory::Open, 2);
         mark(&mut state, &app, &[custom(peer(0), "a")], 7).unwrap();
         mark(&mut state, &app, &[custom(peer(0), "a")], 8).unwrap();
-        assert_eq!(state.entries[&peer(0)].after.changed_at, 7);
+        assert_eq!(state.entries[&peer(0)].after.as_ref().unwrap().changed_at, 7);
     }
 
     #[track_caller]
@@ -167,13 +171,14 @@ mod tests {
                 } else if !full {
                     model.insert(nr, (mask, custom));
                 }
-                prop_assert_eq!(state.counts.marked as usize, model.len());
+                let taken = state.numbers.counts.minus(state.exempt);
+                prop_assert_eq!(taken.marked as usize, model.len());
                 for nr in 0..6 {
                     let (mask, text) = model.get(&nr).cloned().unwrap_or_default();
-                    let entry = &state.entries[&peer(nr)];
-                    prop_assert_eq!(entry.after.standard.bits(), mask);
-                    prop_assert_eq!(entry.after.custom.as_str(), text);
-                    prop_assert_eq!(entry.after.position.is_some(), model.contains_key(&nr));
+                    let kept = state.entries[&peer(nr)].after.clone().unwrap_or_default();
+                    prop_assert_eq!(kept.standard.bits(), mask);
+                    prop_assert_eq!(kept.custom.as_str(), text);
+                    prop_assert_eq!(kept.is_marked(), model.contains_key(&nr));
                 }
             }
         }

@@ -1,8 +1,15 @@
 //! A user's own state about conversations, and the rules for changing it.
 //!
 //! The state is loaded piece by piece: only the conversations that a change touches. A change is applied in memory, and
-//! what differs afterwards is saved. Counts are of stored rows; what is dead among them (see [`Standing`]) is known
-//! whenever it could matter, and never eats a quota.
+//! what differs afterwards is saved.
+//!
+//! # Rows, places and room
+//!
+//! A conversation whose marks, contact groups and pin are all gone is empty, but its row stays for a while. Once it was
+//! marked, its row holds a place among the marked, whatever becomes of it. While the places do not exceed the limit, neither
+//! do the marks, so marks can be set and cleared without counting. Near a limit, the store first removes the oldest empty
+//! rows; what is left and takes no room (an unmarked row that holds a place, a row whose other end is gone) is then known
+//! as [`UserState::exempt`], and the limit is exact.
 
 mod groups;
 mod kept;
@@ -11,7 +18,7 @@ mod pins;
 
 use std::collections::BTreeMap;
 
-pub use kept::{Counts, Entry, Kept, RowVersion};
+pub use kept::{Counts, Entry, Kept};
 
 use super::{App, Applied, ContactGroup, Conversation, Directory};
 use crate::error::Error;
@@ -20,7 +27,7 @@ use crate::limits::Limits;
 /// What the directory says of a user or a chat group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Standing {
-    /// Never heard of.
+    /// Never imported or created.
     #[default]
     Unknown,
     /// Imported or created.
@@ -52,132 +59,157 @@ impl Growth {
     }
 }
 
+/// What a row of `users` holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbers {
+    /// Grows by one with each committed change of the user's state.
+    pub revision: u64,
+    /// The highest revision at which a removed row had last changed.
+    pub forgotten_revision: u64,
+    /// The position that the next conversation to be marked, grouped or pinned gets.
+    pub next_position: u32,
+    /// The number that the next contact group gets.
+    pub next_group_id: u32,
+    /// Of the stored conversations.
+    pub counts: Counts,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        let counts = Counts::default();
+        Self { revision: 0, forgotten_revision: 0, next_position: 1, next_group_id: 1, counts }
+    }
+}
+
 /// The loaded piece of one user's state.
 #[derive(Debug, Clone, Default)]
 pub struct UserState {
-    /// How often the user's row had changed when it was loaded; 0 when there was none.
-    pub revision: u64,
     /// What the directory says of the user.
     pub owner: Standing,
-    /// What the user has, dead references included.
-    pub counts: Counts,
-    /// How much of that is dead. Zero unless a count is near its limit: it is looked up only then.
-    pub dead: Counts,
-    /// The position that the next conversation to be marked, grouped or pinned gets.
-    pub next_position: u32,
-    /// The number that the next conversation group gets.
-    pub next_group_id: u32,
-    /// The user's conversation groups; empty unless a change is about groups.
+    /// The user's own row. Its revision is the stored one; a state that is saved gets the next.
+    pub numbers: Numbers,
+    /// The part of the counts that is known to take no room. Near a limit that is all there is.
+    pub exempt: Counts,
+    /// The user's contact groups; empty unless a change is about them.
     pub groups: Vec<ContactGroup>,
     /// The conversations that a change touches.
     pub entries: BTreeMap<Conversation, Entry>,
     /// Everything that was stored is to be deleted, and the account with it.
     pub deleted: bool,
-    /// The user's row is loaded. Where it is not, counts and numbers begin at zero.
-    is_counted: bool,
-    /// It is not, and what was applied depends on it.
-    lacks_counts: bool,
-    stored_counts: (Counts, u32, u32),
-    groups_stored: Vec<ContactGroup>,
+    stored_numbers: Numbers,
+    stored_groups: Vec<ContactGroup>,
 }
 
 impl UserState {
-    /// The state of a user of whom the directory says this; the rest is added as it is loaded.
+    /// The state of a user with this row; the rest is added as it is loaded.
     #[must_use]
-    pub fn of(owner: Standing) -> Self {
-        Self { owner, ..Self::default() }
+    pub fn of(numbers: Numbers) -> Self {
+        Self { numbers, stored_numbers: numbers, ..Self::default() }
     }
 
-    /// Takes over what the user's row says. Nothing may have been applied yet.
-    pub fn load_counts(&mut self, counts: Counts, next_position: u32, next_group_id: u32) {
-        self.is_counted = true;
-        (self.counts, self.next_position, self.next_group_id) =
-            (counts, next_position, next_group_id);
-        self.stored_counts = (counts, next_position, next_group_id);
+    /// Adds a conversation as it is stored, before anything is applied.
+    pub fn load_entry(&mut self, conversation: Conversation, entry: Entry) {
+        let row = entry.before.as_ref();
+        let exempt = entry.counts(row).minus(entry.taken(row));
+        if self.entries.insert(conversation, entry).is_none() {
+            self.exempt = self.exempt.plus(exempt);
+        }
     }
 
-    /// The counts, the next position and the next number of a group, before anything was applied.
-    #[must_use]
-    pub fn stored_counts(&self) -> (Counts, u32, u32) {
-        self.stored_counts
+    /// Adds the user's contact groups as they are stored.
+    pub fn load_groups(&mut self, groups: Vec<ContactGroup>) {
+        self.stored_groups.clone_from(&groups);
+        self.groups = groups;
     }
 
-    /// The user's row has to be saved.
-    #[must_use]
-    pub fn changes_row(&self) -> bool {
-        self.deleted || self.stored_counts != (self.counts, self.next_position, self.next_group_id)
-    }
-
-    /// What was applied depends on counts that were not loaded: it is worth nothing.
-    #[must_use]
-    pub fn lacks_counts(&self) -> bool {
-        self.lacks_counts
-    }
-
-    /// Anything has to be saved.
+    /// Anything has to be saved. The user's row is then saved as well, as its revision grows.
     #[must_use]
     pub fn is_changed(&self) -> bool {
-        self.changes_row()
-            || self.groups != self.groups_stored
-            || self.entries.values().any(Entry::is_changed)
-    }
-
-    /// What has to be saved is about conversation groups, or about the account itself.
-    #[must_use]
-    pub fn changes_groups(&self) -> bool {
         self.deleted
-            || self.groups != self.groups_stored
-            || self.entries.values().any(|entry| {
-                entry.after.is_something() && entry.after.group_ids != entry.before.group_ids
-            })
-    }
-
-    /// Takes over how many of the conversations that are not loaded live, which says how many are dead. Nothing may have been
-    /// applied yet. Whether a loaded one is dead was found when it was loaded: whoever dies or comes back meanwhile is not
-    /// counted as both.
-    pub fn load_dead(&mut self, living_others: Counts) {
-        let loaded = self.entries.values().filter(|entry| entry.peer != Standing::Dead);
-        let living = loaded.fold(living_others, |living, entry| {
-            living.each(Counts::of(&entry.before), u32::saturating_add)
-        });
-        self.dead = self.counts.each(living, u32::saturating_sub);
-    }
-
-    /// Takes over the user's conversation groups as they are stored.
-    pub fn load_groups(&mut self, groups: Vec<ContactGroup>) {
-        self.groups_stored.clone_from(&groups);
-        self.groups = groups;
+            || self.numbers != self.stored_numbers
+            || self.groups != self.stored_groups
+            || self.entries.values().any(Entry::is_changed)
     }
 
     /// The groups whose rows are to be deleted: gone, or renamed.
     pub fn groups_to_delete(&self) -> impl Iterator<Item = &ContactGroup> {
-        self.groups_stored.iter().filter(|group| !self.groups.contains(group))
+        self.stored_groups.iter().filter(|group| !self.groups.contains(group))
     }
 
     /// The groups whose rows are to be inserted: new, or renamed.
     pub fn groups_to_insert(&self) -> impl Iterator<Item = &ContactGroup> {
-        self.groups.iter().filter(|group| !self.groups_stored.contains(group))
+        self.groups.iter().filter(|group| !self.stored_groups.contains(group))
     }
 
-    /// What is loaded could meet a limit, if it came to carry what it does not carry yet: the dead have to be counted.
+    /// Changes that make these counts grow could meet a limit: everything that takes room has to be counted first.
     #[must_use]
     pub fn is_near_a_limit(&self, limits: &Limits, grows: Growth) -> bool {
-        let new = |has: fn(&Kept) -> bool| {
-            let new = self.entries.values().filter(|entry| !has(&entry.before)).count();
-            u32::try_from(new).unwrap_or(u32::MAX)
-        };
-        let full = |grows: bool, count: u32, limit: u32, has: fn(&Kept) -> bool| {
-            grows && count.saturating_add(new(has)) > limit
-        };
-        full(grows.marked, self.counts.marked, limits.marked, Kept::is_marked)
-            || full(grows.grouped, self.counts.grouped, limits.grouped, Kept::is_grouped)
-            || full(grows.pinned, self.counts.pinned, limits.pinned, Kept::is_pinned)
+        let taken = self.numbers.counts.minus(self.exempt);
+        let most = self.entries.values().fold(taken, |most, entry| {
+            let own = entry.taken(entry.before.as_ref());
+            let possible = Counts { rows: 0, marked: 1, grouped: 1, pinned: 1 };
+            most.plus(possible.minus(own))
+        });
+        let max = Counts::max(limits);
+        grows.marked && most.marked > max.marked
+            || grows.grouped && most.grouped > max.grouped
+            || grows.pinned && most.pinned > max.pinned
     }
 
-    /// The room there is for each count, never below what is there: a limit may have been lowered since.
+    /// How many empty rows should be removed before the loaded conversations are changed, so that neither places nor rows
+    /// exceed their limits.
+    #[must_use]
+    pub fn rows_to_forget(&self, limits: &Limits) -> u32 {
+        let new = |has: fn(&Kept) -> bool| {
+            let rows = self.entries.values().map(|entry| entry.before.as_ref());
+            u32::try_from(rows.filter(|row| !row.is_some_and(has)).count()).unwrap_or(u32::MAX)
+        };
+        let (counts, max) = (self.numbers.counts, Counts::max(limits));
+        let places = counts.marked.saturating_add(new(|kept| kept.holds_place));
+        let rows = counts.rows.saturating_add(new(|_| true));
+        places.saturating_sub(max.marked).max(rows.saturating_sub(max.rows))
+    }
+
+    /// Once in so many new conversations, a user's old empty rows are removed in passing.
+    #[must_use]
+    pub fn is_due_to_forget(&self) -> bool {
+        const NEW_ROWS: u32 = 64;
+        let new = self.entries.values().filter(|entry| entry.before.is_none()).count();
+        let (next, new) = (self.numbers.next_position, u32::try_from(new).unwrap_or(u32::MAX));
+        next / NEW_ROWS != next.saturating_add(new) / NEW_ROWS
+    }
+
+    /// Takes note of an empty row that was removed, before anything is applied.
+    pub fn note_removed(
+        &mut self,
+        conversation: &Conversation,
+        held_place: bool,
+        changed_revision: u64,
+    ) {
+        if let Some(entry) = self.entries.get_mut(conversation) {
+            self.exempt = self.exempt.minus(entry.counts(entry.before.as_ref()));
+            *entry = Entry::loaded(None, entry.peer);
+        }
+        let numbers = &mut self.numbers;
+        let removed = Counts { rows: 1, marked: held_place.into(), ..Counts::default() };
+        numbers.counts = numbers.counts.minus(removed);
+        numbers.forgotten_revision = numbers.forgotten_revision.max(changed_revision);
+    }
+
+    /// Takes over what the conversations that are not loaded take of the room, before anything is applied. Whether the other
+    /// end of a loaded one is gone was asked when it was loaded, and is not asked again.
+    pub fn load_taken(&mut self, others: Counts) {
+        let taken = self
+            .entries
+            .values()
+            .fold(others, |taken, entry| taken.plus(entry.taken(entry.before.as_ref())));
+        self.exempt = self.numbers.counts.minus(taken);
+    }
+
+    /// The most that each count may be, never below what it is: a limit may have been lowered since.
     #[must_use]
     pub fn room(&self, limits: &Limits) -> Counts {
-        Counts::room(limits, self.dead).each(self.counts, u32::max)
+        Counts::max(limits).plus(self.exempt).each(self.numbers.counts, u32::max)
     }
 
     /// Ends the account and everything with it. Numbers go on counting, so that none is ever used again.
@@ -187,11 +219,14 @@ impl UserState {
         }
         self.owner = Standing::Dead;
         self.deleted = true;
-        self.counts = Counts::default();
+        self.numbers.counts = Counts::default();
+        // All rows go, whichever the revision of their last change.
+        self.numbers.forgotten_revision = self.numbers.revision + 1;
+        self.exempt = Counts::default();
         self.groups.clear();
-        self.groups_stored.clear();
+        self.stored_groups.clear();
         for entry in self.entries.values_mut() {
-            *entry = Entry::loaded(Kept::default(), entry.peer);
+            *entry = Entry::loaded(None, entry.peer);
         }
         Ok(Applied { items: vec![Ok(())], group: None })
     }
@@ -219,47 +254,42 @@ impl UserState {
         now: u64,
         edit: impl FnOnce(&mut Kept, &mut u32) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let room = Counts::room(limits, self.dead);
         let entry = self.entries.get_mut(conversation).ok_or_else(|| {
             Error::internal("a conversation was changed that had not been loaded")
         })?;
-        let (mut after, mut next_position) = (entry.after.clone(), self.next_position);
+        let before = entry.after.clone().unwrap_or_default();
+        let (mut after, mut next_position) = (before.clone(), self.numbers.next_position);
         edit(&mut after, &mut next_position)?;
-        if after == entry.after {
+        if after == before {
             return Ok(());
         }
-
-        let (had, has) = (Counts::of(&entry.after), Counts::of(&after));
-        let counts = self.counts.each(has, u32::wrapping_add).each(had, u32::wrapping_sub);
-        self.lacks_counts |= !self.is_counted && has != had;
-        if has.marked > had.marked && counts.marked > room.marked {
-            return Err(Error::TooManyMarked { max: limits.marked });
-        }
-        if has.grouped > had.grouped && counts.grouped > room.grouped {
-            return Err(Error::TooManyGrouped { max: limits.grouped });
-        }
-        if has.pinned > had.pinned && counts.pinned > room.pinned {
-            return Err(Error::TooManyPinned { max: limits.pinned });
-        }
-
-        if entry.peer == Standing::Dead {
-            // There was room for it while it was dead, and it goes with it.
-            let gone = had.each(has, u32::saturating_sub);
-            self.dead = self.dead.each(gone, u32::saturating_sub);
-        }
-        if !after.is_marked() && !after.is_grouped() {
-            after.position = None;
-        } else if after.position.is_none() {
+        after.holds_place |= after.is_marked();
+        if after.position.is_none() && (after.is_marked() || after.is_grouped()) {
             after.position = Some(take(&mut next_position)?);
         }
-        if !after.is_something() {
-            after = Kept::default();
-        } else if !after.has_marks_and_groups_of(&entry.after) || !entry.after.is_something() {
+        if !after.has_marks_and_groups_of(&before) || before.is_empty() || after.is_empty() {
             after.changed_at = now;
         }
-        self.counts = counts;
-        self.next_position = next_position;
-        entry.after = after;
+
+        let (old, new) = (entry.after.as_ref(), Some(&after));
+        let (had, has) = (entry.taken(old), entry.taken(new));
+        let counts = self.numbers.counts.plus(entry.counts(new)).minus(entry.counts(old));
+        let exempt = self.exempt.plus(entry.counts(new).minus(has));
+        let exempt = exempt.minus(entry.counts(old).minus(had));
+        let taken = counts.minus(exempt);
+        if has.marked > had.marked && taken.marked > limits.marked {
+            return Err(Error::TooManyMarked { max: limits.marked });
+        }
+        if has.grouped > had.grouped && taken.grouped > limits.grouped {
+            return Err(Error::TooManyGrouped { max: limits.grouped });
+        }
+        if has.pinned > had.pinned && taken.pinned > limits.pinned {
+            return Err(Error::TooManyPinned { max: limits.pinned });
+        }
+        self.exempt = exempt;
+        self.numbers.counts = counts;
+        self.numbers.next_position = next_position;
+        entry.after = Some(after);
         Ok(())
     }
 }
@@ -301,31 +331,74 @@ mod tests {
         MarkChange { conversation, standard: None, custom }
     }
 
-    /// A user with `marked` marks of which `dead` are dead, and ten conversations loaded that are not marked.
-    pub(super) fn state(marked: u32, dead: u32, peer_standing: Standing) -> UserState {
-        let mut state = UserState {
-            dead: Counts { marked: dead, ..Counts::default() },
-            entries: (0..10)
-                .map(|nr| (peer(nr), Entry::loaded(Kept::default(), peer_standing)))
-                .collect(),
-            ..UserState::default()
-        };
-        state.load_counts(Counts { marked, ..Counts::default() }, 1, 1);
+    /// A user whose row counts `marked` places of which `exempt` take no room, and ten conversations loaded that have no row.
+    pub(super) fn state(marked: u32, exempt: u32, peer_standing: Standing) -> UserState {
+        let counts = Counts { rows: marked, marked, ..Counts::default() };
+        let mut state = UserState::of(Numbers { counts, ..Numbers::default() });
+        for nr in 0..10 {
+            state.load_entry(peer(nr), Entry::loaded(None, peer_standing));
+        }
+        state.exempt.marked = exempt;
         state
     }
 
+    fn marked_row() -> Kept {
+        let custom = CustomMark::parse("x", 256).unwrap();
+        Kept { custom, holds_place: true, position: Some(1), ..Kept::default() }
+    }
+
+    fn empty_row() -> Kept {
+        Kept { custom: CustomMark::default(), ..marked_row() }
+    }
+
     #[test]
-    fn the_dead_are_all_but_those_that_live() {
+    fn what_is_empty_or_has_lost_its_other_end_takes_no_room() {
         let mut state = state(5, 0, Standing::Alive);
-        for (nr, standing) in
-            [Standing::Dead, Standing::Alive, Standing::Unknown].into_iter().enumerate()
-        {
-            let entry = state.entries.get_mut(&peer(nr)).unwrap();
-            entry.before.custom = CustomMark::parse("x", 256).unwrap();
-            entry.peer = standing;
+        for (nr, row, standing) in [
+            (0, marked_row(), Standing::Dead),
+            (1, marked_row(), Standing::Alive),
+            (2, marked_row(), Standing::Unknown),
+            (3, empty_row(), Standing::Alive),
+        ] {
+            state.entries.remove(&peer(nr));
+            state.load_entry(peer(nr), Entry::loaded(Some(row), standing));
         }
-        // Of the five, three are loaded, of which two live, and so does one of the others.
-        state.load_dead(Counts { marked: 1, ..Counts::default() });
-        assert_eq!(state.dead, Counts { marked: 2, ..Counts::default() });
+        assert_eq!(state.exempt.marked, 2, "so much is known without counting");
+        // Of the five, four are loaded, of which two take room, and so does the other one.
+        state.load_taken(Counts { rows: 1, marked: 1, ..Counts::default() });
+        assert_eq!(state.exempt.marked, 2);
+        state.load_taken(Counts::default());
+        assert_eq!(state.exempt.marked, 3, "the other one is gone, too");
+    }
+
+    #[track_caller]
+    fn check_rows_to_forget(marked: u32, rows: u32, loaded: Option<Kept>, expected: u32) {
+        let limits = Limits { marked: 10, grouped: 3, pinned: 2, ..Limits::default() };
+        let counts = Counts { rows, marked, ..Counts::default() };
+        let mut state = UserState::of(Numbers { counts, ..Numbers::default() });
+        state.load_entry(peer(0), Entry::loaded(loaded, Standing::Unknown));
+        assert_eq!(state.rows_to_forget(&limits), expected, "{marked} of {rows}");
+    }
+
+    #[test]
+    fn rows_are_forgotten_when_places_or_rows_run_out() {
+        check_rows_to_forget(9, 9, None, 0);
+        check_rows_to_forget(10, 10, None, 1);
+        check_rows_to_forget(10, 10, Some(empty_row()), 0);
+        check_rows_to_forget(12, 12, Some(empty_row()), 2);
+        check_rows_to_forget(0, 14, None, 0);
+        check_rows_to_forget(0, 15, None, 1);
+    }
+
+    #[test]
+    fn a_forgotten_row_leaves_the_counts_and_is_remembered_by_its_revision() {
+        let mut state = state(5, 0, Standing::Alive);
+        state.entries.remove(&peer(0));
+        state.load_entry(peer(0), Entry::loaded(Some(empty_row()), Standing::Alive));
+        state.note_removed(&peer(0), true, 7);
+        state.note_removed(&peer(77), false, 5);
+        assert_eq!(state.entries[&peer(0)].before, None);
+        assert_eq!((state.numbers.counts.rows, state.numbers.counts.marked), (3, 4));
+        assert_eq!((state.numbers.forgotten_revision, state.exempt.marked), (7, 0));
     }
 }

@@ -58,7 +58,9 @@ impl UserState {
         now: u64,
     ) -> Result<Applied, Error> {
         self.change(&app.limits, conversation, now, |kept, _| {
-            *kept = Kept::default();
+            (kept.standard, kept.custom) = Default::default();
+            kept.group_ids.clear();
+            kept.pin_position = None;
             Ok(())
         })?;
         Ok(Applied { items: vec![Ok(())], group: None })
@@ -68,7 +70,7 @@ impl UserState {
 #[cfg(test)]
 mod tests {
     use crate::domain::user_state::tests::{app, custom, peer, state};
-    use crate::domain::{App, Change, CustomMark, Directory, Entry, Kept, Standing};
+    use crate::domain::{App, Change, Counts, CustomMark, Directory, Entry, Kept, Standing};
     use crate::limits::Limits;
 
     fn check(changes: &[Change], expected: &[&[bool]]) -> crate::domain::UserState {
@@ -92,10 +94,9 @@ mod tests {
             ],
             &[&[true, true, false, true], &[true, true], &[true]],
         );
-        assert_eq!(state.counts.pinned, 2);
-        assert!(
-            state.entries[&peer(0)].after.pin_position < state.entries[&peer(2)].after.pin_position
-        );
+        assert_eq!(state.numbers.counts.pinned, 2);
+        let pin = |nr| state.entries[&peer(nr)].after.as_ref().unwrap().pin_position;
+        assert!(pin(0) < pin(2));
     }
 
     #[test]
@@ -108,12 +109,12 @@ mod tests {
             ],
             &[&[true], &[true], &[true]],
         );
-        let kept = &state.entries[&peer(0)].after;
-        assert!(kept.pin_position.is_some() && kept.position.is_none());
+        let kept = state.entries[&peer(0)].after.as_ref().unwrap();
+        assert!(kept.is_pinned() && !kept.is_marked() && kept.holds_place);
     }
 
     #[test]
-    fn forgetting_leaves_nothing() {
+    fn forgetting_leaves_an_empty_row_that_keeps_its_place() {
         let state = check(
             &[
                 Change::Mark(vec![custom(peer(0), "x")]),
@@ -123,24 +124,32 @@ mod tests {
             ],
             &[&[true], &[true], &[true], &[true]],
         );
-        assert!(!state.entries.values().any(Entry::is_changed));
-        assert_eq!(state.counts, crate::domain::Counts::default());
+        let kept = state.entries[&peer(0)].after.as_ref().unwrap();
+        assert!(kept.is_empty() && kept.holds_place && kept.position.is_some());
+        assert!(!state.entries[&peer(1)].is_changed(), "there was nothing to forget");
+        let counts = Counts { rows: 1, marked: 1, ..Counts::default() };
+        assert_eq!(state.numbers.counts, counts);
     }
 
-    /// Writes that share a commit are applied to one state: a dead one that goes takes along the room it was given.
+    /// Writes that share a commit are applied to one state: a row whose other end is gone takes no room, so none is made
+    /// when it is emptied.
     #[test]
     fn forgetting_the_dead_makes_no_room() {
         let app = app(Directory::Open, 2);
-        let mut state = state(3, 1, Standing::Unknown);
+        let mut state = state(2, 0, Standing::Unknown);
         let kept = Kept {
             custom: CustomMark::parse("x", 256).unwrap(),
+            holds_place: true,
             position: Some(1),
             ..Kept::default()
         };
-        state.entries.insert(peer(0), Entry::loaded(kept, Standing::Dead));
+        state.numbers.counts.marked += 1;
+        state.entries.remove(&peer(0));
+        state.load_entry(peer(0), Entry::loaded(Some(kept), Standing::Dead));
+        state.load_taken(Counts { rows: 2, marked: 2, ..Counts::default() });
         Change::Forget(peer(0)).apply(&mut state, &app, 7).unwrap();
         let applied = Change::Mark(vec![custom(peer(1), "x")]).apply(&mut state, &app, 7).unwrap();
         assert!(applied.items[0].is_err(), "two that are alive are there already");
-        assert_eq!(state.counts.marked, 2);
+        assert_eq!(state.numbers.counts.marked, 3);
     }
 }

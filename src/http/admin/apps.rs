@@ -10,12 +10,13 @@ use super::super::door::{self, Door};
 use super::super::json::{Field, Json};
 use super::super::problem_details;
 use super::form::{self, NewApp, ShownApp};
+use crate::deadline::Deadline;
 use crate::domain::{App, Problem, SdkAppId, SecretKey};
 use crate::error::Error;
 use crate::service::{AppChange, random_secret_key};
 
 pub(super) async fn list(door: Data<Door>) -> HttpResponse {
-    match door.service.list_apps().await {
+    match door.service.list_apps(Deadline::of_a_request()).await {
         Ok(apps) => {
             let apps: Vec<_> = apps.iter().map(ShownApp::new).collect();
             HttpResponse::Ok().json(json!({ "apps": apps }))
@@ -25,7 +26,7 @@ pub(super) async fn list(door: Data<Door>) -> HttpResponse {
 }
 
 pub(super) async fn show(door: Data<Door>, path: Path<String>) -> HttpResponse {
-    let shown = async { door.service.load_app(number(&path)?).await };
+    let shown = async { door.service.load_app(number(&path)?, Deadline::of_a_request()).await };
     answer(shown.await.map(|app| (app, false)))
 }
 
@@ -52,7 +53,7 @@ async fn try_create(door: &Door, body: Payload) -> Result<(Option<App>, bool), E
     let mut app = App::new(new.sdk_app_id, key);
     new.settings.apply(&mut app);
     app.admins = new.admins.unwrap_or(app.admins);
-    Ok((door.service.create_app(app).await?, made))
+    Ok((door.service.create_app(app, Deadline::of_a_request()).await?, made))
 }
 
 pub(super) async fn change(door: Data<Door>, path: Path<String>, body: Payload) -> HttpResponse {
@@ -102,7 +103,7 @@ async fn update(
     what: &str,
     change: Result<AppChange, Error>,
 ) -> Result<(App, bool), Error> {
-    let app = door.service.update_app(number(path)?, change?).await?;
+    let app = door.service.update_app(number(path)?, change?, Deadline::of_a_request()).await?;
     tracing::info!(app = %app.sdk_app_id, what, "app changed by the admin API");
     Ok((app, false))
 }

@@ -15,11 +15,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::Method;
+use earmark::deadline::Deadline;
 use earmark::domain::{App, Directory, Edition, SdkAppId, SecretKey, UserSig};
 use earmark::http::{Addresses, Console, Identity, Listen, Operators, listen};
 use earmark::limits::Limits;
 use earmark::service::{
-    AppChange, AppSettings, Service, Settings, WriteMode, create_app, load_app, update_app,
+    AppChange, AppSettings, Service, Settings, create_app, load_app, update_app,
 };
 use earmark::store::{Database, Store};
 use futures_util::future::join_all;
@@ -72,16 +73,8 @@ const DAY_S: u64 = 24 * 3600;
 /// Servers and their databases' connections live here, so that they outlive the runtime of a test that fails.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
-/// Whether the service under test commits writes that wait at the same time together.
-pub(crate) fn writes_are_shared() -> bool {
-    database::setting("EARMARK_TEST_WRITE_MODE").is_none_or(|mode| mode != "single")
-}
-
-/// Both ways of writing answer the same: `EARMARK_TEST_WRITE_MODE=single` tests the one that is not the default.
 fn settings() -> Settings {
-    let default = Settings::default().write_mode;
-    let write_mode = if writes_are_shared() { default } else { WriteMode::Single };
-    Settings { app_age_max: APP_AGE_MAX, write_mode }
+    Settings { app_age_max: APP_AGE_MAX, ..Settings::default() }
 }
 
 /// A running service on a database of its own, with one app: `premium`, `open`, one admin.
@@ -138,9 +131,12 @@ impl TestApp {
         let (server, name, store, addresses, instance) = on_runtime(async move {
             let name = server.create_database().await;
             let store = Store::connect(&server.database(&name)).await.unwrap();
-            create_app(&store, app(APP, KEY)).await.unwrap().unwrap();
+            create_app(&store, app(APP, KEY), Deadline::of_a_request()).await.unwrap().unwrap();
             if let Some(change) = change {
-                update_app(&store, SdkAppId::new(APP).unwrap(), change).await.unwrap().unwrap();
+                update_app(&store, SdkAppId::new(APP).unwrap(), change, Deadline::of_a_request())
+                    .await
+                    .unwrap()
+                    .unwrap();
             }
             let (addresses, instance) =
                 start_instance(&server.database(&name), Front::default()).await;
@@ -186,7 +182,10 @@ impl TestApp {
     pub(crate) async fn change(&self, change: AppChange) {
         let store = self.store.clone();
         on_runtime(async move {
-            update_app(&store, SdkAppId::new(APP).unwrap(), change).await.unwrap().unwrap();
+            update_app(&store, SdkAppId::new(APP).unwrap(), change, Deadline::of_a_request())
+                .await
+                .unwrap()
+                .unwrap();
         })
         .await;
     }
@@ -194,14 +193,19 @@ impl TestApp {
     /// The app, as the database has it.
     pub(crate) async fn app(&self) -> App {
         let store = self.store.clone();
-        let load = async move { load_app(&store, SdkAppId::new(APP).unwrap()).await };
+        let load = async move {
+            load_app(&store, SdkAppId::new(APP).unwrap(), Deadline::of_a_request()).await
+        };
         on_runtime(load).await.unwrap().unwrap()
     }
 
     /// Adds an app of the same admin and limits.
     pub(crate) async fn add_app(&self, number: i64, key: &str) {
         let (store, app) = (self.store.clone(), app(number, key));
-        on_runtime(async move { create_app(&store, app).await.unwrap().unwrap() }).await;
+        on_runtime(async move {
+            create_app(&store, app, Deadline::of_a_request()).await.unwrap().unwrap()
+        })
+        .await;
     }
 
     /// Calls a command as the admin.

@@ -50,15 +50,21 @@ impl TestApp {
         marks.iter().find(|mark| mark.peer == peer).map_or(0, |mark| mark.standard)
     }
 
-    /// How often a user's state has changed, and the count of marked conversations, which must be that of the rows.
+    /// A user's revision, and how many of the user's conversations are marked. What the user's row counts must be there.
     pub(crate) async fn revision_and_count(&self, owner: &str) -> (i64, usize) {
         let row = sqlx::query(
-            "SELECT revision, marked::bigint, (
-                SELECT count(*) FROM conversations c
-                WHERE c.sdk_app_id = u.sdk_app_id AND c.user_id = u.user_id
-                    AND (standard_mark <> 0 OR custom_mark <> '')
-            )
-            FROM users u WHERE sdk_app_id = $1 AND user_id = $2",
+            "SELECT
+                u.revision,
+                count(*) FILTER (WHERE standard_mark <> 0 OR custom_mark <> ''),
+                ARRAY[u.row_count, u.marked, u.grouped, u.pinned],
+                ARRAY[
+                    count(c.*), count(*) FILTER (WHERE holds_place),
+                    count(*) FILTER (WHERE group_ids <> '{}'), count(pin_position)
+                ]::int[],
+                COALESCE(max(changed_revision), 0) <= u.revision
+            FROM users u LEFT JOIN conversations c USING (sdk_app_id, user_id)
+            WHERE sdk_app_id = $1 AND user_id = $2
+            GROUP BY u.sdk_app_id, u.user_id",
         )
         .bind(APP)
         .bind(owner)
@@ -66,9 +72,10 @@ impl TestApp {
         .await
         .unwrap();
         let Some(row) = row else { return (0, 0) };
-        let (counted, rows): (i64, i64) = (row.get(1), row.get(2));
-        assert_eq!(counted, rows, "the count of {owner} is not that of the rows");
-        (row.get(0), usize::try_from(rows).unwrap())
+        let (counted, rows): (Vec<i32>, Vec<i32>) = (row.get(2), row.get(3));
+        assert_eq!(counted, rows, "the counts of {owner} are not those of the rows");
+        assert!(row.get::<bool, _>(4), "a row of {owner} is newer than the user");
+        (row.get(0), usize::try_from(row.get::<i64, _>(1)).unwrap())
     }
 
     /// How many conversations of a user are marked.
@@ -88,17 +95,13 @@ impl TestApp {
 
     /// Puts a chat group into the directory.
     pub(crate) async fn put_chat_group(&self, id: &str, destroyed: bool) {
-        sqlx::query(
-            "INSERT INTO chat_groups (sdk_app_id, group_id, group_type, name, destroyed)
-            VALUES ($1, $2, 'Public', 'a group', $3)
-            ON CONFLICT (sdk_app_id, group_id) DO UPDATE SET destroyed = excluded.destroyed",
-        )
-        .bind(APP)
-        .bind(id)
-        .bind(destroyed)
-        .execute(&self.db)
-        .await
-        .unwrap();
+        let body = json!({ "GroupId": id, "Type": "Public", "Name": "a group" });
+        self.call("group_open_http_svc/create_group", body).await;
+        if destroyed {
+            let body = json!({ "GroupId": id });
+            let answer = self.call("group_open_http_svc/destroy_group", body).await;
+            assert_eq!(answer["ErrorCode"], 0, "{answer}");
+        }
     }
 
     /// Deletes an account of the directory, and nothing else.
@@ -113,17 +116,6 @@ impl TestApp {
     pub(crate) async fn hold_user(&self, user: &str) -> Transaction<'static, Postgres> {
         let row = "SELECT FROM users WHERE sdk_app_id = $1 AND user_id = $2 FOR NO KEY UPDATE";
         self.hold(row, &[user]).await
-    }
-
-    /// Holds what is kept about one of a user's conversations, the same way.
-    pub(crate) async fn hold_conversation(
-        &self,
-        user: &str,
-        peer: &str,
-    ) -> Transaction<'static, Postgres> {
-        let row = "SELECT FROM conversations
-            WHERE sdk_app_id = $1 AND user_id = $2 AND peer_id = $3 FOR NO KEY UPDATE";
-        self.hold(row, &[user, peer]).await
     }
 
     /// Holds the one row that a statement finds by these names.

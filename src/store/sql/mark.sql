@@ -1,0 +1,88 @@
+-- mark.sql: all of a user's marks, or none of them. What is promised, and why it holds, is told in src/store/marks.rs.
+WITH asked AS (
+    SELECT *
+    FROM unnest($1::bigint[], $2::text[], $3::boolean[], $4::int[])
+        WITH ORDINALITY AS a (sdk_app_id, user_id, must_be_imported, marked_max, nr)
+),
+item AS (
+    SELECT *
+    FROM unnest(
+        $5::int[], $6::bigint[], $7::text[], $8::smallint[], $9::text[], $10::boolean[],
+        $11::bigint[], $12::bigint[], $13::text[], $14::boolean[], $15::bigint[]
+    ) AS t (
+        user_nr, sdk_app_id, user_id, kind, peer_id, must_exist,
+        set_bits, clear_bits, custom_mark, changes_anyway, now
+    )
+),
+found AS (
+    SELECT
+        t.user_nr,
+        bool_and(
+            -- To set nothing where nothing is set is done.
+            (
+                COALESCE(c.holds_place, FALSE)
+                OR (t.set_bits = 0 AND COALESCE(t.custom_mark, '') = '' AND NOT t.changes_anyway)
+            )
+            AND (
+                SELECT g.is_gone FROM gone g
+                WHERE g.sdk_app_id = t.sdk_app_id AND g.kind = t.kind AND g.id = t.peer_id AND g.is_gone
+            ) IS NULL
+            AND (NOT t.must_exist OR (
+                SELECT d.kind FROM directory d
+                WHERE d.sdk_app_id = t.sdk_app_id AND d.kind = t.kind AND d.id = t.peer_id
+            ) IS NOT NULL)
+        ) AS is_ready,
+        bool_or(
+            t.changes_anyway
+            OR COALESCE((c.standard_mark | t.set_bits) & ~t.clear_bits <> c.standard_mark, FALSE)
+            OR COALESCE(t.custom_mark <> c.custom_mark, FALSE)
+        ) AS changes
+    FROM item t
+    LEFT JOIN conversations c
+        ON c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id AND c.kind = t.kind AND c.peer_id = t.peer_id
+    GROUP BY t.user_nr
+),
+ready AS MATERIALIZED (
+    SELECT a.nr, a.sdk_app_id, a.user_id, a.marked_max, u.forgotten_revision, u.next_position, f.changes
+    FROM asked a
+    JOIN found f ON f.user_nr = a.nr AND f.is_ready
+    JOIN users u ON u.sdk_app_id = a.sdk_app_id AND u.user_id = a.user_id AND u.marked <= a.marked_max
+    WHERE CASE
+        WHEN a.must_be_imported THEN (
+            SELECT TRUE FROM accounts o WHERE o.sdk_app_id = a.sdk_app_id AND o.user_id = a.user_id
+        ) IS NOT NULL
+        ELSE (
+            SELECT g.is_gone FROM gone g
+            WHERE g.sdk_app_id = a.sdk_app_id AND g.kind = 1 AND g.id = a.user_id AND g.is_gone
+        ) IS NULL
+    END
+),
+locked AS (
+    UPDATE users u SET revision = u.revision + 1
+    FROM (SELECT * FROM ready WHERE changes ORDER BY nr) r
+    WHERE u.sdk_app_id = r.sdk_app_id AND u.user_id = r.user_id
+        AND u.forgotten_revision = r.forgotten_revision AND u.next_position = r.next_position
+        AND u.marked <= r.marked_max
+    RETURNING r.nr, u.revision
+),
+marked AS (
+    UPDATE conversations c SET
+        standard_mark = (c.standard_mark | t.set_bits) & ~t.clear_bits,
+        custom_mark = COALESCE(t.custom_mark, c.custom_mark),
+        changed_at = CASE
+            WHEN t.changes_anyway
+                OR (c.standard_mark | t.set_bits) & ~t.clear_bits <> c.standard_mark
+                OR COALESCE(t.custom_mark <> c.custom_mark, FALSE)
+            THEN t.now ELSE c.changed_at
+        END,
+        changed_revision = CASE
+            WHEN t.changes_anyway
+                OR (c.standard_mark | t.set_bits) & ~t.clear_bits <> c.standard_mark
+                OR COALESCE(t.custom_mark <> c.custom_mark, FALSE)
+            THEN l.revision ELSE c.changed_revision
+        END
+    FROM locked l
+    JOIN item t ON t.user_nr = l.nr
+    WHERE c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id AND c.kind = t.kind AND c.peer_id = t.peer_id
+)
+SELECT ARRAY(SELECT nr::int FROM locked UNION ALL SELECT nr::int FROM ready WHERE NOT changes) AS "done!"
