@@ -38,7 +38,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use divan::{AllocProfiler, Bencher};
-use earmark::{domain, error, limits, metrics, service};
+use earmark::{deadline, domain, error, limits, metrics, service};
 use serde::Serialize;
 
 use caller::{Credentials, VerifiedSigs};
@@ -162,8 +162,9 @@ fn apply(bencher: Bencher<'_, '_>, items: usize) {
     let app = app();
     let mut state = UserState::default();
     for nr in 0..items {
-        let kept = Kept { position: Some(1), standard: StandardMark::new(1), ..Kept::default() };
-        state.entries.insert(peer(nr), Entry::loaded(kept, Standing::Unknown));
+        let standard = StandardMark::new(1);
+        let kept = Kept { position: Some(1), holds_place: true, standard, ..Kept::default() };
+        state.load_entry(peer(nr), Entry::loaded(Some(kept), Standing::Unknown));
     }
     let bits = BitChange { set: StandardMark::new(1 << 40), clear: StandardMark::new(1 << 41) };
     let changes = (0..items).map(|nr| MarkChange {
@@ -199,6 +200,7 @@ fn frame_page(bencher: Bencher<'_, '_>, items: usize) {
     let kept = Kept {
         standard: StandardMark::new(1 << 63 | 1),
         custom: CustomMark::parse("abcd", 256).unwrap(),
+        holds_place: true,
         group_ids: vec![1, 2],
         position: Some(1),
         pin_position: None,

@@ -8,7 +8,7 @@ mod targets;
 use std::fs;
 use std::panic::catch_unwind;
 
-use earmark::{domain, error, limits, metrics, service};
+use earmark::{deadline, domain, error, limits, metrics, service};
 
 /// Gives the target all inputs in its two folders.
 fn replay(name: &str, run: fn(&[u8])) {

@@ -206,44 +206,6 @@ fn what_is_fuzzed_is_what_is_built() {
     assert_none(&other_versions.collect::<Vec<_>>());
 }
 
-/// The bugs that `src/store/planted.rs` has to order are in no program that anybody runs.
-#[test]
-fn planted_bugs_are_built_for_the_tests_alone() {
-    let is_behind_the_feature = |(path, text): &(String, String)| {
-        let lines: Vec<_> = text.lines().collect();
-        let found = lines.iter().enumerate().filter(|(_, line)| {
-            let line = line.trim_start();
-            line.contains("planted::")
-                || line.contains("mod planted")
-                || line.contains(".forget_versions(")
-                || line.contains(".spoil_commit()")
-        });
-        let found = found.filter(|(nr, _)| {
-            !lines[nr.saturating_sub(1)].contains(r#"#[cfg(feature = "planted-bugs")]"#)
-        });
-        found.map(|(nr, line)| format!("{path}:{}: {}", nr + 1, line.trim())).collect::<Vec<_>>()
-    };
-    let of_the_program = sources().into_iter().filter(|(path, _)| path.starts_with("src/"));
-    assert_none(
-        &of_the_program.flat_map(|source| is_behind_the_feature(&source)).collect::<Vec<_>>(),
-    );
-
-    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let on = manifest.lines().find(|line| line.starts_with("default = ["));
-    assert_eq!(on, Some(r#"default = ["otlp"]"#), "nothing else is on by itself");
-    let library = fs::read_to_string(root().join("src/lib.rs")).unwrap();
-    assert!(library.contains(r#"feature = "planted-bugs", not(debug_assertions)"#));
-    let named: Vec<_> = ["Dockerfile", ".github/workflows/ci.yml", "docker-compose.yml"]
-        .into_iter()
-        .filter(|file| {
-            let text = fs::read_to_string(root().join(file)).unwrap();
-            text.contains("--features") || text.contains("--all-features")
-        })
-        .map(ToOwned::to_owned)
-        .collect();
-    assert_none(&named);
-}
-
 /// `V<n>__verb_noun.sql`, and its number.
 fn migration_number(name: &str) -> Option<u32> {
     let (number, words) = name.strip_prefix('V')?.strip_suffix(".sql")?.split_once("__")?;

@@ -71,7 +71,7 @@ pub mod user_sig;
 
 use earmark::domain::{App, Directory, Edition, SdkAppId, SecretKey};
 use earmark::limits::Limits;
-use earmark::{domain, error, limits, metrics, service};
+use earmark::{deadline, domain, error, limits, metrics, service};
 
 /// The key that the recorded UserSigs were made with.
 const KEY: &str = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";

@@ -178,7 +178,7 @@ impl Prune {
 const HISTORY_DAYS: u32 = 30;
 
 fn days(number: u32) -> Duration {
-    Duration::from_secs(u64::from(number) * 24 * 3600)
+    Duration::from_hours(u64::from(number) * 24)
 }
 
 /// Creating and changing apps.

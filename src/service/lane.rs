@@ -181,7 +181,8 @@ impl Worker {
         let writes: Vec<&Write> = batch.iter().flat_map(|job| &job.writes).collect();
         let begun = Instant::now();
         let spans = trace::transaction(batch.iter().map(|job| &job.trace));
-        let work = deadline.limit(work(self, &writes, deadline)).instrument(spans.shared());
+        let work = Box::pin(work(self, &writes, deadline));
+        let work = deadline.limit(work).instrument(spans.shared());
         // A lane that ended would refuse the writes of its users for good, so not even a panic may end it.
         let done = AssertUnwindSafe(work)
             .catch_unwind()

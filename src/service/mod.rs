@@ -44,7 +44,7 @@ pub struct Settings {
 impl Default for Settings {
     /// Two app ages fit into the 5 seconds within which a changed key counts.
     fn default() -> Self {
-        Self { app_age_max: Duration::from_secs(2), history: Duration::from_secs(30 * 24 * 3600) }
+        Self { app_age_max: Duration::from_secs(2), history: Duration::from_hours(30 * 24) }
     }
 }
 

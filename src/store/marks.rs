@@ -18,7 +18,7 @@ use std::io::ErrorKind;
 
 use super::connection::Connection;
 use super::session::Session;
-use crate::domain::{App, CombinedMark, Conversation, Directory, SdkAppId, UserId};
+use crate::domain::{App, CombinedMark, Conversation, CustomMark, Directory, SdkAppId, UserId};
 use crate::error::Error;
 
 /// A user whose conversations are marked.
@@ -183,7 +183,7 @@ impl<'a> Rows<'a> {
             columns.must_exist.push(app.directory == Directory::Strict);
             columns.set_bits.push(row.mark.bits.set.bits().cast_signed());
             columns.clear_bits.push(row.mark.bits.clear.bits().cast_signed());
-            columns.custom_marks.push(row.mark.custom.map(|custom| custom.as_str()));
+            columns.custom_marks.push(row.mark.custom.map(CustomMark::as_str));
             columns.changes_anyway.push(row.mark.changes_anyway);
             columns.now.push(row.now.cast_signed());
         }

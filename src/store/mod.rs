@@ -23,9 +23,8 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{ConnectOptions, Connection as _, PgPool, Postgres, Row};
+use sqlx::{ConnectOptions, Connection as _, PgPool, Row};
 
 pub use accounts::Account;
 pub use connection::{Connection, Reader, Tx};
@@ -139,28 +138,24 @@ impl Store {
         if let Some(connection) = self.idle.take(deadline).await {
             return Ok(connection.used_with(permit, deadline));
         }
-        // Connections of the pool may have ended since they were last used.
-        let mut attempts = self.pool.size() + 1;
-        loop {
-            let pooled = self.pool.acquire().await?;
-            let checked = self.check(pooled, deadline).await;
-            attempts = attempts.saturating_sub(1);
-            if attempts == 0 || checked.is_ok() {
-                return Ok(checked?.used_with(permit, deadline));
-            }
-        }
+        // Boxed, as most requests hold the way there without taking it.
+        let connection = Box::pin(self.pooled_connection(deadline)).await?;
+        Ok(connection.used_with(permit, deadline))
     }
 
-    async fn check(
-        &self,
-        pooled: PoolConnection<Postgres>,
-        deadline: Deadline,
-    ) -> Result<Connection, sqlx::Error> {
-        let canceller = self.canceller.clone();
-        let mut connection =
-            Connection::new(pooled, self.begin, self.keeps_statements, canceller, deadline);
-        connection.check().await?;
-        Ok(connection)
+    /// A connection from the pool that answers. Those that ended since they were last used are left out.
+    async fn pooled_connection(&self, deadline: Deadline) -> Result<Connection, sqlx::Error> {
+        let mut attempts_left = self.pool.size();
+        loop {
+            let (pooled, canceller) = (self.pool.acquire().await?, self.canceller.clone());
+            let mut connection =
+                Connection::new(pooled, self.begin, self.keeps_statements, canceller, deadline);
+            match connection.check().await {
+                Ok(()) => return Ok(connection),
+                Err(error) if attempts_left == 0 => return Err(error),
+                Err(_) => attempts_left -= 1,
+            }
+        }
     }
 
     /// Reads on a connection that is kept for the next reader afterwards.

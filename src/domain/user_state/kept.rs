@@ -78,19 +78,8 @@ impl Entry {
         self.before != self.after
     }
 
-    /// What a stored row counts for.
-    pub(super) fn counts(&self, row: Option<&Kept>) -> Counts {
-        row.map(|kept| Counts {
-            rows: 1,
-            marked: kept.holds_place.into(),
-            grouped: kept.is_grouped().into(),
-            pinned: kept.is_pinned().into(),
-        })
-        .unwrap_or_default()
-    }
-
-    /// The part of it that takes room under the limits: what shows, unless the other end is gone. Rows themselves take
-    /// none.
+    /// The part of a row's counts that takes room under the limits: what shows, unless the other end is gone. Rows
+    /// themselves take none.
     pub(super) fn taken(&self, row: Option<&Kept>) -> Counts {
         row.filter(|_| self.peer != Standing::Dead)
             .map(|kept| Counts {
@@ -117,6 +106,17 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// What a stored row counts for.
+    pub(super) fn of(row: Option<&Kept>) -> Self {
+        row.map(|kept| Self {
+            rows: 1,
+            marked: kept.holds_place.into(),
+            grouped: kept.is_grouped().into(),
+            pinned: kept.is_pinned().into(),
+        })
+        .unwrap_or_default()
+    }
+
     /// The limits on what shows, and the most rows that are stored for that and for what has become empty.
     pub(super) fn max(limits: &Limits) -> Self {
         let Limits { marked, grouped, pinned, .. } = *limits;

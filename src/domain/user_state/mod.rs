@@ -110,7 +110,7 @@ impl UserState {
     /// Adds a conversation as it is stored, before anything is applied.
     pub fn load_entry(&mut self, conversation: Conversation, entry: Entry) {
         let row = entry.before.as_ref();
-        let exempt = entry.counts(row).minus(entry.taken(row));
+        let exempt = Counts::of(row).minus(entry.taken(row));
         if self.entries.insert(conversation, entry).is_none() {
             self.exempt = self.exempt.plus(exempt);
         }
@@ -187,7 +187,7 @@ impl UserState {
         changed_revision: u64,
     ) {
         if let Some(entry) = self.entries.get_mut(conversation) {
-            self.exempt = self.exempt.minus(entry.counts(entry.before.as_ref()));
+            self.exempt = self.exempt.minus(Counts::of(entry.before.as_ref()));
             *entry = Entry::loaded(None, entry.peer);
         }
         let numbers = &mut self.numbers;
@@ -273,9 +273,9 @@ impl UserState {
 
         let (old, new) = (entry.after.as_ref(), Some(&after));
         let (had, has) = (entry.taken(old), entry.taken(new));
-        let counts = self.numbers.counts.plus(entry.counts(new)).minus(entry.counts(old));
-        let exempt = self.exempt.plus(entry.counts(new).minus(has));
-        let exempt = exempt.minus(entry.counts(old).minus(had));
+        let counts = self.numbers.counts.plus(Counts::of(new)).minus(Counts::of(old));
+        let exempt = self.exempt.plus(Counts::of(new).minus(has));
+        let exempt = exempt.minus(Counts::of(old).minus(had));
         let taken = counts.minus(exempt);
         if has.marked > had.marked && taken.marked > limits.marked {
             return Err(Error::TooManyMarked { max: limits.marked });
