@@ -180,64 +180,17 @@ impl Tx<'_> {
         &mut self,
         states: &[(&UserKey, &UserState)],
     ) -> Result<(), Error> {
-        let (mut old, mut new) = <(Columns<'_>, Columns<'_>)>::default();
+        let mut rows = Columns::default();
         for (key, state) in states {
             for (conversation, entry) in state.entries.iter().filter(|(_, e)| e.is_changed()) {
                 let Some(after) = &entry.after else { continue };
-                let columns = if entry.before.is_some() { &mut old } else { &mut new };
-                columns.push(key, state.numbers.revision + 1, conversation, after);
+                rows.push(key, state.numbers.revision + 1, conversation, after);
             }
         }
-        if !old.peer_ids.is_empty() {
-            self.update_conversations(&old).await?;
+        if rows.peer_ids.is_empty() {
+            return Ok(());
         }
-        if !new.peer_ids.is_empty() {
-            self.insert_conversations(&new).await?;
-        }
-        Ok(())
-    }
-
-    async fn update_conversations(&mut self, rows: &Columns<'_>) -> Result<(), Error> {
         let saved = sqlx::query!(
-            r#"
-            UPDATE conversations c SET
-                standard_mark = t.standard_mark, custom_mark = t.custom_mark, holds_place = t.holds_place,
-                group_ids = COALESCE(m.group_ids, '{}'), position = t.position, pin_position = t.pin_position,
-                changed_at = t.changed_at, changed_revision = t.changed_revision
-            FROM unnest(
-                $1::bigint[], $2::text[], $3::smallint[], $4::text[], $5::bigint[], $6::text[],
-                $7::boolean[], $8::int[], $9::int[], $10::bigint[], $11::bigint[]
-            ) WITH ORDINALITY AS t (
-                sdk_app_id, user_id, kind, peer_id, standard_mark, custom_mark,
-                holds_place, position, pin_position, changed_at, changed_revision, nr
-            )
-            LEFT JOIN (
-                SELECT nr, array_agg(group_id ORDER BY group_id) AS group_ids
-                FROM unnest($12::bigint[], $13::int[]) AS member (nr, group_id) GROUP BY nr
-            ) m ON m.nr = t.nr
-            WHERE c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id AND c.kind = t.kind AND c.peer_id = t.peer_id
-            "#,
-            &rows.sdk_app_ids,
-            &rows.user_ids as &[&str],
-            &rows.kinds,
-            &rows.peer_ids as &[&str],
-            &rows.standard_marks,
-            &rows.custom_marks as &[&str],
-            &rows.holds_place,
-            &rows.positions as &[Option<i32>],
-            &rows.pin_positions as &[Option<i32>],
-            &rows.changed_at,
-            &rows.changed_revisions,
-            &rows.member_nrs,
-            &rows.member_group_ids,
-        )
-        .execute(self.session())
-        .await?;
-        all_saved("conversations", saved.rows_affected(), rows.peer_ids.len())
-    }
-
-    async fn insert_conversations(&mut self, rows: &Columns<'_>) -> Result<(), Error> {
-        sqlx::query!(
             r#"
             INSERT INTO conversations (
                 sdk_app_id, user_id, kind, peer_id, standard_mark, custom_mark,
@@ -257,6 +210,11 @@ impl Tx<'_> {
                 SELECT nr, array_agg(group_id ORDER BY group_id) AS group_ids
                 FROM unnest($12::bigint[], $13::int[]) AS member (nr, group_id) GROUP BY nr
             ) m ON m.nr = t.nr
+            ON CONFLICT (sdk_app_id, user_id, kind, peer_id) DO UPDATE SET
+                standard_mark = excluded.standard_mark, custom_mark = excluded.custom_mark,
+                holds_place = excluded.holds_place, group_ids = excluded.group_ids,
+                position = excluded.position, pin_position = excluded.pin_position,
+                changed_at = excluded.changed_at, changed_revision = excluded.changed_revision
             "#,
             &rows.sdk_app_ids,
             &rows.user_ids as &[&str],
@@ -274,7 +232,7 @@ impl Tx<'_> {
         )
         .execute(self.session())
         .await?;
-        Ok(())
+        all_saved("conversations", saved.rows_affected(), rows.peer_ids.len())
     }
 }
 

@@ -195,6 +195,38 @@ async fn a_request_that_takes_the_locking_path_holds_up_no_other() {
     service.close().await;
 }
 
+/// PostgreSQL refuses one request of a batch, on either path. The others are done.
+#[actix_web::test]
+async fn a_request_that_the_database_refuses_fails_alone() {
+    let app = TestApp::start().await;
+    for user in users(20) {
+        assert_eq!(app.mark(&user, vec![set("old", 0)]).await.0, 0);
+    }
+    for statement in [
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE check_violation USING MESSAGE = 'poison'; END $$",
+        "CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON conversations FOR EACH ROW
+            WHEN (NEW.user_id = 'user7') EXECUTE FUNCTION refuse()",
+    ] {
+        sqlx::raw_sql(statement).execute(&app.db).await.unwrap();
+    }
+    let service = one_lane(Database::from_options(app.options())).await;
+    for peer in ["old", "new"] {
+        let changes = users(20).map(|user| (user, Change::Mark(vec![bits(peer, 2, 0)])));
+        let outcomes = change_all(&app, &service, changes).await;
+        for (nr, outcome) in outcomes.iter().enumerate() {
+            assert_eq!(
+                matches!(outcome, Err(Error::Internal(_))),
+                nr == 7,
+                "user{nr}: {outcome:?}"
+            );
+        }
+    }
+    assert_eq!(app.marks("user6").await, [marked("old", 3, ""), marked("new", 2, "")]);
+    assert_eq!(app.marks("user7").await, [marked("old", 1, "")]);
+    service.close().await;
+}
+
 #[actix_web::test]
 async fn a_user_who_is_held_up_fails_alone() {
     let app = TestApp::start().await;
