@@ -1,126 +1,304 @@
-//! What the tables hold of one user, and how a batch of changes is loaded and saved: in memory, row by row.
+//! One user's rows in memory, and the two paths on which a batch of changes is committed to them.
+//!
+//! [`Stored::mark`] imitates the fast path (`src/store/sql/mark.sql`). [`Stored::load`] and [`Stored::save`] imitate the
+//! locking path (`commit` in `src/service/commit.rs`, and the statements in `src/store/` that it uses).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::model::MORTAL;
 use crate::domain::{
-    App, Change, ContactGroup, Conversation, Counts, Entry, Growth, Kept, Standing, UserState,
+    App, Change, CombinedMark, ContactGroup, Conversation, Counts, CustomMark, Entry, Growth, Kept,
+    Numbers, Standing, UserState,
 };
+use crate::limits::Limits;
+
+/// The locking path removes a row in passing if it has been empty for longer than so many seconds.
+const HISTORY: u64 = 4;
+
+/// Changes of one user's state that are committed together.
+pub(super) struct Batch<'b> {
+    pub(super) app: &'b App,
+    pub(super) changes: &'b [Change],
+    /// What the directory says of the other end of a conversation.
+    pub(super) standing: &'b dyn Fn(&Conversation) -> Standing,
+    /// Unix seconds.
+    pub(super) now: u64,
+}
+
+impl Batch<'_> {
+    fn touched(&self) -> BTreeSet<&Conversation> {
+        self.changes.iter().flat_map(Change::touched).collect()
+    }
+
+    fn growth(&self) -> Growth {
+        self.changes.iter().map(Change::growth).fold(Growth::default(), Growth::or)
+    }
+
+    fn is_dead(&self, conversation: &Conversation) -> bool {
+        (self.standing)(conversation) == Standing::Dead
+    }
+}
+
+/// A row of `conversations`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) kept: Kept,
+    changed_revision: u64,
+}
 
 /// The rows of one user.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Stored {
     pub(super) owner: Standing,
-    pub(super) conversations: BTreeMap<Conversation, Kept>,
+    pub(super) conversations: BTreeMap<Conversation, Row>,
     pub(super) groups: Vec<ContactGroup>,
-    counts: Counts,
-    next_position: u32,
-    next_group_id: u32,
+    numbers: Numbers,
+}
+
+/// Whether the locking path may remove empty rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Removal {
+    Allowed,
+    Forbidden,
 }
 
 impl Stored {
-    pub(super) fn new() -> Self {
-        Self { next_position: 1, next_group_id: 1, ..Self::default() }
+    /// Commits a batch on the fast path: returns the rows as they are then, or `None` if the batch needs the locking path.
+    pub(super) fn mark(&self, batch: &Batch<'_>) -> Option<Self> {
+        let mut marks: BTreeMap<&Conversation, CombinedMark<'_>> = BTreeMap::new();
+        for change in batch.changes {
+            let Change::Mark(items) = change else { return None };
+            for item in items {
+                marks.entry(&item.conversation).or_default().add(item);
+            }
+        }
+        let is_ready = |(conversation, mark): (&&Conversation, &CombinedMark<'_>)| {
+            let row = self.conversations.get(*conversation);
+            let sets_nothing = mark.bits.set.is_empty()
+                && mark.custom.is_none_or(CustomMark::is_empty)
+                && !mark.changes_anyway;
+            (row.is_some_and(|row| row.kept.holds_place) || sets_nothing)
+                && !batch.is_dead(conversation)
+        };
+        if self.owner != Standing::Alive
+            || self.numbers.counts.marked > batch.app.limits.marked
+            || !marks.iter().all(is_ready)
+        {
+            return None;
+        }
+        let mut marked = self.clone();
+        let revision = self.numbers.revision + 1;
+        for (conversation, mark) in marks {
+            let Some(row) = marked.conversations.get_mut(conversation) else { continue };
+            let standard = row.kept.standard.changed(mark.bits);
+            let custom = mark.custom.unwrap_or(&row.kept.custom).clone();
+            if mark.changes_anyway || (standard, &custom) != (row.kept.standard, &row.kept.custom) {
+                row.kept = Kept { standard, custom, changed_at: batch.now, ..row.kept.clone() };
+                row.changed_revision = revision;
+                marked.numbers.revision = revision;
+            }
+        }
+        marked.check(&batch.app.limits);
+        Some(marked)
     }
 
-    /// The piece of the state that these changes need; `standing` is what the directory says of other ends.
-    pub(super) fn load(
-        &self,
-        changes: &[Change],
-        app: &App,
-        standing: impl Fn(&Conversation) -> Standing,
-    ) -> UserState {
-        let mut state = UserState::of(self.owner);
-        state.load_counts(self.counts, self.next_position, self.next_group_id);
-        if changes.iter().any(Change::needs_groups) {
+    /// Loads what the locking path needs to apply a batch. Removes empty rows if that is allowed and the limits demand it.
+    pub(super) fn load(&mut self, batch: &Batch<'_>, removal: Removal) -> UserState {
+        let mut state = UserState::of(self.numbers);
+        state.owner = self.owner;
+        let entry = |conversation: &Conversation, row: Option<&Row>| {
+            Entry::loaded(row.map(|row| row.kept.clone()), (batch.standing)(conversation))
+        };
+        for conversation in batch.touched() {
+            let row = self.conversations.get(conversation);
+            state.load_entry(conversation.clone(), entry(conversation, row));
+        }
+        if batch.changes.iter().any(Change::needs_groups) {
             state.load_groups(self.groups.clone());
         }
-        let touched = changes.iter().flat_map(Change::touched).map(|touched| touched.conversation);
-        let all_grouped = self.conversations.iter().filter(|(_, kept)| kept.is_grouped());
-        let members = all_grouped.filter(|_| changes.iter().any(Change::needs_members));
-        for conversation in touched.chain(members.map(|(conversation, _)| conversation)) {
-            let kept = self.conversations.get(conversation).cloned().unwrap_or_default();
-            let entry = Entry::loaded(kept, standing(conversation));
-            state.entries.insert(conversation.clone(), entry);
+        if batch.changes.iter().any(Change::needs_members) {
+            let members = self.conversations.iter().filter(|(_, row)| row.kept.is_grouped());
+            for (conversation, row) in members {
+                if !state.entries.contains_key(conversation) {
+                    state.load_entry(conversation.clone(), entry(conversation, Some(row)));
+                }
+            }
         }
-        let growth = changes.iter().map(Change::growth).fold(Growth::default(), Growth::or);
-        if state.is_near_a_limit(&app.limits, growth) {
-            let is_dead = |conversation: &Conversation| standing(conversation) == Standing::Dead;
-            state.dead = self.count(|conversation| is_dead(conversation));
+        let limits = &batch.app.limits;
+        if removal == Removal::Allowed && batch.growth() != Growth::default() {
+            self.remove_empty(&mut state, batch);
+        }
+        if state.is_near_a_limit(limits, batch.growth()) {
+            state.load_taken(self.taken(batch, |other| !state.entries.contains_key(other)));
         }
         state
     }
 
-    /// Takes over what differs. A standard mark is changed by bits, everything else is overwritten.
-    pub(super) fn save(&mut self, state: &UserState, now: u64) {
-        if !state.is_changed() {
-            return;
+    /// Removes the oldest empty rows: as many as the limits demand, and all that are older than [`HISTORY`]. The rows that
+    /// go are those whose last change was at a certain revision or before it, so more than enough may go.
+    fn remove_empty(&mut self, state: &mut UserState, batch: &Batch<'_>) {
+        let (limits, now) = (&batch.app.limits, batch.now);
+        let wanted = state.rows_to_forget(limits, batch.growth());
+        let new_rows = state.entries.values().filter(|entry| entry.before.is_none()).count();
+        if wanted > 0 || state.is_due_to_forget() {
+            let last = self.last_revision_to_remove(wanted, now.saturating_sub(HISTORY));
+            let mut removed_until = self.numbers.forgotten_revision;
+            self.conversations.retain(|conversation, row| {
+                let goes = row.kept.is_empty() && Some(row.changed_revision) <= last;
+                if goes {
+                    removed_until = removed_until.max(row.changed_revision);
+                    state.note_removed(conversation, row.kept.holds_place, row.changed_revision);
+                }
+                !goes
+            });
+            assert_eq!(state.numbers.forgotten_revision, removed_until);
         }
+        // This bounds the rows of a user: the changes then add one row for each of `new_rows`, and for each conversation
+        // that they touch and whose empty row was just removed.
+        let has_empty = self.conversations.values().any(|row| row.kept.is_empty());
+        let rows = self.conversations.len() + new_rows;
+        assert!(!has_empty || rows <= rows_max(limits), "{rows} rows: {self:?}");
+    }
+
+    /// The revision up to which empty rows are removed, if there are any: `wanted` rows, and all before the first that has
+    /// changed at `changed_before` or later.
+    fn last_revision_to_remove(&self, wanted: u32, changed_before: u64) -> Option<u64> {
+        let rows = self.conversations.values().filter(|row| row.kept.is_empty());
+        let mut empty: Vec<_> = rows.collect();
+        empty.sort_by_key(|row| row.changed_revision);
+        let wanted = usize::try_from(wanted).unwrap();
+        let of_wanted = empty.iter().take(wanted).map(|row| row.changed_revision).max();
+        let first_young = empty.iter().find(|row| row.kept.changed_at >= changed_before);
+        let of_old = match first_young {
+            Some(row) => Some(row.changed_revision - 1),
+            None => empty.last().map(|row| row.changed_revision),
+        };
+        of_wanted.max(of_old)
+    }
+
+    /// Counts what takes room among these conversations: what is not empty, unless the other end is gone.
+    fn taken(&self, batch: &Batch<'_>, is_counted: impl Fn(&Conversation) -> bool) -> Counts {
+        let rows = self.conversations.iter();
+        let rows = rows.filter(|(other, _)| is_counted(other) && !batch.is_dead(other));
+        let kept: Vec<_> = rows.map(|(_, row)| &row.kept).collect();
+        Counts {
+            rows: 0,
+            marked: count(&kept, Kept::is_marked),
+            grouped: count(&kept, Kept::is_grouped),
+            pinned: count(&kept, Kept::is_pinned),
+        }
+    }
+
+    /// Saves a changed state.
+    pub(super) fn save(&mut self, state: &UserState, batch: &Batch<'_>) {
+        let before = self.clone();
+        assert_eq!(state.numbers.revision, before.numbers.revision, "saving makes it grow");
+        let revision = before.numbers.revision + 1;
         self.owner = state.owner;
+        self.numbers = Numbers { revision, ..state.numbers };
+        let (counts, room) = (state.numbers.counts, state.room(&batch.app.limits));
+        assert!(counts.marked <= room.marked, "the CHECK constraint would refuse {counts:?}");
+        assert!(counts.grouped <= room.grouped && counts.pinned <= room.pinned, "{counts:?}");
         if state.deleted {
             self.conversations.clear();
             self.groups.clear();
+            assert_eq!(self.numbers.forgotten_revision, revision, "all rows are removed");
         }
-        self.counts = state.counts;
-        (self.next_position, self.next_group_id) = (state.next_position, state.next_group_id);
-        let gone: Vec<_> = state.groups_to_delete().cloned().collect();
-        self.groups.retain(|group| !gone.contains(group));
+        let deleted: Vec<_> = state.groups_to_delete().cloned().collect();
+        self.groups.retain(|group| !deleted.contains(group));
         self.groups.extend(state.groups_to_insert().cloned());
         for (conversation, entry) in &state.entries {
-            let (before, after) = (&entry.before, &entry.after);
-            let stored = self.conversations.get(conversation).cloned().unwrap_or_default();
-            assert_eq!(&stored, before, "it was loaded, or is gone");
-            let what = |kept: &Kept| (kept.standard, kept.custom.clone(), kept.group_ids.clone());
-            if what(before) != what(after) && after.is_something() {
-                assert_eq!(after.changed_at, now);
-            }
-            if after.is_something() {
-                self.conversations.insert(conversation.clone(), after.clone());
-            } else {
-                assert_eq!(after, &Kept::default(), "nothing is kept of nothing");
-                self.conversations.remove(conversation);
+            let row = self.conversations.get(conversation).map(|row| &row.kept);
+            assert_eq!(row, entry.before.as_ref(), "the row is not the one that was loaded");
+            if entry.is_changed() {
+                let kept = entry.after.clone().unwrap();
+                before.check_change(entry.before.as_ref(), &kept, batch.now);
+                let row = Row { kept, changed_revision: revision };
+                self.conversations.insert(conversation.clone(), row);
             }
         }
-        self.check();
+        self.check(&batch.app.limits);
+        self.check_room(state, batch);
+        let adds_rows = self.conversations.len() > before.conversations.len();
+        assert!(!adds_rows || batch.growth() != Growth::default());
     }
 
-    /// What must hold of the rows, whatever has happened.
-    fn check(&self) {
-        assert_eq!(self.counts, self.count(|_| true), "counts are those of the rows");
-        let kept = || self.conversations.values();
-        let positions = kept().flat_map(|kept| [kept.position, kept.pin_position]).flatten();
-        let mut positions: Vec<_> = positions.collect();
-        let all = positions.len();
-        positions.sort_unstable();
-        positions.dedup();
-        assert_eq!(positions.len(), all, "a position is given once");
-        assert!(positions.last().is_none_or(|last| *last < self.next_position));
-        for group in &self.groups {
-            assert!(group.id < self.next_group_id);
-            let same = |other: &&ContactGroup| other.id == group.id || other.name == group.name;
-            assert_eq!(self.groups.iter().filter(same).count(), 1, "a group is there once");
+    /// Checks what holds between a stored row and the one that replaces it.
+    fn check_change(&self, before: Option<&Kept>, after: &Kept, now: u64) {
+        let before = before.cloned().unwrap_or_default();
+        let marks = |kept: &Kept| (kept.standard, kept.custom.clone(), kept.group_ids.clone());
+        if marks(&before) != marks(after) || before.is_empty() || after.is_empty() {
+            assert_eq!(after.changed_at, now);
         }
-        for kept in kept() {
-            assert_eq!(kept.position.is_some(), kept.is_marked() || kept.is_grouped());
-            assert!(kept.group_ids.is_sorted_by(|one, next| one < next));
-            let is_there = |id: &u32| self.groups.iter().any(|group| group.id == *id);
-            assert!(kept.group_ids.iter().all(is_there), "members are of groups that are there");
+        assert!(after.holds_place || !before.holds_place, "a place is held until the row goes");
+        let next = self.numbers.next_position;
+        match before.position {
+            Some(position) => assert_eq!(after.position, Some(position), "a position stays"),
+            None => assert!(after.position.is_none_or(|position| position >= next)),
+        }
+        if after.pin_position != before.pin_position {
+            assert!(after.pin_position.is_none_or(|position| position >= next));
         }
     }
 
-    fn count(&self, counts: impl Fn(&Conversation) -> bool) -> Counts {
-        let kept: Vec<_> = self
-            .conversations
-            .iter()
-            .filter(|(one, _)| counts(one))
-            .map(|(_, kept)| kept)
-            .collect();
-        let count = |has: fn(&Kept) -> bool| {
-            u32::try_from(kept.iter().filter(|kept| has(kept)).count()).unwrap()
+    /// Checks what holds for the rows at any time.
+    fn check(&self, limits: &Limits) {
+        let Numbers { revision, forgotten_revision, next_position, next_group_id, counts } =
+            self.numbers;
+        let rows = || self.conversations.values();
+        let kept: Vec<_> = rows().map(|row| &row.kept).collect();
+        let counted = Counts {
+            rows: count(&kept, |_| true),
+            marked: count(&kept, |kept| kept.holds_place),
+            grouped: count(&kept, Kept::is_grouped),
+            pinned: count(&kept, Kept::is_pinned),
         };
-        Counts {
-            marked: count(Kept::is_marked),
-            grouped: count(Kept::is_grouped),
-            pinned: count(Kept::is_pinned),
+        assert_eq!(counts, counted, "the counts are not those of the rows");
+
+        assert!(forgotten_revision <= revision);
+        for Row { kept, changed_revision } in rows() {
+            assert!((1..=revision).contains(changed_revision));
+            assert!(!kept.is_empty() || *changed_revision > forgotten_revision, "{kept:?}");
+            assert!(kept.holds_place || !kept.is_marked());
+            assert!(kept.position.is_some() || !(kept.holds_place || kept.is_grouped()));
+            assert!(kept.group_ids.is_sorted_by(|one, next| one < next));
+            let exists = |id: &u32| self.groups.iter().any(|group| group.id == *id);
+            assert!(kept.group_ids.iter().all(exists), "a contact group does not exist");
+        }
+        let positions = kept.iter().flat_map(|kept| [kept.position, kept.pin_position]).flatten();
+        let mut positions: Vec<_> = positions.collect();
+        positions.sort_unstable();
+        assert!(positions.is_sorted_by(|one, next| one < next), "a position is used twice");
+        assert!(positions.last().is_none_or(|last| *last < next_position));
+
+        for group in &self.groups {
+            assert!(group.id < next_group_id);
+            let same = |other: &&ContactGroup| other.id == group.id || other.name == group.name;
+            assert_eq!(self.groups.iter().filter(same).count(), 1, "a contact group exists twice");
+        }
+
+        // A conversation whose other end was gone when others were added may be one too many when its other end is back.
+        let shown = kept.iter().filter(|kept| !kept.is_empty()).count();
+        assert!(shown <= rows_max(limits) + MORTAL.len());
+    }
+
+    /// Checks the part of the counts that takes no room: where a limit is near it is exact, and elsewhere it is not too
+    /// large.
+    fn check_room(&self, state: &UserState, batch: &Batch<'_>) {
+        let taken = self.taken(batch, |_| true);
+        let of_each = |counts: Counts| [counts.marked, counts.grouped, counts.pinned];
+        let (counted, exempt) = (of_each(state.numbers.counts), of_each(state.exempt));
+        for ((counted, exempt), taken) in counted.into_iter().zip(exempt).zip(of_each(taken)) {
+            assert!(counted >= exempt && counted - exempt >= taken);
         }
     }
+}
+
+/// The rows of a user beyond which the service removes empty ones.
+fn rows_max(limits: &Limits) -> usize {
+    usize::try_from(limits.marked + limits.grouped + limits.pinned).unwrap()
+}
+
+fn count(kept: &[&Kept], has: fn(&Kept) -> bool) -> u32 {
+    u32::try_from(kept.iter().filter(|kept| has(kept)).count()).unwrap()
 }

@@ -122,8 +122,9 @@ pub struct CombinedMark<'c> {
 }
 
 impl<'c> CombinedMark<'c> {
-    /// Adds a change that comes after those that are in it.
-    pub fn add(&mut self, change: &'c MarkChange) {
+    /// Adds a change that comes after those that are in it. Returns false if they have left it nothing to do.
+    pub fn add(&mut self, change: &'c MarkChange) -> bool {
+        let before = *self;
         let BitChange { set, clear } = change.standard.unwrap_or_default();
         let (set, clear) = (set.0 & !clear.0, clear.0);
         let (was_set, was_clear) = (self.bits.set.0, self.bits.clear.0);
@@ -134,6 +135,7 @@ impl<'c> CombinedMark<'c> {
             self.changes_anyway |= self.custom.is_some_and(|earlier| earlier != custom);
             self.custom = Some(custom);
         }
+        *self != before
     }
 }
 

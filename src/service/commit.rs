@@ -66,8 +66,9 @@ pub(super) async fn mark(
             let Change::Mark(changes) = &write.change else { continue };
             for change in changes {
                 let (mark, now) = marks.entry(&change.conversation).or_default();
-                mark.add(change);
-                *now = write.arrival.now;
+                if mark.add(change) {
+                    *now = write.arrival.now;
+                }
             }
         }
         let user = users.len();
@@ -198,7 +199,7 @@ async fn make_room(
     let wanted: BTreeMap<UserKey, u32> = states
         .iter()
         .filter(|(key, _)| growth[key] != Growth::default())
-        .map(|(key, state)| (key.clone(), state.rows_to_forget(&apps[key].limits)))
+        .map(|(key, state)| (key.clone(), state.rows_to_forget(&apps[key].limits, growth[key])))
         .filter(|(key, wanted)| *wanted > 0 || states[key].is_due_to_forget())
         .collect();
     if !wanted.is_empty() {

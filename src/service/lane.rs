@@ -30,7 +30,7 @@ const JOBS_MAX: usize = 1024;
 const BATCH_JOBS_MAX: usize = 256;
 const BATCH_ITEMS_MAX: usize = 1600;
 /// After how long without use the connection is asked whether it still answers. Under load it is never idle that long.
-const TRUSTED: Duration = Duration::from_millis(1);
+const TRUSTED: Duration = Duration::from_millis(20);
 
 /// The side of a lane that takes writes.
 #[derive(Debug, Clone)]

@@ -1,5 +1,6 @@
-//! Random sequences of everything that changes a user's state, read back after every step and compared with a model that
-//! is too simple to be wrong. Users call at the same time, each one's calls follow one another.
+//! Random sequences of all calls that change a user's state. After every call, the test reads the state and compares it with
+//! a model, which is simple enough to be obviously right. Several users call at the same time; the calls of each user are
+//! sequential.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -19,7 +20,7 @@ const GROUPED: usize = 3;
 const GROUPS: usize = 2;
 const PINNED: usize = 2;
 
-/// What one user does in a round. Groups are named by a number.
+/// The call of one user in a round. The name of a contact group is a number.
 #[derive(Debug, Clone)]
 enum Call {
     Import,
@@ -51,45 +52,69 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-/// What is kept about a conversation.
+/// The mark and the contact groups of a conversation.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Kept {
+struct State {
     mark: u64,
     groups: BTreeSet<u64>,
 }
 
-/// What is known of a user.
+/// The state of a user.
 #[derive(Debug, Default)]
 struct User {
     imported: bool,
-    kept: [Kept; PEERS as usize],
-    /// In the order in which they were marked or grouped.
+    conversations: [State; PEERS as usize],
+    /// Conversations that were marked or grouped, and were never empty since (no mark, no contact group, no pin): in the
+    /// order of a page.
     order: Vec<u8>,
-    /// Oldest first.
+    /// Conversations that were marked or grouped, and were empty since then. The service keeps their place as long as it
+    /// keeps their row, which the model cannot know: they may stand anywhere in a page.
+    unordered: BTreeSet<u8>,
+    /// Pinned conversations, oldest pin first.
     pins: Vec<u8>,
+    /// Names and ids of contact groups.
     groups: Vec<(u8, u64)>,
+    /// How many contact groups were ever created: ids are never used again.
     groups_ever: u64,
 }
 
 impl User {
-    /// Keeps something else about a conversation, unless that would be one too many.
-    fn keep(&mut self, peer: u8, edit: impl FnOnce(&mut Kept)) -> u64 {
-        let mut kept = self.kept.clone();
-        edit(&mut kept[usize::from(peer)]);
+    /// Edits a conversation, or returns the code that refuses the edit because of a limit.
+    fn change(&mut self, peer: u8, edit: impl FnOnce(&mut State)) -> u64 {
+        let mut after = self.conversations.clone();
+        edit(&mut after[usize::from(peer)]);
         let count =
-            |all: &[Kept], has: fn(&Kept) -> bool| all.iter().filter(|one| has(one)).count();
-        let is_marked = |one: &Kept| one.mark != 0;
-        let is_grouped = |one: &Kept| !one.groups.is_empty();
-        if count(&kept, is_marked) > MARKED || count(&kept, is_grouped) > GROUPED {
+            |all: &[State], has: fn(&State) -> bool| all.iter().filter(|one| has(one)).count();
+        let is_marked = |one: &State| one.mark != 0;
+        let is_grouped = |one: &State| !one.groups.is_empty();
+        if count(&after, is_marked) > MARKED || count(&after, is_grouped) > GROUPED {
             return 51008;
         }
-        self.kept = kept;
-        if self.kept[usize::from(peer)] == Kept::default() {
-            self.order.retain(|other| *other != peer);
-        } else if !self.order.contains(&peer) {
-            self.order.push(peer);
-        }
+        self.conversations = after;
+        self.update_order(peer);
         0
+    }
+
+    /// The conversation is marked or grouped: pages show it.
+    fn is_in_page(&self, peer: u8) -> bool {
+        self.conversations[usize::from(peer)] != State::default()
+    }
+
+    /// Notes that a conversation has got a place in pages, or has become empty.
+    fn update_order(&mut self, peer: u8) {
+        let is_in_order = self.order.contains(&peer);
+        if self.is_in_page(peer) && !is_in_order && !self.unordered.contains(&peer) {
+            self.order.push(peer);
+        } else if is_in_order && !self.is_in_page(peer) && !self.pins.contains(&peer) {
+            self.order.retain(|other| *other != peer);
+            self.unordered.insert(peer);
+        }
+    }
+
+    /// The conversations of all pages: first those of known place in their order, then the others sorted by peer.
+    fn page(&self) -> Vec<u8> {
+        let all = self.order.iter().chain(&self.unordered).copied();
+        all.filter(|peer| self.is_in_page(*peer)).collect()
     }
 
     fn id(&self, name: u8) -> Option<u64> {
@@ -97,11 +122,11 @@ impl User {
     }
 
     fn change_member(&mut self, id: u64, peer: u8, member: bool) -> u64 {
-        self.keep(peer, |kept| {
+        self.change(peer, |one| {
             if member {
-                kept.groups.insert(id);
+                one.groups.insert(id);
             } else {
-                kept.groups.remove(&id);
+                one.groups.remove(&id);
             }
         })
     }
@@ -109,6 +134,7 @@ impl User {
     fn pin(&mut self, peer: u8, pin: bool) -> u64 {
         if !pin {
             self.pins.retain(|other| *other != peer);
+            self.update_order(peer);
         } else if !self.pins.contains(&peer) {
             if self.pins.len() == PINNED {
                 return 51012;
@@ -118,8 +144,8 @@ impl User {
         0
     }
 
-    /// The codes for a call of somebody who is not imported.
-    fn expect_of_a_stranger(&mut self, call: &Call) -> (u64, Vec<u64>) {
+    /// Applies a call of a user who is not imported, and returns its codes.
+    fn expect_without_account(&mut self, call: &Call) -> (u64, Vec<u64>) {
         if matches!(call, Call::Import) {
             self.imported = true;
             (0, Vec::new())
@@ -130,10 +156,10 @@ impl User {
         }
     }
 
-    /// The codes that the call must be answered with.
+    /// Applies a call, and returns the `ErrorCode` and the item codes that the service must answer.
     fn expect(&mut self, call: &Call) -> (u64, Vec<u64>) {
         if !self.imported {
-            return self.expect_of_a_stranger(call);
+            return self.expect_without_account(call);
         }
         match call {
             Call::Import => (0, Vec::new()),
@@ -144,7 +170,7 @@ impl User {
             Call::Mark(items) => {
                 let mark = |&(peer, bit, on): &(u8, u8, bool)| {
                     let bit = 1_u64 << bit;
-                    self.keep(peer, |kept| if on { kept.mark |= bit } else { kept.mark &= !bit })
+                    self.change(peer, |one| if on { one.mark |= bit } else { one.mark &= !bit })
                 };
                 (0, items.iter().map(mark).collect())
             }
@@ -183,7 +209,7 @@ impl User {
             }
             Call::Top(pin, peers) => (0, peers.iter().map(|peer| self.pin(*peer, *pin)).collect()),
             Call::Forget(peer) => {
-                self.keep(*peer, |kept| *kept = Kept::default());
+                self.change(*peer, |one| *one = State::default());
                 self.pin(*peer, false);
                 (0, Vec::new())
             }
@@ -226,29 +252,31 @@ fn request(owner: &str, call: &Call) -> (&'static str, Value) {
     }
 }
 
-/// What an answer says of a conversation: its other end, its mark, its groups.
-fn read(shown: &Value) -> (u8, Kept) {
+/// Reads a conversation in an answer.
+fn read(shown: &Value) -> (u8, State) {
     let mark = shown.get("StandardMark").and_then(Value::as_str).unwrap_or_default();
     let mark = if mark.is_empty() { 0 } else { u64::from_str_radix(mark, 2).unwrap() };
     let groups = shown.get("ContactGroupId").and_then(Value::as_array);
     let groups = groups.into_iter().flatten().map(|id| id.as_u64().unwrap()).collect();
-    (peer_of(shown).parse().unwrap(), Kept { mark, groups })
+    (peer_of(shown).parse().unwrap(), State { mark, groups })
 }
 
-/// Everything that can be read of a user is what the model knows.
+/// Compares everything that can be read about a user with the model.
 async fn compare(app: &TestApp, owner: &str, expected: &User) -> Result<(), TestCaseError> {
     let body = json!({ "From_Account": owner });
     if !expected.imported {
         prop_assert_eq!(&app.call(GET, body).await["ErrorCode"], 50001);
         return Ok(());
     }
-    let kept = |peer: &u8| (*peer, expected.kept[usize::from(*peer)].clone());
-    let all: Vec<_> = app.everything(owner).await.iter().map(read).collect();
-    prop_assert_eq!(all, expected.order.iter().map(kept).collect::<Vec<_>>());
+    let state = |peer: u8| (peer, expected.conversations[usize::from(peer)].clone());
+    let mut all: Vec<_> = app.everything(owner).await.iter().map(read).collect();
+    // `None` comes first, and the sort is stable.
+    all.sort_by_key(|(peer, _)| expected.unordered.contains(peer).then_some(*peer));
+    prop_assert_eq!(all, expected.page().into_iter().map(state).collect::<Vec<_>>());
     let wanted: Vec<_> = (0..PEERS).map(contact_item).collect();
     let answer = app.must(SEARCH, search(owner, wanted)).await;
     let found: Vec<_> = answer["ContactResultItem"].as_array().unwrap().iter().map(read).collect();
-    prop_assert_eq!(found, (0..PEERS).map(|peer| kept(&peer)).collect::<Vec<_>>());
+    prop_assert_eq!(found, (0..PEERS).map(state).collect::<Vec<_>>());
     let groups: Vec<_> = expected.groups.iter().map(|(name, id)| (name.to_string(), *id)).collect();
     prop_assert_eq!(app.groups(owner).await, groups);
 
@@ -258,13 +286,12 @@ async fn compare(app: &TestApp, owner: &str, expected: &User) -> Result<(), Test
     prop_assert_eq!(&pins, &expected.pins.iter().rev().copied().collect::<Vec<_>>());
     let mut listed: Vec<_> = list.iter().map(read).collect();
     listed.sort_by_key(|(peer, _)| *peer);
-    let there = |peer: &u8| expected.pins.contains(peer) || expected.order.contains(peer);
-    let there: Vec<_> = (0..PEERS).filter(there).map(|peer| kept(&peer)).collect();
-    prop_assert_eq!(listed, there);
+    let is_listed = |peer: &u8| expected.pins.contains(peer) || expected.is_in_page(*peer);
+    prop_assert_eq!(listed, (0..PEERS).filter(is_listed).map(state).collect::<Vec<_>>());
     Ok(())
 }
 
-/// Runs rounds in which all users call at the same time, in turn over both processes.
+/// Runs rounds. In each, all users call at the same time, and switch to the other process.
 async fn run(
     app: &TestApp,
     both: [SocketAddr; 2],

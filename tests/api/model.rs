@@ -1,4 +1,4 @@
-//! Random requests, compared with a model that is too simple to be wrong.
+//! Random requests. Their answers are compared with a model, which is simple enough to be obviously right.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::support::*;
 const USERS: usize = 3;
 const PLACES: usize = 3;
 
-/// What one user does in a round.
+/// The call of one user in a round.
 #[derive(Debug, Clone)]
 enum Call {
     Nothing,
@@ -23,7 +23,7 @@ enum Call {
     Mark(Vec<Item>),
 }
 
-/// An item: what it says of bits and text, for one of a few conversations.
+/// A `MarkItem`.
 #[derive(Debug, Clone)]
 struct Item {
     peer: u8,
@@ -33,10 +33,11 @@ struct Item {
     custom: Option<String>,
 }
 
-/// What is known of a user.
+/// The state of a user.
 #[derive(Debug, Default)]
 struct User {
     imported: bool,
+    /// The bits and the custom mark of each marked conversation.
     marks: BTreeMap<u8, (u64, String)>,
 }
 
@@ -55,7 +56,7 @@ fn item() -> impl Strategy<Value = Item> {
             clear,
             custom,
         })
-        .prop_filter("it must ask for something", |item| {
+        .prop_filter("the service refuses an item without a change", |item| {
             let bits = item.set.is_some() || item.clear.is_some();
             match item.opt_type {
                 1 => bits,
@@ -85,7 +86,7 @@ impl Item {
 }
 
 impl User {
-    /// What the item does, and what its `ResultCode` must be.
+    /// Applies an item, and returns the `ResultCode` that the service must answer.
     fn mark(&mut self, item: &Item) -> u64 {
         let mask =
             |bits: &Option<Vec<u8>>| bits.iter().flatten().fold(0, |mask, bit| mask | 1_u64 << bit);
@@ -106,7 +107,7 @@ impl User {
         0
     }
 
-    /// The codes that the call must be answered with.
+    /// Applies a call, and returns the `ErrorCode` and the item codes that the service must answer.
     fn expect(&mut self, call: &Call) -> (u64, Vec<u64>) {
         match call {
             Call::Nothing => {}
@@ -135,7 +136,7 @@ async fn run(app: &TestApp, at: SocketAddr, name: &str, call: &Call) -> (u64, Ve
     codes(&answer)
 }
 
-/// Runs rounds in which all users call at the same time, in turn over both processes.
+/// Runs rounds. In each, all users call at the same time, and switch to the other process.
 async fn compare(
     app: &TestApp,
     both: [SocketAddr; 2],

@@ -1,11 +1,11 @@
-//! Calls, as they are sent, and what matters of their answers.
+//! Calls: their requests, and the part of their answers that the model predicts.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{FIRST_GROUP, PEERS, peer_id};
+use super::{CALLED_PEERS, FIRST_GROUP, PEERS, peer_id};
 
-/// What is asked of one user. Conversation groups are named by a number.
+/// A call about one user. The name of a contact group is a number.
 #[derive(Debug, Clone)]
 pub(crate) enum Call {
     Import,
@@ -22,7 +22,7 @@ pub(crate) enum Call {
     List,
 }
 
-/// An item of a mark: what it says of bits and text.
+/// A `MarkItem`.
 #[derive(Debug, Clone)]
 pub(crate) struct Mark {
     pub(crate) peer: u8,
@@ -32,18 +32,21 @@ pub(crate) struct Mark {
     pub(crate) custom: Option<String>,
 }
 
-/// What an answer says, and all that it says of state.
+/// The part of an answer that the model predicts.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Answer {
+    /// `ErrorCode`.
     pub(crate) code: u64,
+    /// The `ResultCode` of each item.
     pub(crate) items: Vec<u64>,
-    pub(crate) shown: Vec<Shown>,
+    pub(crate) conversations: Vec<ConversationView>,
+    /// Names and ids of contact groups.
     pub(crate) groups: Vec<(u8, u64)>,
 }
 
-/// What an answer says of a conversation.
+/// A conversation as an answer shows it.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Shown {
+pub(crate) struct ConversationView {
     pub(crate) peer: u8,
     pub(crate) mark: u64,
     pub(crate) custom: String,
@@ -68,7 +71,7 @@ impl Mark {
             prop::option::of(prop::collection::vec(bit, 0..4))
         };
         let custom = prop::option::of(prop_oneof![Just(String::new()), "[a-c]{1,2}|中"]);
-        (0..PEERS, 1..=3_u8, bits(), bits(), custom)
+        (0..CALLED_PEERS, 1..=3_u8, bits(), bits(), custom)
             .prop_map(|(peer, opt_type, set, clear, custom)| Self {
                 peer,
                 opt_type,
@@ -76,7 +79,7 @@ impl Mark {
                 clear,
                 custom,
             })
-            .prop_filter("it must ask for something", |mark| {
+            .prop_filter("the service refuses an item without a change", |mark| {
                 let bits = mark.set.is_some() || mark.clear.is_some();
                 match mark.opt_type {
                     1 => bits,
@@ -92,7 +95,7 @@ impl Call {
         matches!(self, Self::Get | Self::Search(_) | Self::List)
     }
 
-    /// It looks up this other end of a conversation, to answer whether it is there.
+    /// The service refuses this call if the directory says that `peer` is gone.
     pub(crate) fn looks_up(&self, peer: u8) -> bool {
         match self {
             Self::Mark(marks) => marks.iter().any(|mark| mark.peer == peer),
@@ -109,9 +112,9 @@ impl Call {
         }
     }
 
-    /// Any call; `writes` alone, or with reads among them.
+    /// Writes and reads.
     pub(crate) fn any() -> impl Strategy<Value = Self> {
-        let peers = || prop::collection::vec(0..PEERS, 1..5);
+        let peers = || prop::collection::vec(0..CALLED_PEERS, 1..5);
         prop_oneof![
             14 => Self::write(),
             3 => Just(Self::Get),
@@ -120,10 +123,10 @@ impl Call {
         ]
     }
 
-    /// Any call that changes something.
+    /// Writes only.
     pub(crate) fn write() -> impl Strategy<Value = Self> {
-        let peers = || prop::collection::vec(0..PEERS, 1..4);
-        let changes = prop::collection::vec((0..PEERS, any::<bool>()), 1..4);
+        let peers = || prop::collection::vec(0..CALLED_PEERS, 1..4);
+        let changes = prop::collection::vec((0..CALLED_PEERS, any::<bool>()), 1..4);
         prop_oneof![
             4 => Just(Self::Import),
             1 => Just(Self::DeleteAccount),
@@ -133,7 +136,7 @@ impl Call {
             5 => (0..3_u8, changes).prop_map(|(name, changes)| Self::Update(name, changes)),
             2 => (0..3_u8).prop_map(Self::Del),
             4 => (any::<bool>(), peers()).prop_map(|(pin, peers)| Self::Top(pin, peers)),
-            2 => (0..PEERS).prop_map(Self::Forget),
+            2 => (0..CALLED_PEERS).prop_map(Self::Forget),
         ]
     }
 }
@@ -146,8 +149,8 @@ fn contact_item(peer: u8) -> Value {
     }
 }
 
-/// The call as it is sent: the command and the body.
-#[expect(clippy::too_many_lines, reason = "a table: one body for each call")]
+/// The command and the body of a call's request.
+#[expect(clippy::too_many_lines, reason = "a table with one body for each call")]
 pub(crate) fn request(owner: &str, call: &Call) -> (&'static str, Value) {
     let items = |peers: &[u8]| peers.iter().copied().map(contact_item).collect::<Vec<_>>();
     let name = |name: u8| name.to_string();
@@ -228,7 +231,8 @@ pub(crate) fn request(owner: &str, call: &Call) -> (&'static str, Value) {
     }
 }
 
-/// What matters of an answer to the call; `None` if it is not of the right form.
+/// Reads the answer to a call; `None` if a field is missing or has the wrong type. The part of a list behind the pinned
+/// conversations is sorted by peer: its order depends on the clock.
 pub(crate) fn read_answer(call: &Call, answer: &Value) -> Option<Answer> {
     let code = answer["ErrorCode"].as_u64()?;
     if code != 0 {
@@ -239,7 +243,8 @@ pub(crate) fn read_answer(call: &Call, answer: &Value) -> Option<Answer> {
         let code = |item: &Value| item["ResultCode"].as_u64();
         list(place)?.iter().map(code).collect::<Option<Vec<_>>>()
     };
-    let shown = |place: &str| list(place)?.iter().map(read_shown).collect::<Option<Vec<_>>>();
+    let conversations =
+        |place: &str| list(place)?.iter().map(read_conversation).collect::<Option<Vec<_>>>();
     let groups = |place: &str| list(place)?.iter().map(read_group).collect::<Option<Vec<_>>>();
     Some(match call {
         Call::Import | Call::Rename(..) | Call::Del(_) | Call::Forget(_) => Answer::default(),
@@ -252,13 +257,17 @@ pub(crate) fn read_answer(call: &Call, answer: &Value) -> Option<Answer> {
         Call::Get | Call::Search(_) => {
             let place =
                 if matches!(call, Call::Get) { "/ContactItem" } else { "/ContactResultItem" };
-            Answer { shown: shown(place)?, groups: groups("/GroupItem")?, ..Answer::default() }
+            Answer {
+                conversations: conversations(place)?,
+                groups: groups("/GroupItem")?,
+                ..Answer::default()
+            }
         }
         Call::List => {
-            let mut shown = shown("/SessionItem")?;
-            let pinned = shown.iter().take_while(|one| one.pinned).count();
-            shown[pinned..].sort_by_key(|one| one.peer);
-            Answer { shown, ..Answer::default() }
+            let mut conversations = conversations("/SessionItem")?;
+            let pinned = conversations.iter().take_while(|one| one.pinned).count();
+            conversations[pinned..].sort_by_key(|one| one.peer);
+            Answer { conversations, ..Answer::default() }
         }
     })
 }
@@ -267,13 +276,13 @@ fn read_group(group: &Value) -> Option<(u8, u64)> {
     Some((group["GroupName"].as_str()?.parse().ok()?, group["GroupId"].as_u64()?))
 }
 
-fn read_shown(item: &Value) -> Option<Shown> {
+fn read_conversation(item: &Value) -> Option<ConversationView> {
     let id = ["To_Account", "ToGroupId", "GroupId"].into_iter().find_map(|name| item.get(name));
     let peer = (0..PEERS).find(|peer| Some(peer_id(*peer).as_str()) == id.and_then(Value::as_str));
     let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
     let mark = text("StandardMark");
     let groups = item.get("ContactGroupId").and_then(Value::as_array);
-    Some(Shown {
+    Some(ConversationView {
         peer: peer?,
         mark: if mark.is_empty() { 0 } else { u64::from_str_radix(mark, 2).ok()? },
         custom: text("CustomMark").to_owned(),

@@ -1,34 +1,62 @@
-//! The state of one user, and how calls change it.
+//! The state of one user, and what each call does to it.
 
 use std::collections::BTreeSet;
 
 use super::{
-    Answer, Call, GROUPED_MAX, GROUPS_MAX, MARKED_MAX, MORTAL, Mark, PEERS, PINNED_MAX, Shown,
+    Answer, Call, ConversationView, GROUPED_MAX, GROUPS_MAX, MARKED_MAX, MORTAL, Mark, PEERS,
+    PINNED_MAX,
 };
 
-/// What is kept about a conversation.
+/// The marks and contact groups of a conversation.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
-struct Kept {
+struct Conversation {
     mark: u64,
     custom: String,
     groups: BTreeSet<u64>,
 }
 
-/// What is known of a user.
+impl Conversation {
+    fn is_marked(&self) -> bool {
+        self.mark != 0 || !self.custom.is_empty()
+    }
+
+    fn is_grouped(&self) -> bool {
+        !self.groups.is_empty()
+    }
+
+    /// Pages show it.
+    fn is_marked_or_grouped(&self) -> bool {
+        self.is_marked() || self.is_grouped()
+    }
+}
+
+/// The state of a user.
+///
+/// # The order of a page
+///
+/// A page shows conversations in the order in which they were first marked or put into a contact group. A conversation
+/// that has become empty (no mark, no contact group, no pin) keeps its place as long as the service keeps its row. When
+/// the service removes that row depends on which writes share a commit, so the model cannot know it. It therefore promises
+/// an order only among conversations that were never empty since they were first marked or grouped. The others may stand
+/// anywhere in a page, but must be there.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct User {
     imported: bool,
-    kept: [Kept; PEERS as usize],
-    /// In the order in which they were marked or grouped.
+    conversations: [Conversation; PEERS as usize],
+    /// Conversations that were marked or grouped, and were never empty since, in the order of a page.
     order: Vec<u8>,
-    /// Oldest first.
+    /// Conversations that were marked or grouped, and were empty since then: the model does not know their place.
+    unordered: BTreeSet<u8>,
+    /// Pinned conversations, oldest pin first.
     pins: Vec<u8>,
+    /// Names and ids of contact groups.
     groups: Vec<(u8, u64)>,
+    /// How many contact groups were ever created: ids are never used again.
     groups_ever: u64,
 }
 
-/// Who of the mortal is dead: when the other ends of conversations were looked up, and when the places that others take were
-/// counted. The directory is no part of a user's state, so it may change in between.
+/// Which of [`MORTAL`] the directory says are gone: when the service looks up the other ends of conversations, and when it
+/// counts what takes room. The directory is not part of a user's state, so it may change between the two.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Dead {
     pub(crate) at_look_up: [bool; 2],
@@ -40,7 +68,7 @@ fn is_among(dead: [bool; 2], peer: u8) -> bool {
 }
 
 impl Dead {
-    /// What was looked up is not asked for again when places are counted.
+    /// The service does not ask the directory a second time about a peer that the call has looked up.
     fn as_seen_by(self, call: &Call) -> Self {
         let mut seen = self;
         for (nr, mortal) in MORTAL.into_iter().enumerate() {
@@ -52,12 +80,13 @@ impl Dead {
     }
 }
 
-fn gone(peer: u8) -> u64 {
+/// The code that refuses a write to a peer that is gone.
+fn gone_code(peer: u8) -> u64 {
     if peer < super::FIRST_GROUP { 50001 } else { 51007 }
 }
 
 impl User {
-    /// Does what the call asks for, and says what its answer must be.
+    /// Applies a call, and returns the answer that the service must give.
     pub(crate) fn apply(&mut self, call: &Call, dead: Dead) -> Answer {
         let dead = dead.as_seen_by(call);
         match call {
@@ -84,7 +113,7 @@ impl User {
             Call::Del(name) => {
                 let Some(id) = self.id(*name) else { return Answer::failure(51009) };
                 for peer in 0..PEERS {
-                    self.keep(peer, dead, |kept| _ = kept.groups.remove(&id));
+                    self.change(peer, dead, |one| _ = one.groups.remove(&id));
                 }
                 self.groups.retain(|(other, _)| other != name);
                 Answer::default()
@@ -93,8 +122,9 @@ impl User {
                 Answer::items(peers.iter().map(|peer| self.pin(*peer, *pin, dead)).collect())
             }
             Call::Forget(peer) => {
-                self.keep(*peer, dead, |kept| *kept = Kept::default());
+                self.change(*peer, dead, |one| *one = Conversation::default());
                 self.pins.retain(|other| other != peer);
+                self.update_order(*peer);
                 Answer::default()
             }
             Call::Get => self.page(dead),
@@ -103,18 +133,29 @@ impl User {
         }
     }
 
+    /// Brings the service's answer into the form of [`Self::apply`], so that the two are equal if the service is right. In
+    /// a page, the conversations of unknown place move to the end, sorted by peer. Everything else stays as it is.
+    pub(crate) fn normalize(&self, call: &Call, mut answer: Answer) -> Answer {
+        if matches!(call, Call::Get) {
+            // `None` comes first, and the sort is stable.
+            let place = |peer: u8| self.unordered.contains(&peer).then_some(peer);
+            answer.conversations.sort_by_key(|one| place(one.peer));
+        }
+        answer
+    }
+
     fn mark(&mut self, item: &Mark, dead: Dead) -> u64 {
         if is_among(dead.at_look_up, item.peer) {
-            return gone(item.peer);
+            return gone_code(item.peer);
         }
         let mask =
             |bits: &Option<Vec<u8>>| bits.iter().flatten().fold(0, |mask, bit| mask | 1_u64 << bit);
-        self.keep(item.peer, dead, |kept| {
+        self.change(item.peer, dead, |one| {
             if item.opt_type != 2 {
-                kept.mark = (kept.mark | mask(&item.set)) & !mask(&item.clear);
+                one.mark = (one.mark | mask(&item.set)) & !mask(&item.clear);
             }
             if let (2 | 3, Some(text)) = (item.opt_type, &item.custom) {
-                kept.custom.clone_from(text);
+                one.custom.clone_from(text);
             }
         })
     }
@@ -146,57 +187,67 @@ impl User {
         Answer::default()
     }
 
-    /// Keeps something else about a conversation, unless that would be one too many.
-    fn keep(&mut self, peer: u8, dead: Dead, edit: impl FnOnce(&mut Kept)) -> u64 {
-        let mut kept = self.kept.clone();
-        edit(&mut kept[usize::from(peer)]);
-        let is_marked = |one: &Kept| one.mark != 0 || !one.custom.is_empty();
-        let is_grouped = |one: &Kept| !one.groups.is_empty();
-        for (has, max) in
-            [(&is_marked as &dyn Fn(&Kept) -> bool, MARKED_MAX), (&is_grouped, GROUPED_MAX)]
-        {
-            let grows = has(&kept[usize::from(peer)]) && !has(&self.kept[usize::from(peer)]);
-            let living = (0..PEERS).filter(|other| !is_among(dead.at_count, *other));
-            if grows && living.filter(|other| has(&kept[usize::from(*other)])).count() > max {
+    /// Edits a conversation, or returns the code that refuses the edit because of a limit. A conversation takes no room
+    /// while its peer is gone.
+    fn change(&mut self, peer: u8, dead: Dead, edit: impl FnOnce(&mut Conversation)) -> u64 {
+        let nr = usize::from(peer);
+        let before = self.conversations[nr].clone();
+        edit(&mut self.conversations[nr]);
+        let is_marked: fn(&Conversation) -> bool = Conversation::is_marked;
+        for (has, max) in [(is_marked, MARKED_MAX), (Conversation::is_grouped, GROUPED_MAX)] {
+            let grows = has(&self.conversations[nr]) && !has(&before);
+            let takes_room = |other: &u8| {
+                has(&self.conversations[usize::from(*other)]) && !is_among(dead.at_count, *other)
+            };
+            if grows && (0..PEERS).filter(takes_room).count() > max {
+                self.conversations[nr] = before;
                 return 51008;
             }
         }
-        self.kept = kept;
-        let kept = &self.kept[usize::from(peer)];
-        if !is_marked(kept) && !is_grouped(kept) {
-            self.order.retain(|other| *other != peer);
-        } else if !self.order.contains(&peer) {
-            self.order.push(peer);
-        }
+        self.update_order(peer);
         0
     }
 
+    /// Notes that a conversation has got a place in pages, or has become empty.
+    fn update_order(&mut self, peer: u8) {
+        let is_shown = self.conversations[usize::from(peer)].is_marked_or_grouped();
+        let is_in_order = self.order.contains(&peer);
+        if is_shown && !is_in_order && !self.unordered.contains(&peer) {
+            self.order.push(peer);
+        } else if is_in_order && !is_shown && !self.pins.contains(&peer) {
+            self.order.retain(|other| *other != peer);
+            self.unordered.insert(peer);
+        }
+    }
+
+    /// The id of the contact group with this name.
     fn id(&self, name: u8) -> Option<u64> {
         self.groups.iter().find(|(other, _)| *other == name).map(|(_, id)| *id)
     }
 
     fn member(&mut self, id: u64, peer: u8, member: bool, dead: Dead) -> u64 {
         if is_among(dead.at_look_up, peer) {
-            return gone(peer);
+            return gone_code(peer);
         }
-        self.keep(peer, dead, |kept| {
+        self.change(peer, dead, |one| {
             if member {
-                kept.groups.insert(id);
+                one.groups.insert(id);
             } else {
-                kept.groups.remove(&id);
+                one.groups.remove(&id);
             }
         })
     }
 
     fn pin(&mut self, peer: u8, pin: bool, dead: Dead) -> u64 {
         if is_among(dead.at_look_up, peer) {
-            return gone(peer);
+            return gone_code(peer);
         }
         if !pin {
             self.pins.retain(|other| *other != peer);
+            self.update_order(peer);
         } else if !self.pins.contains(&peer) {
-            let living = self.pins.iter().filter(|other| !is_among(dead.at_count, **other));
-            if living.count() >= PINNED_MAX {
+            let take_room = self.pins.iter().filter(|other| !is_among(dead.at_count, **other));
+            if take_room.count() >= PINNED_MAX {
                 return 51012;
             }
             self.pins.push(peer);
@@ -204,10 +255,10 @@ impl User {
         0
     }
 
-    fn shown(&self, peer: u8) -> Shown {
-        let Kept { mark, custom, groups } = self.kept[usize::from(peer)].clone();
+    fn view(&self, peer: u8) -> ConversationView {
+        let Conversation { mark, custom, groups } = self.conversations[usize::from(peer)].clone();
         let groups = groups.into_iter().collect();
-        Shown { peer, mark, custom, groups, pinned: self.pins.contains(&peer) }
+        ConversationView { peer, mark, custom, groups, pinned: self.pins.contains(&peer) }
     }
 
     fn sorted_groups(&self) -> Vec<(u8, u64)> {
@@ -216,31 +267,40 @@ impl User {
         groups
     }
 
+    /// All marked or grouped conversations, those of unknown place last and sorted by peer.
     fn page(&self, dead: Dead) -> Answer {
-        let living = self.order.iter().filter(|peer| !is_among(dead.at_look_up, **peer));
-        let shown = living.map(|peer| Shown { pinned: false, ..self.shown(*peer) }).collect();
-        Answer { shown, groups: self.sorted_groups(), ..Answer::default() }
+        let is_shown = |peer: &u8| {
+            let one = &self.conversations[usize::from(*peer)];
+            one.is_marked_or_grouped() && !is_among(dead.at_look_up, *peer)
+        };
+        let shown = self.order.iter().chain(&self.unordered).copied().filter(is_shown);
+        let view = |peer| ConversationView { pinned: false, ..self.view(peer) };
+        let conversations = shown.map(view).collect();
+        Answer { conversations, groups: self.sorted_groups(), ..Answer::default() }
     }
 
     fn search(&self, peers: &[u8], dead: Dead) -> Answer {
         let look = |peer: &u8| {
             if is_among(dead.at_look_up, *peer) {
-                Shown { peer: *peer, ..Shown::default() }
+                ConversationView { peer: *peer, ..ConversationView::default() }
             } else {
-                Shown { pinned: false, ..self.shown(*peer) }
+                ConversationView { pinned: false, ..self.view(*peer) }
             }
         };
-        let shown: Vec<_> = peers.iter().map(look).collect();
+        let conversations: Vec<_> = peers.iter().map(look).collect();
         let mut groups = self.sorted_groups();
-        groups.retain(|(_, id)| shown.iter().any(|one| one.groups.contains(id)));
-        Answer { shown, groups, ..Answer::default() }
+        groups.retain(|(_, id)| conversations.iter().any(|one| one.groups.contains(id)));
+        Answer { conversations, groups, ..Answer::default() }
     }
 
-    /// Pinned ones first, newest pin first; the others in no particular order, since clocks have a say in it.
+    /// Pinned conversations, newest pin first, then the others sorted by peer: their order depends on the clock.
     fn list(&self, dead: Dead) -> Answer {
-        let rest = (0..PEERS).filter(|peer| !self.pins.contains(peer) && self.order.contains(peer));
-        let all = self.pins.iter().rev().copied().chain(rest);
+        let is_marked_or_grouped =
+            |peer: &u8| self.conversations[usize::from(*peer)].is_marked_or_grouped();
+        let others = (0..PEERS).filter(|peer| !self.pins.contains(peer));
+        let all = self.pins.iter().rev().copied().chain(others.filter(is_marked_or_grouped));
         let shown = all.filter(|peer| !is_among(dead.at_look_up, *peer));
-        Answer { shown: shown.map(|peer| self.shown(peer)).collect(), ..Answer::default() }
+        let conversations = shown.map(|peer| self.view(peer)).collect();
+        Answer { conversations, ..Answer::default() }
     }
 }

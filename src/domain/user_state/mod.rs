@@ -156,18 +156,21 @@ impl UserState {
             || grows.pinned && most.pinned > max.pinned
     }
 
-    /// How many empty rows should be removed before the loaded conversations are changed, so that neither places nor rows
-    /// exceed their limits.
+    /// How many empty rows should be removed before changes that make these counts grow, so that places and rows stay
+    /// within their limits. If a removed row held no place or is made again at once, there are a few more until the next
+    /// change. The limits on what shows are exact all the same.
     #[must_use]
-    pub fn rows_to_forget(&self, limits: &Limits) -> u32 {
+    pub fn rows_to_forget(&self, limits: &Limits, grows: Growth) -> u32 {
         let new = |has: fn(&Kept) -> bool| {
             let rows = self.entries.values().map(|entry| entry.before.as_ref());
             u32::try_from(rows.filter(|row| !row.is_some_and(has)).count()).unwrap_or(u32::MAX)
         };
         let (counts, max) = (self.numbers.counts, Counts::max(limits));
         let places = counts.marked.saturating_add(new(|kept| kept.holds_place));
+        let places = if grows.marked { places.saturating_sub(max.marked) } else { 0 };
         let rows = counts.rows.saturating_add(new(|_| true));
-        places.saturating_sub(max.marked).max(rows.saturating_sub(max.rows))
+        let rows = if grows == Growth::default() { 0 } else { rows.saturating_sub(max.rows) };
+        places.max(rows)
     }
 
     /// Once in so many new conversations, a user's old empty rows are removed in passing.
@@ -206,10 +209,10 @@ impl UserState {
         self.exempt = self.numbers.counts.minus(taken);
     }
 
-    /// The most that each count may be, never below what it is: a limit may have been lowered since.
+    /// The most that each count may be, never below what it was: a limit may have been lowered since.
     #[must_use]
     pub fn room(&self, limits: &Limits) -> Counts {
-        Counts::max(limits).plus(self.exempt).each(self.numbers.counts, u32::max)
+        Counts::max(limits).plus(self.exempt).each(self.stored_numbers.counts, u32::max)
     }
 
     /// Ends the account and everything with it. Numbers go on counting, so that none is ever used again.
@@ -377,7 +380,12 @@ mod tests {
         let counts = Counts { rows, marked, ..Counts::default() };
         let mut state = UserState::of(Numbers { counts, ..Numbers::default() });
         state.load_entry(peer(0), Entry::loaded(loaded, Standing::Unknown));
-        assert_eq!(state.rows_to_forget(&limits), expected, "{marked} of {rows}");
+        let grows = Growth { marked: true, ..Growth::default() };
+        assert_eq!(state.rows_to_forget(&limits, grows), expected, "{marked} of {rows}");
+        let pins = Growth { pinned: true, ..Growth::default() };
+        let of_rows = (rows + 1).saturating_sub(15);
+        assert_eq!(state.rows_to_forget(&limits, pins), of_rows, "a pin takes no place");
+        assert_eq!(state.rows_to_forget(&limits, Growth::default()), 0, "nothing comes");
     }
 
     #[test]
