@@ -169,7 +169,9 @@ impl Object for OneUser {
         for dead in &seen.dead {
             let mut next = state.clone();
             let answer = next.apply(&seen.call, *dead);
-            if seen.answer.as_ref().is_none_or(|seen| *seen == answer) && !states.contains(&next) {
+            let fits =
+                |seen_answer: &Answer| state.normalize(&seen.call, seen_answer.clone()) == answer;
+            if seen.answer.as_ref().is_none_or(fits) && !states.contains(&next) {
                 states.push(next);
             }
         }

@@ -1,4 +1,4 @@
-//! Clients that call at random, over kept connections, wherever the service may be at the time.
+//! Clients that send random calls over keep-alive connections. A test may change the service's addresses meanwhile.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,35 +7,36 @@ use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::prop_oneof;
+use proptest::strategy::{Strategy, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 
 use crate::history::History;
-use crate::model::{Call, FIRST_GROUP, MORTAL, PEERS, peer_id, read_answer, request};
+use crate::model::{Call, FIRST_GROUP, MORTAL, Mark, PEERS, peer_id, read_answer, request};
 use crate::support::{APP, Connection, KEY, LONG, sig};
 
-/// How long a client waits for an answer, longer than the service's deadline.
+/// How long a client waits for an answer. It is longer than the service's deadline.
 const PATIENCE: Duration = Duration::from_secs(6);
-/// How long a client waits that finds nobody or gets no answer, and between the fates of a mortal.
+/// How long a client pauses after a call without an answer, and the directory's client after each call.
 const PAUSE: Duration = Duration::from_millis(10);
-/// How long it waits in the end, if that goes on. Each call that nobody answers may have happened or not, and of thousands of
-/// those nobody can say what they explain.
+/// A client doubles its pause after each further call without an answer, up to this. The checker has to try each such call
+/// both as done and as not done, so thousands of them would take it too long.
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
-/// As many threads of a service as are looked for when it is back.
+/// How many threads of a service [`Load::time_to_recover`] waits for.
 const THREADS: usize = 4;
 
-/// Who calls whom.
+/// How many clients call, about how many users.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) users: usize,
     pub(crate) clients: usize,
-    /// The load ends after so many calls, if nothing else ends it before.
+    /// The load ends after this many calls, or when the test ends it.
     pub(crate) calls: usize,
 }
 
-/// A load that goes on in the background.
+/// Clients that call in the background, and what they have seen.
 pub(crate) struct Load {
     pub(crate) plan: Plan,
     sig: String,
@@ -46,15 +47,15 @@ pub(crate) struct Load {
     is_over: AtomicBool,
 }
 
-/// What came of a request.
+/// The result of a request.
 enum Outcome {
     Answered(Value),
-    /// It was never sent.
+    /// The request was not sent.
     NotDone,
     Unknown,
 }
 
-/// A random source that the seed alone decides.
+/// A random source that depends on the seed and the client's number only.
 fn random(seed: u64, client: usize) -> TestRunner {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
@@ -63,8 +64,18 @@ fn random(seed: u64, client: usize) -> TestRunner {
     TestRunner::new_with_rng(Config::default(), source)
 }
 
+/// Marks one of two conversations. It usually holds a place already, so the service takes its fast path. Calls from
+/// [`Call::any`] rarely take that path, because there are more conversations than places. Most of these marks commute, so
+/// the checker has few orders to try.
+fn mark_again() -> impl Strategy<Value = Call> {
+    (0..2_u8, 0..16_u8, 0..16_u8).prop_map(|(peer, set, clear)| {
+        let (set, clear) = (Some(vec![set]), Some(vec![clear]));
+        Call::Mark(vec![Mark { peer, opt_type: 1, set, clear, custom: None }])
+    })
+}
+
 impl Load {
-    /// Runs the load against these services while `meanwhile` does what it does; then reads everything once more.
+    /// Runs the load against these services until `meanwhile` returns. Then reads everything once more.
     pub(crate) fn run<T>(
         plan: Plan,
         targets: Vec<SocketAddr>,
@@ -80,7 +91,7 @@ impl Load {
             is_over: AtomicBool::new(false),
         };
         for mortal in 0..MORTAL.len() {
-            assert!(load.let_happen(&mut None, mortal, false), "the mortal begin alive");
+            assert!(load.let_happen(&mut None, mortal, false), "the mortals exist at first");
         }
         let done = thread::scope(|scope| {
             for client in 0..plan.clients {
@@ -100,26 +111,26 @@ impl Load {
         (load, done)
     }
 
-    /// Reads all that there is of every user.
+    /// Reads the whole state of every user.
     pub(crate) fn read_everything(&self) {
         for user in 0..self.plan.users {
             self.read_all(user);
         }
     }
 
-    /// Where the service is from now on.
+    /// Sets the addresses of the services that clients call from now on.
     pub(crate) fn set_targets(&self, targets: Vec<SocketAddr>) {
         *self.targets.lock().unwrap() = targets;
         self.news.notify_all();
     }
 
-    /// Waits until so many more calls have been made, or all that the plan has.
+    /// Waits until the clients have made this many more calls, or all calls of the plan.
     pub(crate) fn wait_for_calls(&self, more: usize) {
         let mut made = self.calls.load(Ordering::SeqCst);
         let (wanted, mut end) = ((made + more).min(self.plan.calls), Instant::now() + LONG);
         let mut targets = self.targets.lock().unwrap();
         while made < wanted {
-            assert!(Instant::now() < end, "the load has come to a halt");
+            assert!(Instant::now() < end, "no call was made for a minute");
             let before = std::mem::replace(&mut made, self.calls.load(Ordering::SeqCst));
             if made > before {
                 end = Instant::now() + LONG;
@@ -128,15 +139,15 @@ impl Load {
         }
     }
 
-    /// Waits until writes and reads succeed at every target, and says how long that took.
+    /// Waits until writes and reads succeed at every target. Returns how long that took.
     #[track_caller]
     pub(crate) fn time_to_recover(&self) -> Duration {
         let start = Instant::now();
         let targets = self.targets.lock().unwrap().clone();
-        // A target hands its connections to its threads in turn, and each thread has a lane to recover.
+        // A service gives new connections to its threads in turn, and the lane of each thread has to recover.
         for target in targets.into_iter().flat_map(|target| [target; THREADS]) {
             while !self.is_served(target) {
-                assert!(start.elapsed() < LONG, "the service does not come back");
+                assert!(start.elapsed() < LONG, "the service did not recover within a minute");
                 self.pause(PAUSE);
             }
         }
@@ -176,7 +187,8 @@ impl Load {
 
     fn be_a_client(&self, client: usize) {
         let mut random = random(self.plan.seed, client);
-        let what = (0..self.plan.users, Call::any(), 0..usize::MAX);
+        let call = prop_oneof![3 => Call::any(), 2 => mark_again()];
+        let what = (0..self.plan.users, call, 0..usize::MAX);
         let (mut connection, mut pause) = (None, PAUSE);
         while !self.is_over() {
             let (user, call, target) = what.new_tree(&mut random).unwrap().current();
@@ -190,10 +202,10 @@ impl Load {
         }
     }
 
-    fn call(&self, kept: &mut Kept, user: usize, call: Call, target: usize) -> bool {
+    fn call(&self, idle: &mut Idle, user: usize, call: Call, target: usize) -> bool {
         let (command, body) = request(&self.user_name(user), &call);
         let called = self.history.now();
-        match self.ask_any(kept, target, command, &body) {
+        match self.ask_any(idle, target, command, &body) {
             Outcome::NotDone => false,
             Outcome::Unknown => {
                 self.history.saw(user, called, call, None);
@@ -210,12 +222,12 @@ impl Load {
         }
     }
 
-    /// Everything that can be read of a user, for as long as it takes to get answers.
+    /// Reads the whole state of a user. Repeats each read until it is answered.
     fn read_all(&self, user: usize) {
         let end = Instant::now() + LONG;
         for call in [Call::Get, Call::List, Call::Search((0..PEERS).collect())] {
             while !self.call(&mut None, user, call.clone(), 0) {
-                assert!(Instant::now() < end, "the service does not come back");
+                assert!(Instant::now() < end, "the service did not recover within a minute");
                 self.pause(PAUSE);
             }
         }
@@ -231,8 +243,8 @@ impl Load {
         }
     }
 
-    /// Lets a mortal die or brings it back; `false` if that is not known to have happened.
-    fn let_happen(&self, kept: &mut Kept, mortal: usize, dies: bool) -> bool {
+    /// Removes a mortal from the directory or brings it back. Returns `false` if the test cannot know that it happened.
+    fn let_happen(&self, idle: &mut Idle, mortal: usize, dies: bool) -> bool {
         let id = peer_id(MORTAL[mortal]);
         let (command, body) = match (MORTAL[mortal] < FIRST_GROUP, dies) {
             (true, true) => {
@@ -246,10 +258,10 @@ impl Load {
             ),
         };
         let called = self.history.now();
-        let is_known = match self.ask_any(kept, mortal, command, &body) {
+        let is_known = match self.ask_any(idle, mortal, command, &body) {
             Outcome::NotDone => return false,
             Outcome::Unknown => false,
-            // To be dead already, or alive, is as good.
+            // 10010, 10021: the chat group was gone already, or there already. The result is the same.
             Outcome::Answered(answer) => {
                 let code = answer["ErrorCode"].as_u64();
                 let is_fine = matches!(code, Some(0 | 10010 | 10021));
@@ -263,18 +275,18 @@ impl Load {
         is_known
     }
 
-    fn ask_any(&self, kept: &mut Kept, target: usize, command: &str, body: &Value) -> Outcome {
+    fn ask_any(&self, idle: &mut Idle, target: usize, command: &str, body: &Value) -> Outcome {
         let targets = self.targets.lock().unwrap().clone();
         if targets.is_empty() {
             return Outcome::NotDone;
         }
-        self.ask(kept, targets[target % targets.len()], command, body)
+        self.ask(idle, targets[target % targets.len()], command, body)
     }
 
-    fn ask(&self, kept: &mut Kept, target: SocketAddr, command: &str, body: &Value) -> Outcome {
+    fn ask(&self, idle: &mut Idle, target: SocketAddr, command: &str, body: &Value) -> Outcome {
         let path =
             format!("/v4/{command}?sdkappid={APP}&identifier=administrator&usersig={}", self.sig);
-        let connection = kept.take().filter(|(other, _)| *other == target);
+        let connection = idle.take().filter(|(other, _)| *other == target);
         let connection = connection.map_or_else(
             || Connection::open_patiently(target, PATIENCE),
             |(_, connection)| Ok(connection),
@@ -283,10 +295,10 @@ impl Load {
         match exchange(&mut connection, &path, &body.to_string()) {
             Err(_) => Outcome::Unknown,
             Ok(answer) => {
-                *kept = Some((target, connection));
+                *idle = Some((target, connection));
                 match answer["ErrorCode"].as_u64() {
                     Some(50005) => Outcome::Unknown,
-                    // Neither a fault of ours nor overload has a place here: there are few clients.
+                    // The service must not answer an internal error or overload: there are few clients.
                     Some(50004 | 60007) | None => {
                         self.history.never(format!("{command} {body} was answered {answer}"));
                         Outcome::Unknown
@@ -298,8 +310,8 @@ impl Load {
     }
 }
 
-/// A connection that may be used again, and where it leads.
-type Kept = Option<(SocketAddr, Connection)>;
+/// An idle connection for the next call, with its address.
+type Idle = Option<(SocketAddr, Connection)>;
 
 fn exchange(connection: &mut Connection, path: &str, body: &str) -> io::Result<Value> {
     connection.send("POST", path, body)?;
@@ -307,7 +319,7 @@ fn exchange(connection: &mut Connection, path: &str, body: &str) -> io::Result<V
     serde_json::from_str(&answer.body).map_err(io::Error::other)
 }
 
-/// Ends the load when it is dropped, so that a test that fails does not wait for ever.
+/// Ends the load when it is dropped, so that the clients of a test that panics stop.
 struct Ended<'l>(&'l Load);
 
 impl Drop for Ended<'_> {

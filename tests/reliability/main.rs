@@ -20,7 +20,7 @@ mod load;
 #[path = "../model/mod.rs"]
 mod model;
 mod network;
-#[cfg(feature = "planted-bugs")]
+mod pairs;
 mod planted;
 mod postgres;
 mod pressure;

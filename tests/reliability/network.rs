@@ -1,9 +1,10 @@
-//! What stands between the service and its database fails: connections are cut at every stage of a batch, delayed,
-//! throttled, and fall silent.
+//! The network between the service and its database fails: a proxy cuts connections at every stage of a batch, delays and
+//! throttles them, and lets them fall silent.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
+use earmark::deadline::Deadline;
 use earmark::domain::{UserId, UserKey};
 use earmark::store::{Database, Store};
 use tokio::runtime::Runtime;
@@ -14,11 +15,13 @@ use crate::proxy::{End, Proxy, Side, Weather};
 use crate::stand::{addresses, last, prepare, round, seeds, start};
 use crate::support::{APP, Connection, LONG, eventually, request};
 
-/// Messages to the database that a write is made of, at most: begin, lock, load, groups, members, count, four to save, commit.
-const STAGES: usize = 12;
+/// The most messages that the service sends to the database for one user's batch: begin; lock, add the user, lock again;
+/// load conversations, groups and members; remove empty rows, count; save the user, two for groups, conversations; three to
+/// delete an account, two to note it; commit.
+const STAGES: usize = 19;
 const CALLS: usize = 80;
 
-/// Runs a load through a proxy whose weather changes.
+/// Runs a load through a proxy while `change` sets the proxy's weather.
 fn through_a_proxy(name: &str, change: impl Fn(&Load, &Proxy) -> Duration) {
     let scratch = folder();
     let Some(postgres) = Postgres::start(&scratch.join(""), &["max_connections=300"]) else {
@@ -41,8 +44,8 @@ fn through_a_proxy(name: &str, change: impl Fn(&Load, &Proxy) -> Duration) {
     }
 }
 
-/// A page is a question and an answer. Once a second a connection is looked after, and known apps every other second. One
-/// that has broken since, and was not used for a second, is not used.
+/// The service sends one message for a page. Besides, it checks a connection once a second and reloads apps every other
+/// second. It does not use a connection that was idle for a second and has ended meanwhile.
 #[test]
 fn a_page_is_one_message_to_the_database() {
     const PAGES: usize = 40;
@@ -76,8 +79,8 @@ fn a_page_is_one_message_to_the_database() {
     page(&mut connection);
 }
 
-/// Readers pass a connection on among themselves. Once a second it goes back to the pool, which looks after it, and ends what
-/// is too old.
+/// Readers hand an idle connection from one to the next. Once a second it goes back to the pool, which closes connections
+/// that are too old.
 #[test]
 fn a_connection_that_is_passed_on_goes_back_once_a_second() {
     let scratch = folder();
@@ -89,18 +92,20 @@ fn a_connection_that_is_passed_on_goes_back_once_a_second() {
     let key = UserKey { sdk_app_id: APP.parse().unwrap(), user_id };
     Runtime::new().unwrap().block_on(async {
         let store = Store::connect(&database).await.unwrap();
-        let page =
-            async || store.clone().read(async |reader| reader.read_page(&key, 0, 1).await).await;
+        let page = async || {
+            let deadline = Deadline::of_a_request();
+            store.clone().read(deadline, async |reader| reader.read_page(&key, 0, 1).await).await
+        };
         page().await.unwrap();
         proxy.set(Weather::Fine);
         let begun = Instant::now();
         let mut pages = 0;
         while proxy.messages() == pages {
-            assert!(begun.elapsed() < LONG, "it was not asked after {pages} pages");
+            assert!(begun.elapsed() < LONG, "the connection was not checked within {pages} pages");
             page().await.unwrap();
             pages += 1;
         }
-        assert!(pages > 1, "it was asked at once");
+        assert!(pages > 1, "the connection was checked for each page");
         store.close().await;
     });
 }
@@ -111,7 +116,7 @@ fn connections_that_are_cut_at_every_stage_of_a_batch() {
         let name = format!("connections cut at each of {STAGES} stages, {side:?}");
         through_a_proxy(&name, |load, proxy| {
             for stage in 1..=STAGES {
-                // Twice as many as a batch has, so that the count meets each stage of some.
+                // More messages than a batch has, so each stage of some batch is hit.
                 proxy.set(Weather::EndAt(stage + STAGES, side, End::Cut));
                 load.wait_for_calls(CALLS / 4);
             }
@@ -147,7 +152,7 @@ fn a_network_that_falls_silent() {
     });
 }
 
-/// As when a firewall forgets connections: new ones work, the old ones are never answered and never closed.
+/// A firewall forgets connections: new ones work, the old ones are neither answered nor closed.
 #[test]
 fn connections_that_fall_silent_one_after_the_other() {
     let name = format!("connections silenced at each of {STAGES} stages, before and after");
@@ -177,8 +182,8 @@ fn connections_that_fall_silent_all_at_once() {
     });
 }
 
-/// The server notices by itself, and soon, that nobody is there any more: a session does not stay for hours. Its probes
-/// also keep firewalls from forgetting a connection that is merely idle.
+/// PostgreSQL probes idle connections, so it soon ends the session of a service that is gone. The probes also keep
+/// firewalls from forgetting a connection that is only idle.
 #[test]
 fn the_server_asks_whether_the_service_is_still_there() {
     let scratch = folder();
@@ -191,7 +196,7 @@ fn the_server_asks_whether_the_service_is_still_there() {
             let words: Vec<_> = line.split_whitespace().collect();
             let (local, state, timer) = (words.get(1)?, *words.get(3)?, words.get(5)?);
             let port = u16::from_str_radix(local.split_once(':')?.1, 16).ok()?;
-            // Established, and the timer is the one that probes; it ticks a hundred times a second.
+            // State 01: established. Timer 02: keep-alive, in hundredths of a second.
             let ticks = timer.strip_prefix("02:").filter(|_| state == "01")?;
             let ticks = u64::from_str_radix(ticks, 16).ok()?;
             (port == postgres.port()).then(|| Duration::from_millis(ticks * 10))
