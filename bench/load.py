@@ -1,4 +1,4 @@
-"""The contenders: what sends the load, and what came of it."""
+"""The contenders: what sends the load, and how it is measured."""
 
 import json
 import os
@@ -12,12 +12,28 @@ from dataclasses import dataclass, field
 
 from machine import APP, FOLDER, ROOT, Failed
 
-# What both databases hold: users, and conversations per user. 100,000 conversations.
+# What the small database holds: users, and conversations of each. 100,000 conversations.
 WRITERS, WRITER_PEERS = 4096, 20
 READERS, READER_PEERS = 100, 180
 ONE_USER_PEERS = 80
 SMALL = 100_000
 MAXIMAL_USERS = 200
+# Conversations of each user that are marked and cleared. They are few, so that the warm-up can mark each of them once.
+TOGGLED_PEERS = 4
+# So many users that no run brings one of them near the limit of 1,000 conversations.
+NEW_USERS, NEW_USER_PEERS = 32_768, 2
+
+# The services that may run: the database of each, and whether the delay is between them.
+SERVICES = {
+    "shared": ("small", False),
+    "large": ("large", False),
+    "toggle": ("toggle", False),
+    "new": ("new", False),
+    "one-user": ("one_user", False),
+    "away": ("small", True),
+}
+# What the delay adds to each round trip.
+AWAY_MICROSECONDS = 1000
 
 BENCH = ROOT / "bench"
 HERE = os.fspath(BENCH)
@@ -25,7 +41,7 @@ HERE = os.fspath(BENCH)
 
 @dataclass
 class Load:
-    """A contender: a load on the service (`lua`) or on PostgreSQL alone (`sql`)."""
+    """A contender: a load on a service (`lua`) or on PostgreSQL alone (`sql`), in the database of that service."""
 
     name: str
     title: str
@@ -33,46 +49,62 @@ class Load:
     lua: str = ""
     sql: str = ""
     service: str = "shared"
-    database: str = "small"
     command: str = "mark_contact"
-    # What each answer changes or reads.
+    # Conversations that each answer changes or reads.
     items: int = 1
+    # Transactions in one run of the SQL script. Each counts as an answer.
+    transactions: int = 1
     writes: bool = True
+    # The service may combine requests into one change of a row, so PostgreSQL counts fewer changes than there are requests.
+    combines: bool = False
     users: int = WRITERS
     peers: int = WRITER_PEERS
     letter: str = "w"
     expected: str = ""
-    # Each request's or transaction's time is noted, for the percentiles.
+    # The latency of each request or transaction is recorded, for the percentiles.
     latencies: bool = False
-    options: dict = field(default_factory=dict)
+
+    @property
+    def database(self):
+        return SERVICES[self.service][0]
+
+    @property
+    def is_away(self):
+        return SERVICES[self.service][1]
 
 
 def loads(large_writers):
-    """All contenders, in the order in which those that are compared stand side by side."""
+    """All contenders. Those that are compared stand side by side."""
     single = "single-item mark_contact"
-    reading = {"users": READERS, "writes": False}
-    many = {"users": READERS, "items": 100}
-    one = {"users": 1, "letter": "o", "peers": ONE_USER_PEERS}
+    reading = {"users": READERS, "letter": "r", "writes": False}
+    many = {"users": READERS, "letter": "r", "items": 100}
+    one = {"service": "one-user", "users": 1, "letter": "o", "peers": ONE_USER_PEERS, "combines": True}
+    toggle = {"service": "toggle", "peers": TOGGLED_PEERS}
+    new = {"service": "new", "users": NEW_USERS, "peers": NEW_USER_PEERS}
     return [
         Load("shared-64", single, 64, lua="mark_one"),
         Load("transaction-64", "two-row transaction", 64, sql="transaction"),
         Load("upsert-64", "bare upsert", 64, sql="upsert"),
-        Load("naive-64", f"{single}, naive mode", 64, lua="mark_one", service="naive"),
-        Load("large-64", f"{single}, large database", 64, lua="mark_one", service="large", database="large",
-             users=large_writers),
+        Load("large-64", f"{single}, large database", 64, lua="mark_one", service="large", users=large_writers),
         Load("small-64", f"{single}, small database", 64, lua="mark_one"),
         Load("shared-256", single, 256, lua="mark_one"),
         Load("transaction-256", "two-row transaction", 256, sql="transaction"),
+        Load("toggle-64", f"{single}, mark and clear", 64, lua="mark_toggle", **toggle),
+        Load("toggle-sql-64", "insert and delete, a transaction each", 64, sql="toggle", transactions=2, **toggle),
+        Load("new-64", f"{single}, new conversations", 64, lua="mark_new", **new),
+        Load("new-sql-64", "insert in a transaction", 64, sql="new", **new),
+        Load("away-64", f"{single}, database 1 ms away", 64, lua="mark_one", service="away"),
+        Load("transaction-away-64", "two-row transaction, database 1 ms away", 64, sql="transaction", service="away"),
         Load("items-16", "100-item mark_contact", 16, lua="mark_many", **many),
         Load("upsert-many-16", "100-row upsert", 16, sql="upsert_many", **many),
         Load("one-user-64", f"{single}, one user", 64, lua="mark_one", **one),
-        Load("one-user-naive-64", f"{single}, one user, naive mode", 64, lua="mark_one", service="naive", **one),
+        Load("one-user-transaction-64", "two-row transaction, one user", 64, sql="transaction", **one),
         Load("shared-1", single, 1, lua="mark_one", latencies=True),
         Load("transaction-1", "two-row transaction", 1, sql="transaction", latencies=True),
         Load("page-16", "get_contact_group", 16, lua="page", command="get_contact_group", items=100,
              expected='"CompleteFlag":0', **reading),
         Load("page-query-16", "the page's query", 16, sql="page", items=100, **reading),
-        Load("maximal-64", "100 maximal items", 64, lua="mark_maximal", users=MAXIMAL_USERS, items=100),
+        Load("maximal-64", "100 maximal items", 64, lua="mark_maximal", users=MAXIMAL_USERS, letter="m", items=100),
     ]
 
 
@@ -84,9 +116,12 @@ class Bench:
     postgres: object
     earmark: object
     services: dict
+    delay: object = None
     stamp: int = 0
-    # Conversations that the loads have asked PostgreSQL to change: it must have done so.
-    asked: int = 0
+    # By database and letter of the users: the first number that no run has used for their conversations.
+    first_numbers: dict = field(default_factory=dict)
+    # By database: changes of conversations that the loads have asked for.
+    asked: dict = field(default_factory=dict)
 
     def measure(self, load, seconds):
         """Runs a load and returns its figures."""
@@ -95,8 +130,8 @@ class Bench:
         before = self.costs(load, service)
         result = self.wrk(load, service, seconds) if load.lua else self.pgbench(load, seconds)
         after = self.costs(load, service)
-        if load.writes:
-            self.asked += result["answers"] * load.items
+        if load.writes and not load.combines:
+            self.asked[load.database] = self.asked.get(load.database, 0) + result["answers"] * load.items
         elapsed = result["seconds"]
         result["per_second"] = result["answers"] / elapsed
         for name in before:
@@ -111,15 +146,17 @@ class Bench:
             "cores_load": usage.ru_utime + usage.ru_stime,
             "cores_postgres": self.postgres.cpu_seconds(),
             "cores_service": service.cpu_seconds() if service else 0.0,
+            "cores_delay": self.delay.cpu_seconds() if load.is_away else 0.0,
             "wal_bytes_per_second": int(self.postgres.query(load.database, "SELECT pg_current_wal_insert_lsn() - '0/0'")),
         }
 
     def wrk(self, load, service, seconds):
         threads = min(2, load.connections)
+        numbers = load.database, load.letter
         environment = os.environ | {
             "BENCH_FOLDER": HERE, "BENCH_PATH": self.earmark.path(load.command), "BENCH_STAMP": str(self.stamp),
             "BENCH_THREADS": str(threads), "BENCH_USERS": str(load.users), "BENCH_PEERS": str(load.peers),
-            "BENCH_LETTER": load.letter,
+            "BENCH_LETTER": load.letter, "BENCH_FIRST": str(self.first_numbers.get(numbers, 0)),
         }
         if load.latencies:
             environment["BENCH_LATENCIES"] = "yes"
@@ -135,24 +172,23 @@ class Bench:
         if result["failures"] or result["socket_errors"] or not result["answers"]:
             raise Failed(f"{load.name}: {result['failures']} of {result['answers']} answers are failures and there were "
                          f"{result['socket_errors']} socket errors; first failure: {result['first_failure'] or 'none'}")
+        self.first_numbers[numbers] = result["next_number"]
         return result
 
     def pgbench(self, load, seconds):
-        script = BENCH / f"{load.sql}.sql"
-        if load.sql == "page":
-            script = self.page_script()
+        sockets = self.delay.sockets if load.is_away else self.postgres.sockets
         command = [
-            self.programs["pgbench"], "--host", self.postgres.sockets, "--username", "earmark", "--no-vacuum",
+            self.programs["pgbench"], "--host", sockets, "--username", "earmark", "--no-vacuum",
             "--protocol", "prepared", "--client", load.connections, "--jobs", min(2, load.connections),
-            "--time", seconds, "--file", script, "--define", f"app={APP}", "--define", f"clients={load.connections}",
-            "--define", f"users={load.users}", load.database,
+            "--time", seconds, "--file", self.script(load), "--define", f"app={APP}", "--define", f"clients={load.connections}",
+            "--define", f"users={load.users}", "--define", f"peers={load.peers}", load.database,
         ]
         logs = FOLDER / "pgbench-log"
         if load.latencies:
             shutil.rmtree(logs, ignore_errors=True)
             logs.mkdir()
             command[1:1] = ["--log", "--log-prefix", logs / "log"]
-        # As the service has it for its own statements.
+        # As the service sets it for its own statements.
         environment = os.environ | {"PGOPTIONS": "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan"}
         printed = finished(command, seconds, env=environment)
         try:
@@ -163,26 +199,27 @@ class Bench:
             raise Failed(f"{load.name}: pgbench printed no result:\n{printed[-2000:]}") from None
         if failed or not answers:
             raise Failed(f"{load.name}: {failed} of {answers} transactions failed")
-        result = {"answers": answers, "seconds": answers / rate}
+        result = {"answers": answers * load.transactions, "seconds": answers / rate}
         if load.latencies:
             times = [int(line.split()[2]) for file in logs.iterdir() for line in file.read_text().splitlines()]
             result |= {"p50_us": statistics.median(times), "p99_us": statistics.quantiles(times, n=100)[98]}
         return result
 
-    def page_script(self):
-        """pgbench's script around the service's own statement."""
-        source = (ROOT / "src" / "store" / "reading.rs").read_text()
-        found = re.search(r'fn read_page\b.*?r#"(.*?)"#', source, re.DOTALL)
-        if not found:
-            raise Failed("src/store/reading.rs: the statement of read_page is not where it is looked for")
-        values = {"$1": ":app::bigint", "$2": "('r' || :user::text)", "$3": "0::int", "$4": "101::bigint"}
-        statement = re.sub(r"\$\d", lambda place: values[place.group()], found.group(1)).strip()
-        script = FOLDER / "page.sql"
-        script.write_text((BENCH / "page.sql").read_text().replace("{statement}", statement))
+    def script(self, load):
+        """The file that pgbench runs."""
+        text = (BENCH / f"{load.sql}.sql").read_text().replace("{letter}", load.letter)
+        if "{statement}" in text:
+            # The parameters are named in comments, too, where pgbench would count them.
+            lines = (ROOT / "src" / "store" / "sql" / "page.sql").read_text().splitlines()
+            statement = "\n".join(line for line in lines if not line.lstrip().startswith("--")).strip()
+            values = {"$1": ":app::bigint", "$2": f"('{load.letter}' || :user::text)", "$3": "0::int", "$4": "101::bigint"}
+            text = text.replace("{statement}", re.sub(r"\$\d", lambda place: values[place.group()], statement))
+        script = FOLDER / f"{load.sql}.sql"
+        script.write_text(text)
         return script
 
     def look_into(self, load, seconds):
-        """Runs a load once more to see where its time goes: not measured, since looking costs time itself."""
+        """Runs a load once more to see where its time goes. It is not measured, since looking costs time."""
         postgres, database = self.postgres, load.database
         sampler = Sampler(postgres, load.database)
         if postgres.has_statements:
@@ -201,32 +238,50 @@ class Bench:
         elapsed = result["seconds"]
         evidence = {
             "per_second": result["per_second"],
-            "cores": {name: result[f"cores_{name}"] for name in ("service", "postgres", "load")},
+            "cores": {name: result[f"cores_{name}"] for name in ("service", "postgres", "load", "delay")},
             "wal_bytes_per_answer": result["wal_bytes_per_second"] * elapsed / result["answers"],
             "wal_flushes_per_second": sampler.wal_flushes_per_second(),
             "backends": sampler.backends(),
         }
-        # pgbench's own transactions are known; how many commits the service has made of its requests is the question, and
-        # PostgreSQL cannot tell: to it, a statement that only reads is a transaction as well.
+        # Each answer of pgbench is one commit. The service counts its commits itself: PostgreSQL also counts statements that only
+        # read as transactions.
         rate = result["per_second"]
         if load.lua:
             rate = commits / elapsed if load.writes else sampler.commits_per_second()
         if rate:
             evidence |= {"answers_per_commit": result["per_second"] / rate}
-            # PostgreSQL counts a prepared BEGIN or COMMIT once only, so pgbench's statements are not counted.
+            # PostgreSQL counts a prepared BEGIN or COMMIT only once, so pgbench's statements cannot be counted.
             if load.lua and statements:
                 evidence["statements_per_commit"] = sum(one["calls"] for one in statements) / elapsed / rate
             evidence["statements"] = [one | {"ms_per_commit": one["total_ms"] / elapsed / rate} for one in statements[:10]]
         return evidence
 
-    def check_all_was_written(self):
-        """After the services have ended, when PostgreSQL has counted everything."""
-        written = 0
-        for database in ("small", "large"):
+    def changes(self):
+        """By database: changes of conversations that PostgreSQL has counted so far."""
+        counted = {}
+        for database in {database for database, _ in SERVICES.values()}:
             if self.postgres.query("postgres", f"SELECT 1 FROM pg_database WHERE datname = '{database}'"):
-                written += int(self.postgres.query(
-                    database, "SELECT n_tup_ins + n_tup_upd FROM pg_stat_user_tables WHERE relname = 'conversations'"))
-        return written
+                counted[database] = int(self.postgres.query(
+                    database, "SELECT n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_user_tables WHERE relname = 'conversations'"))
+        return counted
+
+    def missing_changes(self, before):
+        """What was asked for and not done, as sentences. To be called when the services have stopped and PostgreSQL has
+        counted everything. `before` is what it had counted before the loads.
+
+        The service writes fewer rows than there are requests in two cases: a request changes nothing, or requests of one
+        batch change the same conversation. So the loads are such that neither happens: each request stores another value than
+        the one before it, and concurrent requests are of different users. With a single user the second case can happen, so
+        that user has a database of its own, which is not checked. The others are checked one by one: a surplus in one database
+        must not hide what is missing in another. One change in a thousand may be missing: wrk makes a request that it does not
+        send, and the value that a request stores may have been stored before if an earlier one came late.
+        """
+        counted = self.changes()
+        made = {database: counted[database] - before[database] for database in self.asked}
+        return [
+            f"database {database}: the loads asked for {asked:,} changes of conversations, but only {made[database]:,} were made"
+            for database, asked in self.asked.items() if made[database] < asked * 0.999
+        ]
 
 
 def finished(command, seconds, **more):
@@ -248,7 +303,8 @@ def most_expensive(postgres, database):
     rows = postgres.query(database, """
         SELECT json_agg(row_to_json(s)) FROM (
             SELECT
-                left(regexp_replace(trim(query), '\\s+', ' ', 'g'), 100) AS text, sum(calls)::bigint AS calls,
+                left(regexp_replace(trim(regexp_replace(query, '--[^\\n]*\\n', '', 'g')), '\\s+', ' ', 'g'), 100) AS text,
+                sum(calls)::bigint AS calls,
                 sum(rows)::bigint AS rows, sum(total_exec_time) AS total_ms, sum(total_exec_time) / sum(calls) AS mean_ms,
                 sum(wal_bytes)::bigint AS wal_bytes
             FROM pg_stat_statements
@@ -261,7 +317,7 @@ def most_expensive(postgres, database):
 
 
 class Sampler:
-    """Looks at what the server's processes wait for, twenty times a second, and at the log's flushes."""
+    """Samples what the server's processes wait for, twenty times a second, and counts flushes of the log."""
 
     TEXT = """
         SELECT 'B', CASE state WHEN 'idle in transaction' THEN 'waits for the next statement'
@@ -309,8 +365,9 @@ class Sampler:
         return self.growth("X", 1)
 
     def growth(self, kind, own):
-        """Of a counter, per second, without what looking adds to it each time. Processes report what they have done once a
-        second: so it is taken from one report to another, and the first ones, of what was before, are left out."""
+        """How fast a counter grows per second, without the `own` growth that each sample causes. Processes report their counts
+        once a second, so the growth is taken between two reports. Reports of the first second are left out: they contain what
+        happened before."""
         rows = [(float(at), int(number)) for what, _, number, at in self.rows if what == kind]
         rows = [(at, number - own * nr) for nr, (at, number) in enumerate(rows)]
         reports = [after for before, after in zip(rows, rows[1:]) if after[1] > before[1] and after[0] > rows[0][0] + 0.9]

@@ -1,4 +1,4 @@
-"""What is measured, and where: the programs, a private PostgreSQL, the service, and what processes cost."""
+"""What runs: the programs, a private PostgreSQL, the service, the delay between them, and what processes cost."""
 
 import ctypes
 import glob
@@ -21,16 +21,16 @@ FOLDER = ROOT / "target" / "bench"
 APP = 1400000001
 ADMIN = "administrator"
 
-# As in production: whatever was answered survives a power cut.
+# As in production: every acknowledged write survives a power cut.
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 
 
 class Failed(Exception):
-    """The run is worth nothing; the text says why."""
+    """The run is void. The text says why."""
 
 
 def needed_programs(*names):
-    """The programs that a run needs, all unless some are named, by name. Says which ones are missing."""
+    """The paths of the programs that a run needs, by name: of all, or of those that are named. Fails with the missing ones."""
     names = names or ("initdb", "postgres", "psql", "pgbench", "wrk", "cargo")
     folders = glob.glob("/usr/lib/postgresql/*/bin") + glob.glob("/usr/pgsql-*/bin")
     folders.sort(key=lambda folder: int(re.search(r"(\d+)", folder).group(1)), reverse=True)
@@ -44,7 +44,7 @@ def needed_programs(*names):
         raise Failed(f"not installed: {', '.join(missing)}; {packages}, or set EARMARK_PG_BIN")
     version = run([found["postgres"], "--version"])
     if int(re.search(r"(\d+)", version).group(1)) < 15:
-        raise Failed(f"{found['postgres']} is {version}, the least is 15; set EARMARK_PG_BIN")
+        raise Failed(f"{found['postgres']} is {version}, but must be 15 or newer; set EARMARK_PG_BIN")
     return found
 
 
@@ -57,13 +57,13 @@ def run(command, **more):
 
 
 def end_with_us(stop_signal):
-    """For a child process: it gets a signal when we die, however we die."""
+    """Runs in a child process: the kernel sends it a signal when its parent ends, for whatever reason."""
     libc = ctypes.CDLL(None, use_errno=True)
     return lambda: libc.prctl(1, stop_signal) if hasattr(libc, "prctl") else None
 
 
 class Processes:
-    """What was started and has to be stopped, in reverse order."""
+    """Child processes. They are stopped in reverse order."""
 
     def __init__(self):
         self.started = []
@@ -99,7 +99,7 @@ def end(child, stop_signal):
 
 
 class Postgres:
-    """A PostgreSQL of our own, on a folder that is made for it and removed after it."""
+    """A private PostgreSQL. Its data folder is made for it, and removed after it."""
 
     def __init__(self, programs, processes, **more_settings):
         self.programs = programs
@@ -135,7 +135,7 @@ class Postgres:
         library = Path(self.programs["postgres"]).resolve().parent.parent / "lib" / "pg_stat_statements.so"
         self.has_statements = library.exists()
         if self.has_statements:
-            # Counts nothing until it is switched on, for the runs that are looked into and not measured.
+            # It counts nothing until it is switched on for the runs that are not measured.
             settings |= {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.track": "none"}
         self.settings = {key: value for key, value in settings.items() if not key.startswith(("unix", "listen"))}
         with open(self.data / "postgresql.conf", "a") as file:
@@ -171,18 +171,18 @@ class Postgres:
         """Runs a script of psql's."""
         return run(self.psql(database), input=script)
 
-    def url(self, database):
-        return f"postgres://earmark@localhost/{database}?host={self.sockets}"
+    def url(self, database, sockets=None):
+        return f"postgres://earmark@localhost/{database}?host={sockets or self.sockets}"
 
     def version(self):
         return run([self.programs["postgres"], "--version"])
 
     def has_huge_pages(self):
-        """Whether shared_buffers lie in huge pages: they do if the machine has set enough of them aside."""
+        """Whether shared_buffers lie in huge pages. They do if the machine has reserved enough of them."""
         return "anon_hugepage" in Path(f"/proc/{self.child.pid}/maps").read_text()
 
     def cpu_seconds(self):
-        """Of the server and all its processes, ended ones included."""
+        """Processor time of the server and all its processes, ended ones included."""
         pid = self.child.pid
         total = cpu_seconds(pid, ended_children=True)
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
@@ -191,7 +191,7 @@ class Postgres:
 
 
 class Earmark:
-    """The service as it ships, with a database of its own and a key to call it with."""
+    """The service as it ships, and the key to call it with."""
 
     def __init__(self, processes, postgres):
         self.processes = processes
@@ -220,9 +220,10 @@ class Earmark:
         return (f"/v4/recentcontact/{command}?sdkappid={APP}&identifier={ADMIN}&usersig={self.signature}"
                 "&random=99999999&contenttype=json")
 
-    def serve(self, name, database, *arguments):
+    def serve(self, name, database, *arguments, sockets=None):
+        """Starts the service. It connects to PostgreSQL through the socket in the folder `sockets`, if one is named."""
         api, admin = free_port(), free_port()
-        environment = self.environment | {"EARMARK_DATABASE_URL": self.postgres.url(database)}
+        environment = self.environment | {"EARMARK_DATABASE_URL": self.postgres.url(database, sockets)}
         with open(FOLDER / f"serve-{name}.log", "wb") as log:
             child = self.processes.start(
                 [self.binary, "serve", "--listen", f"127.0.0.1:{api}", "--admin-listen", f"127.0.0.1:{admin}", *arguments],
@@ -240,6 +241,49 @@ class Earmark:
         raise Failed(f"the service is not ready after 10 seconds; see {FOLDER}/serve-{name}.log")
 
 
+class Delay:
+    """A proxy in front of PostgreSQL that makes every round trip take longer."""
+
+    def __init__(self, processes, postgres):
+        self.processes = processes
+        self.postgres = postgres
+        self.binary = ROOT / "target" / "release" / "examples" / "delay"
+        self.sockets = tempfile.mkdtemp(prefix="earmark-delay-")
+        self.child = None
+
+    def build(self, programs):
+        if not self.binary.exists():
+            print("building the delay …", flush=True)
+            subprocess.run([programs["cargo"], "build", "--release", "--locked", "--example", "delay"], cwd=ROOT, check=True)
+
+    def start(self, round_trip_microseconds):
+        name = ".s.PGSQL.5432"
+        here, there = Path(self.sockets, name), Path(self.postgres.sockets, name)
+        with open(FOLDER / "delay.log", "wb") as log:
+            self.child = self.processes.start([self.binary, here, there, round_trip_microseconds // 2], stdout=log, stderr=log)
+        for _ in range(100):
+            if here.exists():
+                self.prioritize()
+                return
+            time.sleep(0.1)
+        raise Failed(f"the delay did not start; see {FOLDER}/delay.log")
+
+    def prioritize(self):
+        """Lets the proxy run as soon as bytes are due. On busy processors it would otherwise wait for other processes, and the
+        delay would be longer the busier a contender keeps them."""
+        try:
+            for thread in Path(f"/proc/{self.child.pid}/task").iterdir():
+                os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(1))
+        except PermissionError:
+            print("the delay has no real-time priority, which takes root or CAP_SYS_NICE: it may be longer", flush=True)
+
+    def remove(self):
+        shutil.rmtree(self.sockets, ignore_errors=True)
+
+    def cpu_seconds(self):
+        return cpu_seconds(self.child.pid)
+
+
 class Serving:
     """A running service."""
 
@@ -252,12 +296,12 @@ class Serving:
         return cpu_seconds(self.child.pid)
 
     def commits(self):
-        """Commits of writes so far, as the service counts them."""
+        """Commits of writes so far, by the service's own count."""
         with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=2) as answer:
             return int(re.search(r"^earmark_commit_requests_count (\d+)", answer.read().decode(), re.MULTILINE).group(1))
 
     def memory_mib(self):
-        """Resident now, and at most so far."""
+        """Resident memory: now, and the most so far."""
         status = Path(f"/proc/{self.child.pid}/status").read_text()
         return [int(re.search(rf"{name}:\s+(\d+) kB", status).group(1)) / 1024 for name in ("VmRSS", "VmHWM")]
 
@@ -280,7 +324,7 @@ def cpu_seconds(pid, ended_children=False):
 
 
 def disk_flushes_per_second(seconds=1.0):
-    """How often the disk makes 8 KiB durable, one after the other: what a commit waits for."""
+    """How many single writes of 8 KiB the disk makes durable per second, one after the other. A commit waits for such a write."""
     block, path = os.urandom(8192), FOLDER / "flush-probe"
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -298,7 +342,7 @@ def disk_flushes_per_second(seconds=1.0):
 
 
 def describe(postgres, binary):
-    """What it ran on."""
+    """The machine and the versions."""
     model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)

@@ -16,8 +16,9 @@ end
 
 function request()
   local user = 1000000 + thread_nr + threads_max * walk(n, own)
-  local number = (stamp * 37 + math.floor(n / own)) % 256
+  last = first + math.floor(n / own)
   n = n + 1
+  local number = last % 256
   lists[number] = lists[number] or list(number)
-  return post('{"From_Account":"r' .. user .. '","MarkItem":[' .. lists[number] .. "]}")
+  return post('{"From_Account":"' .. letter .. user .. '","MarkItem":[' .. lists[number] .. "]}")
 end

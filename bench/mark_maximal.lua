@@ -1,5 +1,5 @@
--- mark_contact with 100 items of one user, each as large as it may be: ids of full length, all 64 bits, and a custom mark
--- of 256 bytes, written with escapes.
+-- mark_contact with 100 items of one user, each of the largest size: ids of full length, all 64 bits, and a custom mark of 256
+-- bytes that is written with escapes.
 
 dofile(os.getenv("BENCH_FOLDER") .. "/wire.lua")
 
@@ -15,7 +15,8 @@ function request()
   local user = thread_nr + threads_max * walk(n, own)
   local set, clear = even, odd
   if n % 2 == 1 then set, clear = odd, even end
-  local custom = string.rep("\\u00e9", 126) .. string.format("%04d", (stamp * 37 + n) % 10000)
+  last = first + math.floor(n / own)
+  local custom = string.rep("\\u00e9", 126) .. string.format("%04d", last % 10000)
   local items = {}
   for nr = 0, 99 do
     items[#items + 1] = string.format(

@@ -9,5 +9,5 @@ local n = 0
 function request()
   local user = 1000000 + thread_nr + threads_max * walk(n, own)
   n = n + 1
-  return post('{"From_Account":"r' .. user .. '","StartIndex":0}')
+  return post('{"From_Account":"' .. letter .. user .. '","StartIndex":0}')
 end

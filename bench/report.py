@@ -1,4 +1,4 @@
-"""The figures: which contenders are compared, what is to be reached, and how it is told."""
+"""The figures: which contenders are compared, what each ratio must reach, and the report."""
 
 import json
 import re
@@ -10,11 +10,14 @@ from machine import FOLDER, ROOT, write_json
 
 MEMORY_MIB_MAX = 48
 LARGE = 10_000_000
+# Every run's report is kept here. So many full runs are published together: the machine is shared, and one run can be lucky.
+RUNS = FOLDER / "runs"
+PUBLISHED_RUNS = 3
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A ratio of two contenders, taken round by round."""
+    """The ratio of two contenders, round by round."""
 
     name: str
     title: str
@@ -34,7 +37,7 @@ class Figure:
         return ratio >= self.target if self.at_least else ratio <= self.target
 
     def goal(self):
-        return f"{'≥' if self.at_least else '≤'} {self.target:.1f}×"
+        return f"{'≥' if self.at_least else '≤'} {self.target:g}×"
 
     def absolute(self, contender, rounds):
         value = statistics.median(one[contender][self.metric] for one in rounds) * self.items
@@ -42,30 +45,35 @@ class Figure:
 
 
 FIGURES = [
-    Figure("transaction", "single-item `mark_contact`, 64 connections, distinct users", "two-row transaction, 64 clients",
-           "shared-64", "transaction-64", 3.0),
-    Figure("upsert", "the same", "bare one-row upsert, 64 clients", "shared-64", "upsert-64", 1.5),
-    Figure("many", "the same, 256 connections", "two-row transaction, 256 clients", "shared-256", "transaction-256", 6.0),
-    Figure("naive", "single-item, 64 connections", "the service in naive mode", "shared-64", "naive-64", 3.0),
-    Figure("items", "100-item `mark_contact`, items, 16 connections", "100-row upsert, 16 clients",
-           "items-16", "upsert-many-16", 1.0, items=100),
-    Figure("one-user", "single-item, 64 connections, one user", "the service in naive mode",
-           "one-user-64", "one-user-naive-64", 3.0),
+    Figure("transaction", "single items, 64 connections", "two-row transaction, 64 clients", "shared-64", "transaction-64", 4.0),
+    Figure("upsert", "single items, 64 connections, against the upsert", "bare one-row upsert, 64 clients",
+           "shared-64", "upsert-64", 1.8),
+    Figure("many", "single items, 256 connections", "two-row transaction, 256 clients", "shared-256", "transaction-256", 7.0),
+    Figure("toggle", "marks that are set and cleared, 64 connections", "transaction that inserts or deletes, 64 clients",
+           "toggle-64", "toggle-sql-64", 5.0),
+    Figure("new", "conversations that are new, 64 connections", "transaction that inserts, 64 clients",
+           "new-64", "new-sql-64", 3.0),
+    Figure("away", "single items, 64 connections, PostgreSQL 1 ms away", "two-row transaction, 64 clients, PostgreSQL 1 ms away",
+           "away-64", "transaction-away-64", 5.0),
+    Figure("items", "100 items per request, 16 connections, items", "100-row upsert, 16 clients",
+           "items-16", "upsert-many-16", 0.75, items=100),
+    Figure("one-user", "single items, 64 connections, one user", "two-row transaction, 64 clients, one user",
+           "one-user-64", "one-user-transaction-64", 3.0),
     Figure("median", "latency of one connection, median", "two-row transaction, 1 client",
-           "shared-1", "transaction-1", 1.5, "p50_us", False, " µs"),
+           "shared-1", "transaction-1", 1.2, "p50_us", False, " µs"),
     Figure("p99", "latency of one connection, 99th percentile", "two-row transaction, 1 client",
-           "shared-1", "transaction-1", 2.0, "p99_us", False, " µs"),
+           "shared-1", "transaction-1", 1.5, "p99_us", False, " µs"),
     Figure("page", "`get_contact_group`, pages of 100, 16 connections", "the same query, 16 clients",
            "page-16", "page-query-16", 0.7),
-    Figure("large", "single-item, 64 connections, the large database", "the small database",
-           "large-64", "small-64", 0.9),
+    Figure("large", "single items, 64 connections, large database", "the same load, small database",
+           "large-64", "small-64", 0.85),
 ]
 MEMORY = "memory"
 NAMES = [figure.name for figure in FIGURES] + [MEMORY]
 
 
 def needed(names):
-    """The contenders that these figures compare. Memory is that of everything that runs, and of the largest requests."""
+    """The contenders of these figures. Memory is measured with all of them, and with the largest requests."""
     wanted = {side for figure in FIGURES if figure.name in names for side in (figure.contender, figure.baseline)}
     return wanted | ({"maximal-64"} if MEMORY in names else set())
 
@@ -84,19 +92,22 @@ def summarize(rounds, names):
             "ours": figure.absolute(figure.contender, rounds), "theirs": figure.absolute(figure.baseline, rounds),
         })
     if MEMORY in names:
-        most = max(one[name]["memory_most_mib"] for one in rounds for name in one if "memory_most_mib" in one[name]
-                   and not name.endswith("naive-64") and not name.startswith("naive"))
+        most = max(one[name]["memory_most_mib"] for one in rounds for name in one if "memory_most_mib" in one[name])
         now = [one["maximal-64"]["memory_mib"] for one in rounds if "maximal-64" in one]
         rows.append({
             "name": MEMORY, "figure": "resident memory of the service under the full load, at most", "compared_with": "—",
             "target": f"≤ {MEMORY_MIB_MAX} MiB", "ratio": None, "reached": most <= MEMORY_MIB_MAX,
-            "ours": f"{most:.1f} MiB", "theirs": "—",
-            "after_maximal_mib": now,
+            "ours": f"{most:.1f} MiB", "theirs": "—", "most_mib": most, "after_maximal_mib": now,
         })
     return rows
 
 
+def verdict(row):
+    return "reached" if row["reached"] else "**missed**"
+
+
 def table(rows):
+    """The table of one run."""
     lines = [
         "| figure | ours | compared with | theirs | reach | ratio, median (lowest–highest) | |",
         "|---|---:|---|---:|---:|---:|---|",
@@ -105,44 +116,89 @@ def table(rows):
         ratio = "—"
         if row["ratio"] is not None:
             ratio = f"**{row['ratio']:.2f}×** ({row['lowest']:.2f}–{row['highest']:.2f})"
-        verdict = "reached" if row["reached"] else "**missed**"
         lines.append(f"| {row['figure']} | {row['ours']} | {row['compared_with']} | {row['theirs']} | {row['target']} "
-                     f"| {ratio} | {verdict} |")
+                     f"| {ratio} | {verdict(row)} |")
     return "\n".join(lines)
 
 
-def ran_on(about):
+def combined(runs):
+    """The rows of several full runs as one. A ratio is the median of the runs' ratios, and decides whether the figure is
+    reached. Rates and latencies are medians of all rounds."""
+    rounds = [one for about in runs for one in about["rounds_measured"]]
+    rows = summarize(rounds, NAMES)
+    for nr, row in enumerate(rows):
+        figure = next((figure for figure in FIGURES if figure.name == row["name"]), None)
+        if figure:
+            row["of_runs"] = [statistics.median(figure.ratios(about["rounds_measured"])) for about in runs]
+            row["ratio"] = statistics.median(row["of_runs"])
+            row["reached"] = figure.reached(row["ratio"])
+        else:
+            row["of_runs"] = [about["figures"][nr]["most_mib"] for about in runs]
+            row["median_mib"] = statistics.median(row["of_runs"])
+            row["reached"] = row["median_mib"] <= MEMORY_MIB_MAX
+            row["ours"] = "—"
+    return rows
+
+
+def table_of_runs(rows, runs):
+    """The table of several full runs side by side."""
+    heads = [about["started"].replace(" UTC", "") for about in runs]
+    lines = [
+        f"| figure | ours | compared with | theirs | reach | {' | '.join(heads)} | median | |",
+        f"|---|---:|---|---:|---:|{'---:|' * len(runs)}---:|---|",
+    ]
+    for row in rows:
+        of_runs = [f"{value:.2f}×" if row["ratio"] is not None else f"{value:.1f} MiB" for value in row["of_runs"]]
+        median = f"{row['ratio']:.2f}×" if row["ratio"] is not None else f"{row['median_mib']:.1f} MiB"
+        lines.append(f"| {row['figure']} | {row['ours']} | {row['compared_with']} | {row['theirs']} | {row['target']} "
+                     f"| {' | '.join(of_runs)} | **{median}** | {verdict(row)} |")
+    return "\n".join(lines)
+
+
+def settings_of(about):
+    """The bullets that are the same for all runs on a machine."""
     machine = about["machine"]
     settings = ", ".join(f"{key} = {value}" for key, value in machine["postgres_settings"].items())
-    stored = ", ".join(f"{count:,} in the {name} database" for name, count in about["conversations"].items())
-    return "\n".join([
-        f"* {about['rounds']} rounds of {about['seconds']} s for each contender, {about['started']}, earmark {machine['earmark']}",
-        f"* conversations stored: {stored}",
-        f"* {machine['cores']} cores ({machine['cpu']}), {machine['memory_gib']} GiB, Linux {machine['kernel']}, load average "
-        f"{machine['load_average_before']} before the start",
-        f"* {machine['postgres']}: {settings}; data checksums; buffers in {'huge' if machine['huge_pages'] else 'ordinary'} pages",
-        f"* the disk makes {machine['disk_flushes_per_second']:,} single writes of 8 KiB durable per second",
-    ])
+    stored = ", ".join(f"{count:,} in {name}" for name, count in about["conversations"].items())
+    return [
+        f"* {about['rounds']} rounds of {about['seconds']} s for each contender",
+        f"* conversations that the databases hold before the run: {stored}",
+        f"* {machine['cores']} cores ({machine['cpu']}), {machine['memory_gib']} GiB, Linux {machine['kernel']}",
+        f"* {machine['postgres']}: {settings}; data checksums",
+    ]
+
+
+def state_of(about):
+    """What differs between runs on a machine."""
+    machine = about["machine"]
+    return (f"{about['started']}, earmark {machine['earmark']}, load average {machine['load_average_before']} before the start, "
+            f"buffers in {'huge' if machine['huge_pages'] else 'ordinary'} pages, the disk makes "
+            f"{machine['disk_flushes_per_second']:,} single writes of 8 KiB durable per second")
+
+
+def ran_on(runs):
+    """Where and when the runs were made."""
+    return "\n".join([*settings_of(runs[-1]), *(f"* {state_of(about)}" for about in runs)])
 
 
 def evidence_text(evidence):
-    """What each contender cost, and the dearest statements."""
+    """What each contender costs, and its most expensive statements."""
     if not evidence:
         return ""
     lines = [
         "| contender | answers/s | per commit | statements per commit | WAL flushes/s | WAL bytes per answer "
-        "| processor µs per answer: service, PostgreSQL, load | cores in use |",
+        "| processor µs per answer: service, PostgreSQL, load, delay | cores in use |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     number = lambda value, digits=1: "—" if value is None else f"{value:,.{digits}f}"
     for name, one in evidence.items():
         cores = one["cores"]
+        costs = ", ".join(number(cores[side] / one["per_second"] * 1e6, 0) for side in ("service", "postgres", "load", "delay"))
         lines.append(
             f"| {name} | {number(one['per_second'], 0)} | {number(one.get('answers_per_commit'))} "
             f"| {number(one.get('statements_per_commit'))} | {number(one['wal_flushes_per_second'], 0)} "
             f"| {number(one['wal_bytes_per_answer'], 0)} "
-            f"| {', '.join(number(cores[side] / one['per_second'] * 1e6, 0) for side in ('service', 'postgres', 'load'))} "
-            f"| {sum(cores.values()):.2f} |"
+            f"| {costs} | {sum(cores.values()):.2f} |"
         )
     for name, one in evidence.items():
         states = ", ".join(f"{state} {count}" for state, count in list(one["backends"].items())[:6])
@@ -157,27 +213,27 @@ def evidence_text(evidence):
 
 
 def markdown(about):
-    parts = ["# Benchmark", ran_on(about), table(about["figures"])]
+    parts = ["# Benchmark", ran_on([about]), table(about["figures"])]
     if about["short"]:
-        parts.append("A short run is a hint, not a figure: its turns are too short for 256 connections to settle.")
+        parts.append("This was a short run. Its ratios are hints: the turns are too short for 256 connections to settle.")
     if about["evidence"]:
         parts += ["## Where the time goes", evidence_text(about["evidence"])]
     return "\n\n".join(parts) + "\n"
 
 
 def chart(rows):
-    """The ratios as bars on one scale, each with a tick at what is to be reached. An SVG file that needs nothing else."""
+    """An SVG file with the ratios as bars on one scale. A tick marks the ratio that is to be reached."""
     rows = [row for row in rows if row["ratio"] is not None]
     left, width, step = 390, 400, 30
     goals = {row["name"]: float(re.search(r"[\d.]+", row["target"]).group()) for row in rows}
-    most = max(goals.values()) * 1.5  # longer bars are cut: the shorter ones would vanish beside them
+    most = max(goals.values()) * 1.5  # longer bars are cut, so that the shorter ones stay visible
     scale = lambda value: min(value / most, 1) * width
     height = step * len(rows) + 46
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 80} {height}" font-family="sans-serif" '
         'font-size="12" role="img" aria-label="Ratios and what is to be reached">',
         f'<rect width="100%" height="{height}" fill="#fff"/>',
-        '<text x="10" y="20" font-weight="bold">times the contender beside it; the tick is what is to be reached '
+        '<text x="10" y="20" font-weight="bold">ratio to the other contender; the tick is the ratio to reach '
         "(latencies: at most)</text>",
     ]
     for nr, row in enumerate(rows):
@@ -185,8 +241,6 @@ def chart(rows):
         goal = left + scale(goals[row["name"]])
         fill = "#2a7f62" if row["reached"] else "#b5523b"
         label = escape(row["figure"].replace("`", ""))
-        if row["figure"] == "the same":
-            label = "… against the bare upsert"
         out += [
             f'<text x="{left - 8}" y="{y + 15}" text-anchor="end">{label}</text>',
             f'<rect x="{left}" y="{y + 3}" width="{scale(row["ratio"]):.1f}" height="16" fill="{fill}"/>',
@@ -197,25 +251,37 @@ def chart(rows):
 
 
 def write(about):
+    """Writes the report of a run. A run that lacks changes gets one to look at, but is not kept for publishing."""
     write_json(FOLDER / "report.json", about)
     (FOLDER / "report.md").write_text(markdown(about))
     if any(row["ratio"] is not None for row in about["figures"]):
         (FOLDER / "chart.svg").write_text(chart(about["figures"]))
+    if not about["changes_missing"]:
+        RUNS.mkdir(exist_ok=True)
+        write_json(RUNS / f"{re.sub('[^0-9]+', '-', about['started']).strip('-')}.json", about)
+
+
+def is_full(about):
+    has_all_figures = [row["name"] for row in about["figures"]] == NAMES
+    return not about["short"] and about["conversations"].get("large") == LARGE and has_all_figures
 
 
 def publish():
-    """Takes the last full run over into docs/performance.md."""
-    about = json.loads((FOLDER / "report.json").read_text())
-    if about["conversations"].get("large") != LARGE or [row["name"] for row in about["figures"]] != NAMES:
-        return "the last run was not a full one: nothing was published"
+    """Writes the last full runs into docs/performance.md, side by side, and the evidence of the last one."""
+    runs = sorted((json.loads(file.read_text()) for file in RUNS.glob("*.json")), key=lambda about: about["started"])
+    runs = [about for about in runs if is_full(about)][-PUBLISHED_RUNS:]
+    if len(runs) < PUBLISHED_RUNS:
+        return f"{RUNS} holds {len(runs)} full runs, but {PUBLISHED_RUNS} are needed: nothing was published"
     page = ROOT / "docs" / "performance.md"
-    text = page.read_text()
-    sections = {"ran on": ran_on(about), "figures": table(about["figures"]), "evidence": evidence_text(about["evidence"])}
+    text, rows = page.read_text(), combined(runs)
+    sections = {"ran on": ran_on(runs), "figures": table_of_runs(rows, runs), "evidence": evidence_text(runs[-1]["evidence"])}
     for name, section in sections.items():
         text, found = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda place: f"{place[1]}{section}\n{place[2]}", text,
                               flags=re.DOTALL)
         if found != 1:
             return f"docs/performance.md has no place for: {name}"
     page.write_text(text)
-    (ROOT / "docs" / "performance.svg").write_text(chart(about["figures"]))
-    return "docs/performance.md and docs/performance.svg hold the last full run"
+    (ROOT / "docs" / "performance.svg").write_text(chart(rows))
+    versions = sorted({about["machine"]["earmark"] for about in runs})
+    warning = f"; note that the runs are of different versions: {', '.join(versions)}" if len(versions) > 1 else ""
+    return f"docs/performance.md and performance.svg hold the runs of {', '.join(about['started'] for about in runs)}{warning}"

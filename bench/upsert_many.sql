@@ -3,8 +3,12 @@
 \set number random(1, 255)
 \set set_bits :number << 40
 \set clear_bits ((255 - :number) << 40) + (1 << 48)
-INSERT INTO conversations AS c (sdk_app_id, user_id, kind, peer_id, standard_mark, position, changed_at)
-SELECT :app::bigint, 'r' || :user::text, 1, 'p' || (1000000 + n)::text, :set_bits::bigint, n + 1, extract(epoch FROM now())::bigint
+INSERT INTO conversations AS c (
+    sdk_app_id, user_id, kind, peer_id, standard_mark, holds_place, position, changed_at, changed_revision
+)
+SELECT
+    :app::bigint, '{letter}' || :user::text, 1, 'p' || (1000000 + n)::text, :set_bits::bigint, TRUE, n + 1,
+    extract(epoch FROM now())::bigint, 1
 FROM generate_series(0, 99) AS n
 ON CONFLICT (sdk_app_id, user_id, kind, peer_id) DO UPDATE
 SET standard_mark = (c.standard_mark | excluded.standard_mark) & ~:clear_bits::bigint, changed_at = excluded.changed_at;

@@ -1,16 +1,22 @@
--- What all loads share: a request as text, and a look at every answer. The service says in its answer's body whether it
--- worked, so an answer counts as failed unless its body says that all of it did.
+-- What all loads share: the text of a request, and the check of each answer. The service reports success in the answer's body,
+-- so an answer counts as failed unless its body reports success for every item.
 
 local path = os.getenv("BENCH_PATH")
 local expected = os.getenv("BENCH_EXPECTED")
 local head = "POST " .. path .. " HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
 
 threads_max = tonumber(os.getenv("BENCH_THREADS"))
+letter = os.getenv("BENCH_LETTER")
 users = tonumber(os.getenv("BENCH_USERS"))
--- Differs from run to run, so that a run does not repeat what the run before it has stored.
+peers = tonumber(os.getenv("BENCH_PEERS"))
+-- Differs from run to run, so that runs visit the conversations in different orders.
 stamp = tonumber(os.getenv("BENCH_STAMP"))
+-- The first number that no run has used for these conversations, and the last one that this run has used. Values are made from
+-- these numbers, so that every request changes what is stored.
+first = tonumber(os.getenv("BENCH_FIRST"))
+last = first
 
--- Answers list a ResultCode for each item.
+-- Answers list a ResultCode for each item. A script that reads sets it to false.
 has_items = true
 
 answers, failures, first_failure = 0, 0, ""
@@ -21,7 +27,7 @@ for digit = 1, 9 do
   failed_codes[digit] = 'Code":' .. digit
 end
 
--- The end of an answer says whether it worked: to search all of a page for it would take longer than to receive it.
+-- Only the end of an answer is searched: to search a whole page would take longer than to receive it.
 local end_max = 300
 
 local function worked(status, body)
@@ -36,8 +42,8 @@ local function worked(status, body)
   return true
 end
 
--- One connection's latencies, each as it was. wrk's own percentiles have made-up ones among them: for each answer that took
--- long it adds those of the requests that it would have sent meanwhile, which pgbench does not.
+-- Every latency of one connection. wrk's own percentiles are corrected for coordinated omission: for a slow answer, wrk adds
+-- made-up latencies of the requests that it would have sent meanwhile. pgbench does not.
 local measured = os.getenv("BENCH_LATENCIES")
 local now = function() return 0 end
 if measured then
@@ -57,7 +63,16 @@ function post(body)
   return head .. #body .. "\r\n\r\n" .. body
 end
 
--- A JSON list of the bits 40 to 47 of a number of 8 bits: those that are `wanted`. Bit 48 tells these loads from pgbench's.
+-- One item that marks a conversation.
+function mark(user, peer, what)
+  return post(
+    '{"From_Account":"' .. letter .. 1000000 + user .. '","MarkItem":[{"OptType":1,"ContactItem":{"Type":1,"To_Account":"p'
+      .. 1000000 + peer .. '"},' .. what .. "}]}"
+  )
+end
+
+-- A JSON list of those of the bits 40 to 47 that are `wanted` in a number of 8 bits. Our loads set bit 48, and pgbench's clear
+-- it, so that each changes what the other has stored.
 local function bits(number, wanted)
   local list = {}
   for nr = 0, 7 do
@@ -73,7 +88,7 @@ for number = 0, 255 do
   marks[number] = '"SetMark":[' .. bits(number, 1) .. '],"ClearMark":[' .. bits(number, 0) .. "]"
 end
 
--- The n-th of `count` numbers, each once: even over all of them, and far from its neighbours.
+-- The n-th of `count` numbers. Each comes once in `count` calls, far from the ones before and after it.
 function walk(n, count)
   return (n * 7919 + stamp * 104729) % count
 end
@@ -95,8 +110,9 @@ function response(status, headers, body)
 end
 
 function done(summary, latency, requests)
-  local failures, first_failure = 0, ""
+  local failures, first_failure, next_number = 0, "", 0
   for _, thread in ipairs(threads) do
+    next_number = math.max(next_number, thread:get("last") + 1)
     failures = failures + thread:get("failures")
     if first_failure == "" then first_failure = thread:get("first_failure") end
   end
@@ -108,9 +124,9 @@ function done(summary, latency, requests)
   end
   local errors = summary.errors
   io.write(string.format(
-    'RESULT {"answers":%d,"seconds":%.6f,"failures":%d,"socket_errors":%d,"p50_us":%d,"p99_us":%d,"max_us":%d,"first_failure":"%s"}\n',
+    'RESULT {"answers":%d,"seconds":%.6f,"failures":%d,"socket_errors":%d,"p50_us":%d,"p99_us":%d,"max_us":%d,"next_number":%d,"first_failure":"%s"}\n',
     summary.requests, summary.duration / 1e6, failures,
     errors.connect + errors.read + errors.write + errors.timeout + errors.status,
-    p50, p99, latency.max, first_failure
+    p50, p99, latency.max, next_number, first_failure
   ))
 end
