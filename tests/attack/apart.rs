@@ -25,6 +25,9 @@ async fn start() -> TestApp {
             answer
         })
         .await;
+        // One that has left the directory, whom both apps knew.
+        app.ask(ACCOUNT_IMPORT, query, json!({ "UserID": "left" })).await;
+        app.ask(ACCOUNT_DELETE, query, json!({ "DeleteItem": [{ "UserID": "left" }] })).await;
     }
     app
 }
