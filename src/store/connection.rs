@@ -59,12 +59,17 @@ impl Connection {
         }
     }
 
-    /// Asks the server which process serves this connection, which shows as well that it answers.
+    /// Asks whether the server answers and, where the session is this connection's own, which process serves it. Behind a
+    /// pooler in transaction mode, a statement outside of a transaction may be prepared in one session and executed in
+    /// another.
     pub(super) async fn check(&mut self) -> Result<(), sqlx::Error> {
         self.usage.deadline = self.usage.deadline.or_within(ANSWER_MAX);
-        let process = sqlx::query_scalar!("SELECT pg_backend_pid()");
-        let process = process.fetch_one(self.session()).await?;
-        self.process = process.filter(|_| self.keeps_statements);
+        if self.keeps_statements {
+            let process = sqlx::query_scalar!("SELECT pg_backend_pid()");
+            self.process = process.fetch_one(self.session()).await?;
+        } else {
+            self.usage.wait(self.inner.ping()).await?;
+        }
         Ok(())
     }
 
