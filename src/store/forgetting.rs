@@ -25,7 +25,7 @@ struct Removed {
 /// What [`Store::prune`] has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pruned {
-    /// Users of whom something was removed.
+    /// Users who lost a row.
     pub users: u64,
     /// Empty conversations that were removed.
     pub conversations: u64,

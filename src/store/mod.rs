@@ -19,7 +19,6 @@ mod session;
 mod users;
 mod verify;
 
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -78,10 +77,8 @@ impl Store {
             connection.close().await?;
             Ok(row.try_get::<&str, _>(0)? != "off")
         };
-        let is_durable = Deadline::of_a_request()
-            .limit(learn)
-            .await
-            .unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into())))?;
+        let is_durable =
+            Deadline::of_a_request().limit(learn).await.unwrap_or_else(|_| Err(session::late()))?;
         let (options, begin) = database.session(is_durable);
         let pool = PgPoolOptions::new()
             .max_connections(database.connections_max().min(CONNECTIONS_BESIDE))

@@ -325,7 +325,7 @@ async fn a_user_who_comes_to_be_known_meanwhile_is_not_taken_for_one_without_sta
     app.import("user1").await;
     assert_eq!(app.mark("user1", vec![set("peer", 0)]).await, (0, vec![0]));
     let service = one_lane(Database::from_options(app.options())).await;
-    // It locks the users in order: user0, of whom it knows nothing, and user1, for whom it waits.
+    // The service locks the users in order. It does not know user0, and waits for user1.
     let mut turn = app.hold_user("user1").await;
     let meanwhile = async {
         app.wait_for_waiting(1).await;

@@ -56,7 +56,7 @@ fn sessions(postgres: &Postgres) -> i64 {
 /// Sessions that were given up do not pile up on the server, and those that are left serve.
 fn check_no_session_is_lost(postgres: &Postgres, services: &[Service], faults: [Fault; 2]) {
     let most = (CONNECTIONS + BESIDE) * i64::try_from(services.len()).unwrap();
-    // Sessions behind a silent connection end when PostgreSQL finds that out: nobody has told it.
+    // PostgreSQL finds out by itself, and late, that a connection is silent. Until then its session stays.
     let silenced = if faults.contains(&Fault::Silence) { most } else { 0 };
     let what = format!("{faults:?}: no more than {most} + {silenced} sessions");
     eventually(&what, || (sessions(postgres) <= most + silenced).then_some(()));
