@@ -12,6 +12,8 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
 COPY .cargo .cargo
 COPY benches benches
+COPY bench/*.rs bench/
+COPY crates crates
 RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
  && cargo build --release --locked \
  && cargo clean --release --locked --package earmark \
@@ -21,6 +23,7 @@ RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
 COPY .sqlx .sqlx
 COPY migrations migrations
 COPY console/dist console/dist
+COPY crates crates
 COPY src src
 COPY build.rs ./
 RUN cargo build --release --locked --bin earmark

@@ -1,35 +1,7 @@
 //! What a request costs beside the database: reading its body, checking its UserSig, applying the rules, framing the
 //! answer, counting all of it. Times and allocations; `cargo bench --bench wire`.
-//!
-//! The wire layer is private to the library, and stays so: its files are compiled into this program instead.
 
-#![expect(
-    dead_code,
-    unused_imports,
-    clippy::unwrap_used,
-    reason = "a benchmark uses parts, and may fail loudly"
-)]
-
-#[path = "../src/http/caller.rs"]
-mod caller;
-#[path = "../src/http/contact_group.rs"]
-mod contact_group;
-#[path = "../src/http/contact_item.rs"]
-mod contact_item;
-#[path = "../src/http/door.rs"]
-mod door;
-#[path = "../src/http/envelope.rs"]
-mod envelope;
-#[path = "../src/http/json.rs"]
-mod json;
-#[path = "../src/http/mark_contact.rs"]
-mod mark_contact;
-#[path = "../src/http/rate_limit.rs"]
-mod rate_limit;
-#[path = "../src/http/request_id.rs"]
-mod request_id;
-#[path = "../src/http/watch.rs"]
-mod watch;
+#![expect(clippy::unwrap_used, reason = "a benchmark may fail loudly")]
 
 use std::fmt::Write;
 use std::io::{Read as _, Write as _};
@@ -38,23 +10,22 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use divan::{AllocProfiler, Bencher};
-use earmark::{deadline, domain, error, limits, metrics, service};
-use serde::Serialize;
-
-use caller::{Credentials, VerifiedSigs};
-use contact_group::{ContactResultItem, ResultItem};
-use contact_item::ContactItem;
-use domain::{
+use earmark::domain::{
     App, Applied, BitChange, Change, Conversation, CustomMark, Directory, Edition, Entry, Kept,
     MarkChange, SdkAppId, SecretKey, StandardMark, Standing, UserId, UserSig, UserState,
 };
-use door::Call;
-use envelope::ItemCounts;
-use json::{Field, Json};
-use limits::Limits;
-use mark_contact::MarkContact;
-use request_id::RequestId;
-use watch::Watch;
+use earmark::http::request_id::RequestId;
+use earmark::http::tencent::caller::{Credentials, VerifiedSigs};
+use earmark::http::tencent::door::Call;
+use earmark::http::tencent::envelope::{self, ItemCounts};
+use earmark::http::tencent::json::{Field, Json};
+use earmark::http::tencent::recent_contact::{
+    ContactItem, ContactResultItem, MarkContact, ResultItem,
+};
+use earmark::http::tencent::watch::Watch;
+use earmark::limits::Limits;
+use earmark::metrics::Metrics;
+use serde::Serialize;
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -116,7 +87,7 @@ fn verify(bencher: Bencher<'_, '_>, how: &str) {
         app.sdk_app_id
     );
     let who = Credentials::parse(&query).unwrap();
-    let lookups = &metrics::Metrics::new().unwrap().user_sig_cache;
+    let lookups = &Metrics::new().unwrap().user_sig_cache;
     if how == "cached" {
         let sigs = VerifiedSigs::new();
         sigs.check(&who, &app, NOW, lookups).unwrap();
@@ -218,7 +189,7 @@ fn frame_page(bencher: Bencher<'_, '_>, items: usize) {
 /// lookups in caches, and a commit that it shares with nobody. Nobody listens to the log.
 #[divan::bench]
 fn count(bencher: Bencher<'_, '_>) {
-    let metrics = metrics::Metrics::new().unwrap();
+    let metrics = Metrics::new().unwrap();
     let (call, app) = (metrics.call("mark_contact"), metrics.app(1_400_000_001));
     bencher.bench_local(|| {
         let id = RequestId::Made(NOW);

@@ -3,11 +3,10 @@
 //!
 //! In reading order: [`http`] turns requests into calls, [`service`] decides what happens in which order, [`domain`] holds
 //! the rules, [`store`] the SQL. [`deadline`], [`error`], [`limits`] and [`metrics`] belong to all of them. Around them: [`config`] and
-//! [`commands`] make a program of it, [`cluster`] brings a PostgreSQL along for `dev` and for tests.
+//! [`commands`] make a program of it.
 
 #![forbid(unsafe_code)]
 
-pub mod cluster;
 pub mod commands;
 pub mod config;
 pub mod deadline;

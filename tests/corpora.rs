@@ -8,8 +8,6 @@ mod targets;
 use std::fs;
 use std::panic::catch_unwind;
 
-use earmark::{deadline, domain, error, limits, metrics, service};
-
 /// Gives the target all inputs in its two folders.
 fn replay(name: &str, run: fn(&[u8])) {
     for folder in ["seeds", "corpus"] {

@@ -2,28 +2,20 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::account_check::AccountCheck;
-use super::account_delete::AccountDelete;
-use super::account_import::AccountImport;
-use super::create_contact_group::CreateContactGroup;
-use super::create_group::{CreateGroup, ImportGroup};
-use super::del_contact_group::DelContactGroup;
-use super::delete::Delete;
-use super::destroy_group::DestroyGroup;
-use super::door::Call;
-use super::get_contact_group::GetContactGroup;
-use super::get_group_info::GetGroupInfo;
-use super::get_list::GetList;
 use super::grammar;
-use super::json::{Field, Json};
-use super::mark_contact::MarkContact;
-use super::multiaccount_import::MultiaccountImport;
-use super::search_contact_group::SearchContactGroup;
-use super::top::Top;
-use super::update_contact_group::UpdateContactGroup;
-use crate::domain::App;
-use crate::error::{Error, Family};
-use crate::limits::Limits;
+use earmark::domain::App;
+use earmark::error::{Error, Family};
+use earmark::http::tencent::accounts::{
+    AccountCheck, AccountDelete, AccountImport, MultiaccountImport,
+};
+use earmark::http::tencent::chat_groups::{CreateGroup, DestroyGroup, GetGroupInfo, ImportGroup};
+use earmark::http::tencent::door::Call;
+use earmark::http::tencent::json::{Field, Json};
+use earmark::http::tencent::recent_contact::{
+    CreateContactGroup, DelContactGroup, Delete, GetContactGroup, GetList, MarkContact,
+    SearchContactGroup, Top, UpdateContactGroup,
+};
+use earmark::limits::Limits;
 
 /// Limits that a short body can exceed.
 pub(super) const LIMITS: Limits = Limits {

@@ -2,10 +2,10 @@
 
 use std::sync::LazyLock;
 
-use super::caller::{Credentials, VerifiedSigs};
-use crate::error::{Error, Family};
-use crate::limits::Limits;
-use crate::metrics::Metrics;
+use earmark::error::{Error, Family};
+use earmark::http::tencent::caller::{Credentials, VerifiedSigs};
+use earmark::limits::Limits;
+use earmark::metrics::Metrics;
 
 /// Within the time of the recorded UserSigs.
 const NOW: u64 = 1_700_000_001;

@@ -8,12 +8,12 @@ use super::model::{
     Mark, PEERS, PINNED_MAX, User, peer_id,
 };
 use super::stored::{Batch, Removal, Stored};
-use crate::domain::{
+use earmark::domain::{
     App, Applied, BitChange, Change, ChatGroupId, ContactGroupName, Conversation, CustomMark, Kept,
     MarkBit, MarkChange, MemberChange, Standing, UserId, UserState,
 };
-use crate::error::{Error, Family};
-use crate::limits::Limits;
+use earmark::error::{Error, Family};
+use earmark::limits::Limits;
 
 const NAMES: u8 = 3;
 

@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::MORTAL;
-use crate::domain::{
+use earmark::domain::{
     App, Change, CombinedMark, ContactGroup, Conversation, Counts, CustomMark, Entry, Growth, Kept,
     Numbers, Standing, UserState,
 };
-use crate::limits::Limits;
+use earmark::limits::Limits;
 
 /// The locking path removes a row in passing if it has been empty for longer than so many seconds.
 const HISTORY: u64 = 4;

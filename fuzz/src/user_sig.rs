@@ -10,8 +10,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::domain::{App, Flaw, UserSig};
-use crate::limits::Limits;
+use earmark::domain::{App, Flaw, UserSig};
+use earmark::limits::Limits;
 
 /// The longest JSON that may be inside.
 const INFLATED_MAX: usize = 4096;

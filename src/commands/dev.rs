@@ -11,7 +11,6 @@ use anyhow::Context;
 
 use super::serve::Signals;
 use super::{print, serve, unix_now};
-use crate::cluster::{Cluster, Lifetime, Settings};
 use crate::config::Dev;
 use crate::deadline::{Arrival, Deadline};
 use crate::domain::{
@@ -21,6 +20,7 @@ use crate::domain::{
 use crate::http::{Addresses, Console, Listen, Operators};
 use crate::service::{self, Service, Write};
 use crate::store::{Database, Store};
+use private_postgres::{Cluster, Lifetime, Settings};
 
 const DEMO_APP: i64 = 1_400_000_001;
 const DEMO_ADMIN: &str = "administrator";

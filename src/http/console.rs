@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use super::admin::{self, Operators};
 use super::asset::Asset;
-use super::door::{Door, unix_now};
 use super::{origin, problem_details};
 use crate::deadline::Deadline;
 use crate::domain::{SdkAppId, UserSig};
+use crate::http::tencent::door::{Door, unix_now};
 
 /// How long the UserSig is good that a signed-in console gets.
 const SESSION_LIFETIME_S: u64 = 12 * 3600;

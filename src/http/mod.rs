@@ -1,72 +1,29 @@
 //! JSON in, JSON out: the route table, and the server.
 
-mod account_check;
-mod account_delete;
-mod account_import;
 mod admin;
 mod asset;
-mod caller;
 mod console;
-mod contact_group;
-mod contact_item;
-mod create_contact_group;
-mod create_group;
-mod del_contact_group;
-mod delete;
-mod destroy_group;
-mod door;
-mod envelope;
-mod get_contact_group;
-mod get_group_info;
-mod get_list;
 mod health;
-mod json;
-mod mark_contact;
-mod multiaccount_import;
 mod openapi;
 mod origin;
 mod problem_details;
-mod rate_limit;
-mod request_id;
-mod search_contact_group;
+pub mod request_id;
+pub mod tencent;
 mod tls;
-mod top;
-mod update_contact_group;
-mod watch;
 
 use std::net::{SocketAddr, TcpListener};
-use std::rc::Rc;
 
 use actix_web::dev::Server;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, HttpRequest, HttpServer, Resource};
+use actix_web::{App, HttpServer};
 pub use admin::{OperatorToken, Operators};
 pub use console::Console;
 pub use openapi::openapi;
 pub use tls::{Identity, TlsError};
 use tokio::net::TcpSocket;
 
-use account_check::AccountCheck;
-use account_delete::AccountDelete;
-use account_import::AccountImport;
-use create_contact_group::CreateContactGroup;
-use create_group::{CreateGroup, ImportGroup};
-use del_contact_group::DelContactGroup;
-use delete::Delete;
-use destroy_group::DestroyGroup;
-use get_contact_group::GetContactGroup;
-use get_group_info::GetGroupInfo;
-use get_list::GetList;
-use mark_contact::MarkContact;
-use multiaccount_import::MultiaccountImport;
-use search_contact_group::SearchContactGroup;
-use top::Top;
-use update_contact_group::UpdateContactGroup;
-
-use crate::error::Family;
-use crate::metrics::Metrics;
 use crate::service::Service;
-use door::{Call, Door, LastRequest};
+use tencent::door::{Door, LastRequest};
 
 /// Connections that may wait to be accepted. What comes beyond that the kernel ignores, and the client tries again after a
 /// second. The kernel has a maximum of its own, net.core.somaxconn.
@@ -109,53 +66,6 @@ pub struct ListenError {
     source: std::io::Error,
 }
 
-/// Every path of the API.
-fn api(app: &mut ServiceConfig, metrics: &Metrics) {
-    use Family::{Accounts, ChatGroups, RecentContact};
-    let unknown = Rc::new(metrics.call("unknown"));
-    app.service(call::<MarkContact>(metrics, RecentContact, "mark_contact"))
-        .service(call::<CreateContactGroup>(metrics, RecentContact, "create_contact_group"))
-        .service(call::<UpdateContactGroup>(metrics, RecentContact, "update_contact_group"))
-        .service(call::<DelContactGroup>(metrics, RecentContact, "del_contact_group"))
-        .service(call::<SearchContactGroup>(metrics, RecentContact, "search_contact_group"))
-        .service(call::<GetContactGroup>(metrics, RecentContact, "get_contact_group"))
-        .service(call::<Top>(metrics, RecentContact, "top"))
-        .service(call::<GetList>(metrics, RecentContact, "get_list"))
-        .service(call::<Delete>(metrics, RecentContact, "delete"))
-        .service(call::<AccountImport>(metrics, Accounts, "account_import"))
-        .service(call::<MultiaccountImport>(metrics, Accounts, "multiaccount_import"))
-        .service(call::<AccountCheck>(metrics, Accounts, "account_check"))
-        .service(call::<AccountDelete>(metrics, Accounts, "account_delete"))
-        .service(call::<CreateGroup>(metrics, ChatGroups, "create_group"))
-        .service(call::<ImportGroup>(metrics, ChatGroups, "import_group"))
-        .service(call::<DestroyGroup>(metrics, ChatGroups, "destroy_group"))
-        .service(call::<GetGroupInfo>(metrics, ChatGroups, "get_group_info"))
-        .route("/openapi.json", web::get().to(openapi::document))
-        .default_service(web::to(move |door: Data<Door>, request: HttpRequest| {
-            let unknown = unknown.clone();
-            async move { door::refuse_path(&door, &unknown, &request) }
-        }));
-}
-
-fn call<C: Call>(metrics: &Metrics, family: Family, command: &'static str) -> Resource {
-    let counted = Rc::new(metrics.call(command));
-    web::resource(path_of(family, command)).to(move |door, request, payload| {
-        door::handle::<C>(door, family, counted.clone(), request, payload)
-    })
-}
-
-fn path_of(family: Family, command: &str) -> String {
-    format!("/v4/{}/{command}", service_of(family))
-}
-
-fn service_of(family: Family) -> &'static str {
-    match family {
-        Family::RecentContact => "recentcontact",
-        Family::Accounts => "im_open_login_svc",
-        Family::ChatGroups => "group_open_http_svc",
-    }
-}
-
 /// Every path for probes and for Prometheus, on a listener of its own.
 fn probes(app: &mut ServiceConfig) {
     app.route("/livez", web::get().to(health::live))
@@ -184,7 +94,7 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
     let server = HttpServer::new(move || {
         let door = whole.for_this_thread(threads);
         App::new()
-            .configure(|app| api(app, door.service.metrics()))
+            .configure(|app| tencent::routes(app, door.service.metrics()))
             .configure(|app| console::routes(app, &console, &operators))
             .app_data(Data::new(door))
     });

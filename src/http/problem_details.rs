@@ -5,8 +5,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use serde::Serialize;
 
-use super::envelope::described;
 use crate::error::Error;
+use crate::http::tencent::envelope::described;
 
 /// What is wrong, for people and for programs.
 #[derive(Debug, Serialize)]

@@ -7,18 +7,18 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, HeaderValue};
 
 /// Where a caller may say it, and where the answer does.
-pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id that is taken over from a caller, in bytes.
 const GIVEN_BYTES_MAX: usize = 64;
 
 tokio::task_local! {
     /// The id of the request that is being answered.
-    pub(super) static CURRENT: RequestId;
+    pub static CURRENT: RequestId;
 }
 
 /// The id of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum RequestId {
+pub enum RequestId {
     /// Made here.
     Made(u64),
     /// The caller's.
@@ -27,7 +27,7 @@ pub(super) enum RequestId {
 
 impl RequestId {
     /// For the head of the answer.
-    pub(super) fn header(&self) -> Option<HeaderValue> {
+    pub fn header(&self) -> Option<HeaderValue> {
         match self {
             Self::Made(_) => HeaderValue::try_from(self.to_string()).ok(),
             Self::Given(value) => Some(value.clone()),
@@ -46,14 +46,14 @@ impl fmt::Display for RequestId {
 
 /// Where ids come from.
 #[derive(Debug)]
-pub(super) struct RequestIds {
+pub struct RequestIds {
     start: u64,
     count: AtomicU64,
 }
 
 impl RequestIds {
     /// Those of this thread: others begin elsewhere.
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         let mut bytes = [0; 8];
         // Without randomness all begin at the same number: worse to search for, no reason to fail.
         let _ = getrandom::fill(&mut bytes);
@@ -61,7 +61,7 @@ impl RequestIds {
     }
 
     /// The caller's id, if there is one that can stand in a log, or a new one.
-    pub(super) fn of(&self, request: &HttpRequest) -> RequestId {
+    pub fn of(&self, request: &HttpRequest) -> RequestId {
         match request.headers().get(HEADER) {
             Some(given) if is_fine(given.as_bytes()) => RequestId::Given(given.clone()),
             _ => RequestId::Made(self.next()),

@@ -9,7 +9,7 @@ use crate::support::document;
 use crate::support::*;
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compatibility.md");
-const ROUTES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/mod.rs");
+const ROUTES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/tencent/mod.rs");
 
 /// The rows of the table under a heading, cell by cell.
 fn table(heading: &str) -> Vec<Vec<String>> {

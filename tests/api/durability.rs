@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use earmark::cluster::{Cluster, Lifetime, Settings};
+use private_postgres::{Cluster, Lifetime, Settings};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;

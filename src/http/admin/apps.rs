@@ -6,13 +6,13 @@ use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Path, Payload};
 use serde_json::json;
 
-use super::super::door::{self, Door};
-use super::super::json::{Field, Json};
 use super::super::problem_details;
 use super::form::{self, NewApp, ShownApp};
 use crate::deadline::Deadline;
 use crate::domain::{App, Problem, SdkAppId, SecretKey};
 use crate::error::Error;
+use crate::http::tencent::door::{self, Door};
+use crate::http::tencent::json::{Field, Json};
 use crate::service::{AppChange, random_secret_key};
 
 pub(super) async fn list(door: Data<Door>) -> HttpResponse {

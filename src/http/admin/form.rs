@@ -3,9 +3,9 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::super::json::Field;
 use crate::domain::{App, Problem, SdkAppId, SecretKey};
 use crate::error::Error;
+use crate::http::tencent::json::Field;
 use crate::limits::{LimitChange, Limits};
 use crate::service::AppSettings;
 

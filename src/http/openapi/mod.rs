@@ -17,8 +17,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};
 
 use super::asset::Asset;
-use super::{path_of, service_of};
 use crate::error::Family;
+use crate::http::tencent::{path_of, service_of};
 use crate::limits::Limits;
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| built().to_string());

@@ -8,8 +8,8 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
-use earmark::cluster::{Cluster, Lifetime, Settings};
 use earmark::store::{Database, Store};
+use private_postgres::{Cluster, Lifetime, Settings};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use testcontainers::core::wait::LogWaitStrategy;

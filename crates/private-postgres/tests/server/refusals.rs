@@ -1,0 +1,98 @@
+//! Every reason not to start has a message that names what to change.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use private_postgres::{Cluster, Error, Lifetime, Places, Settings};
+use tokio::time::timeout;
+
+use crate::support::{LONG, Scratch};
+
+#[tokio::test]
+async fn a_server_that_cannot_start_says_why() {
+    let scratch = Scratch::new();
+    scratch.start().await.stop().await.unwrap();
+    let settings = scratch.folder().join("pgdata/postgresql.conf");
+    fs::write(&settings, "no_such_setting = 1\n").unwrap();
+
+    let error = timeout(LONG, Cluster::start(&scratch.settings())).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("no_such_setting"), "{error}");
+}
+
+#[tokio::test]
+async fn binaries_given_by_hand_are_used_or_refused_by_the_name_of_the_setting() {
+    let scratch = Scratch::new();
+    let old = scratch.0.join("old");
+    fs::create_dir(&old).unwrap();
+    for (program, text) in [("initdb", ""), ("postgres", "echo 'postgres (PostgreSQL) 13.4'")] {
+        fs::write(old.join(program), format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(old.join(program), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    for (pg_bin, reason) in [
+        (scratch.0.join("nowhere"), "which holds no initdb"),
+        (old, "which holds PostgreSQL 13.4, and 15 or newer is needed"),
+    ] {
+        let settings = Settings { pg_bin: Some(pg_bin.clone()), ..scratch.settings() };
+        let error = Cluster::start(&settings).await.unwrap_err().to_string();
+        let expected = format!("--pg-bin (EARMARK_PG_BIN) is {}, {reason}", pg_bin.display());
+        assert_eq!(error, expected);
+    }
+}
+
+#[tokio::test]
+async fn where_there_is_nothing_it_says_what_to_install() {
+    let scratch = Scratch::new();
+    let places = Places {
+        folders: vec![format!("{}/*/bin", scratch.0.display())],
+        path: scratch.0.clone().into(),
+        docker: scratch.0.join("no-docker"),
+    };
+    let error = Cluster::start_from(&scratch.settings(), &places).await.unwrap_err();
+    assert!(matches!(error, Error::NoPostgres { .. }), "{error}");
+    let text = error.to_string();
+    let needed =
+        ["apt-get install", "dnf install", "brew install", "--pg-bin", "EARMARK_PG_BIN", "Docker"];
+    for word in needed {
+        assert!(text.contains(word), "{word} is missing in: {text}");
+    }
+    assert!(text.contains(&places.folders[0]), "{text}");
+}
+
+#[tokio::test]
+async fn data_of_another_version_is_not_touched() {
+    let scratch = Scratch::new();
+    scratch.start().await.stop().await.unwrap();
+    fs::write(scratch.folder().join("pgdata/PG_VERSION"), "99\n").unwrap();
+    let error = Cluster::start(&scratch.settings()).await.unwrap_err();
+    assert!(matches!(error, Error::DataVersion { .. }), "{error}");
+    assert!(error.to_string().contains("was written by PostgreSQL 99"), "{error}");
+}
+
+#[tokio::test]
+async fn an_ephemeral_server_does_not_take_a_folder_that_holds_something() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.folder()).unwrap();
+    fs::write(scratch.folder().join("thesis.txt"), "years of work").unwrap();
+    let settings = Settings { lifetime: Lifetime::Ephemeral, ..scratch.settings() };
+    let error = Cluster::start(&settings).await.unwrap_err();
+    assert!(matches!(error, Error::NotEmpty { .. }), "{error}");
+    assert!(scratch.folder().join("thesis.txt").exists());
+}
+
+#[tokio::test]
+async fn a_directory_closed_to_the_server_is_named() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: only root runs PostgreSQL as another account");
+        return;
+    }
+    let scratch = Scratch::new();
+    let closed = scratch.0.join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    let settings = Settings { folder: closed.join("data"), ..scratch.settings() };
+    let error = Cluster::start(&settings).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Unreachable { directory, .. } if *directory == closed),
+        "{error}"
+    );
+}

@@ -1,0 +1,59 @@
+//! Counts, times and logs each request.
+
+use std::time::Instant;
+
+use crate::domain::SdkAppId;
+use crate::http::request_id::RequestId;
+use crate::http::tencent::envelope::ItemCounts;
+use crate::metrics::{CallMetrics, Metrics};
+
+/// Runs while a request is answered, and takes note of it when it is dropped. What it notes has no secret in it and nobody's
+/// name: no query, no identifier, no user.
+pub struct Watch<'m> {
+    metrics: &'m Metrics,
+    counted: &'m CallMetrics,
+    id: &'m RequestId,
+    begun: Instant,
+    /// Whose request it is, as far as that is known.
+    pub app: Option<SdkAppId>,
+    /// What became of its items.
+    pub items: ItemCounts,
+    code: Option<u32>,
+}
+
+impl<'m> Watch<'m> {
+    pub fn start(metrics: &'m Metrics, counted: &'m CallMetrics, id: &'m RequestId) -> Self {
+        metrics.in_flight.inc();
+        let (begun, items) = (Instant::now(), ItemCounts::default());
+        Self { metrics, counted, id, begun, app: None, items, code: None }
+    }
+
+    /// The answer is there, with this `ErrorCode`.
+    pub fn answered(&mut self, code: u32) {
+        self.code = Some(code);
+        tracing::Span::current().record("code", code);
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        let took = self.begun.elapsed();
+        self.metrics.in_flight.dec();
+        let (request_id, call) = (self.id, self.counted.name);
+        let app = self.app.map(SdkAppId::number);
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let ItemCounts { ok, refused } = self.items;
+        let items = ok + refused;
+        let Some(code) = self.code else {
+            tracing::warn!(target: "earmark::request", %request_id, app, call, us, "the caller went away");
+            return;
+        };
+        self.counted.answered(code, took);
+        self.counted.items(ok, refused);
+        if code == 0 {
+            tracing::info!(target: "earmark::request", %request_id, app, call, code, items, refused, us, "answered");
+        } else {
+            tracing::warn!(target: "earmark::request", %request_id, app, call, code, us, "refused");
+        }
+    }
+}
