@@ -1,9 +1,9 @@
-//! Conversation marks as a service: a chat user's own state about each conversation, over the REST API of Tencent Cloud
-//! Chat, kept in PostgreSQL.
+//! earmark stores conversation marks: the state that each chat user keeps about each conversation. Clients use the REST
+//! API of Tencent Cloud Chat. The data is in PostgreSQL.
 //!
-//! In reading order: [`http`] turns requests into calls, [`service`] decides what happens in which order, [`domain`] holds
-//! the rules, [`store`] the SQL. [`deadline`], [`error`], [`limits`] and [`metrics`] belong to all of them. Around them: [`config`] and
-//! [`commands`] make a program of it.
+//! In reading order: [`http`] turns requests into calls, [`service`] orders the steps of a call, [`domain`] holds the
+//! rules, and [`store`] holds the SQL. All of them use [`deadline`], [`error`], [`limits`] and [`metrics`]. [`config`]
+//! and [`commands`] make the program.
 
 #![forbid(unsafe_code)]
 

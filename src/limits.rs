@@ -1,51 +1,48 @@
-//! Every number the API promises, once.
+//! All limits of the API, in one place.
 
 use std::fmt;
 
-/// Bits in a standard mark.
 pub const MARK_BITS: u64 = 64;
-/// Longest request body, in bytes. Known before the app is, so it is the only limit that no app can change.
+/// Longest request body, in bytes. The same for all apps, because the body is read before the app is known.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Longest UserSig after inflation, in bytes: what a zip bomb is stopped at.
+/// Longest UserSig after inflation, in bytes. Stops zip bombs.
 pub const USER_SIG_INFLATED_BYTES_MAX: u64 = 4 * 1024;
 /// Entries in one call of `im_open_login_svc`.
 pub const ACCOUNT_ITEMS_MAX: usize = 100;
-/// Chat groups in one `get_group_info`.
 pub const CHAT_GROUP_ITEMS_MAX: usize = 50;
 /// Longest nick or face URL of an account, in bytes.
 pub const ACCOUNT_VALUE_BYTES_MAX: usize = 500;
 /// Longest name of a chat group, in bytes.
 pub const CHAT_GROUP_NAME_BYTES_MAX: u32 = 30;
-/// Secret keys of one app that are good at the same time.
+/// Secret keys of one app that are valid at the same time.
 pub const SECRET_KEYS_MAX: usize = 2;
 /// Shortest secret key text that an operator may choose, in bytes.
 pub const SECRET_KEY_BYTES_MIN: usize = 16;
 
-/// Shortest token that operators may show, in bytes.
+/// Shortest operator token, in bytes.
 pub const OPERATOR_TOKEN_BYTES_MIN: usize = 16;
-/// The largest number that any limit can be set to: what a column of `apps` holds.
+/// Highest value of any limit. The columns of `apps` have the type `integer`.
 pub const LIMIT_MAX: u32 = i32::MAX as u32;
 /// Longest name of an app's admin, in bytes.
 pub const IDENTIFIER_BYTES_MAX: u32 = 255;
 
 const _: () = assert!(MARK_BITS == u64::BITS as u64, "a standard mark is one u64");
 
-/// What one app's users may keep, and its callers send. Columns of `apps`; the defaults are the API's.
+/// The limits of one app, stored in columns of `apps`. The defaults are those of Tencent's API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Conversations with a standard or a custom mark, per user.
     pub marked: u32,
-    /// Distinct conversations in conversation groups, per user.
+    /// Distinct conversations in contact groups, per user.
     pub grouped: u32,
-    /// Conversation groups per user.
     pub groups: u32,
-    /// Longest conversation-group name, in bytes of UTF-8.
+    /// Longest name of a contact group, in bytes of UTF-8.
     pub group_name_bytes: u32,
     /// Longest custom mark, in bytes of UTF-8.
     pub custom_mark_bytes: u32,
     /// `MarkItem` entries per call.
     pub mark_items: u32,
-    /// Conversations in one call that creates or changes a conversation group.
+    /// Conversations in one call that creates or changes a contact group.
     pub group_items: u32,
     /// Conversations in one `search_contact_group`.
     pub search_items: u32,
@@ -89,7 +86,7 @@ pub struct LimitChange {
 }
 
 impl Limits {
-    /// The limits by the names that operators use, in the order of the columns of `apps`.
+    /// Each limit with the name that operators use, in the order of the columns of `apps`.
     #[must_use]
     pub fn named(&mut self) -> [(&'static str, &mut u32); 13] {
         [
@@ -109,7 +106,6 @@ impl Limits {
         ]
     }
 
-    /// Takes changes over, in order.
     pub fn change(&mut self, changes: impl IntoIterator<Item = LimitChange>) {
         for change in changes {
             let limit = self.named().into_iter().find(|(name, _)| *name == change.name);
@@ -121,7 +117,7 @@ impl Limits {
 }
 
 impl LimitChange {
-    /// The limit of this name becomes `value`.
+    /// Fails if no limit has the name `wanted`, or if `value` is out of range.
     pub fn new(wanted: &str, value: i128) -> Result<Self, String> {
         let mut limits = Limits::default();
         let Some((name, _)) = limits.named().into_iter().find(|(name, _)| *name == wanted) else {
@@ -141,7 +137,7 @@ impl std::str::FromStr for LimitChange {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (wanted, number) = text.split_once('=').ok_or("must be NAME=NUMBER")?;
-        // What is no number is as wrong as one that is too small.
+        // A text that is not a number gets the same error as -1, which is out of range.
         Self::new(wanted, number.parse::<u32>().map_or(-1, Into::into))
     }
 }

@@ -15,8 +15,10 @@ use crate::config::Dev;
 use crate::deadline::{Arrival, Deadline};
 use crate::domain::{
     App, BitChange, Change, ChatGroupId, ContactGroupName, Conversation, CustomMark, Directory,
-    MarkBit, MarkChange, Problem, SdkAppId, SecretKey, UserId, UserSig,
+    MarkBit, MarkChange, Problem, SdkAppId, SecretKey, UserId,
 };
+use crate::error::Error;
+use crate::http::tencent::user_sig::UserSig;
 use crate::http::{Addresses, Console, Listen, Operators};
 use crate::service::{self, Service, Write};
 use crate::store::{Database, Store};
@@ -133,7 +135,13 @@ async fn write_demo_state(service: &Service, app: &Arc<App>) -> anyhow::Result<(
     for change in changes {
         let arrival = Arrival { now: unix_now(), deadline: Deadline::of_a_request() };
         let write = Write { app: app.clone(), owner: user("user0")?, change, arrival };
-        service.write(write).await?.items.into_iter().collect::<Result<(), _>>()?;
+        service
+            .write(write)
+            .await?
+            .items
+            .into_iter()
+            .collect::<Result<(), _>>()
+            .map_err(Error::from)?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use anyhow::{Context, bail};
 
 use crate::config::{Command, Config, DATABASE_SETTING, DatabaseArgs, Sig};
 use crate::deadline::Deadline;
-use crate::domain::UserSig;
+use crate::http::tencent::user_sig::UserSig;
 use crate::service;
 use crate::store::{Database, MigrationState, SchemaState, Store};
 use crate::telemetry::Telemetry;

@@ -1,39 +1,32 @@
-//! An app: its edition, its directory, its keys, its admins, its limits.
+//! An app, the tenant of this service: edition, directory mode, secret keys, admins and limits.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::problem::check_text;
-use super::{Problem, SdkAppId, Standing};
-use crate::error::Error;
+use super::{Problem, Refusal, SdkAppId, Standing};
 use crate::limits::{IDENTIFIER_BYTES_MAX, Limits, SECRET_KEY_BYTES_MIN};
 
-/// The admin that an app has when none is named.
+/// The admin of a new app unless the operator names others.
 const DEFAULT_ADMIN: &str = "administrator";
 
-/// What an app has paid for; decides who may write standard marks and conversation groups.
+/// The plan of an app. `Trial` and `Standard` have no standard marks and no contact groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edition {
-    /// Custom marks only.
     Trial,
-    /// Custom marks only.
     Standard,
-    /// Everything.
     Pro,
-    /// Everything.
     ProPlus,
-    /// Everything.
     Enterprise,
-    /// Everything; the older name.
+    /// An older name of the highest plan.
     Premium,
 }
 
 impl Edition {
-    /// All editions, lowest first.
+    /// Lowest first, then the older name.
     pub const ALL: [Self; 6] =
         [Self::Trial, Self::Standard, Self::Pro, Self::ProPlus, Self::Enterprise, Self::Premium];
 
-    /// The name that operators and the database use.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -46,29 +39,28 @@ impl Edition {
         }
     }
 
-    /// Standard marks and conversation groups may be written.
+    /// Also decides about contact groups.
     #[must_use]
     pub fn has_standard_marks(self) -> bool {
         !matches!(self, Self::Trial | Self::Standard)
     }
 }
 
-/// Who has to be imported before their conversations can be marked.
+/// Which ids the app must import before a user's conversations can be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Directory {
-    /// Nobody.
+    /// None.
     Open,
-    /// The user whose conversations they are.
+    /// The user who owns the conversations.
     Owners,
-    /// That user, the other user, and the chat group.
+    /// That user, and the other user or the chat group of each conversation.
     Strict,
 }
 
 impl Directory {
-    /// All modes, most lenient first.
+    /// Most lenient first.
     pub const ALL: [Self; 3] = [Self::Open, Self::Owners, Self::Strict];
 
-    /// The name that operators and the database use.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -78,7 +70,7 @@ impl Directory {
         }
     }
 
-    /// A user may have state without having been imported.
+    /// Whether a user who was never imported may have state.
     #[must_use]
     pub fn takes_anyone(self) -> bool {
         matches!(self, Self::Open)
@@ -101,12 +93,12 @@ impl FromStr for Directory {
     }
 }
 
-/// The text that an app's UserSigs are signed with. Never shown by `Debug`.
+/// The key that signs an app's UserSigs. `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretKey(String);
 
 impl SecretKey {
-    /// Accepts a text of at least 16 bytes, without white space around it or NUL in it.
+    /// Accepts at least 16 bytes without NUL, and without white space at the start or the end.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         if text.trim() != text || text.contains('\0') {
             return Err(Problem::new("must have no white space around it and no NUL in it"));
@@ -117,14 +109,14 @@ impl SecretKey {
         Ok(Self(text.to_owned()))
     }
 
-    /// The key of 32 random bytes, in the original's form: 64 hex digits.
+    /// Formats random bytes as 64 hex digits, the format of Tencent's keys.
     #[must_use]
     pub fn of_random_bytes(bytes: [u8; 32]) -> Self {
         let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
         Self(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
     }
 
-    /// The text: for signing, for the database, and for showing to the operator who made it.
+    /// The key in plain text: to sign, to store, and to show a new key to the operator.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -137,29 +129,21 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// An app as callers meet it.
 #[derive(Debug, Clone)]
 pub struct App {
-    /// Its number.
     pub sdk_app_id: SdkAppId,
-    /// What it may write.
     pub edition: Edition,
-    /// Who has to exist.
     pub directory: Directory,
-    /// Nobody may call.
     pub disabled: bool,
-    /// The key that new UserSigs are signed with.
     pub secret_key: SecretKey,
-    /// The key before the last rotation, good until it is retired.
+    /// The key before the last rotation. UserSigs signed with it stay valid until an operator retires the key.
     pub previous_secret_key: Option<SecretKey>,
-    /// Who may call, sorted.
+    /// The identifiers that may call, sorted.
     pub admins: Vec<String>,
-    /// What its users may keep.
     pub limits: Limits,
 }
 
 impl App {
-    /// An app as it is when nobody says otherwise.
     #[must_use]
     pub fn new(sdk_app_id: SdkAppId, secret_key: SecretKey) -> Self {
         Self {
@@ -179,21 +163,20 @@ impl App {
         check_text(name, 1..=IDENTIFIER_BYTES_MAX).map(|()| name.to_owned())
     }
 
-    /// The keys that a UserSig may be signed with, newest first.
+    /// The keys that UserSigs are verified with, newest first.
     pub fn secret_keys(&self) -> impl Iterator<Item = &SecretKey> {
         std::iter::once(&self.secret_key).chain(&self.previous_secret_key)
     }
 
-    /// A user of this standing may have state: imported where the directory demands it, and never deleted.
-    pub fn check_owner(&self, standing: Standing) -> Result<(), Error> {
+    /// Refuses a deleted user, and in the modes `owners` and `strict` also a user who was never imported.
+    pub fn check_owner(&self, standing: Standing) -> Result<(), Refusal> {
         let exists = match self.directory {
             Directory::Open => standing != Standing::Dead,
             Directory::Owners | Directory::Strict => standing == Standing::Alive,
         };
-        if exists { Ok(()) } else { Err(Error::UnknownUser) }
+        if exists { Ok(()) } else { Err(Refusal::UnknownOwner) }
     }
 
-    /// `identifier` may call.
     #[must_use]
     pub fn has_admin(&self, identifier: &str) -> bool {
         self.admins.iter().any(|admin| admin == identifier)

@@ -1,64 +1,46 @@
-//! What a user's state can be asked to do.
+//! The changes that a request can make to one user's state.
 
-use super::{App, ContactGroup, ContactGroupName, Conversation, Growth, MarkChange, UserState};
-use crate::error::Error;
+use super::{
+    App, ContactGroup, ContactGroupName, Conversation, Growth, MarkChange, Refusal, UserState,
+};
 
-/// One request to change one user's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// Marks, item by item.
     Mark(Vec<MarkChange>),
-    /// A new conversation group, with conversations to begin with.
     CreateGroup(ContactGroupName, Vec<Conversation>),
-    /// Another name for a conversation group.
     RenameGroup {
-        /// The name it has.
         old: ContactGroupName,
-        /// The name it gets.
         new: ContactGroupName,
     },
-    /// Conversations into and out of a conversation group, item by item.
     ChangeMembers(ContactGroupName, Vec<MemberChange>),
-    /// A conversation group less; its conversations stay.
+    /// Deletes a contact group. Its conversations keep their marks and pins.
     DeleteGroup(ContactGroupName),
-    /// Conversations to the top of the list.
     Pin(Vec<Conversation>),
-    /// Conversations back to where they belong.
     Unpin(Vec<Conversation>),
-    /// Everything that is kept about a conversation.
+    /// Clears the conversation's marks, contact groups and pin.
     Forget(Conversation),
-    /// The user's account, and everything that is kept with it.
+    /// Deletes the user's account and all of the user's state.
     DeleteAccount,
 }
 
-/// A conversation into or out of a conversation group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberChange {
-    /// Which conversation.
     pub conversation: Conversation,
-    /// It shall be in, or out.
+    /// `true` adds the conversation, `false` removes it.
     pub member: bool,
 }
 
-/// What a change has done: a refused item leaves its neighbours applied.
+/// The result of a change. If an item is refused, the other items are still applied.
 #[derive(Debug, Default)]
 pub struct Applied {
-    /// One outcome per item, in order.
-    pub items: Vec<Result<(), Error>>,
-    /// The conversation group that it was about, as it is now (or was, if it is gone).
+    /// One result per item, in the order of the request.
+    pub items: Vec<Result<(), Refusal>>,
+    /// The contact group that the change concerned, as it is after the change. If it was deleted: as it was before.
     pub group: Option<ContactGroup>,
 }
 
-impl Applied {
-    /// The conversation group that it was about, of a change that is about one.
-    pub fn group(&self) -> Result<&ContactGroup, Error> {
-        self.group.as_ref().ok_or_else(|| Error::internal("a change of a group named none"))
-    }
-}
-
 impl Change {
-    /// The app's edition allows it.
-    pub fn check_edition(&self, app: &App) -> Result<(), Error> {
+    pub fn check_edition(&self, app: &App) -> Result<(), Refusal> {
         let needs_edition = match self {
             Self::Mark(changes) => changes.iter().any(|change| change.standard.is_some()),
             Self::CreateGroup(..)
@@ -68,19 +50,23 @@ impl Change {
             Self::Pin(_) | Self::Unpin(_) | Self::Forget(_) | Self::DeleteAccount => false,
         };
         if needs_edition && !app.edition.has_standard_marks() {
-            Err(Error::EditionTooLow)
+            Err(Refusal::EditionTooLow)
         } else {
             Ok(())
         }
     }
 
-    /// What it is refused with when the user has never been heard of.
+    /// The refusal for a user who was never imported.
     #[must_use]
-    pub fn no_such_user(&self) -> Error {
-        if matches!(self, Self::DeleteAccount) { Error::AccountMissing } else { Error::UnknownUser }
+    pub fn no_such_user(&self) -> Refusal {
+        if matches!(self, Self::DeleteAccount) {
+            Refusal::UnknownAccount
+        } else {
+            Refusal::UnknownOwner
+        }
     }
 
-    /// The conversations that have to be loaded before it can be applied.
+    /// The conversations that must be loaded before [`Change::apply`].
     pub fn touched(&self) -> impl Iterator<Item = &Conversation> {
         let (marks, members, plain): (&[MarkChange], &[MemberChange], &[Conversation]) = match self
         {
@@ -98,7 +84,7 @@ impl Change {
         marks.chain(members.iter().map(|change| &change.conversation)).chain(plain)
     }
 
-    /// The counts that it can make grow.
+    /// Which of the user's counts the change can increase.
     #[must_use]
     pub fn growth(&self) -> Growth {
         Growth {
@@ -108,7 +94,6 @@ impl Change {
         }
     }
 
-    /// The user's conversation groups have to be loaded, too.
     #[must_use]
     pub fn needs_groups(&self) -> bool {
         match self {
@@ -124,14 +109,14 @@ impl Change {
         }
     }
 
-    /// All conversations that are in any group have to be loaded, too.
+    /// Whether all conversations in any contact group must be loaded, too.
     #[must_use]
     pub fn needs_members(&self) -> bool {
         matches!(self, Self::DeleteGroup(_))
     }
 
-    /// Changes the state, or refuses as a whole and leaves it as it was. `now` is in Unix seconds.
-    pub fn apply(&self, state: &mut UserState, app: &App, now: u64) -> Result<Applied, Error> {
+    /// Changes the state, or refuses the whole change and leaves the state as it was. `now` is in Unix seconds.
+    pub fn apply(&self, state: &mut UserState, app: &App, now: u64) -> Result<Applied, Refusal> {
         if !matches!(self, Self::DeleteAccount) {
             app.check_owner(state.owner)?;
         }

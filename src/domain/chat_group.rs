@@ -1,4 +1,4 @@
-//! Chat groups: what this service needs to know of them.
+//! Chat groups: id, type and name. The service stores no members and no messages.
 
 use std::str::FromStr;
 
@@ -8,10 +8,10 @@ use super::Problem;
 use super::problem::check_text;
 use crate::limits::CHAT_GROUP_NAME_BYTES_MAX;
 
-/// What generated ids begin with, and chosen ones may not.
+/// Prefix of generated ids. An id that a client chooses must not begin with it.
 const GENERATED: &str = "@TGS#";
 
-/// The id of a chat group (`ToGroupId`). Not the number of a conversation group.
+/// The id of a chat group (`ToGroupId`). Contact groups have numbers instead.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChatGroupId(SmolStr);
 
@@ -21,7 +21,7 @@ impl ChatGroupId {
         check_text(text.as_ref(), 1..=bytes_max).map(|()| Self(text.into()))
     }
 
-    /// Accepts an id that may be chosen for a new group: printable ASCII, not like a generated one.
+    /// Accepts an id that a client chooses for a new chat group: printable ASCII, without the prefix of generated ids.
     pub fn parse_chosen(text: &str, bytes_max: u32) -> Result<Self, Problem> {
         if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
             return Err(Problem::new("must be printable ASCII"));
@@ -32,7 +32,7 @@ impl ChatGroupId {
         Self::parse(text, bytes_max)
     }
 
-    /// The id that is generated from random bytes, in the original's form.
+    /// Makes an id in Tencent's format (`@TGS#1…`).
     #[must_use]
     pub fn of_random_bytes(bytes: [u8; 10]) -> Self {
         const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKLMNPQRSTUVWX";
@@ -40,34 +40,29 @@ impl ChatGroupId {
         Self(format!("{GENERATED}1{}", digits.collect::<String>()).into())
     }
 
-    /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The kinds of chat groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChatGroupType {
-    /// `Private`, also called work group.
+    /// Also called a work group.
     Private,
-    /// `Public`.
     Public,
-    /// `ChatRoom`, also called meeting group.
+    /// Also called a meeting group.
     ChatRoom,
-    /// `AVChatRoom`, an audio and video room.
+    /// An audio and video room.
     AvChatRoom,
-    /// `Community`.
     Community,
 }
 
 impl ChatGroupType {
-    /// All kinds.
     pub const ALL: [Self; 5] =
         [Self::Private, Self::Public, Self::ChatRoom, Self::AvChatRoom, Self::Community];
 
-    /// The name on the wire and in the database.
+    /// The name in JSON and in the database.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -88,19 +83,15 @@ impl FromStr for ChatGroupType {
     }
 }
 
-/// A chat group as the directory knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatGroup {
-    /// Its id.
     pub id: ChatGroupId,
-    /// Its kind.
     pub group_type: ChatGroupType,
-    /// Its name.
     pub name: String,
 }
 
 impl ChatGroup {
-    /// Accepts 1 to 30 bytes of UTF-8 without NUL as the name of a chat group.
+    /// Accepts 1 to 30 bytes of UTF-8 without NUL.
     pub fn check_name(name: &str) -> Result<String, Problem> {
         check_text(name, 1..=CHAT_GROUP_NAME_BYTES_MAX).map(|()| name.to_owned())
     }
@@ -111,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chosen_id_is_no_generated_one() {
+    fn a_chosen_id_is_printable_ascii_without_the_generated_prefix() {
         assert!(ChatGroupId::parse_chosen("MyFirstGroup", 48).is_ok());
         for id in ["", "@TGS#1", "中", "a\tb", "a\0", &"x".repeat(49)] {
             assert!(ChatGroupId::parse_chosen(id, 48).is_err(), "{id:?}");

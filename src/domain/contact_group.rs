@@ -1,39 +1,38 @@
-//! Conversation groups: the folders that a user sorts conversations into.
+//! Contact groups: the folders into which a user sorts conversations.
 
 use smol_str::SmolStr;
 
 use super::Problem;
 use super::problem::check_text;
 
-/// The name of a conversation group (`GroupName`). Compared byte for byte.
+/// The name of a contact group (`GroupName`). Compared byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContactGroupName(SmolStr);
 
 impl ContactGroupName {
-    /// Accepts any text without NUL. Its length is a matter of its own, see [`ContactGroupName::fits`].
+    /// Accepts any text without NUL. [`ContactGroupName::fits`] checks the length.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         check_text(text, 0..=u32::MAX).map(|()| Self(text.into()))
     }
 
-    /// The name may be given to a group: it has 1 to `bytes_max` bytes of UTF-8. A group of any other name is not there.
+    /// Whether a contact group may be given this name: 1 to `bytes_max` bytes of UTF-8.
+    /// Look-ups accept any length, because a name that is too long finds no contact group.
     #[must_use]
     pub fn fits(&self, bytes_max: u32) -> bool {
         check_text(&self.0, 1..=bytes_max).is_ok()
     }
 
-    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A user's conversation group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContactGroup {
-    /// Its number among all that the user ever had, from 1 (`GroupId`).
+    /// `GroupId`: counts the contact groups that the user ever created, from 1. A number is never reused.
     pub id: u32,
-    /// Its name among those that the user has.
+    /// Unique among the user's contact groups.
     pub name: ContactGroupName,
 }
 

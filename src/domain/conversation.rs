@@ -1,4 +1,4 @@
-//! With whom: a conversation is known by its other end.
+//! A conversation, identified by the other user or the chat group.
 
 use smol_str::SmolStr;
 
@@ -14,7 +14,7 @@ pub enum Conversation {
 }
 
 impl Conversation {
-    /// `Type` on the wire, `kind` in the database.
+    /// `Type` in JSON, `kind` in the database.
     #[must_use]
     pub fn kind(&self) -> i16 {
         match self {
@@ -23,7 +23,6 @@ impl Conversation {
         }
     }
 
-    /// The id of the other end.
     #[must_use]
     pub fn peer_id(&self) -> &str {
         match self {
@@ -32,7 +31,7 @@ impl Conversation {
         }
     }
 
-    /// The conversation of a stored `kind` and id.
+    /// Reads a conversation from the database. The length of the id is not checked: the limit may have been lowered.
     pub fn stored(kind: i16, peer_id: impl AsRef<str> + Into<SmolStr>) -> Result<Self, Problem> {
         match kind {
             1 => UserId::parse(peer_id, u32::MAX).map(Self::OneToOne),

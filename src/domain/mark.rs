@@ -4,12 +4,12 @@ use super::problem::check_text;
 use super::{Conversation, Problem};
 use crate::limits::MARK_BITS;
 
-/// The number of one bit of a standard mark, 0-based.
+/// The number of a bit in a standard mark, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MarkBit(u8);
 
 impl MarkBit {
-    /// Accepts 0 to 63. Bits 4 to 31 are the original's own and accepted all the same: samples in the wild carry them.
+    /// Accepts 0 to 63. Tencent reserves bits 4 to 31. We accept them, because published samples set them.
     ///
     /// ```
     /// # use earmark::domain::MarkBit;
@@ -24,30 +24,27 @@ impl MarkBit {
     }
 }
 
-/// The 64 bits of a conversation's standard mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StandardMark(u64);
 
 impl StandardMark {
-    /// The mark of these 64 bits: every number is one.
+    /// Every number is a valid mark.
     #[must_use]
     pub fn new(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// The 64 bits.
     #[must_use]
     pub fn bits(self) -> u64 {
         self.0
     }
 
-    /// No bit is set.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// The mark after `change`: `(mask | set) & !clear`, so a bit in both lists ends cleared.
+    /// `(mask | set) & !clear`, so a bit in both lists ends cleared.
     #[must_use]
     pub fn changed(self, change: BitChange) -> Self {
         Self((self.0 | change.set.0) & !change.clear.0)
@@ -60,7 +57,6 @@ impl FromIterator<MarkBit> for StandardMark {
     }
 }
 
-/// Bits to set and bits to clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BitChange {
     /// `SetMark`.
@@ -69,24 +65,22 @@ pub struct BitChange {
     pub clear: StandardMark,
 }
 
-/// A text of the customer's own on a conversation; empty when there is none.
+/// A text that the client attaches to a conversation. Empty means no custom mark.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CustomMark(Box<str>);
 
 impl CustomMark {
-    /// Accepts up to `bytes_max` bytes of UTF-8 without NUL; empty clears.
+    /// Accepts up to `bytes_max` bytes of UTF-8 without NUL. An empty text clears the mark.
     pub fn parse(text: impl Into<Box<str>>, bytes_max: u32) -> Result<Self, Problem> {
         let text = text.into();
         check_text(&text, 0..=bytes_max).map(|()| Self(text))
     }
 
-    /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// There is no custom mark.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -99,10 +93,9 @@ impl From<CustomMark> for Box<str> {
     }
 }
 
-/// What one `MarkItem` asks for. What is `None` stays as it is.
+/// A `MarkItem`. A mark that is `None` stays unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarkChange {
-    /// The conversation to change.
     pub conversation: Conversation,
     /// `OptType` 1 and 3.
     pub standard: Option<BitChange>,
@@ -110,19 +103,20 @@ pub struct MarkChange {
     pub custom: Option<CustomMark>,
 }
 
-/// Several changes of one conversation's marks, combined in order into one.
+/// Several changes to one conversation's marks, combined in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CombinedMark<'c> {
-    /// Bits to set and to clear; no bit is in both.
+    /// No bit is both set and cleared.
     pub bits: BitChange,
-    /// The new custom mark; `None` leaves it as it is.
+    /// The new custom mark; `None` leaves it unchanged.
     pub custom: Option<&'c CustomMark>,
-    /// A later change undid a part of an earlier one: something has changed, whatever the marks were before.
+    /// A later change reverses a part of an earlier one. Then at least one of the two changes the stored marks, so
+    /// the time of the last change must be updated even if the final marks equal the stored ones.
     pub changes_anyway: bool,
 }
 
 impl<'c> CombinedMark<'c> {
-    /// Adds a change that comes after those that are in it. Returns false if they have left it nothing to do.
+    /// Appends a change. Returns false if the change adds nothing to the combined mark.
     pub fn add(&mut self, change: &'c MarkChange) -> bool {
         let before = *self;
         let BitChange { set, clear } = change.standard.unwrap_or_default();
@@ -166,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_bit_is_a_bit_like_any_other() {
+    fn bit_63_is_the_highest_bit() {
         let mark: StandardMark = MarkBit::parse(63).into_iter().collect();
         assert_eq!(mark.bits(), 1 << 63);
     }
@@ -186,9 +180,10 @@ mod tests {
             prop_assert_eq!(once.changed(change(set, clear)), once);
         }
 
-        /// One combined change leaves the marks, and finds out whether anything has changed, as the changes do one by one.
+        /// A combined change gives the same marks as its changes one by one, and the same answer to "did anything
+        /// change?".
         #[test]
-        fn combined_changes_do_what_they_do_one_by_one(
+        fn a_combined_change_equals_its_changes_applied_one_by_one(
             start: u8,
             custom in "[ab]?",
             changes in prop::collection::vec((any::<Option<(u8, u8)>>(), prop::option::of("[ab]?")), 1..5),

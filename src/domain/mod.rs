@@ -1,4 +1,4 @@
-//! What a mark is and how it may change: pure rules, no I/O, no JSON, no SQL, no async.
+//! The rules for marks, contact groups and pins. Pure code: no I/O, no JSON, no SQL, no async.
 
 mod app;
 mod change;
@@ -7,8 +7,8 @@ mod contact_group;
 mod conversation;
 mod mark;
 mod problem;
+mod refusal;
 mod user;
-mod user_sig;
 mod user_state;
 
 pub use app::{App, Directory, Edition, SecretKey};
@@ -18,6 +18,6 @@ pub use contact_group::{ContactGroup, ContactGroupName};
 pub use conversation::Conversation;
 pub use mark::{BitChange, CombinedMark, CustomMark, MarkBit, MarkChange, StandardMark};
 pub use problem::Problem;
+pub use refusal::Refusal;
 pub use user::{SdkAppId, UserId, UserKey};
-pub use user_sig::{Flaw, UserSig};
 pub use user_state::{Counts, Entry, Growth, Kept, Numbers, Standing, UserState};

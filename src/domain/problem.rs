@@ -1,19 +1,17 @@
-//! Why a value was refused.
+//! The error of a value that is not valid.
 
 use std::borrow::Cow;
 
-/// What a value should have been, in words for the caller. Whoever knows where the value stood adds the path.
+/// Says what a value must be, for the client. The code that reads the request adds the path of the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Problem(Cow<'static, str>);
 
 impl Problem {
-    /// A problem in fixed words, or in words made for the occasion.
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
         Self(text.into())
     }
 
-    /// Finds the one of `all` that has this name, or says which names there are.
     pub(super) fn unless_named<T: Copy>(
         all: &[T],
         name: fn(T) -> &'static str,
@@ -26,7 +24,7 @@ impl Problem {
     }
 }
 
-/// Checks a text that PostgreSQL must be able to hold: `bytes` long in UTF-8, without NUL.
+/// Checks the length in bytes of UTF-8, and that there is no NUL, which PostgreSQL cannot store.
 pub(super) fn check_text(text: &str, bytes: std::ops::RangeInclusive<u32>) -> Result<(), Problem> {
     if text.as_bytes().contains(&0) {
         return Err(Problem::new("must not contain the NUL character"));

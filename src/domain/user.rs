@@ -1,4 +1,4 @@
-//! Who: apps and their users, by name.
+//! The ids of apps and users.
 
 use std::fmt;
 
@@ -7,17 +7,15 @@ use smol_str::SmolStr;
 use super::Problem;
 use super::problem::check_text;
 
-/// The number of an app, 1 and up (`sdkappid`).
+/// `sdkappid`: the number of an app, at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SdkAppId(i64);
 
 impl SdkAppId {
-    /// Accepts a positive integer.
     pub fn new(number: i64) -> Result<Self, Problem> {
         if number > 0 { Ok(Self(number)) } else { Err(Problem::new("must be a positive integer")) }
     }
 
-    /// The number.
     #[must_use]
     pub fn number(self) -> i64 {
         self.0
@@ -38,7 +36,7 @@ impl fmt::Display for SdkAppId {
     }
 }
 
-/// The name of a user within an app (`UserID`, `From_Account`, `To_Account`). Case and bytes matter.
+/// A user's name within an app (`UserID`, `From_Account`, `To_Account`). Compared byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(SmolStr);
 
@@ -48,18 +46,15 @@ impl UserId {
         check_text(text.as_ref(), 1..=bytes_max).map(|()| Self(text.into()))
     }
 
-    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A user among all users of all apps: what a lock is taken on, and what state belongs to.
+/// A user among the users of all apps. Each `UserKey` has one state and one lock.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserKey {
-    /// The app.
     pub sdk_app_id: SdkAppId,
-    /// The user within it.
     pub user_id: UserId,
 }

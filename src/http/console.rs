@@ -14,8 +14,9 @@ use super::admin::{self, Operators};
 use super::asset::Asset;
 use super::{origin, problem_details};
 use crate::deadline::Deadline;
-use crate::domain::{SdkAppId, UserSig};
+use crate::domain::SdkAppId;
 use crate::http::tencent::door::{Door, unix_now};
+use crate::http::tencent::user_sig::UserSig;
 
 /// How long the UserSig is good that a signed-in console gets.
 const SESSION_LIFETIME_S: u64 = 12 * 3600;
@@ -92,7 +93,7 @@ async fn session(request: HttpRequest, door: Data<Door>, console: Data<Console>)
         Console::SignedIn { sdk_app_id, identifier } => {
             let app = match door.service.app(*sdk_app_id, Deadline::of_a_request()).await {
                 Ok(app) => app,
-                Err(error) => return problem_details::failure(&error),
+                Err(error) => return problem_details::failure(error),
             };
             let (key, now) = (&app.secret_key, unix_now());
             let usersig = UserSig::sign(key, *sdk_app_id, identifier, now, SESSION_LIFETIME_S);

@@ -5,8 +5,11 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use serde::Serialize;
 
+use crate::domain::Refusal;
 use crate::error::Error;
+use crate::http::tencent::codes::ContactGroupPaths;
 use crate::http::tencent::envelope::described;
+use crate::http::tencent::failure::Failure;
 
 /// What is wrong, for people and for programs.
 #[derive(Debug, Serialize)]
@@ -29,18 +32,20 @@ pub(super) fn answer(status: StatusCode, detail: &str, field: Option<&str>) -> H
 }
 
 /// Answers a failure, and logs it.
-pub(super) fn failure(error: &Error) -> HttpResponse {
-    let field = if let Error::Parameter { path, .. } = error { Some(path.as_str()) } else { None };
-    let status = if matches!(error, Error::Internal(_)) {
+pub(super) fn failure(failure: impl Into<Failure>) -> HttpResponse {
+    let failure = &failure.into();
+    let field =
+        if let Failure::Parameter { path, .. } = failure { Some(path.as_str()) } else { None };
+    let status = if matches!(failure, Failure::Service(Error::Internal(_))) {
         StatusCode::INTERNAL_SERVER_ERROR
-    } else if matches!(error, Error::Timeout(_)) {
+    } else if matches!(failure, Failure::Service(Error::Unavailable(_) | Error::InDoubt(_))) {
         StatusCode::SERVICE_UNAVAILABLE
-    } else if matches!(error, Error::UnknownApp) {
+    } else if matches!(failure, Failure::Service(Error::Refused(Refusal::UnknownApp))) {
         StatusCode::NOT_FOUND
-    } else if matches!(error, Error::BodyTooLarge) {
+    } else if matches!(failure, Failure::BodyTooLarge) {
         StatusCode::PAYLOAD_TOO_LARGE
     } else {
         StatusCode::BAD_REQUEST
     };
-    answer(status, &described(error), field)
+    answer(status, &described(failure, ContactGroupPaths::default()), field)
 }

@@ -1,4 +1,4 @@
-//! The directory of users: importing accounts, and asking after them.
+//! The directory of users: importing, deleting and looking up accounts.
 
 use std::sync::Arc;
 
@@ -8,17 +8,15 @@ use crate::domain::{App, Change, UserId};
 use crate::error::Error;
 pub use crate::store::Account;
 
-/// Whether a user is in the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountState {
-    /// Imported, and not deleted since.
     Imported,
     /// Never imported, or deleted.
     NotImported,
 }
 
 impl Service {
-    /// Imports accounts of distinct users, all or none.
+    /// Imports all accounts or none. The users must be distinct.
     pub async fn import_accounts(
         &self,
         app: &Arc<App>,
@@ -35,7 +33,7 @@ impl Service {
         .await
     }
 
-    /// Deletes accounts with everything that is kept for them, in one transaction, and answers each.
+    /// Deletes accounts and all state of their users in one transaction. Returns one result per user, in order.
     pub async fn delete_accounts(
         &self,
         app: &Arc<App>,
@@ -50,7 +48,6 @@ impl Service {
         Ok(outcomes.into_iter().map(|outcome| outcome.map(drop)).collect())
     }
 
-    /// Says of each user whether the directory has them.
     pub async fn check_accounts(
         &self,
         app: &Arc<App>,

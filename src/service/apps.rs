@@ -1,4 +1,4 @@
-//! Apps: looked up for every call, changed by operators.
+//! Apps. Every call looks up its app; operators change apps.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,24 +9,23 @@ use moka::sync::Cache;
 
 use super::Service;
 use crate::deadline::Deadline;
-use crate::domain::{App, Directory, Edition, SdkAppId, SecretKey};
+use crate::domain::{App, Directory, Edition, Refusal, SdkAppId, SecretKey};
 use crate::error::Error;
 use crate::limits::LimitChange;
 use crate::metrics::AppMetrics;
 use crate::store::Store;
 
-/// Numbers that are remembered at once, those of apps that do not exist included.
+/// Capacity of the cache. A number without an app also takes an entry.
 const APPS_MAX: u64 = 10_000;
 
-/// Per-thread cache of recently used apps. Concurrent requests for one app share a single load, which wakes all of them: in
-/// a cache whose waiters wake one another, the last of thousands waits for seconds.
+/// Per-thread cache of recently used apps. Concurrent requests for one app share a single load, which wakes all of
+/// them. In a cache where each waiter wakes the next, the last of thousands of waiters waits for seconds.
 #[derive(Debug, Clone)]
 pub(super) struct AppCache(Cache<SdkAppId, Loading>);
 
-/// An app on its way, or there; an error is not kept.
+/// A load that is running or done. An error is removed from the cache.
 type Loading = Shared<BoxFuture<'static, Result<Option<Known>, Arc<Error>>>>;
 
-/// An app that exists, and where its requests are counted.
 type Known = (Arc<App>, AppMetrics);
 
 impl AppCache {
@@ -36,7 +35,7 @@ impl AppCache {
 }
 
 impl Service {
-    /// The app of this number, as it was within the age that the cache allows.
+    /// Looks up the app in the cache, so it may be up to [`Settings::app_age_max`](super::Settings) old.
     pub async fn app(&self, sdk_app_id: SdkAppId, deadline: Deadline) -> Result<Arc<App>, Error> {
         let lookups = &self.store.metrics().app_cache;
         let loading = self.apps.0.get_with(sdk_app_id, || self.load_for_all(sdk_app_id));
@@ -47,16 +46,15 @@ impl Service {
             lookups.misses.inc();
             deadline.limit(loading).await?
         };
-        let (app, counted) = found.map_err(of_all)?.ok_or(Error::UnknownApp)?;
+        let (app, counted) = found.map_err(of_all)?.ok_or(Refusal::UnknownApp)?;
         counted.requests.inc();
         Ok(app)
     }
 
-    /// Loads an app, once for all who wait for it.
     fn load_for_all(&self, sdk_app_id: SdkAppId) -> Loading {
         let (service, store) = (self.clone(), self.store.clone());
         let load = async move {
-            // It serves all who wait, so it has a deadline of its own.
+            // Requests with different deadlines share the load, so it has its own deadline.
             let deadline = Deadline::of_a_request();
             let load = async move { load_app(&store, sdk_app_id, deadline).await };
             let found = service.within(deadline, load).await;
@@ -70,31 +68,31 @@ impl Service {
     }
 }
 
-/// An error that many get.
+/// Makes an error for one of the requests that shared a failed load.
 fn of_all(shared: Arc<Error>) -> Error {
-    if matches!(*shared, Error::Timeout(_)) {
-        Error::Timeout(Some(shared.into()))
-    } else {
+    if matches!(*shared, Error::Internal(_)) {
         Error::Internal(shared.into())
+    } else {
+        Error::Unavailable(Some(shared.into()))
     }
 }
 
-/// What operators do over HTTP: the functions below, within the deadline, and counting at once in this process.
+/// The functions below for the admin API, with the request's deadline. Changes take effect at once in this process.
 impl Service {
-    /// All apps, by number.
+    /// All apps, sorted by number.
     pub async fn list_apps(&self, deadline: Deadline) -> Result<Vec<App>, Error> {
         let store = self.store.clone();
         self.within(deadline, async move { list_apps(&store, deadline).await }).await
     }
 
-    /// The app of this number, as it is now.
+    /// Reads the app from the database and not from the cache.
     pub async fn load_app(&self, sdk_app_id: SdkAppId, deadline: Deadline) -> Result<App, Error> {
         let store = self.store.clone();
         let load = async move { load_app(&store, sdk_app_id, deadline).await };
-        self.within(deadline, load).await?.ok_or(Error::UnknownApp)
+        Ok(self.within(deadline, load).await?.ok_or(Refusal::UnknownApp)?)
     }
 
-    /// Adds an app; `None` when its number is taken.
+    /// Returns `None` if the app's number is taken.
     pub async fn create_app(&self, app: App, deadline: Deadline) -> Result<Option<App>, Error> {
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
         let create = async move { create_app(&store, app, deadline).await };
@@ -103,7 +101,6 @@ impl Service {
         created
     }
 
-    /// Changes an app, and answers with what it is afterwards.
     pub async fn update_app(
         &self,
         sdk_app_id: SdkAppId,
@@ -114,10 +111,10 @@ impl Service {
         let update = async move { update_app(&store, sdk_app_id, change, deadline).await };
         let updated = self.within(deadline, update).await;
         self.forget_app(sdk_app_id);
-        updated?.ok_or(Error::UnknownApp)
+        Ok(updated?.ok_or(Refusal::UnknownApp)?)
     }
 
-    /// Makes every thread load the app again.
+    /// Removes the app from the caches of all threads.
     fn forget_app(&self, sdk_app_id: SdkAppId) {
         for apps in self.all_apps() {
             apps.0.invalidate(&sdk_app_id);
@@ -125,21 +122,17 @@ impl Service {
     }
 }
 
-/// What an operator sets about an app; `None` leaves as is.
+/// New settings of an app. `None` leaves a setting unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct AppSettings {
-    /// The edition.
     pub edition: Option<Edition>,
-    /// The directory mode.
     pub directory: Option<Directory>,
-    /// Whether nobody may call.
+    /// `true` refuses every call.
     pub disabled: Option<bool>,
-    /// Limits, by name.
     pub limits: Vec<LimitChange>,
 }
 
 impl AppSettings {
-    /// Sets them.
     pub fn apply(self, app: &mut App) {
         app.edition = self.edition.unwrap_or(app.edition);
         app.directory = self.directory.unwrap_or(app.directory);
@@ -148,18 +141,14 @@ impl AppSettings {
     }
 }
 
-/// What an operator changes about an app.
 #[derive(Debug, Clone)]
 pub enum AppChange {
-    /// Its settings.
     Set(AppSettings),
-    /// A new secret key; the one before stays good until it is retired.
+    /// Sets a new secret key. The previous key stays valid until it is retired.
     RotateKey(SecretKey),
-    /// The key before the last rotation is not good any more.
+    /// Removes the previous secret key.
     RetireKey,
-    /// One more admin.
     AddAdmin(String),
-    /// One admin less.
     RemoveAdmin(String),
 }
 
@@ -179,7 +168,7 @@ impl AppChange {
     }
 }
 
-/// Adds an app; `None` when its number is taken.
+/// Returns `None` if the app's number is taken.
 pub async fn create_app(
     store: &Store,
     mut app: App,
@@ -198,7 +187,7 @@ pub async fn create_app(
     Ok(Some(app))
 }
 
-/// Changes an app and answers with what it is afterwards; `None` when there is no such app.
+/// Returns the changed app, or `None` if there is no such app.
 pub async fn update_app(
     store: &Store,
     sdk_app_id: SdkAppId,
@@ -217,12 +206,11 @@ pub async fn update_app(
     Ok(Some(app))
 }
 
-/// All apps, by number.
+/// All apps, sorted by number.
 pub async fn list_apps(store: &Store, deadline: Deadline) -> Result<Vec<App>, Error> {
     store.clone().read(deadline, async |reader| reader.load_apps().await).await
 }
 
-/// The app of this number, from the database.
 pub async fn load_app(
     store: &Store,
     sdk_app_id: SdkAppId,
@@ -231,7 +219,7 @@ pub async fn load_app(
     store.clone().read(deadline, async |reader| reader.load_app(sdk_app_id).await).await
 }
 
-/// A secret key from the system's randomness.
+/// Uses the random generator of the operating system.
 pub fn random_secret_key() -> Result<SecretKey, Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)

@@ -4,22 +4,19 @@ use std::sync::Arc;
 
 use super::Service;
 use crate::deadline::Deadline;
-use crate::domain::{App, ChatGroup, ChatGroupId, ChatGroupType};
+use crate::domain::{App, ChatGroup, ChatGroupId, ChatGroupType, Refusal};
 use crate::error::Error;
 
-/// A chat group to be added.
 #[derive(Debug, Clone)]
 pub struct ChatGroupRequest {
-    /// Its id; one is generated if none is chosen.
+    /// `None` generates an id.
     pub id: Option<ChatGroupId>,
-    /// Its kind.
     pub group_type: ChatGroupType,
-    /// Its name.
     pub name: String,
 }
 
 impl Service {
-    /// Adds a chat group and says its id.
+    /// Adds a chat group and returns its id.
     pub async fn create_chat_group(
         &self,
         app: &Arc<App>,
@@ -37,13 +34,13 @@ impl Service {
                 Ok(group.id)
             } else {
                 tx.rollback().await?;
-                Err(Error::ChatGroupIdTaken)
+                Err(Refusal::ChatGroupIdTaken.into())
             }
         })
         .await
     }
 
-    /// Destroys a chat group. What users keep about it stays stored, refuses writes and is left out of answers.
+    /// Destroys a chat group. The users' state about it stays stored, but reads leave it out and writes are refused.
     pub async fn destroy_chat_group(
         &self,
         app: &Arc<App>,
@@ -56,12 +53,12 @@ impl Service {
             let mut tx = connection.begin().await?;
             let destroyed = tx.destroy_chat_group(sdk_app_id, &id).await?;
             tx.commit().await?;
-            if destroyed { Ok(()) } else { Err(Error::UnknownChatGroup) }
+            if destroyed { Ok(()) } else { Err(Refusal::UnknownChatGroup.into()) }
         })
         .await
     }
 
-    /// The live chat group of each of these ids.
+    /// Looks up each id, in order. `None` means that the chat group was never created, or is destroyed.
     pub async fn chat_groups(
         &self,
         app: &Arc<App>,

@@ -1,7 +1,7 @@
-//! The two ways in which a batch of writes is committed.
+//! The two ways to commit a batch of writes.
 //!
-//! [`mark`] is the fast path: one statement that sets and clears bits in rows that are there already. [`commit`] is the
-//! locking path for everything else: lock the users, load, apply the rules, save, commit.
+//! [`mark`] is the fast path: one statement that changes marks in rows that exist already. [`commit`] is the locking
+//! path for everything else: lock the users, load, apply the rules, save, commit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,49 +11,17 @@ use tracing::trace;
 use super::Write;
 use crate::domain::{App, Applied, Change, CombinedMark, Conversation, Growth, UserKey, UserState};
 use crate::error::Error;
-use crate::store::{Changed, Connection, MarkRow, MarkUser, Tx, Unmarked};
+use crate::store::{Changed, Connection, MarkRow, MarkUser, Tx};
 
-/// What became of each write.
+/// One result per write, in order.
 pub(super) type Outcomes = Vec<Result<Applied, Error>>;
 
-/// Why writes were not committed, none of them.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// Nothing has happened.
-    Before(Error),
-    /// The commit itself failed: whether it happened is not known.
-    InDoubt(Error),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Before(error)
-    }
-}
-
-impl From<Unmarked> for Failure {
-    fn from(unmarked: Unmarked) -> Self {
-        match unmarked {
-            Unmarked::Refused(error) => Self::Before(error),
-            Unmarked::InDoubt(error) => Self::InDoubt(error),
-        }
-    }
-}
-
-impl Failure {
-    pub(super) fn into_error(self) -> Error {
-        match self {
-            Self::Before(error) | Self::InDoubt(error) => error,
-        }
-    }
-}
-
-/// Marks the conversations of all writes in one statement. A write whose outcome is `None` has not happened, and takes the
-/// locking path. All of a user's writes happen, or none of them does.
+/// Marks the conversations of all writes in one statement. `None` means that nothing was written and that the write
+/// needs the locking path. Of one user, either all writes are applied or none.
 pub(super) async fn mark(
     connection: &mut Connection,
     writes: &[&Write],
-) -> Result<Vec<Option<Applied>>, Failure> {
+) -> Result<Vec<Option<Applied>>, Error> {
     let mut by_user: BTreeMap<UserKey, Vec<&Write>> = BTreeMap::new();
     for write in writes {
         by_user.entry(write.key()).or_default().push(write);
@@ -86,13 +54,13 @@ pub(super) async fn mark(
     Ok(writes.iter().map(outcome).collect())
 }
 
-/// Commits writes in a transaction and answers each. A refused write leaves the others as they are. Conversations that have
-/// been empty for longer than `history` may be removed in passing.
+/// Commits writes in one transaction. If one is refused, the others are still committed. May also remove
+/// conversations that have been empty for longer than `history`.
 pub(super) async fn commit(
     connection: &mut Connection,
     writes: &[&Write],
     history: Duration,
-) -> Result<Outcomes, Failure> {
+) -> Result<Outcomes, Error> {
     let batch = Batch::of(writes);
     let mut tx = connection.begin().await?;
     let mut states = tx.lock_users(&batch.users()).await?;
@@ -104,7 +72,7 @@ pub(super) async fn commit(
 
     let apply = |(key, write): (&UserKey, &Write)| {
         let state = states.get_mut(key).ok_or_else(|| write.change.no_such_user())?;
-        write.change.apply(state, &write.app, write.arrival.now)
+        Ok(write.change.apply(state, &write.app, write.arrival.now)?)
     };
     let outcomes = batch.each().map(apply).collect();
 
@@ -114,12 +82,12 @@ pub(super) async fn commit(
     } else {
         save(&mut tx, &changed).await?;
         trace!(target: "earmark::span", "state saved");
-        tx.commit().await.map_err(Failure::InDoubt)?;
+        tx.commit().await?;
     }
     Ok(outcomes)
 }
 
-/// Writes that are committed together, with the keys of their users.
+/// The writes of one transaction. `keys[i]` is the user of `writes[i]`.
 struct Batch<'w> {
     keys: Vec<UserKey>,
     writes: &'w [&'w Write],
@@ -138,7 +106,7 @@ impl<'w> Batch<'w> {
         self.each().map(|(key, write)| (key, &*write.app)).collect()
     }
 
-    /// The users, and of each whether the app takes anyone.
+    /// Each user, and whether the app accepts users who were never imported.
     fn users(&self) -> BTreeMap<UserKey, bool> {
         let users = self.each();
         users.map(|(key, write)| (key.clone(), write.app.directory.takes_anyone())).collect()
@@ -149,7 +117,6 @@ impl<'w> Batch<'w> {
         touched.flat_map(|(key, all)| all.map(move |one| (key, one))).collect()
     }
 
-    /// The counts that the changes of each user can make grow.
     fn growth(&self) -> BTreeMap<&UserKey, Growth> {
         let mut growth: BTreeMap<_, Growth> = BTreeMap::new();
         for (key, write) in self.each() {
@@ -187,8 +154,8 @@ async fn load_groups(
     Ok(())
 }
 
-/// Where a limit is near, removes empty conversations and counts what takes room. Now and then, removes what has been empty
-/// for long.
+/// For users near a limit, removes empty rows and counts the other rows, so that the limit is exact. Once per 64 new
+/// conversations of a user, also removes rows that have been empty for longer than `history`.
 async fn make_room(
     tx: &mut Tx<'_>,
     states: &mut BTreeMap<UserKey, UserState>,

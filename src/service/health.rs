@@ -1,4 +1,4 @@
-//! Is the service fit to answer?
+//! The readiness check.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::store::SchemaState;
 
-/// How long a probe waits: a second is what Kubernetes gives.
+/// Time limit of the check. By default, Kubernetes gives a probe 1 second.
 const ANSWER_TIME_MAX: Duration = Duration::from_millis(900);
 
 impl Service {
-    /// The database answers, soon, and its schema is not older than this binary.
+    /// Fails if PostgreSQL does not answer in time, or if its schema is older than this binary.
     pub async fn check_ready(&self) -> Result<(), Error> {
         let (store, deadline) = (self.store.clone(), Deadline::within(ANSWER_TIME_MAX));
         let schema =

@@ -1,9 +1,9 @@
-//! A lane: the queue in which the writes of a worker thread wait, and share a commit.
+//! A lane: the queue of a worker thread's writes. Writes that wait at the same time share a commit.
 //!
-//! While the lane's batch is under way, new writes wait. Then the lane takes all that wait and commits them together: one
-//! flush of the log and one round trip per statement for all. There is no timer: a write that finds its lane idle is
-//! committed at once, alone. Rows are locked in the order of their keys, so lanes, and other processes on the same database,
-//! do not wait for each other in a circle.
+//! While the lane commits a batch, new writes wait. Then the lane commits all waiting writes together, with one flush
+//! of the WAL and one round trip per statement. There is no timer: an idle lane commits a write at once.
+//!
+//! Lanes lock rows in the order of their keys, so lanes and other processes on the same database do not deadlock.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::Write;
-use super::commit::{Failure, Outcomes, commit, mark};
+use super::commit::{Outcomes, commit, mark};
 use super::trace;
 use super::write::commit_alone;
 use crate::deadline::Deadline;
@@ -24,25 +24,24 @@ use crate::domain::{Applied, Change};
 use crate::error::Error;
 use crate::store::{Connection, Store};
 
-/// Requests that may wait in a lane; more are refused at once.
+/// Requests that may wait in a lane. The lane refuses more at once.
 const JOBS_MAX: usize = 1024;
-/// Requests, and conversations in them, that one batch takes: what a batch may cost its last request in time.
+/// Most requests, and most conversations, in one batch. This bounds how long a request waits for the others.
 const BATCH_JOBS_MAX: usize = 256;
 const BATCH_ITEMS_MAX: usize = 1600;
-/// After how long without use the connection is asked whether it still answers. Under load it is never idle that long.
+/// A connection that was idle for longer is checked before use. Under load it is never idle for so long.
 const TRUSTED: Duration = Duration::from_millis(20);
 
-/// The side of a lane that takes writes.
 #[derive(Debug, Clone)]
 pub(super) struct Lane(mpsc::Sender<Message>);
 
 enum Message {
     Write(Job),
-    /// Finish what waits, then end.
+    /// Finish the waiting jobs, then end.
     Close,
 }
 
-/// A request that waits. Its writes belong together.
+/// A waiting request. Its writes are committed in one transaction.
 struct Job {
     writes: Vec<Write>,
     deadline: Deadline,
@@ -56,7 +55,7 @@ impl Job {
         self.writes.iter().map(|write| write.change.touched().count()).sum()
     }
 
-    /// It only marks conversations of one user.
+    /// Whether the job can take the fast path: it only marks conversations of one user.
     fn only_marks(&self) -> bool {
         matches!(&*self.writes, [write] if matches!(write.change, Change::Mark(_)))
     }
@@ -66,18 +65,17 @@ impl Job {
         if !self.deadline.is_too_late_to_begin() {
             return Some(self);
         }
-        self.answer(Err(Error::Timeout(None)));
+        self.answer(Err(Error::Unavailable(None)));
         None
     }
 
-    /// A caller that has gone does not hear the answer.
+    /// If the client has disconnected, the answer is dropped.
     fn answer(self, outcomes: Result<Outcomes, Error>) {
         drop(self.answer.send(outcomes));
     }
 }
 
 impl Lane {
-    /// Starts a lane on this runtime.
     pub(super) fn start(store: &Store, runtime: &Handle, history: Duration) -> Self {
         let (sender, queue) = mpsc::channel(JOBS_MAX);
         let worker = Worker { store: store.clone(), history, queue, connection: None };
@@ -85,7 +83,7 @@ impl Lane {
         Self(sender)
     }
 
-    /// Commits writes that belong together, along with those of other requests.
+    /// Commits writes in one transaction, which other requests may share.
     pub(super) async fn write(
         &self,
         writes: Vec<Write>,
@@ -100,23 +98,21 @@ impl Lane {
         self.0.try_send(Message::Write(job)).map_err(|_| Error::Overloaded)?;
         match deadline.limit(answered).await {
             Ok(Ok(outcomes)) => outcomes,
-            Ok(Err(_)) | Err(_) => Err(Error::Timeout(None)),
+            Ok(Err(_)) | Err(_) => Err(Error::InDoubt(None)),
         }
     }
 
-    /// How many requests wait.
     pub(super) fn waiting(&self) -> usize {
         self.0.max_capacity() - self.0.capacity()
     }
 
-    /// Lets the lane finish what waits. It takes nothing any more then, and gives its connection back.
+    /// Makes the lane finish the waiting jobs, refuse new ones, and give its connection back.
     pub(super) async fn close(&self) {
-        // A lane that has ended is closed.
+        // An error means that the lane has ended already.
         drop(self.0.send(Message::Close).await);
     }
 }
 
-/// The side of a lane that commits.
 struct Worker {
     store: Store,
     history: Duration,
@@ -136,7 +132,7 @@ impl Worker {
         }
     }
 
-    /// Marks conversations in one statement, and returns the jobs that need the locking path.
+    /// The fast path. Returns the jobs that need the locking path.
     async fn mark(&mut self, batch: Vec<Job>) -> Vec<Job> {
         let Some((batch, outcomes, begun)) = self.together(batch, Self::marked).await else {
             return Vec::new();
@@ -155,7 +151,6 @@ impl Worker {
         others
     }
 
-    /// Commits writes together on the locking path.
     async fn commit(&mut self, batch: Vec<Job>) {
         let batch = batch.into_iter().filter_map(Job::unless_late).collect();
         let Some((batch, outcomes, begun)) = self.together(batch, Self::committed).await else {
@@ -169,40 +164,40 @@ impl Worker {
         }
     }
 
-    /// Does something for a batch until the last deadline in it, and says when it began. If that fails, each job is
-    /// answered, or tried again alone.
+    /// Runs `work` for a batch until the latest deadline in it. Returns the jobs, the result and the start time. If
+    /// `work` fails, answers or retries each job and returns `None`.
     async fn together<T>(
         &mut self,
         batch: Vec<Job>,
-        work: impl AsyncFnOnce(&mut Self, &[&Write], Deadline) -> Result<T, Failure>,
+        work: impl AsyncFnOnce(&mut Self, &[&Write], Deadline) -> Result<T, Error>,
     ) -> Option<(Vec<Job>, T, Instant)> {
-        // A job whose deadline is earlier is answered by it: what the batch does for it is then in doubt.
+        // A client with an earlier deadline gets `InDoubt` from `Lane::write`, because the batch may still commit.
         let deadline = batch.iter().map(|job| job.deadline).reduce(Deadline::later)?;
         let writes: Vec<&Write> = batch.iter().flat_map(|job| &job.writes).collect();
         let begun = Instant::now();
         let spans = trace::transaction(batch.iter().map(|job| &job.trace));
         let work = Box::pin(work(self, &writes, deadline));
         let work = deadline.limit(work).instrument(spans.shared());
-        // A lane that ended would refuse the writes of its users for good, so not even a panic may end it.
-        let done = AssertUnwindSafe(work)
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_| Ok(Err(Failure::InDoubt(Error::internal("a panic, see above")))));
+        // If a panic ended the lane, all later writes of this thread would be refused. So we catch it.
+        let done = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+            Ok(Err(Error::InDoubt(Some(anyhow::Error::msg("a panic, logged above")))))
+        });
         drop(spans);
-        match done.unwrap_or_else(|late| Err(Failure::InDoubt(late.into()))) {
+        match done.unwrap_or_else(|late| Err(late.into())) {
             Ok(outcomes) => Some((batch, outcomes, begun)),
-            Err(failure) => {
+            Err(error) => {
                 self.store.metrics().commits.ended(batch.len(), begun.elapsed());
-                // It is closed if something is still under way on it, and otherwise goes back to the pool.
+                // Dropping the connection closes it if a statement is still running, and otherwise returns it to the
+                // pool.
                 self.connection = None;
-                self.answer_failure(batch, failure);
+                self.answer_failure(batch, &error);
                 None
             }
         }
     }
 
-    /// Lets this thread read other requests first, for as long as each round of its events brings another write. There is no
-    /// timer, and where no other write comes it is a single round.
+    /// Lets this thread read other requests first, so that batches become larger. The wait goes on while each round of
+    /// the thread's event loop brings another write. Without other writes it is a single round.
     async fn let_others_come(&self) {
         let mut waiting = 0;
         loop {
@@ -214,7 +209,8 @@ impl Worker {
         }
     }
 
-    /// Takes the jobs that wait, up to the size of a batch, without those whose caller has gone or whose time is up.
+    /// Takes the waiting jobs, up to the size of a batch. Drops jobs of clients that have disconnected, and answers
+    /// jobs that are too late.
     fn gather(&mut self, first: Message) -> Vec<Job> {
         let (mut batch, mut items, mut next) = (Vec::new(), 0, Some(first));
         while let Some(message) = next {
@@ -236,8 +232,8 @@ impl Worker {
         batch
     }
 
-    /// The lane's connection, checked if it was idle. A write must not be the first to find out that it has ended: whether
-    /// the write happened would not be known.
+    /// The lane's connection, checked if it was idle. If a write were the first to use a broken connection, we would
+    /// not know whether PostgreSQL committed the write.
     async fn connection(&mut self, deadline: Deadline) -> Result<&mut Connection, Error> {
         let kept = match self.connection.take() {
             Some(connection) => connection.if_it_answers(deadline, TRUSTED).await,
@@ -254,7 +250,7 @@ impl Worker {
         &mut self,
         writes: &[&Write],
         deadline: Deadline,
-    ) -> Result<Vec<Option<Applied>>, Failure> {
+    ) -> Result<Vec<Option<Applied>>, Error> {
         let connection = self.connection(deadline).await?;
         let outcomes = mark(connection, writes).await?;
         connection.has_answered();
@@ -265,7 +261,7 @@ impl Worker {
         &mut self,
         writes: &[&Write],
         deadline: Deadline,
-    ) -> Result<Outcomes, Failure> {
+    ) -> Result<Outcomes, Error> {
         let history = self.history;
         let connection = self.connection(deadline).await?;
         let outcomes = commit(connection, writes, history).await?;
@@ -273,25 +269,23 @@ impl Worker {
         Ok(outcomes)
     }
 
-    /// A batch that failed before anything happened is tried again, each request alone and off the lane: the request that
-    /// is to blame fails alone then, and the lane goes on.
-    fn answer_failure(&self, batch: Vec<Job>, failure: Failure) {
+    /// Retries each request alone and off the lane, if nothing of the batch was committed. Then only the request that
+    /// caused the failure fails, and the lane goes on. If the commit is in doubt, nothing is retried.
+    fn answer_failure(&self, batch: Vec<Job>, error: &Error) {
         let commits = &self.store.metrics().commits;
-        commits.failed(matches!(failure, Failure::InDoubt(_)));
+        commits.failed(error.is_in_doubt());
         for job in batch {
-            match &failure {
-                Failure::InDoubt(_) => job.answer(Err(Error::Timeout(None))),
-                Failure::Before(_) => {
-                    commits.retries.inc();
-                    let (store, history) = (self.store.clone(), self.history);
-                    tokio::spawn(async move {
-                        let outcomes =
-                            commit_alone(&store, &job.writes, history, job.deadline).await;
-                        job.answer(outcomes);
-                    });
-                }
+            if error.is_in_doubt() {
+                job.answer(Err(Error::InDoubt(None)));
+                continue;
             }
+            commits.retries.inc();
+            let (store, history) = (self.store.clone(), self.history);
+            tokio::spawn(async move {
+                let outcomes = commit_alone(&store, &job.writes, history, job.deadline).await;
+                job.answer(outcomes);
+            });
         }
-        tracing::warn!(cause = ?failure.into_error(), "a batch of writes failed");
+        tracing::warn!(cause = ?error, "a batch of writes failed");
     }
 }

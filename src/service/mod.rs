@@ -1,4 +1,4 @@
-//! What the service does, one use case per file. A use case decides the order: begin, lock, load, apply, save, commit.
+//! The use cases, one per file. A use case orders the steps: begin, lock, load, apply, save, commit.
 
 mod accounts;
 mod apps;
@@ -32,23 +32,22 @@ use lane::Lane;
 pub use reading::{ConversationList, ConversationPage};
 pub use write::Write;
 
-/// How the service works.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// How old what is known of an app's keys, admins and limits may be.
+    /// How long a cached app (keys, admins, limits) may be used.
     pub app_age_max: Duration,
-    /// How long empty conversations are kept, so that readers of changes learn that they have become empty.
+    /// How long empty conversations stay stored, so that readers of changes see that they became empty.
     pub history: Duration,
 }
 
 impl Default for Settings {
-    /// Two app ages fit into the 5 seconds within which a changed key counts.
+    /// A changed secret key must take effect within 5 seconds. Two cache lifetimes fit into that.
     fn default() -> Self {
         Self { app_age_max: Duration::from_secs(2), history: Duration::from_hours(30 * 24) }
     }
 }
 
-/// The service: the database, the apps seen lately, and the runtime that works on the database.
+/// The entry point of all use cases. Each worker thread has its own, see [`Service::for_this_thread`].
 #[derive(Debug, Clone)]
 pub struct Service {
     store: Store,
@@ -59,14 +58,13 @@ pub struct Service {
     shared: Arc<Shared>,
 }
 
-/// What all threads have in common.
 #[derive(Debug, Default)]
 struct Shared {
     parts: Mutex<Vec<Part>>,
     stopping: AtomicBool,
 }
 
-/// What a thread has of its own, for those who look at all of it.
+/// What belongs to one thread. Other threads use it to read gauges and to invalidate cached apps.
 #[derive(Debug)]
 struct Part {
     store: Store,
@@ -75,15 +73,15 @@ struct Part {
 }
 
 impl Service {
-    /// A service on this database, which does its work on the runtime that this is called on.
+    /// Creates the service. It runs its tasks on the Tokio runtime of the calling thread.
     #[must_use]
     pub fn new(store: Store, settings: Settings) -> Self {
         Self::here(store, settings, Arc::default())
     }
 
-    /// The same service for the thread that this is called on, one of `threads`: with connections, a lane and an app cache of
-    /// its own, so that a request is answered without messages between threads. Under load such a message waits long: a
-    /// thread runs thirty tasks that it woke itself before one that another thread woke.
+    /// Creates the service of the calling thread, one of `threads`, with its own connections, lane and app cache. So a
+    /// request is answered without messages between threads. Under load such a message waits long: Tokio runs about
+    /// thirty tasks that the thread woke itself before it runs one that another thread woke.
     #[must_use]
     pub fn for_this_thread(&self, threads: usize) -> Self {
         let store = self.store.share(threads);
@@ -98,24 +96,21 @@ impl Service {
         Self { store, apps, runtime, settings, lane, shared }
     }
 
-    /// From now on all threads say that the service is about to stop.
+    /// Makes [`Service::is_stopping`] true on all threads.
     pub fn announce_stop(&self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// The service is about to stop.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.shared.stopping.load(Ordering::Relaxed)
     }
 
-    /// What is counted.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         self.store.metrics()
     }
 
-    /// What is not counted, but looked at, of all threads.
     #[must_use]
     pub fn observe(&self) -> Observed {
         let mut seen = Observed::default();
@@ -129,21 +124,21 @@ impl Service {
         seen
     }
 
-    /// What each thread knows of apps.
     fn all_apps(&self) -> Vec<AppCache> {
         let parts = self.shared.parts.lock().unwrap_or_else(PoisonError::into_inner);
         parts.iter().map(|part| part.apps.clone()).collect()
     }
 
-    /// Finishes the writes that wait, and gives the database's connections back.
+    /// Finishes the waiting writes, then closes the connections to PostgreSQL.
     pub async fn close(&self) {
         self.lane.close().await;
         self.store.close().await;
     }
 
-    /// Runs `work` in a task of its own until the deadline: when the caller goes away, nothing is left half done.
+    /// Runs `work` in its own task until the deadline. If the client disconnects, actix drops the handler, but the task
+    /// goes on, so no work stops halfway.
     ///
-    /// Not an `async fn`: its callers would each hold the work in their own state, and copy it about.
+    /// Not an `async fn`: then the future of each caller would contain `work` and move it around.
     fn within<T, W>(
         &self,
         deadline: Deadline,

@@ -1,4 +1,4 @@
-//! Reading a user's state back.
+//! Reading a user's state.
 
 use std::sync::Arc;
 
@@ -8,28 +8,24 @@ use crate::domain::{App, ContactGroup, Conversation, Kept, UserId, UserKey};
 use crate::error::Error;
 use crate::store::{ListCursor, Reading};
 
-/// Some of a user's conversations, with the user's conversation groups.
 #[derive(Debug)]
 pub struct ConversationPage {
-    /// The conversations, in order.
     pub conversations: Vec<(Conversation, Kept)>,
-    /// The conversation groups, by number.
     pub groups: Vec<ContactGroup>,
-    /// Where the next page begins; `None` when this is the last.
+    /// Where the next page begins; `None` on the last page.
     pub next: Option<u32>,
 }
 
-/// Some of a user's conversations, pinned ones first.
+/// A page of a user's conversations, pinned ones first.
 #[derive(Debug)]
 pub struct ConversationList {
-    /// The conversations, in order.
     pub conversations: Vec<(Conversation, Kept)>,
-    /// Where the next page begins; `None` when this is the last.
+    /// Where the next page begins; `None` on the last page.
     pub next: Option<ListCursor>,
 }
 
 impl Service {
-    /// A page of the conversations that are marked or grouped, in the order in which they first were.
+    /// A page of the conversations with a mark or a contact group, in the order in which they first got one.
     pub async fn read_page(
         &self,
         app: Arc<App>,
@@ -39,7 +35,7 @@ impl Service {
     ) -> Result<ConversationPage, Error> {
         let size = app.limits.page_items;
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
-        // One more than the page holds, to know whether another follows.
+        // One more than the page size, to know whether another page follows.
         let limit = size.saturating_add(1);
         let read = self
             .store
@@ -51,8 +47,8 @@ impl Service {
         Ok(ConversationPage { conversations, groups, next })
     }
 
-    /// What is kept about these conversations, in their order: nothing, for those that nothing is kept about. The groups
-    /// are those that the answer refers to.
+    /// Returns the state of these conversations, in order; the default if none is stored. Returns only the contact
+    /// groups that hold one of them.
     pub async fn search(
         &self,
         app: Arc<App>,
@@ -81,8 +77,8 @@ impl Service {
         Ok(ConversationPage { conversations, groups, next: None })
     }
 
-    /// A page of the conversations that anything is kept about: pinned ones first, newest pin first, then the others,
-    /// newest change first.
+    /// A page of all conversations with state: first the pinned ones, newest pin first, then the others, newest change
+    /// first.
     pub async fn read_list(
         &self,
         app: Arc<App>,
@@ -111,7 +107,7 @@ impl Service {
     }
 }
 
-/// Cuts what does not fit on a page, and says after what it was cut, if anything was.
+/// Shortens the list to one page. Returns the last conversation of the page if another page follows.
 fn cut(conversations: &mut Vec<(Conversation, Kept)>, size: u32) -> Option<&Kept> {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     if conversations.len() <= size {

@@ -1,37 +1,31 @@
-//! Spans of writes, for traces: how long a request waited in its lane, and the transaction that it shared.
-//!
-//! While nothing is traced they cost next to nothing.
+//! Trace spans of writes: the wait in the lane, and the shared transaction. Almost free while tracing is off.
 
 use tracing::Span;
 
-/// A request that waits in a lane.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    /// What the wait, and then the transaction, is a part of.
+    /// Parent of the spans "queue" and "transaction".
     request: Span,
     queue: Span,
 }
 
 impl Waiting {
-    /// The wait begins.
     pub(super) fn start() -> Self {
         let queue = tracing::trace_span!(target: "earmark::span", "queue");
         let request = if queue.is_disabled() { Span::none() } else { Span::current() };
         Self { request, queue }
     }
 
-    /// The wait is over.
     pub(super) fn end(&mut self) {
         self.queue = Span::none();
     }
 }
 
-/// The spans of a shared transaction: one in the trace of each request, each later one linked to the first, which has the
-/// statements.
+/// The spans of a shared transaction, one in the trace of each request. The spans of the SQL statements are children
+/// of the first; the others link to the first.
 #[derive(Debug)]
 pub(super) struct Transaction(Vec<Span>);
 
-/// The transaction begins that these requests share.
 pub(super) fn transaction<'w>(waiting: impl ExactSizeIterator<Item = &'w Waiting>) -> Transaction {
     let requests = waiting.len();
     let mut spans: Vec<Span> = Vec::new();
@@ -48,7 +42,7 @@ pub(super) fn transaction<'w>(waiting: impl ExactSizeIterator<Item = &'w Waiting
 }
 
 impl Transaction {
-    /// The one that has the statements.
+    /// The span that is the parent of the statements.
     pub(super) fn shared(&self) -> Span {
         self.0.first().cloned().unwrap_or_else(Span::none)
     }

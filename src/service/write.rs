@@ -1,4 +1,4 @@
-//! The one way in which a user's state changes.
+//! Writes. Every change of a user's state goes through here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,25 +6,20 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::Service;
-use super::commit::{Failure, Outcomes, commit};
+use super::commit::{Outcomes, commit};
 use crate::deadline::{Arrival, Deadline};
 use crate::domain::{App, Applied, Change, UserId, UserKey};
 use crate::error::Error;
 use crate::store::Store;
 
-/// How long to wait before a transaction that has not happened is tried again.
+/// Pause before a transaction is retried.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A change of one user's state.
 #[derive(Debug, Clone)]
 pub struct Write {
-    /// The app of the user.
     pub app: Arc<App>,
-    /// The user whose state it is.
     pub owner: UserId,
-    /// What to do.
     pub change: Change,
-    /// When the request arrived that asks for it.
     pub arrival: Arrival,
 }
 
@@ -35,7 +30,7 @@ impl Write {
 }
 
 impl Service {
-    /// Changes a user's state, durably, before it returns.
+    /// Changes a user's state. Returns after PostgreSQL has committed the change.
     pub async fn write(&self, write: Write) -> Result<Applied, Error> {
         write.change.check_edition(&write.app)?;
         let deadline = write.arrival.deadline;
@@ -43,8 +38,8 @@ impl Service {
         outcomes.pop().unwrap_or_else(|| Err(Error::internal("a write had no outcome")))
     }
 
-    /// Changes the states of several users in one transaction and answers each. A refused change leaves the others as they
-    /// are.
+    /// Changes the states of several users in one transaction. If one change is refused, the others are still
+    /// committed.
     pub async fn write_together(
         &self,
         writes: Vec<Write>,
@@ -54,8 +49,8 @@ impl Service {
     }
 }
 
-/// Commits writes in a transaction of their own. If PostgreSQL gave it up before anything happened, because of other writers
-/// or a lock that did not come, it is tried again while there is time.
+/// Commits writes in their own transaction. If PostgreSQL rolled it back, because of a conflict or a lock timeout,
+/// retries it while enough time is left.
 pub(super) async fn commit_alone(
     store: &Store,
     writes: &[Write],
@@ -65,10 +60,8 @@ pub(super) async fn commit_alone(
     let writes: Vec<&Write> = writes.iter().collect();
     loop {
         match attempt(store, &writes, history, deadline).await {
-            Err(Failure::Before(Error::Timeout(_))) if !deadline.is_too_late_to_begin() => {
-                sleep(PAUSE).await;
-            }
-            done => return done.map_err(Failure::into_error),
+            Err(Error::Unavailable(_)) if !deadline.is_too_late_to_begin() => sleep(PAUSE).await,
+            done => return done,
         }
     }
 }
@@ -78,11 +71,11 @@ async fn attempt(
     writes: &[&Write],
     history: Duration,
     deadline: Deadline,
-) -> Result<Outcomes, Failure> {
+) -> Result<Outcomes, Error> {
     let commits = &store.metrics().commits;
     let begun = Instant::now();
     let attempt = async { commit(&mut store.connection(deadline).await?, writes, history).await };
     let done = attempt.await;
     commits.ended(1, begun.elapsed());
-    done.inspect_err(|failure| commits.failed(matches!(failure, Failure::InDoubt(_))))
+    done.inspect_err(|error| commits.failed(error.is_in_doubt()))
 }

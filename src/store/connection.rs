@@ -181,10 +181,10 @@ pub struct Tx<'c> {
 }
 
 impl Tx<'_> {
-    /// Makes it durable. Whether a commit that failed has happened is not known, so it is always [`Error::Timeout`].
+    /// Makes it durable. Whether a commit that failed has happened is not known, so it is always [`Error::InDoubt`].
     pub async fn commit(self) -> Result<(), Error> {
         let Self { inner, usage, .. } = self;
-        usage.wait(inner.commit()).await.map_err(|error| Error::Timeout(Some(error.into())))
+        usage.wait(inner.commit()).await.map_err(|error| Error::InDoubt(Some(error.into())))
     }
 
     /// Undoes it, and waits until its locks are free.

@@ -43,15 +43,6 @@ pub struct MarkRow<'a> {
     pub now: u64,
 }
 
-/// Why it is not known which users were marked.
-#[derive(Debug)]
-pub enum Unmarked {
-    /// None was: the database refused the statement.
-    Refused(Error),
-    /// All or none: the answer did not come.
-    InDoubt(Error),
-}
-
 impl Connection {
     /// Marks conversations, durably, and says of each user whether it is done. Of those who are not, nothing has happened:
     /// they take the locking path. `users` are in the order of their keys, so that writers do not wait in a circle.
@@ -59,21 +50,17 @@ impl Connection {
         &mut self,
         users: &[MarkUser<'_>],
         rows: &[MarkRow<'_>],
-    ) -> Result<Vec<bool>, Unmarked> {
+    ) -> Result<Vec<bool>, Error> {
         let numbers = if self.keeps_statements() {
             // The answer is complete when the server is ready for the next statement, and that is after the commit.
             self.session().mark(users, rows).await.map_err(|error| {
-                if is_refusal(&error) {
-                    Unmarked::Refused(error.into())
-                } else {
-                    Unmarked::InDoubt(Error::Timeout(Some(error.into())))
-                }
+                if is_refusal(&error) { error.into() } else { Error::InDoubt(Some(error.into())) }
             })?
         } else {
-            let mut tx = self.begin().await.map_err(Unmarked::Refused)?;
+            let mut tx = self.begin().await?;
             let marked = tx.session().mark(users, rows).await;
-            let numbers = marked.map_err(|error| Unmarked::Refused(error.into()))?;
-            tx.commit().await.map_err(Unmarked::InDoubt)?;
+            let numbers = marked?;
+            tx.commit().await?;
             numbers
         };
         let mut done = vec![false; users.len()];
@@ -81,7 +68,9 @@ impl Connection {
             let index = usize::try_from(number - 1).ok();
             match index.and_then(|index| done.get_mut(index)) {
                 Some(user) => *user = true,
-                None => return Err(Unmarked::InDoubt(Error::internal("mark.sql: no such user"))),
+                None => {
+                    return Err(Error::InDoubt(Some(anyhow::Error::msg("mark.sql: no such user"))));
+                }
             }
         }
         Ok(done)

@@ -29,7 +29,7 @@ pub use accounts::Account;
 pub use connection::{Connection, Reader, Tx};
 pub use database::Database;
 pub use forgetting::Pruned;
-pub use marks::{MarkRow, MarkUser, Unmarked};
+pub use marks::{MarkRow, MarkUser};
 pub use reading::{ListCursor, Reading};
 pub use schema::{MigrationState, PlannedMigration, SchemaState};
 pub use users::Changed;
@@ -181,7 +181,7 @@ impl Store {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         if is_no_answer(&error) {
-            Self::Timeout(Some(error.into()))
+            Self::Unavailable(Some(error.into()))
         } else {
             Self::Internal(error.into())
         }

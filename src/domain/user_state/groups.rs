@@ -1,24 +1,25 @@
-//! Contact groups.
+//! Changes to contact groups.
 
 use super::{UserState, take};
-use crate::domain::{App, Applied, ContactGroup, ContactGroupName, Conversation, MemberChange};
-use crate::error::Error;
+use crate::domain::{
+    App, Applied, ContactGroup, ContactGroupName, Conversation, MemberChange, Refusal,
+};
 
 impl UserState {
-    /// Makes a group. Conversations that are refused do not spoil it.
+    /// Creates the contact group even if some of its conversations are refused.
     pub(in crate::domain) fn create_group(
         &mut self,
         app: &App,
         name: &ContactGroupName,
         conversations: &[Conversation],
         now: u64,
-    ) -> Result<Applied, Error> {
+    ) -> Result<Applied, Refusal> {
         if self.group(name).is_ok() {
-            return Err(Error::GroupNameTaken { path: "GroupName" });
+            return Err(Refusal::ContactGroupNameTaken);
         }
         let max = app.limits.groups;
         if u32::try_from(self.groups.len()).is_ok_and(|count| count >= max) {
-            return Err(Error::TooManyGroups { path: "GroupName", max });
+            return Err(Refusal::TooManyContactGroups { max });
         }
         let group = ContactGroup { id: take(&mut self.numbers.next_group_id)?, name: name.clone() };
         self.groups.push(group.clone());
@@ -29,15 +30,15 @@ impl UserState {
         Ok(Applied { items, group: Some(group) })
     }
 
-    /// Gives a group another name, which may be the one it has.
+    /// The new name may equal the old one.
     pub(in crate::domain) fn rename_group(
         &mut self,
         old: &ContactGroupName,
         new: &ContactGroupName,
-    ) -> Result<Applied, Error> {
+    ) -> Result<Applied, Refusal> {
         let group = ContactGroup { id: self.group(old)?.id, name: new.clone() };
         if self.group(new).is_ok_and(|taken| taken.id != group.id) {
-            return Err(Error::GroupNameTaken { path: "GroupName" });
+            return Err(Refusal::ContactGroupNameTaken);
         }
         for other in self.groups.iter_mut().filter(|other| other.id == group.id) {
             other.name = new.clone();
@@ -45,14 +46,14 @@ impl UserState {
         Ok(Applied { items: Vec::new(), group: Some(group) })
     }
 
-    /// Puts conversations into a group and takes others out, in order. To be in or out already is fine.
+    /// Adds and removes conversations in order. Adding a member again and removing a non-member succeed.
     pub(in crate::domain) fn change_members(
         &mut self,
         app: &App,
         name: &ContactGroupName,
         changes: &[MemberChange],
         now: u64,
-    ) -> Result<Applied, Error> {
+    ) -> Result<Applied, Refusal> {
         let group = self.group(name)?.clone();
         let items = changes
             .iter()
@@ -63,13 +64,13 @@ impl UserState {
         Ok(Applied { items, group: Some(group) })
     }
 
-    /// Ends a group. Its conversations stay, those with the dead included: only the membership goes.
+    /// Removes the membership of all conversations, also of those with deleted users or destroyed chat groups.
     pub(in crate::domain) fn delete_group(
         &mut self,
         app: &App,
         name: &ContactGroupName,
         now: u64,
-    ) -> Result<Applied, Error> {
+    ) -> Result<Applied, Refusal> {
         let group = self.group(name)?.clone();
         let members: Vec<Conversation> = self
             .entries
@@ -89,11 +90,8 @@ impl UserState {
         Ok(Applied { items: Vec::new(), group: Some(group) })
     }
 
-    fn group(&self, name: &ContactGroupName) -> Result<&ContactGroup, Error> {
-        self.groups
-            .iter()
-            .find(|group| group.name == *name)
-            .ok_or(Error::UnknownGroup { path: "GroupName" })
+    fn group(&self, name: &ContactGroupName) -> Result<&ContactGroup, Refusal> {
+        self.groups.iter().find(|group| group.name == *name).ok_or(Refusal::UnknownContactGroup)
     }
 
     fn change_member(
@@ -103,7 +101,7 @@ impl UserState {
         conversation: &Conversation,
         member: bool,
         now: u64,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Refusal> {
         self.check_peer(app, conversation)?;
         self.change(&app.limits, conversation, now, |kept, _| {
             kept.group_ids.retain(|id| *id != group.id);
@@ -142,20 +140,20 @@ mod tests {
         Change::ChangeMembers(name(text), vec![change])
     }
 
-    /// Applies changes and shows each outcome: the group's number and its items, or the error.
+    /// Compares each outcome: the contact group's number and its items, or the refusal.
     #[track_caller]
     fn check(changes: &[Change], expected: &[&str]) -> UserState {
         let (app, mut state) = (small_app(), state(0, 0, Standing::Unknown));
         let shown: Vec<String> = changes
             .iter()
             .map(|change| match change.apply(&mut state, &app, 7) {
-                Err(error) => error.to_string(),
+                Err(refusal) => format!("{refusal:?}"),
                 Ok(applied) => {
                     let items: Vec<_> = applied
                         .items
                         .iter()
                         .map(|item| {
-                            item.as_ref().map_or_else(ToString::to_string, |()| "ok".into())
+                            item.map_or_else(|refusal| format!("{refusal:?}"), |()| "ok".into())
                         })
                         .collect();
                     format!("{}: {}", applied.group.unwrap().id, items.join(", "))
@@ -167,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_never_used_again() {
+    fn the_number_of_a_deleted_contact_group_is_not_reused() {
         check(
             &[create("a", &[]), Change::DeleteGroup(name("a")), create("a", &[])],
             &["1: ", "1: ", "2: "],
@@ -175,32 +173,23 @@ mod tests {
     }
 
     #[test]
-    fn there_are_as_many_groups_as_the_limit_says() {
+    fn a_user_can_have_as_many_contact_groups_as_the_limit() {
         check(
             &[create("a", &[]), create("b", &[]), create("c", &[]), create("a", &[])],
-            &[
-                "1: ",
-                "2: ",
-                "GroupName: at most 2 conversation groups",
-                "GroupName: the user has a conversation group of that name",
-            ],
+            &["1: ", "2: ", "TooManyContactGroups { max: 2 }", "ContactGroupNameTaken"],
         );
     }
 
     #[test]
-    fn conversations_count_once_however_many_groups_they_are_in() {
+    fn a_conversation_counts_once_even_in_several_contact_groups() {
         check(
             &[create("a", &[0, 1]), create("b", &[0, 1, 2]), add("a", 0)],
-            &[
-                "1: ok, ok",
-                "2: ok, ok, ContactItem: at most 2 conversations can be in conversation groups",
-                "1: ok",
-            ],
+            &["1: ok, ok", "2: ok, ok, TooManyGrouped { max: 2 }", "1: ok"],
         );
     }
 
     #[test]
-    fn deleting_a_group_frees_the_places_of_those_in_no_other() {
+    fn deleting_a_contact_group_frees_places_of_conversations_in_no_other() {
         let state = check(
             &[create("a", &[0, 1]), create("b", &[1]), Change::DeleteGroup(name("a")), add("b", 2)],
             &["1: ok, ok", "2: ok", "1: ", "2: ok"],
@@ -212,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_may_be_renamed_to_itself_but_not_to_another() {
+    fn a_contact_group_can_be_renamed_to_its_own_name_but_not_to_a_taken_one() {
         let rename = |old, new| Change::RenameGroup { old: name(old), new: name(new) };
         check(
             &[
@@ -222,19 +211,13 @@ mod tests {
                 rename("a", "b"),
                 rename("x", "y"),
             ],
-            &[
-                "1: ",
-                "2: ",
-                "1: ",
-                "GroupName: the user has a conversation group of that name",
-                "GroupName: no such conversation group",
-            ],
+            &["1: ", "2: ", "1: ", "ContactGroupNameTaken", "UnknownContactGroup"],
         );
     }
 
-    /// Writes that share a commit may undo one another; the number that was answered is used up all the same.
+    /// Two writes in one commit may cancel out. The client still gets the number, so it must not be reused.
     #[test]
-    fn the_number_of_a_group_that_came_and_went_is_saved_as_used() {
+    fn the_number_of_a_contact_group_deleted_in_the_same_commit_is_not_reused() {
         let state = check(&[create("a", &[]), Change::DeleteGroup(name("a"))], &["1: ", "1: "]);
         assert!(!state.entries.values().any(Entry::is_changed));
         assert!(state.is_changed());

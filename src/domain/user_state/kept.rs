@@ -1,85 +1,77 @@
-//! What is kept about one conversation, and how much there is of it.
+//! The stored row of a conversation, and the counts over a user's rows.
 
 use crate::domain::{CustomMark, StandardMark, Standing};
 use crate::limits::Limits;
 
-/// What is kept about one conversation. The default is nothing at all.
+/// A conversation's row. The default stands for a conversation without a row.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Kept {
-    /// The 64 bits.
     pub standard: StandardMark,
-    /// The customer's own text.
     pub custom: CustomMark,
-    /// It was marked at some time, and counts in [`Counts::marked`] since then.
+    /// Set when the conversation is first marked, and never cleared. [`Counts::marked`] counts these rows.
     pub holds_place: bool,
-    /// The contact groups that it is in, ascending.
+    /// Numbers of the contact groups that hold the conversation, ascending.
     pub group_ids: Vec<u32>,
-    /// When it was first marked or grouped, as a number that only grows; `None` when never.
+    /// Sequence number of the first mark or contact group, from `next_position`. `None` if there was none.
     pub position: Option<u32>,
-    /// When it was pinned, on the same scale; `None` when it is not.
+    /// Sequence number of the pin, from the same sequence. `None` if the conversation is not pinned.
     pub pin_position: Option<u32>,
-    /// Unix seconds of the last change to marks or contact groups.
+    /// Unix seconds of the last change to marks or contact groups. Pins count only if the row was empty before or is
+    /// empty after.
     pub changed_at: u64,
 }
 
 impl Kept {
-    /// It has a standard or a custom mark.
     #[must_use]
     pub fn is_marked(&self) -> bool {
         !self.standard.is_empty() || !self.custom.is_empty()
     }
 
-    /// It is in a contact group.
     #[must_use]
     pub fn is_grouped(&self) -> bool {
         !self.group_ids.is_empty()
     }
 
-    /// It is pinned.
     #[must_use]
     pub fn is_pinned(&self) -> bool {
         self.pin_position.is_some()
     }
 
-    /// Nothing of it shows. Its row stays for a while.
+    /// No mark, no contact group and no pin. The store keeps an empty row for a while, so that readers of changes see
+    /// it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.is_marked() && !self.is_grouped() && !self.is_pinned()
     }
 
-    /// It has the same marks and contact groups as `other`.
     pub(super) fn has_marks_and_groups_of(&self, other: &Self) -> bool {
         (self.standard, &self.custom, &self.group_ids)
             == (other.standard, &other.custom, &other.group_ids)
     }
 }
 
-/// A conversation that was loaded to be changed.
 #[derive(Debug, Clone, Default)]
 pub struct Entry {
-    /// The stored row; `None` when there is none.
     pub before: Option<Kept>,
-    /// The row that shall be stored.
     pub after: Option<Kept>,
-    /// What the directory says of the other end.
+    /// The standing of the other user or the chat group.
     pub peer: Standing,
 }
 
 impl Entry {
-    /// An entry that nothing has happened to yet.
     #[must_use]
     pub fn loaded(row: Option<Kept>, peer: Standing) -> Self {
         Self { after: row.clone(), before: row, peer }
     }
 
-    /// It has to be saved.
     #[must_use]
     pub fn is_changed(&self) -> bool {
         self.before != self.after
     }
 
-    /// The part of a row's counts that takes room under the limits: what shows, unless the other end is gone. Rows
-    /// themselves take none.
+    /// What a row counts against the limits: only what clients can see.
+    /// A row with a deleted user or a destroyed chat group counts nothing. `rows` is 0, because it has no limit of its
+    /// own.
     pub(super) fn taken(&self, row: Option<&Kept>) -> Counts {
         row.filter(|_| self.peer != Standing::Dead)
             .map(|kept| Counts {
@@ -92,21 +84,18 @@ impl Entry {
     }
 }
 
-/// Numbers of a user's stored conversations.
+/// Numbers of a user's rows in `conversations`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// All, the empty ones included.
+    /// All rows, including empty ones.
     pub rows: u32,
-    /// That hold a place among the marked.
+    /// Rows with [`Kept::holds_place`], even if the mark was cleared since.
     pub marked: u32,
-    /// In at least one contact group.
     pub grouped: u32,
-    /// Pinned.
     pub pinned: u32,
 }
 
 impl Counts {
-    /// What a stored row counts for.
     pub(super) fn of(row: Option<&Kept>) -> Self {
         row.map(|kept| Self {
             rows: 1,
@@ -117,7 +106,7 @@ impl Counts {
         .unwrap_or_default()
     }
 
-    /// The limits on what shows, and the most rows that are stored for that and for what has become empty.
+    /// The app's limits. `rows` is their sum: above it, empty rows are removed.
     pub(super) fn max(limits: &Limits) -> Self {
         let Limits { marked, grouped, pinned, .. } = *limits;
         let rows = marked.saturating_add(grouped).saturating_add(pinned);

@@ -1,11 +1,10 @@
-//! Marks.
+//! Changes to marks.
 
 use super::UserState;
-use crate::domain::{App, Applied, MarkChange};
-use crate::error::Error;
+use crate::domain::{App, Applied, MarkChange, Refusal};
 
 impl UserState {
-    /// Applies marks in order. A refused item leaves the others applied.
+    /// Applies the items in order. If one is refused, the others are still applied.
     pub(in crate::domain) fn mark(
         &mut self,
         app: &App,
@@ -16,7 +15,7 @@ impl UserState {
         Applied { items, group: None }
     }
 
-    fn mark_one(&mut self, app: &App, change: &MarkChange, now: u64) -> Result<(), Error> {
+    fn mark_one(&mut self, app: &App, change: &MarkChange, now: u64) -> Result<(), Refusal> {
         self.check_peer(app, &change.conversation)?;
         let bits = change.standard.unwrap_or_default();
         self.change(&app.limits, &change.conversation, now, |kept, _| {
@@ -44,7 +43,7 @@ mod tests {
         app: &App,
         changes: &[MarkChange],
         now: u64,
-    ) -> Result<Vec<Result<(), Error>>, Error> {
+    ) -> Result<Vec<Result<(), Refusal>>, Refusal> {
         Change::Mark(changes.to_vec()).apply(state, app, now).map(|applied| applied.items)
     }
 
@@ -54,25 +53,24 @@ mod tests {
         let app = app(Directory::Open, 1000);
         state.load_taken(Counts { rows: marked, marked: marked - dead, ..Counts::default() });
         let outcome = mark(&mut state, &app, &[custom(peer(0), "x")], 7).unwrap();
-        let refused = outcome[0].as_ref().err().map(ToString::to_string);
+        let refused = outcome[0].err();
         if let Some(count) = expected {
             assert_eq!((refused, state.numbers.counts.marked), (None, count));
         } else {
-            let text = "ContactItem: at most 1000 conversations can be marked";
-            assert_eq!(refused.as_deref(), Some(text));
+            assert_eq!(refused, Some(Refusal::TooManyMarked { max: 1000 }));
             assert!(!state.is_changed(), "a refused item changes nothing");
         }
     }
 
     #[test]
-    fn the_last_free_place_can_be_taken_and_there_is_none_after_it() {
+    fn the_last_free_place_can_be_taken_and_the_next_mark_is_refused() {
         check_place(998, 0, Some(999));
         check_place(999, 0, Some(1000));
         check_place(1000, 0, None);
     }
 
     #[test]
-    fn what_is_dead_does_not_take_a_place() {
+    fn a_conversation_with_a_deleted_user_takes_no_place() {
         check_place(1000, 1, Some(1001));
         check_place(1001, 1, None);
     }
@@ -100,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_that_changes_nothing_leaves_the_time_alone() {
+    fn a_mark_without_effect_keeps_changed_at() {
         let mut state = state(0, 0, Standing::Unknown);
         let app = app(Directory::Open, 2);
         mark(&mut state, &app, &[custom(peer(0), "a")], 7).unwrap();
@@ -112,7 +110,7 @@ mod tests {
     fn check_directory(directory: Directory, owner: Standing, peer_is: Standing, expected: &str) {
         let mut state = UserState { owner, ..state(0, 0, peer_is) };
         let outcome = match mark(&mut state, &app(directory, 10), &[custom(peer(0), "x")], 7) {
-            Err(Error::UnknownUser) => "no owner",
+            Err(Refusal::UnknownOwner) => "no owner",
             Err(_) => "unexpected",
             Ok(items) => items[0].as_ref().map_or("no peer", |()| "ok"),
         };
@@ -120,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_directory_decides_who_has_to_exist() {
+    fn the_directory_mode_decides_which_ids_must_exist() {
         use Directory::{Open, Owners, Strict};
         use Standing::{Alive, Dead, Unknown};
         check_directory(Open, Unknown, Unknown, "ok");
@@ -137,9 +135,9 @@ mod tests {
     }
 
     proptest! {
-        /// Against the simplest model there is: a map from peer to (mask, text).
+        /// Compares with a simple model: a map from peer to (mask, text).
         #[test]
-        fn marks_follow_a_plain_map(
+        fn marks_behave_like_a_plain_map(
             items in prop::collection::vec((0..6_usize, any::<Option<(u8, u8)>>(), prop::option::of("[ab]?")), 0..60),
             limit in 1..5_usize,
         ) {

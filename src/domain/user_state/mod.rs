@@ -1,15 +1,18 @@
-//! A user's own state about conversations, and the rules for changing it.
+//! A user's state (marks, contact groups and pins), and the rules for changing it.
 //!
-//! The state is loaded piece by piece: only the conversations that a change touches. A change is applied in memory, and
-//! what differs afterwards is saved.
+//! Only the conversations that a change touches are loaded. The change is applied in memory. Then the store saves the
+//! differences.
 //!
-//! # Rows, places and room
+//! # Rows, places and limits
 //!
-//! A conversation whose marks, contact groups and pin are all gone is empty, but its row stays for a while. Once it was
-//! marked, its row holds a place among the marked, whatever becomes of it. While the places do not exceed the limit, neither
-//! do the marks, so marks can be set and cleared without counting. Near a limit, the store first removes the oldest empty
-//! rows; what is left and takes no room (an unmarked row that holds a place, a row whose other end is gone) is then known
-//! as [`UserState::exempt`], and the limit is exact.
+//! A conversation without marks, contact groups and pin is empty, but its row stays stored for a while. Once a
+//! conversation has been marked, its row holds a place until the row is removed, even if the marks are cleared. So
+//! a user never has more marked conversations than places. While the places are within the limit, marks need no
+//! counting.
+//!
+//! Near the limit, the store removes the oldest empty rows. Then it counts the remaining rows that hold a place but do
+//! not count against the limit: rows without a mark, and rows with a deleted user or a destroyed chat group. With that
+//! number, [`UserState::exempt`], the limit is exact.
 
 mod groups;
 mod kept;
@@ -20,11 +23,10 @@ use std::collections::BTreeMap;
 
 pub use kept::{Counts, Entry, Kept};
 
-use super::{App, Applied, ContactGroup, Conversation, Directory};
-use crate::error::Error;
+use super::{App, Applied, ContactGroup, Conversation, Directory, Refusal};
 use crate::limits::Limits;
 
-/// What the directory says of a user or a chat group.
+/// Whether the directory has a user or a chat group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Standing {
     /// Never imported or created.
@@ -36,19 +38,15 @@ pub enum Standing {
     Dead,
 }
 
-/// Which counts a change can make grow.
+/// The counts that a change can increase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Growth {
-    /// Of marked conversations.
     pub marked: bool,
-    /// Of grouped ones.
     pub grouped: bool,
-    /// Of pinned ones.
     pub pinned: bool,
 }
 
 impl Growth {
-    /// What either can make grow.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -59,18 +57,16 @@ impl Growth {
     }
 }
 
-/// What a row of `users` holds.
+/// Columns of a row of `users`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Numbers {
-    /// Grows by one with each committed change of the user's state.
+    /// Incremented by each committed change of the user's state.
     pub revision: u64,
-    /// The highest revision at which a removed row had last changed.
+    /// The highest revision of all rows that were removed, each taken at the row's last change.
     pub forgotten_revision: u64,
-    /// The position that the next conversation to be marked, grouped or pinned gets.
+    /// The next value of the sequence that orders first marks, first contact groups and pins.
     pub next_position: u32,
-    /// The number that the next contact group gets.
     pub next_group_id: u32,
-    /// Of the stored conversations.
     pub counts: Counts,
 }
 
@@ -81,33 +77,31 @@ impl Default for Numbers {
     }
 }
 
-/// The loaded piece of one user's state.
 #[derive(Debug, Clone, Default)]
 pub struct UserState {
-    /// What the directory says of the user.
     pub owner: Standing,
-    /// The user's own row. Its revision is the stored one; a state that is saved gets the next.
+    /// The user's row. `revision` is the stored one: the store increments it when it saves the state.
     pub numbers: Numbers,
-    /// The part of the counts that is known to take no room. Near a limit that is all there is.
+    /// The part of the counts that does not count against the limits. Covers only the loaded conversations until
+    /// [`UserState::load_taken`], which the caller needs near a limit.
     pub exempt: Counts,
-    /// The user's contact groups; empty unless a change is about them.
+    /// The user's contact groups; empty unless a change needs them.
     pub groups: Vec<ContactGroup>,
-    /// The conversations that a change touches.
     pub entries: BTreeMap<Conversation, Entry>,
-    /// Everything that was stored is to be deleted, and the account with it.
+    /// The store must delete the account and all stored state.
     pub deleted: bool,
     stored_numbers: Numbers,
     stored_groups: Vec<ContactGroup>,
 }
 
 impl UserState {
-    /// The state of a user with this row; the rest is added as it is loaded.
+    /// A state with only the user's row. The store adds the rest with the `load_` functions.
     #[must_use]
     pub fn of(numbers: Numbers) -> Self {
         Self { numbers, stored_numbers: numbers, ..Self::default() }
     }
 
-    /// Adds a conversation as it is stored, before anything is applied.
+    /// Adds a stored conversation. Call this before applying a change.
     pub fn load_entry(&mut self, conversation: Conversation, entry: Entry) {
         let row = entry.before.as_ref();
         let exempt = Counts::of(row).minus(entry.taken(row));
@@ -116,13 +110,12 @@ impl UserState {
         }
     }
 
-    /// Adds the user's contact groups as they are stored.
     pub fn load_groups(&mut self, groups: Vec<ContactGroup>) {
         self.stored_groups.clone_from(&groups);
         self.groups = groups;
     }
 
-    /// Anything has to be saved. The user's row is then saved as well, as its revision grows.
+    /// Whether the store must save the state. It then also saves the user's row, because the revision grows.
     #[must_use]
     pub fn is_changed(&self) -> bool {
         self.deleted
@@ -131,17 +124,17 @@ impl UserState {
             || self.entries.values().any(Entry::is_changed)
     }
 
-    /// The groups whose rows are to be deleted: gone, or renamed.
+    /// Deleted and renamed contact groups.
     pub fn groups_to_delete(&self) -> impl Iterator<Item = &ContactGroup> {
         self.stored_groups.iter().filter(|group| !self.groups.contains(group))
     }
 
-    /// The groups whose rows are to be inserted: new, or renamed.
+    /// New and renamed contact groups.
     pub fn groups_to_insert(&self) -> impl Iterator<Item = &ContactGroup> {
         self.groups.iter().filter(|group| !self.stored_groups.contains(group))
     }
 
-    /// Changes that make these counts grow could meet a limit: everything that takes room has to be counted first.
+    /// Whether changes that increase these counts could reach a limit. If so, call [`UserState::load_taken`] first.
     #[must_use]
     pub fn is_near_a_limit(&self, limits: &Limits, grows: Growth) -> bool {
         let taken = self.numbers.counts.minus(self.exempt);
@@ -156,9 +149,11 @@ impl UserState {
             || grows.pinned && most.pinned > max.pinned
     }
 
-    /// How many empty rows should be removed before changes that make these counts grow, so that places and rows stay
-    /// within their limits. If a removed row held no place or is made again at once, there are a few more until the next
-    /// change. The limits on what shows are exact all the same.
+    /// How many empty rows to remove before changes that increase these counts, to keep places and rows within their
+    /// limits.
+    ///
+    /// Places and rows may exceed them until the next change, if a removed row held no place or the change creates it
+    /// again. The limits that clients see stay exact.
     #[must_use]
     pub fn rows_to_forget(&self, limits: &Limits, grows: Growth) -> u32 {
         let new = |has: fn(&Kept) -> bool| {
@@ -173,7 +168,7 @@ impl UserState {
         places.max(rows)
     }
 
-    /// Once in so many new conversations, a user's old empty rows are removed in passing.
+    /// Whether to remove old empty rows, too: once per 64 new conversations of the user.
     #[must_use]
     pub fn is_due_to_forget(&self) -> bool {
         const NEW_ROWS: u32 = 64;
@@ -182,7 +177,7 @@ impl UserState {
         next / NEW_ROWS != next.saturating_add(new) / NEW_ROWS
     }
 
-    /// Takes note of an empty row that was removed, before anything is applied.
+    /// Updates the state after the store removed an empty row. Call this before applying a change.
     pub fn note_removed(
         &mut self,
         conversation: &Conversation,
@@ -199,8 +194,8 @@ impl UserState {
         numbers.forgotten_revision = numbers.forgotten_revision.max(changed_revision);
     }
 
-    /// Takes over what the conversations that are not loaded take of the room, before anything is applied. Whether the other
-    /// end of a loaded one is gone was asked when it was loaded, and is not asked again.
+    /// Makes [`UserState::exempt`] exact. `others` is what the conversations that are not loaded count against the
+    /// limits. Loaded conversations keep the standing with which they were loaded. Call this before applying a change.
     pub fn load_taken(&mut self, others: Counts) {
         let taken = self
             .entries
@@ -209,21 +204,22 @@ impl UserState {
         self.exempt = self.numbers.counts.minus(taken);
     }
 
-    /// The most that each count may be, never below what it was: a limit may have been lowered since.
+    /// The highest value that each count may have. It is never below the stored count, because an operator may have
+    /// lowered the limit.
     #[must_use]
     pub fn room(&self, limits: &Limits) -> Counts {
         Counts::max(limits).plus(self.exempt).each(self.stored_numbers.counts, u32::max)
     }
 
-    /// Ends the account and everything with it. Numbers go on counting, so that none is ever used again.
-    pub(super) fn delete_account(&mut self) -> Result<Applied, Error> {
+    /// Deletes the account and all state. The sequences go on, so that no number is reused.
+    pub(super) fn delete_account(&mut self) -> Result<Applied, Refusal> {
         if self.owner != Standing::Alive {
-            return Err(Error::AccountMissing);
+            return Err(Refusal::UnknownAccount);
         }
         self.owner = Standing::Dead;
         self.deleted = true;
         self.numbers.counts = Counts::default();
-        // All rows go, whichever the revision of their last change.
+        // All rows are removed, so this must be at least the revision of each of them.
         self.numbers.forgotten_revision = self.numbers.revision + 1;
         self.exempt = Counts::default();
         self.groups.clear();
@@ -234,8 +230,9 @@ impl UserState {
         Ok(Applied { items: vec![Ok(())], group: None })
     }
 
-    /// The other end can be written to: it exists where the directory demands it, and is not gone.
-    fn check_peer(&self, app: &App, conversation: &Conversation) -> Result<(), Error> {
+    /// Refuses a deleted user or a destroyed chat group. The mode `strict` also refuses one that was never imported or
+    /// created.
+    fn check_peer(&self, app: &App, conversation: &Conversation) -> Result<(), Refusal> {
         let peer = self.entries.get(conversation).map(|entry| entry.peer).unwrap_or_default();
         let exists = match app.directory {
             Directory::Open | Directory::Owners => peer != Standing::Dead,
@@ -243,23 +240,21 @@ impl UserState {
         };
         match conversation {
             _ if exists => Ok(()),
-            Conversation::OneToOne(_) => Err(Error::UnknownPeer),
-            Conversation::Group(_) => Err(Error::ChatGroupGone),
+            Conversation::OneToOne(_) => Err(Refusal::UnknownPeer),
+            Conversation::Group(_) => Err(Refusal::UnknownPeerGroup),
         }
     }
 
-    /// The one way in which a conversation changes: counts, limits, places and times are kept here. `edit` is given what
-    /// is kept and the next free position.
+    /// Every change of a conversation goes through here, which maintains counts, limits, places and times. `edit` gets
+    /// the row and the next free position.
     fn change(
         &mut self,
         limits: &Limits,
         conversation: &Conversation,
         now: u64,
-        edit: impl FnOnce(&mut Kept, &mut u32) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let entry = self.entries.get_mut(conversation).ok_or_else(|| {
-            Error::internal("a conversation was changed that had not been loaded")
-        })?;
+        edit: impl FnOnce(&mut Kept, &mut u32) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let entry = self.entries.get_mut(conversation).ok_or(Refusal::NotLoaded)?;
         let before = entry.after.clone().unwrap_or_default();
         let (mut after, mut next_position) = (before.clone(), self.numbers.next_position);
         edit(&mut after, &mut next_position)?;
@@ -281,13 +276,13 @@ impl UserState {
         let exempt = exempt.minus(Counts::of(old).minus(had));
         let taken = counts.minus(exempt);
         if has.marked > had.marked && taken.marked > limits.marked {
-            return Err(Error::TooManyMarked { max: limits.marked });
+            return Err(Refusal::TooManyMarked { max: limits.marked });
         }
         if has.grouped > had.grouped && taken.grouped > limits.grouped {
-            return Err(Error::TooManyGrouped { max: limits.grouped });
+            return Err(Refusal::TooManyGrouped { max: limits.grouped });
         }
         if has.pinned > had.pinned && taken.pinned > limits.pinned {
-            return Err(Error::TooManyPinned { max: limits.pinned });
+            return Err(Refusal::TooManyPinned { max: limits.pinned });
         }
         self.exempt = exempt;
         self.numbers.counts = counts;
@@ -297,11 +292,11 @@ impl UserState {
     }
 }
 
-/// The next number of a sequence that fits 31 bits: clients keep it in a signed integer.
-fn take(next: &mut u32) -> Result<u32, Error> {
+/// Takes the next number of a sequence. Clients store the numbers in a signed 32-bit integer.
+fn take(next: &mut u32) -> Result<u32, Refusal> {
     let number = *next;
     if number >= i32::MAX as u32 {
-        return Err(Error::internal("a user has used up 2^31 numbers"));
+        return Err(Refusal::NumbersUsedUp);
     }
     *next = number + 1;
     Ok(number)
@@ -334,7 +329,8 @@ mod tests {
         MarkChange { conversation, standard: None, custom }
     }
 
-    /// A user whose row counts `marked` places of which `exempt` take no room, and ten conversations loaded that have no row.
+    /// A user with `marked` places, of which `exempt` do not count against the limit. Ten conversations without a row
+    /// are loaded.
     pub(super) fn state(marked: u32, exempt: u32, peer_standing: Standing) -> UserState {
         let counts = Counts { rows: marked, marked, ..Counts::default() };
         let mut state = UserState::of(Numbers { counts, ..Numbers::default() });
@@ -355,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_empty_or_has_lost_its_other_end_takes_no_room() {
+    fn empty_rows_and_rows_with_deleted_users_are_exempt() {
         let mut state = state(5, 0, Standing::Alive);
         for (nr, row, standing) in [
             (0, marked_row(), Standing::Dead),
@@ -366,12 +362,12 @@ mod tests {
             state.entries.remove(&peer(nr));
             state.load_entry(peer(nr), Entry::loaded(Some(row), standing));
         }
-        assert_eq!(state.exempt.marked, 2, "so much is known without counting");
-        // Of the five, four are loaded, of which two take room, and so does the other one.
+        assert_eq!(state.exempt.marked, 2, "the loaded rows are known without counting");
+        // Four of the five rows are loaded. Two of them count against the limit, and so does the fifth.
         state.load_taken(Counts { rows: 1, marked: 1, ..Counts::default() });
         assert_eq!(state.exempt.marked, 2);
         state.load_taken(Counts::default());
-        assert_eq!(state.exempt.marked, 3, "the other one is gone, too");
+        assert_eq!(state.exempt.marked, 3, "the fifth row does not count either");
     }
 
     #[track_caller]
@@ -385,11 +381,11 @@ mod tests {
         let pins = Growth { pinned: true, ..Growth::default() };
         let of_rows = (rows + 1).saturating_sub(15);
         assert_eq!(state.rows_to_forget(&limits, pins), of_rows, "a pin takes no place");
-        assert_eq!(state.rows_to_forget(&limits, Growth::default()), 0, "nothing comes");
+        assert_eq!(state.rows_to_forget(&limits, Growth::default()), 0, "no count grows");
     }
 
     #[test]
-    fn rows_are_forgotten_when_places_or_rows_run_out() {
+    fn empty_rows_are_removed_when_places_or_rows_run_out() {
         check_rows_to_forget(9, 9, None, 0);
         check_rows_to_forget(10, 10, None, 1);
         check_rows_to_forget(10, 10, Some(empty_row()), 0);
@@ -399,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forgotten_row_leaves_the_counts_and_is_remembered_by_its_revision() {
+    fn a_removed_row_lowers_the_counts_and_raises_forgotten_revision() {
         let mut state = state(5, 0, Standing::Alive);
         state.entries.remove(&peer(0));
         state.load_entry(peer(0), Entry::loaded(Some(empty_row()), Standing::Alive));

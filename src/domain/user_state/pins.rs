@@ -1,11 +1,10 @@
-//! Pins, and forgetting.
+//! Pins, and clearing all state of a conversation.
 
 use super::{Kept, UserState, take};
-use crate::domain::{App, Applied, Conversation};
-use crate::error::Error;
+use crate::domain::{App, Applied, Conversation, Refusal};
 
 impl UserState {
-    /// Pins conversations, in order. One that is pinned already keeps its place.
+    /// A conversation that is already pinned keeps its position.
     pub(in crate::domain) fn pin(
         &mut self,
         app: &App,
@@ -20,7 +19,7 @@ impl UserState {
         })
     }
 
-    /// Unpins conversations. One that is not pinned is fine.
+    /// Unpinning a conversation that is not pinned succeeds.
     pub(in crate::domain) fn unpin(
         &mut self,
         app: &App,
@@ -38,7 +37,7 @@ impl UserState {
         app: &App,
         conversations: &[Conversation],
         now: u64,
-        edit: fn(&mut Kept, &mut u32) -> Result<(), Error>,
+        edit: fn(&mut Kept, &mut u32) -> Result<(), Refusal>,
     ) -> Applied {
         let items = conversations
             .iter()
@@ -50,13 +49,13 @@ impl UserState {
         Applied { items, group: None }
     }
 
-    /// Forgets marks, groups and pin of a conversation. It may be with the dead: to tidy up is no write to them.
+    /// Clears marks, contact groups and pin. Also works if the other user is deleted or the chat group destroyed.
     pub(in crate::domain) fn forget(
         &mut self,
         app: &App,
         conversation: &Conversation,
         now: u64,
-    ) -> Result<Applied, Error> {
+    ) -> Result<Applied, Refusal> {
         self.change(&app.limits, conversation, now, |kept, _| {
             (kept.standard, kept.custom) = Default::default();
             kept.group_ids.clear();
@@ -85,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_as_many_pins_as_the_limit_says() {
+    fn a_user_can_pin_as_many_conversations_as_the_limit() {
         let state = check(
             &[
                 Change::Pin(vec![peer(0), peer(1), peer(2), peer(0)]),
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pin_is_no_mark_and_survives_the_marks() {
+    fn clearing_the_marks_keeps_the_pin() {
         let state = check(
             &[
                 Change::Pin(vec![peer(0)]),
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn forgetting_leaves_an_empty_row_that_keeps_its_place() {
+    fn forgetting_leaves_an_empty_row_that_still_holds_a_place() {
         let state = check(
             &[
                 Change::Mark(vec![custom(peer(0), "x")]),
@@ -131,10 +130,10 @@ mod tests {
         assert_eq!(state.numbers.counts, counts);
     }
 
-    /// Writes that share a commit are applied to one state: a row whose other end is gone takes no room, so none is made
-    /// when it is emptied.
+    /// Writes in one commit change the same state. A row with a deleted user is exempt from the limit, so clearing it
+    /// must not free a place for the next write.
     #[test]
-    fn forgetting_the_dead_makes_no_room() {
+    fn forgetting_a_conversation_with_a_deleted_user_frees_no_place() {
         let app = app(Directory::Open, 2);
         let mut state = state(2, 0, Standing::Unknown);
         let kept = Kept {
@@ -149,7 +148,7 @@ mod tests {
         state.load_taken(Counts { rows: 2, marked: 2, ..Counts::default() });
         Change::Forget(peer(0)).apply(&mut state, &app, 7).unwrap();
         let applied = Change::Mark(vec![custom(peer(1), "x")]).apply(&mut state, &app, 7).unwrap();
-        assert!(applied.items[0].is_err(), "two that are alive are there already");
+        assert!(applied.items[0].is_err(), "two other conversations fill the limit");
         assert_eq!(state.numbers.counts.marked, 3);
     }
 }

@@ -9,9 +9,9 @@ use serde_json::json;
 use super::super::problem_details;
 use super::form::{self, NewApp, ShownApp};
 use crate::deadline::Deadline;
-use crate::domain::{App, Problem, SdkAppId, SecretKey};
-use crate::error::Error;
+use crate::domain::{App, Problem, Refusal, SdkAppId, SecretKey};
 use crate::http::tencent::door::{self, Door};
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::{Field, Json};
 use crate::service::{AppChange, random_secret_key};
 
@@ -21,12 +21,13 @@ pub(super) async fn list(door: Data<Door>) -> HttpResponse {
             let apps: Vec<_> = apps.iter().map(ShownApp::new).collect();
             HttpResponse::Ok().json(json!({ "apps": apps }))
         }
-        Err(error) => problem_details::failure(&error),
+        Err(error) => problem_details::failure(error),
     }
 }
 
 pub(super) async fn show(door: Data<Door>, path: Path<String>) -> HttpResponse {
-    let shown = async { door.service.load_app(number(&path)?, Deadline::of_a_request()).await };
+    let shown =
+        async { Ok(door.service.load_app(number(&path)?, Deadline::of_a_request()).await?) };
     answer(shown.await.map(|app| (app, false)))
 }
 
@@ -43,11 +44,11 @@ pub(super) async fn create(door: Data<Door>, body: Payload) -> HttpResponse {
             let detail = "sdkappid: there is an app of this number already";
             problem_details::answer(StatusCode::CONFLICT, detail, Some("sdkappid"))
         }
-        Err(error) => problem_details::failure(&error),
+        Err(error) => problem_details::failure(error),
     }
 }
 
-async fn try_create(door: &Door, body: Payload) -> Result<(Option<App>, bool), Error> {
+async fn try_create(door: &Door, body: Payload) -> Result<(Option<App>, bool), Failure> {
     let new = read(body, NewApp::parse).await?;
     let (key, made) = given_or_made(new.secret_key)?;
     let mut app = App::new(new.sdk_app_id, key);
@@ -101,32 +102,32 @@ async fn update(
     door: &Door,
     path: &str,
     what: &str,
-    change: Result<AppChange, Error>,
-) -> Result<(App, bool), Error> {
+    change: Result<AppChange, Failure>,
+) -> Result<(App, bool), Failure> {
     let app = door.service.update_app(number(path)?, change?, Deadline::of_a_request()).await?;
     tracing::info!(app = %app.sdk_app_id, what, "app changed by the admin API");
     Ok((app, false))
 }
 
-fn answer(outcome: Result<(App, bool), Error>) -> HttpResponse {
+fn answer(outcome: Result<(App, bool), Failure>) -> HttpResponse {
     match outcome {
         Ok((app, made)) => HttpResponse::Ok().json(ShownApp::with_key(&app, made)),
-        Err(error) => problem_details::failure(&error),
+        Err(error) => problem_details::failure(error),
     }
 }
 
 /// The app that a path names; what is no number is no app's.
-fn number(path: &str) -> Result<SdkAppId, Error> {
-    path.parse().map_err(|_| Error::UnknownApp)
+fn number(path: &str) -> Result<SdkAppId, Failure> {
+    path.parse().map_err(|_| Refusal::UnknownApp.into())
 }
 
-fn checked(identifier: &str) -> Result<String, Error> {
-    let refuse = |problem: Problem| Error::Parameter { path: "identifier".to_owned(), problem };
+fn checked(identifier: &str) -> Result<String, Failure> {
+    let refuse = |problem: Problem| Failure::Parameter { path: "identifier".to_owned(), problem };
     App::check_admin(identifier).map_err(refuse)
 }
 
 /// The key, and whether it was made here.
-fn given_or_made(given: Option<SecretKey>) -> Result<(SecretKey, bool), Error> {
+fn given_or_made(given: Option<SecretKey>) -> Result<(SecretKey, bool), Failure> {
     match given {
         Some(key) => Ok((key, false)),
         None => Ok((random_secret_key()?, true)),
@@ -135,8 +136,8 @@ fn given_or_made(given: Option<SecretKey>) -> Result<(SecretKey, bool), Error> {
 
 async fn read<T>(
     body: Payload,
-    parse: impl FnOnce(&Field<'_>) -> Result<T, Error>,
-) -> Result<T, Error> {
+    parse: impl FnOnce(&Field<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let body = door::whole(body).await?;
     parse(&Field::root(&Json::parse(&body)?))
 }

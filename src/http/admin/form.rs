@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::domain::{App, Problem, SdkAppId, SecretKey};
-use crate::error::Error;
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
 use crate::limits::{LimitChange, Limits};
 use crate::service::AppSettings;
@@ -63,7 +63,7 @@ pub(super) struct NewApp {
 }
 
 impl NewApp {
-    pub(super) fn parse(body: &Field<'_>) -> Result<Self, Error> {
+    pub(super) fn parse(body: &Field<'_>) -> Result<Self, Failure> {
         body.only(&[&["sdkappid", "admins", "secret_key"], &SETTINGS[..]].concat())?;
         let number = body.get("sdkappid")?;
         let sdk_app_id = i64::try_from(number.integer()?)
@@ -78,23 +78,23 @@ impl NewApp {
 }
 
 /// What is to change.
-pub(super) fn change(body: &Field<'_>) -> Result<AppSettings, Error> {
+pub(super) fn change(body: &Field<'_>) -> Result<AppSettings, Failure> {
     body.only(&SETTINGS)?;
     settings(body)
 }
 
 /// A key that the operator has chosen.
-pub(super) fn new_key(body: &Field<'_>) -> Result<Option<SecretKey>, Error> {
+pub(super) fn new_key(body: &Field<'_>) -> Result<Option<SecretKey>, Failure> {
     body.only(&["secret_key"])?;
     secret_key(body)
 }
 
-fn secret_key(body: &Field<'_>) -> Result<Option<SecretKey>, Error> {
+fn secret_key(body: &Field<'_>) -> Result<Option<SecretKey>, Failure> {
     let key = body.get("secret_key")?.present();
     key.map(|key| key.parsed(SecretKey::parse)).transpose()
 }
 
-fn settings(body: &Field<'_>) -> Result<AppSettings, Error> {
+fn settings(body: &Field<'_>) -> Result<AppSettings, Failure> {
     let edition = body.get("edition")?.present();
     let directory = body.get("directory")?.present();
     let disabled = body.get("disabled")?.present();
@@ -107,7 +107,7 @@ fn settings(body: &Field<'_>) -> Result<AppSettings, Error> {
     })
 }
 
-fn limit_changes(limits: &Field<'_>) -> Result<Vec<LimitChange>, Error> {
+fn limit_changes(limits: &Field<'_>) -> Result<Vec<LimitChange>, Failure> {
     let names = Limits::default().named().map(|(name, _)| name);
     limits.only(&names)?;
     let mut changes = Vec::new();

@@ -1,14 +1,11 @@
-//! The OpenAPI document: every path, every field, every code.
+//! The OpenAPI document: all paths, fields and codes.
 //!
-//! It is written by hand beside the code, and held to it by tests: every answer of the tests has the shape that stands
-//! here, every example is sent, and requests made from the shapes are taken.
+//! It is written by hand beside the code, and tests compare the two. All answers in the tests must match the schemas,
+//! every example is sent, and the service must accept requests that are generated from the schemas.
 
-mod accounts;
-mod chat_groups;
 mod codes;
 mod operators;
-mod recent_contact;
-mod schema;
+pub(super) mod schema;
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -17,13 +14,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};
 
 use super::asset::Asset;
-use crate::error::Family;
-use crate::http::tencent::{path_of, service_of};
+use crate::http::tencent::codes::{Code, Family};
+use crate::http::tencent::registry::{CALLS, Entry};
 use crate::limits::Limits;
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| built().to_string());
 
-/// The document, as it is served.
 #[must_use]
 pub fn openapi() -> &'static str {
     &DOCUMENT
@@ -32,46 +28,42 @@ pub fn openapi() -> &'static str {
 static ASSET: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("application/json", openapi().as_bytes()));
 
-/// Serves the document.
 pub(super) async fn document(request: HttpRequest) -> HttpResponse {
     ASSET.send(&request, HttpResponse::build)
 }
 
-/// A call of the API.
-struct Operation {
-    family: Family,
-    command: &'static str,
-    summary: &'static str,
-    description: &'static str,
-    /// The body.
-    request: Value,
-    /// What stands in an answer beside the envelope: names, all of which are always there, with their shapes.
-    answer: Value,
+#[derive(Debug)]
+pub struct Operation {
+    pub summary: &'static str,
+    pub description: &'static str,
+    /// The schema of the request body.
+    pub request: Value,
+    /// The schemas of the answer's fields, by name and without the envelope. No field is optional.
+    pub answer: Value,
     /// The codes that not every command of the family has.
-    codes: &'static [u32],
-    /// A body, and what it is answered after the examples before it were sent.
-    example: (&'static str, &'static str),
+    pub codes: &'static [Code],
+    /// A request body and its answer. The answer assumes that the examples of the calls before it have been sent.
+    pub example: (&'static str, &'static str),
+}
+
+pub(super) fn item_codes(family: Family, of_its_own: &[Code]) -> Vec<u32> {
+    codes::of_items(family, of_its_own)
 }
 
 const ABOUT: &str = "\
-Conversation marks as a service, wire-exact with the REST API of Tencent Cloud Chat.
+Self-hosted conversation marks, with exactly the wire format of the REST API of Tencent Cloud Chat.
 
-Every call under `/v4/` is answered with HTTP status 200; the truth is in `ErrorCode`, and for what concerns one item in \
-`ResultCode`. `null` is the same as absent, unknown fields are ignored. Lengths of texts are bytes of UTF-8 \
-(`x-maxBytes`). Where `x-limit` names a limit, an app may have another than the default that stands here. Bits have \
-names in `x-bits`, numbers that stand for something in `x-meanings`, the codes of a call are in `x-codes`, all codes in \
-`x-error-codes`.";
+Every call under `/v4/` returns HTTP status 200. `ErrorCode` says whether the call succeeded, `ResultCode` whether an \
+item succeeded. A field that is `null` counts as absent. Unknown fields are ignored. Lengths of texts are in bytes of \
+UTF-8 (`x-maxBytes`). `x-limit` names a limit that an operator can change per app; this document shows the defaults. \
+`x-bits` names the bits, `x-meanings` explains numbers, `x-codes` lists the codes of a call, and `x-error-codes` \
+explains all codes.";
 
 fn built() -> Value {
     let limits = Limits::default();
-    let operations: Vec<Operation> =
-        [recent_contact::operations, accounts::operations, chat_groups::operations]
-            .into_iter()
-            .flat_map(|operations| operations(&limits))
-            .collect();
-    let paths: Map<String, Value> = operations
+    let paths: Map<String, Value> = CALLS
         .iter()
-        .map(|operation| (path_of(operation.family, operation.command), described(operation)))
+        .map(|call| (call.path(), described(call, (call.operation)(&limits))))
         .chain(operators::paths())
         .collect();
     json!({
@@ -85,9 +77,9 @@ fn built() -> Value {
         },
         "servers": [{ "url": "/" }],
         "tags": [
-            { "name": service_of(Family::RecentContact), "description": "Marks, conversation groups, pins." },
-            { "name": service_of(Family::Accounts), "description": "The users that the directory has." },
-            { "name": service_of(Family::ChatGroups), "description": "The chat groups that the directory has." },
+            { "name": Family::RecentContact.service(), "description": "Marks, contact groups, pins." },
+            { "name": Family::Accounts.service(), "description": "The users in the directory." },
+            { "name": Family::ChatGroups.service(), "description": "The chat groups in the directory." },
             { "name": "admin", "description": "The admin API, for operators: apps and their settings." },
             { "name": "service", "description": "The service itself." },
         ],
@@ -102,8 +94,8 @@ fn built() -> Value {
     })
 }
 
-fn described(operation: &Operation) -> Value {
-    let Operation { family, command, summary, description, .. } = *operation;
+fn described(call: &Entry, operation: Operation) -> Value {
+    let Entry { family, command, .. } = *call;
     let at_the_top = codes::at_the_top(family, operation.codes);
     let of_items = codes::of_items(family, operation.codes);
     let all: BTreeSet<u32> = at_the_top.iter().chain(&of_items).copied().collect();
@@ -112,9 +104,9 @@ fn described(operation: &Operation) -> Value {
     let (request, answer) = operation.example;
     json!({ "post": {
         "operationId": command,
-        "tags": [service_of(family)],
-        "summary": summary,
-        "description": description,
+        "tags": [family.service()],
+        "summary": operation.summary,
+        "description": operation.description,
         "parameters": [
             { "$ref": "#/components/parameters/random" },
             { "$ref": "#/components/parameters/contenttype" },
@@ -126,10 +118,10 @@ fn described(operation: &Operation) -> Value {
             } },
         },
         "responses": { "200": {
-            "description": "Done, or refused: see `ErrorCode`.",
+            "description": "Success or failure, see `ErrorCode`.",
             "content": { "application/json": {
                 "schema": { "oneOf": [
-                    schema::success(&names, operation.answer.clone()),
+                    schema::success(&names, &operation.answer),
                     schema::failure(&at_the_top),
                 ] },
                 "example": example(answer),
@@ -147,11 +139,11 @@ fn parameters() -> Value {
     json!({
         "random": {
             "name": "random", "in": "query", "schema": { "type": "integer", "minimum": 0, "maximum": u32::MAX },
-            "description": "The original wants a random number; it is not looked at here.", "example": 4_294_967_295_u32,
+            "description": "Tencent Cloud Chat asks for a random number. Ignored here.", "example": 4_294_967_295_u32,
         },
         "contenttype": {
             "name": "contenttype", "in": "query", "schema": { "const": "json" },
-            "description": "The original wants `json`; it is not looked at here.",
+            "description": "Tencent Cloud Chat asks for `json`. Ignored here.",
         },
     })
 }
@@ -160,11 +152,11 @@ fn security_schemes() -> Value {
     let key = |name: &str, about: &str| json!({ "type": "apiKey", "in": "query", "name": name, "description": about });
     json!({
         "sdkappid": key("sdkappid", "The number of the app, a positive integer."),
-        "identifier": key("identifier", "Who calls: an admin of the app."),
+        "identifier": key("identifier", "The caller, an admin of the app."),
         "usersig": key("usersig", "A UserSig for this identifier, signed with the app's secret key (`earmark sig`)."),
         "operatorToken": {
             "type": "http", "scheme": "bearer",
-            "description": "The operators' token (`--operator-token-file`). In `dev` this machine needs none.",
+            "description": "The operators' token (`--operator-token-file`). In `dev`, requests from this machine need none.",
         },
     })
 }

@@ -1,4 +1,4 @@
-//! What is not the original's: the admin API, and the paths for probes and for the console.
+//! The paths that Tencent's API does not have: the admin API, probes, metrics and the console.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,6 @@ use super::schema::{closed, named, object};
 use crate::domain::{Directory, Edition};
 use crate::limits::{IDENTIFIER_BYTES_MAX, LIMIT_MAX, Limits, SECRET_KEY_BYTES_MIN};
 
-/// The paths.
 pub(super) fn paths() -> Map<String, Value> {
     let key = json!({ "secret_key": named("SecretKey") });
     let key = || named_body(&object(&[], key.clone()));
@@ -14,15 +13,15 @@ pub(super) fn paths() -> Map<String, Value> {
     let change =
         json!({ "schema": named("AppSettings"), "example": { "limits": { "pinned": 100 } } });
     let list = closed(&["apps"], json!({ "apps": { "type": "array", "items": named("App") } }));
-    let listed = json!({ "description": "All apps, by number.", "content": { "application/json": { "schema": list } } });
+    let listed = json!({ "description": "All apps, sorted by number.", "content": { "application/json": { "schema": list } } });
     let entries = [
         (
             "/admin/v1/apps",
             json!({
                 "get": operation("list_apps", "Lists all apps", None, [("200", listed)]),
                 "post": operation("create_app", "Creates an app", Some(new_app), [
-                    ("201", app("The app. Its secret key is shown if it was made here, and never again.")),
-                    ("409", problem("There is an app of this number.")),
+                    ("201", app("The app. A generated secret key is shown only in this answer.")),
+                    ("409", problem("An app has this number already.")),
                 ]),
             }),
         ),
@@ -31,7 +30,7 @@ pub(super) fn paths() -> Map<String, Value> {
             json!({
                 "parameters": [named_parameter("sdkappid")],
                 "get": operation("show_app", "Shows an app", None, [("200", app("The app."))]),
-                "patch": operation("change_app", "Changes settings; what is not named stays", Some(change),
+                "patch": operation("change_app", "Changes the given settings", Some(change),
                     [("200", app("The app as it is now."))]),
             }),
         ),
@@ -39,8 +38,8 @@ pub(super) fn paths() -> Map<String, Value> {
             "/admin/v1/apps/{sdkappid}/admins/{identifier}",
             json!({
                 "parameters": [named_parameter("sdkappid"), named_parameter("identifier")],
-                "put": operation("add_admin", "Lets one more identifier call", None, [("200", app("The app as it is now."))]),
-                "delete": operation("remove_admin", "Lets an identifier call no more", None,
+                "put": operation("add_admin", "Adds an admin", None, [("200", app("The app as it is now."))]),
+                "delete": operation("remove_admin", "Removes an admin", None,
                     [("200", app("The app as it is now."))]),
             }),
         ),
@@ -48,20 +47,20 @@ pub(super) fn paths() -> Map<String, Value> {
             "/admin/v1/apps/{sdkappid}/rotate-key",
             json!({
                 "parameters": [named_parameter("sdkappid")],
-                "post": operation("rotate_key", "Gives an app a new secret key; the one before stays good", Some(key()),
-                    [("200", app("The app. The new key is shown if it was made here, and never again."))]),
+                "post": operation("rotate_key", "Sets a new secret key; the previous one stays valid", Some(key()),
+                    [("200", app("The app. A generated key is shown only in this answer."))]),
             }),
         ),
         (
             "/admin/v1/apps/{sdkappid}/retire-key",
             json!({
                 "parameters": [named_parameter("sdkappid")],
-                "post": operation("retire_key", "Ends the key before the last rotation",
+                "post": operation("retire_key", "Removes the previous secret key",
                     Some(named_body(&object(&[], json!({})))), [("200", app("The app as it is now."))]),
             }),
         ),
     ];
-    let about = "On the listener for operators (`--admin-listen`), and beside the console where that is on.";
+    let about = "Served on the operators' listener (`--admin-listen`) and, if the console is on, also beside the console.";
     let with_about = |(path, mut item): (&str, Value)| {
         item["description"] = about.into();
         (path.to_owned(), item)
@@ -71,20 +70,20 @@ pub(super) fn paths() -> Map<String, Value> {
 
 fn probes() -> impl Iterator<Item = (String, Value)> {
     let server =
-        json!([{ "url": "http://127.0.0.1:8081", "description": "The listener for operators." }]);
+        json!([{ "url": "http://127.0.0.1:8081", "description": "The operators' listener." }]);
     let not_ready = ("503", text("`not ready`."));
     [
-        ("/livez", "live", "Asks whether the process answers", vec![("200", text("`ok`."))]),
+        ("/livez", "live", "Checks that the process answers", vec![("200", text("`ok`."))]),
         (
             "/readyz",
             "ready",
-            "Asks whether the service can serve",
+            "Checks that the service is ready",
             vec![("200", text("`ok`.")), not_ready],
         ),
         (
             "/metrics",
             "metrics",
-            "Metrics, as Prometheus reads them",
+            "Metrics in the Prometheus format",
             vec![("200", text("The metrics."))],
         ),
     ]
@@ -101,27 +100,29 @@ fn pages() -> impl Iterator<Item = (String, Value)> {
             "mode": { "enum": ["dev", "serve"] },
             "sdkappid": { "type": "integer", "minimum": 1 },
             "identifier": { "type": "string" },
-            "usersig": { "type": "string", "description": "For pages of this service on its own machine alone." },
+            "usersig": { "type": "string", "description": "Only sent to pages of this service on the same machine." },
         }),
     );
     let json_of = |schema: Value, about: &str| json!({ "description": about, "content": { "application/json": { "schema": schema } } });
     let document = json_of(json!({ "type": "object" }), "This document.");
     let session = vec![
-        ("200", json_of(session, "How the service was started, and in `dev` who is signed in.")),
-        ("403", problem("Asked by another site, or from another machine.")),
+        (
+            "200",
+            json_of(
+                session,
+                "The mode of the service and, in `dev`, the credentials for the console.",
+            ),
+        ),
+        ("403", problem("The request came from another site or another machine.")),
     ];
     [
         ("/openapi.json", public("openapi", "This document", vec![("200", document)])),
-        (
-            "/console/session.json",
-            public("session", "What the console asks when it opens", session),
-        ),
+        ("/console/session.json", public("session", "The session of the console", session)),
     ]
     .into_iter()
     .map(|(path, get)| (path.to_owned(), json!({ "get": get })))
 }
 
-/// Without credentials.
 fn public(id: &str, summary: &str, responses: Vec<(&str, Value)>) -> Value {
     let responses: Map<String, Value> =
         responses.into_iter().map(|(status, response)| (status.to_owned(), response)).collect();
@@ -137,8 +138,8 @@ fn operation<const N: usize>(
     let mut all: Map<String, Value> =
         responses.into_iter().map(|(status, response)| (status.to_owned(), response)).collect();
     all.insert("default".to_owned(), problem(
-        "400 names the `field` that is wrong; 401: no token, or a wrong one; 403: a page of another site; 404: no such \
-         app; 413 and 415: the body is too large, or no JSON; 503: the database did not answer.",
+        "400: `field` names the wrong field. 401: the token is missing or wrong. 403: the request came from another site. \
+         404: no such app. 413: the body is too large. 415: the content type is not JSON. 503: the database did not answer.",
     ));
     let mut operation = json!({ "operationId": id, "tags": ["admin"], "summary": summary });
     operation["security"] = json!([{ "operatorToken": [] }]);
@@ -171,7 +172,6 @@ fn text(about: &str) -> Value {
     json!({ "description": about, "content": { "text/plain": { "schema": { "type": "string" } } } })
 }
 
-/// The parameters of the paths.
 pub(super) fn parameters() -> Value {
     let number = json!({ "type": "integer", "format": "int64", "minimum": 1 });
     json!({
@@ -181,12 +181,11 @@ pub(super) fn parameters() -> Value {
         },
         "identifier": {
             "name": "identifier", "in": "path", "required": true, "schema": named("Identifier"),
-            "description": "Who may call.", "example": "administrator",
+            "description": "An admin of the app.", "example": "administrator",
         },
     })
 }
 
-/// The shapes that have names.
 pub(super) fn schemas(limits: &Limits) -> Value {
     let mut limits = *limits;
     let limit = |(name, default): (&str, &mut u32)| {
@@ -196,14 +195,13 @@ pub(super) fn schemas(limits: &Limits) -> Value {
     };
     let limits: Map<String, Value> = limits.named().into_iter().map(limit).collect();
     let settings = json!({
-        "edition": { "enum": Edition::ALL.map(Edition::name), "description": "What it may write." },
-        "directory": { "enum": Directory::ALL.map(Directory::name), "description": "Who must have been imported." },
+        "edition": { "enum": Edition::ALL.map(Edition::name), "description": "The plan of the app: which marks it may write." },
+        "directory": { "enum": Directory::ALL.map(Directory::name), "description": "Which users and chat groups must be imported first." },
         "disabled": { "type": "boolean", "description": "Whether all calls are refused." },
         "limits": { "type": "object", "additionalProperties": false, "properties": limits.clone() },
     });
     let number = json!({ "type": "integer", "format": "int64", "minimum": 1, "maximum": i64::MAX });
-    let admins =
-        json!({ "type": "array", "items": named("Identifier"), "description": "Who may call." });
+    let admins = json!({ "type": "array", "items": named("Identifier"), "description": "The admins, who may call." });
     let mut new_app = closed(&["sdkappid"], settings.clone());
     new_app["properties"]["sdkappid"] = number.clone();
     new_app["properties"]["admins"] = admins.clone();
@@ -214,9 +212,8 @@ pub(super) fn schemas(limits: &Limits) -> Value {
     app["properties"]["sdkappid"] = number;
     app["properties"]["admins"] = admins;
     app["properties"]["secret_keys"] =
-        json!({ "enum": [1, 2], "description": "How many secret keys are good." });
-    app["properties"]["secret_key"] =
-        json!({ "type": "string", "description": "Where it was made just now." });
+        json!({ "enum": [1, 2], "description": "How many secret keys are valid." });
+    app["properties"]["secret_key"] = json!({ "type": "string", "description": "Only in the answer of the call that generated it." });
     app["properties"]["limits"]["required"] = limits.keys().cloned().collect();
     json!({
         "App": app,
@@ -225,7 +222,7 @@ pub(super) fn schemas(limits: &Limits) -> Value {
         "Identifier": super::schema::text(1, IDENTIFIER_BYTES_MAX, "The name of an admin."),
         "SecretKey": {
             "type": "string", "minLength": SECRET_KEY_BYTES_MIN, "pattern": "^[!-~]*$",
-            "description": "A key of your choice; one is made if there is none.",
+            "description": "A key of your choice. If absent, the service generates one.",
         },
     })
 }

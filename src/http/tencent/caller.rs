@@ -1,4 +1,4 @@
-//! Who calls: the query string and its UserSig.
+//! The caller: query string and UserSig.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use std::time::Duration;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use crate::domain::{App, Flaw, SdkAppId, SecretKey, UserSig};
-use crate::error::Error;
+use super::failure::Failure;
+use super::user_sig::{Flaw, UserSig};
+use crate::domain::{App, SdkAppId, SecretKey};
 use crate::metrics::CacheLookups;
 
-/// Verified UserSigs that are remembered at once, and for how long without a call.
+/// Capacity of the cache of verified UserSigs, and how long an entry stays without a call.
 const VERIFIED_MAX: u64 = 10_000;
 const VERIFIED_IDLE_MAX: Duration = Duration::from_mins(10);
 
-/// What the query says of the caller. Nothing of it has been checked against an app yet. It holds a UserSig, so it is not
-/// `Debug`.
+/// The caller according to the query. Not checked yet. Not `Debug`, because it holds a UserSig.
 pub struct Credentials<'q> {
     pub sdk_app_id: SdkAppId,
     pub identifier: Cow<'q, str>,
@@ -24,25 +24,25 @@ pub struct Credentials<'q> {
 }
 
 impl<'q> Credentials<'q> {
-    /// Reads the query as forms are: `+` is a space, `%2A` is `*`. The first of several equal names counts.
-    pub fn parse(query: &'q str) -> Result<Self, Error> {
+    /// Decodes the query like a form: `+` is a space, `%2A` is `*`. If a name occurs twice, the first value counts.
+    pub fn parse(query: &'q str) -> Result<Self, Failure> {
         let value = |wanted| {
             form_urlencoded::parse(query.as_bytes())
                 .find(|(name, _)| name == wanted)
                 .map(|(_, value)| value)
         };
-        let sdk_app_id = value("sdkappid").ok_or(Error::SdkAppIdMissing)?;
-        let sdk_app_id = sdk_app_id.parse().map_err(|_| Error::SdkAppIdInvalid)?;
+        let sdk_app_id = value("sdkappid").ok_or(Failure::SdkAppIdMissing)?;
+        let sdk_app_id = sdk_app_id.parse().map_err(|_| Failure::SdkAppIdInvalid)?;
         let identifier = value("identifier").filter(|identifier| !identifier.is_empty());
-        let identifier = identifier.ok_or(Error::CallerMissing("identifier"))?;
-        let user_sig = value("usersig").ok_or(Error::CallerMissing("usersig"))?;
+        let identifier = identifier.ok_or(Failure::CallerMissing("identifier"))?;
+        let user_sig = value("usersig").ok_or(Failure::CallerMissing("usersig"))?;
         if user_sig.is_empty() {
-            return Err(Error::UserSigEmpty);
+            return Err(Failure::UserSigEmpty);
         }
         Ok(Self { sdk_app_id, identifier, user_sig })
     }
 
-    /// What a verified UserSig is remembered by: a digest, so that no UserSig stays in memory.
+    /// The cache key of a verified UserSig. It is a digest, so that no UserSig stays in memory.
     fn digest(&self) -> [u8; 32] {
         let mut digest = Sha256::new();
         digest.update(self.sdk_app_id.number().to_be_bytes());
@@ -53,14 +53,14 @@ impl<'q> Credentials<'q> {
     }
 }
 
-/// A UserSig that was good: until when, and by which key.
+/// A valid UserSig: its expiry in Unix seconds, and the key that signed it.
 #[derive(Debug)]
 struct Verified {
     expires_at: u64,
     key: SecretKey,
 }
 
-/// UserSigs that were found good, so that the same one is not inflated and hashed for every call.
+/// Cache of valid UserSigs, which saves inflating and hashing them for every call.
 #[derive(Debug, Clone)]
 pub struct VerifiedSigs(Cache<[u8; 32], Arc<Verified>>);
 
@@ -69,14 +69,15 @@ impl VerifiedSigs {
         Self(Cache::builder().max_capacity(VERIFIED_MAX).time_to_idle(VERIFIED_IDLE_MAX).build())
     }
 
-    /// Checks that the app vouches for the caller at `now`. A remembered UserSig counts only while its key does.
+    /// Checks the caller's UserSig at `now` (Unix seconds). A cached UserSig counts only while the app still has its
+    /// key.
     pub fn check(
         &self,
         who: &Credentials<'_>,
         app: &App,
         now: u64,
         lookups: &CacheLookups,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Failure> {
         let digest = who.digest();
         if let Some(known) = self.0.get(&digest)
             && app.secret_keys().any(|key| *key == known.key)
@@ -85,12 +86,12 @@ impl VerifiedSigs {
             return if now < known.expires_at {
                 Ok(())
             } else {
-                Err(Error::UserSig(Flaw::Expired))
+                Err(Failure::UserSig(Flaw::Expired))
             };
         }
         lookups.misses.inc();
-        let sig = UserSig::decode(&who.user_sig).map_err(Error::UserSig)?;
-        let (expires_at, key) = sig.verify(app, &who.identifier, now).map_err(Error::UserSig)?;
+        let sig = UserSig::decode(&who.user_sig).map_err(Failure::UserSig)?;
+        let (expires_at, key) = sig.verify(app, &who.identifier, now).map_err(Failure::UserSig)?;
         self.0.insert(digest, Arc::new(Verified { expires_at, key: key.clone() }));
         Ok(())
     }
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_in_the_order_of_the_front_door() {
+    fn the_first_missing_parameter_is_named() {
         check("", "sdkappid: missing from the query");
         for number in ["", "x", "0", "-1", "1.5", "99999999999999999999", "+", " 1"] {
             check(&format!("sdkappid={number}"), "sdkappid: must be a positive integer");

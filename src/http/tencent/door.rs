@@ -6,54 +6,65 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_web::http::{ConnectionType, Method, header};
-use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::web::{self, Data, Payload};
+use actix_web::{HttpRequest, HttpResponse, Resource};
 use futures_util::StreamExt;
 use serde::Serialize;
 use tracing::Instrument;
 
+use super::codes::{Code, ContactGroupPaths, Family};
+use super::envelope::{self, ItemCounts};
+use super::failure::Failure;
+use super::registry::path;
 use crate::deadline::{Arrival, Deadline};
 use crate::domain::App;
-use crate::error::{Error, Family};
+use crate::error::Error;
+use crate::http::openapi::Operation;
 use crate::http::request_id::{self, RequestId, RequestIds};
 use crate::http::tencent::caller::{Credentials, VerifiedSigs};
-use crate::http::tencent::envelope::{self, ItemCounts};
 use crate::http::tencent::json::{Field, Json};
 use crate::http::tencent::rate_limit::RateLimits;
 use crate::http::tencent::watch::Watch;
-use crate::limits::BODY_BYTES_MAX;
-use crate::metrics::CallMetrics;
+use crate::limits::{BODY_BYTES_MAX, Limits};
+use crate::metrics::{CallMetrics, Metrics};
 use crate::service::Service;
 
-/// How long a body may take to arrive.
+/// Time limit for receiving a body.
 const BODY_TIME_MAX: Duration = Duration::from_secs(10);
-/// How much of a body that is too large is still read, so that the caller gets to see the answer.
+/// How much of a body that is too large is still read. If we closed the connection at once, the client would not see
+/// the answer.
 const BODY_DRAIN_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
 
-/// A call of the API: what is read from a body, and what is done with it.
+/// A call of the API: how to read its body, and what to do.
 pub trait Call: Sized + 'static {
-    /// What is answered inside the envelope.
+    const FAMILY: Family;
+    const COMMAND: &'static str;
+    const CONTACT_GROUP: ContactGroupPaths =
+        ContactGroupPaths { existing: "GroupName", new: "GroupName" };
+
+    /// The fields of the answer, without the envelope.
     type Answer: Serialize;
 
-    /// Reads the body: wrong fields first, then counts.
-    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error>;
+    fn operation(limits: &Limits) -> Operation;
 
-    /// Does it.
+    /// Reads the body. Reports wrong fields before wrong counts.
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure>;
+
     fn run(
         self,
         service: &Service,
         app: Arc<App>,
         arrival: Arrival,
-    ) -> impl Future<Output = Result<Self::Answer, Error>>;
+    ) -> impl Future<Output = Result<Self::Answer, Failure>>;
 
-    /// What became of the items of an answer; nothing for a call that has none.
+    /// Counts the answer's items for the metrics.
     fn items(_answer: &Self::Answer) -> ItemCounts {
         ItemCounts::default()
     }
 }
 
-/// Whether the last request of a connection has come: what is behind one that says `Connection: close` is no request,
-/// whoever put it there.
+/// Set once a request with `Connection: close` has been answered. We refuse any later request on the connection, as a
+/// defence against request smuggling.
 #[derive(Debug, Default)]
 pub struct LastRequest(Cell<bool>);
 
@@ -62,7 +73,7 @@ impl LastRequest {
         request.conn_data::<Self>().is_some_and(|last| last.0.get())
     }
 
-    /// Takes note of a request that is answered now: the next one of its connection begins after that.
+    /// Call this when a request is answered. actix handles the next request of the connection only after that.
     fn note(request: &HttpRequest) {
         let is_last = request.head().connection_type() == ConnectionType::Close;
         if let Some(last) = request.conn_data::<Self>().filter(|_| is_last) {
@@ -71,7 +82,7 @@ impl LastRequest {
     }
 }
 
-/// What the front door needs: shared by all workers.
+/// What the front door needs. All worker threads share the cache of UserSigs and the rate limits.
 #[derive(Debug)]
 pub struct Door {
     pub service: Service,
@@ -86,7 +97,6 @@ impl Door {
         Self { service, sigs: VerifiedSigs::new(), rates: RateLimits::new(), request_ids }
     }
 
-    /// The same door for the thread that this is called on, one of `threads`.
     pub fn for_this_thread(&self, threads: usize) -> Self {
         Self {
             service: self.service.for_this_thread(threads),
@@ -97,10 +107,14 @@ impl Door {
     }
 }
 
-/// Handles one request for the call `C`, and always answers.
-pub async fn handle<C: Call>(
+pub(super) fn route<C: Call>(metrics: &Metrics) -> Resource {
+    let counted = Rc::new(metrics.call(C::COMMAND));
+    web::resource(path(C::FAMILY, C::COMMAND))
+        .to(move |door, request, payload| handle::<C>(door, counted.clone(), request, payload))
+}
+
+async fn handle<C: Call>(
     door: Data<Door>,
-    family: Family,
     counted: Rc<CallMetrics>,
     request: HttpRequest,
     payload: Payload,
@@ -113,46 +127,47 @@ pub async fn handle<C: Call>(
         request_id = %id,
         code = tracing::field::Empty
     );
-    let answer = answer::<C>(&door, family, &counted, &id, &request, payload).instrument(span);
+    let answer = answer::<C>(&door, &counted, &id, &request, payload).instrument(span);
     let answer = request_id::CURRENT.scope(id.clone(), answer).await;
     finish(&door, &id, &request, answer)
 }
 
 async fn answer<C: Call>(
     door: &Door,
-    family: Family,
     counted: &CallMetrics,
     id: &RequestId,
     request: &HttpRequest,
     payload: Payload,
 ) -> HttpResponse {
     let mut watch = Watch::start(door.service.metrics(), counted, id);
-    match admit::<C>(door, &mut watch, counted.name, request, payload).await {
+    match admit::<C>(door, &mut watch, request, payload).await {
         Ok(answer) => {
             watch.items = C::items(&answer);
-            watch.answered(0);
+            watch.answered(Code::Ok);
             envelope::success(answer)
         }
-        Err(error) => {
-            watch.answered(error.code(family));
-            if matches!(error, Error::Overloaded) {
+        Err(failure) => {
+            watch.answered(failure.code(C::FAMILY));
+            if matches!(failure, Failure::Service(Error::Overloaded)) {
                 door.service.metrics().overloaded.inc();
             }
-            envelope::failure(&error, family)
+            envelope::failure(&failure, C::FAMILY, C::CONTACT_GROUP)
         }
     }
 }
 
-/// What is on no path of the API.
+/// Answers a request to a path that is not in the API.
 pub fn refuse_path(door: &Door, counted: &CallMetrics, request: &HttpRequest) -> HttpResponse {
     let id = door.request_ids.of(request);
     let mut watch = Watch::start(door.service.metrics(), counted, &id);
-    watch.answered(Error::UnknownPath.code(Family::RecentContact));
-    finish(door, &id, request, envelope::failure(&Error::UnknownPath, Family::RecentContact))
+    watch.answered(Code::UnknownCommand);
+    let paths = ContactGroupPaths::default();
+    let answer = envelope::failure(&Failure::UnknownPath, Family::RecentContact, paths);
+    finish(door, &id, request, answer)
 }
 
-/// What every answer's head says. Once the service is to stop, connections are closed as they are answered, so that no
-/// caller sends a request on one that is about to go; so is one whose request takes it.
+/// Adds the headers of every answer. Before the service stops, each answer closes its connection, so that no client
+/// sends another request on it. After a CONNECT or an upgrade, the answer also closes the connection.
 fn finish(
     door: &Door,
     id: &RequestId,
@@ -172,68 +187,69 @@ fn finish(
 async fn admit<C: Call>(
     door: &Door,
     watch: &mut Watch<'_>,
-    command: &'static str,
     request: &HttpRequest,
     payload: Payload,
-) -> Result<C::Answer, Error> {
+) -> Result<C::Answer, Failure> {
     let body = read_body(request, payload).await?;
     let who = Credentials::parse(request.query_string())?;
     watch.app = Some(who.sdk_app_id);
     let arrival = Arrival { now: unix_now(), deadline: Deadline::of_a_request() };
     let app = door.service.app(who.sdk_app_id, arrival.deadline).await?;
     if app.disabled {
-        return Err(Error::AppDisabled);
+        return Err(Failure::AppDisabled);
     }
     door.sigs.check(&who, &app, arrival.now, &door.service.metrics().user_sig_cache)?;
     if !app.has_admin(&who.identifier) {
-        return Err(Error::NotAdmin);
+        return Err(Failure::NotAdmin);
     }
-    door.rates.check(app.sdk_app_id, command, app.limits.calls_per_second).inspect_err(|_| {
-        door.service.metrics().app(app.sdk_app_id.number()).rate_limited.inc();
-    })?;
+    door.rates.check(app.sdk_app_id, C::COMMAND, app.limits.calls_per_second).inspect_err(
+        |_| {
+            door.service.metrics().app(app.sdk_app_id.number()).rate_limited.inc();
+        },
+    )?;
     let call = C::parse(&Field::root(&Json::parse(&body)?), &app)?;
-    // Many may wait for the database at once, each with what it wants and no more.
+    // Many requests may wait for PostgreSQL at once, so free the memory that this one no longer needs.
     drop(body);
     call.run(&door.service, app, arrival).await
 }
 
-/// POST, or a GET that carries a body: a client of the original sends one so.
-async fn read_body(request: &HttpRequest, payload: Payload) -> Result<Vec<u8>, Error> {
+/// Accepts POST, and GET with a body, because a client of Tencent's API sends that.
+async fn read_body(request: &HttpRequest, payload: Payload) -> Result<Vec<u8>, Failure> {
     if LastRequest::has_come_before(request) {
-        return Err(Error::AfterClose);
+        return Err(Failure::AfterClose);
     }
     let method = request.method();
     if method != Method::POST && method != Method::GET {
-        return Err(Error::Method(method.to_string()));
+        return Err(Failure::Method(method.to_string()));
     }
     if takes_the_connection(request) {
-        return Err(Error::Upgrade);
+        return Err(Failure::Upgrade);
     }
     let body = whole(payload).await?;
     if method == Method::GET && body.is_empty() {
-        return Err(Error::Method("GET without a body".to_owned()));
+        return Err(Failure::Method("GET without a body".to_owned()));
     }
     Ok(body)
 }
 
-/// What follows such a request on its connection is its body, says the HTTP library, whatever its length says: nobody else's
-/// request must come after it.
+/// After a CONNECT or an upgrade, actix treats everything on the connection as that request's body and ignores
+/// Content-Length. We close the connection, so that no pipelined request is swallowed.
 fn takes_the_connection(request: &HttpRequest) -> bool {
     let protocols = request.headers().get_all(header::UPGRADE);
     request.method() == Method::CONNECT
         || protocols.into_iter().any(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-/// A body to its end, within the time and the size that any body may have.
-pub async fn whole(payload: Payload) -> Result<Vec<u8>, Error> {
+/// Reads a body to its end, within `BODY_TIME_MAX` and `BODY_BYTES_MAX`.
+pub async fn whole(payload: Payload) -> Result<Vec<u8>, Failure> {
     let collected = tokio::time::timeout(BODY_TIME_MAX, collect(payload)).await;
-    collected.map_err(|_| Error::BodyUnreadable)?
+    collected.map_err(|_| Failure::BodyUnreadable)?
 }
 
-async fn collect(mut payload: Payload) -> Result<Vec<u8>, Error> {
+async fn collect(mut payload: Payload) -> Result<Vec<u8>, Failure> {
     let (mut body, mut length) = (Vec::new(), 0);
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Error::BodyUnreadable)?;
+        let chunk = chunk.map_err(|_| Failure::BodyUnreadable)?;
         length += chunk.len();
         if length <= BODY_BYTES_MAX {
             body.extend_from_slice(&chunk);
@@ -241,10 +257,10 @@ async fn collect(mut payload: Payload) -> Result<Vec<u8>, Error> {
             break;
         }
     }
-    if length <= BODY_BYTES_MAX { Ok(body) } else { Err(Error::BodyTooLarge) }
+    if length <= BODY_BYTES_MAX { Ok(body) } else { Err(Failure::BodyTooLarge) }
 }
 
-/// The one place where the service reads the clock.
+/// The only place where the service reads the clock.
 pub fn unix_now() -> u64 {
     #[expect(
         clippy::disallowed_methods,

@@ -1,9 +1,11 @@
-//! The frame of every answer: HTTP 200, the truth in `ErrorCode`.
+//! The envelope of every answer. The HTTP status is always 200; `ErrorCode` says whether the call succeeded.
 
 use actix_web::HttpResponse;
 use serde::Serialize;
 
-use crate::error::{Error, Family};
+use super::codes::{Code, ContactGroupPaths, Family};
+use super::failure::Failure;
+use crate::error::Error;
 use crate::http::request_id::CURRENT;
 
 #[derive(Serialize)]
@@ -17,7 +19,7 @@ struct Envelope<'a, T> {
     error_display: &'static str,
 }
 
-/// What became of one item: `ResultCode` and `ResultInfo`.
+/// `ResultCode` and `ResultInfo` of one item.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ItemResult {
@@ -26,15 +28,17 @@ pub struct ItemResult {
 }
 
 impl ItemResult {
-    pub fn new(outcome: &Result<(), Error>, family: Family) -> Self {
-        match outcome {
-            Ok(()) => Self { result_code: 0, result_info: String::new() },
-            Err(error) => Self { result_code: error.code(family), result_info: described(error) },
+    pub fn new<E: Into<Failure>>(outcome: Result<(), E>, family: Family) -> Self {
+        match outcome.map_err(Into::into) {
+            Ok(()) => Self { result_code: Code::Ok.number(), result_info: String::new() },
+            Err(failure) => Self {
+                result_code: failure.code(family).number(),
+                result_info: described(&failure, ContactGroupPaths::default()),
+            },
         }
     }
 }
 
-/// How many items of an answer went well, and how many were refused.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct ItemCounts {
     pub ok: u64,
@@ -50,7 +54,6 @@ impl<'r> FromIterator<&'r ItemResult> for ItemCounts {
     }
 }
 
-/// Frames an answer.
 pub fn success(answer: impl Serialize) -> HttpResponse {
     HttpResponse::Ok().json(Envelope {
         answer: Some(answer),
@@ -61,35 +64,42 @@ pub fn success(answer: impl Serialize) -> HttpResponse {
     })
 }
 
-/// Frames a failure, which has no answer besides, and logs it: the status line says 200, so this is where we notice.
-pub fn failure(error: &Error, family: Family) -> HttpResponse {
+/// Also logs the failure. Proxies and access logs cannot show it, because the HTTP status is 200.
+pub fn failure(
+    failure: &Failure,
+    family: Family,
+    contact_group: ContactGroupPaths,
+) -> HttpResponse {
     HttpResponse::Ok().json(Envelope {
         answer: None::<()>,
         action_status: "FAIL",
-        error_code: error.code(family),
-        error_info: &described(error),
+        error_code: failure.code(family).number(),
+        error_info: &described(failure, contact_group),
         error_display: "",
     })
 }
 
-/// The text for the caller. What is our fault names the request, whose id stands in the log beside the cause.
-pub fn described(error: &Error) -> String {
-    if let Error::Internal(cause) = error {
-        let request_id = request_id();
-        tracing::error!(request_id, cause = format!("{cause:#}"), "internal error");
-        return format!("{error} (request {request_id})");
+/// Returns the text for the client, and logs it. An internal error shows the client only the request id. The log has
+/// the cause beside that id.
+pub fn described(failure: &Failure, contact_group: ContactGroupPaths) -> String {
+    let text = failure.text(contact_group);
+    match failure {
+        Failure::Service(Error::Internal(cause)) => {
+            let request_id = request_id();
+            tracing::error!(request_id, cause = format!("{cause:#}"), "internal error");
+            return format!("{text} (request {request_id})");
+        }
+        Failure::Service(Error::Unavailable(cause) | Error::InDoubt(cause)) => {
+            let cause = cause.as_ref();
+            let cause = cause.map_or_else(|| "deadline".to_owned(), |cause| format!("{cause:#}"));
+            tracing::warn!(request_id = request_id(), cause, "the database did not answer");
+        }
+        _ => tracing::debug!("{text}"),
     }
-    if let Error::Timeout(cause) = error {
-        let cause =
-            cause.as_ref().map_or_else(|| "deadline".to_owned(), |cause| format!("{cause:#}"));
-        tracing::warn!(request_id = request_id(), cause, "the database did not answer");
-    } else {
-        tracing::debug!("{error}");
-    }
-    error.to_string()
+    text
 }
 
-/// The id of the request that is being answered; empty outside of any.
+/// The id of the current request; empty outside a request.
 fn request_id() -> String {
     CURRENT.try_with(ToString::to_string).unwrap_or_default()
 }

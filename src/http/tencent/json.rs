@@ -1,7 +1,7 @@
-//! JSON bodies, read so that every mistake can be named with the path to it.
+//! JSON bodies, read so that every error names the path to the wrong field.
 //!
-//! serde's own messages speak of Rust types, and its structs drop the second of two equal keys or fail on it without a
-//! path. So a body becomes a tree that borrows from it, and [`Field`] walks the tree in the API's own words.
+//! serde's messages name Rust types. Its structs drop a duplicate key, or report it without a path. So we parse a body
+//! into a tree that borrows from it, and [`Field`] reads the tree with the API's own error texts.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,10 +9,10 @@ use std::ops::RangeInclusive;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::failure::Failure;
 use crate::domain::{Problem, UserId};
-use crate::error::Error;
 
-/// A JSON value; texts without escapes are borrowed from the body, objects keep all their entries.
+/// A JSON value. Texts without escapes are borrowed from the body. Objects keep duplicate keys.
 #[derive(Debug)]
 pub enum Json<'b> {
     Null,
@@ -26,13 +26,13 @@ pub enum Json<'b> {
 }
 
 impl<'b> Json<'b> {
-    /// Reads a body.
-    pub fn parse(body: &'b [u8]) -> Result<Self, Error> {
+    pub fn parse(body: &'b [u8]) -> Result<Self, Failure> {
         if body.is_empty() {
-            return Err(Error::NotJson("it is empty, the least is {}".to_owned()));
+            return Err(Failure::NotJson("it is empty, the least is {}".to_owned()));
         }
-        let text = std::str::from_utf8(body).map_err(|error| Error::NotJson(format!("{error}")))?;
-        serde_json::from_str(text).map_err(|error| Error::NotJson(error.to_string()))
+        let text =
+            std::str::from_utf8(body).map_err(|error| Failure::NotJson(format!("{error}")))?;
+        serde_json::from_str(text).map_err(|error| Failure::NotJson(error.to_string()))
     }
 
     fn kind(&self) -> &'static str {
@@ -48,7 +48,6 @@ impl<'b> Json<'b> {
     }
 }
 
-/// A text that is borrowed where it can be.
 struct Text<'b>(Cow<'b, str>);
 
 struct TextVisitor;
@@ -135,7 +134,7 @@ impl<'b> Deserialize<'b> for Json<'b> {
     }
 }
 
-/// A place in a body: what stands there, if anything does, and the path to it.
+/// A place in a body: the value, if it is present, and the path to it.
 #[derive(Debug, Clone, Copy)]
 pub struct Field<'f> {
     value: Option<&'f Json<'f>>,
@@ -150,12 +149,11 @@ enum Step<'f> {
 }
 
 impl<'f> Field<'f> {
-    /// The body itself.
     pub fn root(value: &'f Json<'f>) -> Self {
         Self { value: Some(value), step: Step::Root }
     }
 
-    /// The path, as the caller would write it: `MarkItem[3].SetMark[1]`.
+    /// The path to this field: `MarkItem[3].SetMark[1]`.
     pub fn path(&self) -> String {
         match self.step {
             Step::Root => String::new(),
@@ -165,25 +163,24 @@ impl<'f> Field<'f> {
         }
     }
 
-    /// Refuses what stands here.
-    pub fn refuse(&self, problem: Problem) -> Error {
+    pub fn refuse(&self, problem: Problem) -> Failure {
         let path = match self.step {
             Step::Root => "body".to_owned(),
             Step::Name(..) | Step::Item(..) => self.path(),
         };
-        Error::Parameter { path, problem }
+        Failure::Parameter { path, problem }
     }
 
-    fn expected(&self, what: &str) -> Error {
+    fn expected(&self, what: &str) -> Failure {
         self.refuse(Problem::new(match self.value {
             None => format!("missing, must be {what}"),
             Some(other) => format!("must be {what}, got {}", other.kind()),
         }))
     }
 
-    /// The field `name` of this object. `null` is the same as absent; a name that is given twice is refused, since one of
-    /// the two would be dropped.
-    pub fn get(&'f self, name: &'static str) -> Result<Self, Error> {
+    /// The field `name` of this object. `null` counts as absent. A duplicate name is refused, because one of the values
+    /// would be ignored.
+    pub fn get(&'f self, name: &'static str) -> Result<Self, Failure> {
         let Some(Json::Object(entries)) = self.value else {
             return Err(self.expected("an object"));
         };
@@ -196,21 +193,21 @@ impl<'f> Field<'f> {
         }
     }
 
-    /// The first of the fields of these names that is there; the first of all if none is.
-    pub fn first_of(&'f self, names: &[&'static str]) -> Result<Self, Error> {
+    /// The first of these fields that is present. If none is, the first of `names`, so that errors have a path.
+    pub fn first_of(&'f self, names: &[&'static str]) -> Result<Self, Failure> {
         let fields: Vec<Self> =
             names.iter().map(|name| self.get(name)).collect::<Result<_, _>>()?;
         let found = fields.iter().copied().find_map(Self::present).or(fields.first().copied());
-        found.ok_or_else(|| Error::internal("a field has no name"))
+        found.ok_or_else(|| crate::error::Error::internal("a field has no name").into())
     }
 
-    /// This field, if something stands there.
+    /// `None` if the field is absent.
     pub fn present(self) -> Option<Self> {
         self.value.is_some().then_some(self)
     }
 
-    /// What stands here must be an object with no fields but these.
-    pub fn only(&self, names: &[&str]) -> Result<(), Error> {
+    /// Requires an object without other fields.
+    pub fn only(&self, names: &[&str]) -> Result<(), Failure> {
         let Some(Json::Object(entries)) = self.value else {
             return Err(self.expected("an object"));
         };
@@ -220,39 +217,35 @@ impl<'f> Field<'f> {
         let parent = self.path();
         let path = if parent.is_empty() { other.to_string() } else { format!("{parent}.{other}") };
         let problem = Problem::new(format!("no such field, must be one of {}", names.join(", ")));
-        Err(Error::Parameter { path, problem })
+        Err(Failure::Parameter { path, problem })
     }
 
-    /// What stands here must be true or false.
-    pub fn boolean(&self) -> Result<bool, Error> {
+    pub fn boolean(&self) -> Result<bool, Failure> {
         match self.value {
             Some(Json::Bool(value)) => Ok(*value),
             _ => Err(self.expected("true or false")),
         }
     }
 
-    /// What stands here must be a string.
-    pub fn text(&self) -> Result<&'f str, Error> {
+    pub fn text(&self) -> Result<&'f str, Failure> {
         match self.value {
             Some(Json::Text(text)) => Ok(text),
             _ => Err(self.expected("a string")),
         }
     }
 
-    /// What stands here must be an integer.
-    pub fn integer(&self) -> Result<i128, Error> {
+    pub fn integer(&self) -> Result<i128, Failure> {
         match self.value {
             Some(Json::Integer(number)) => Ok(*number),
             _ => Err(self.expected("an integer")),
         }
     }
 
-    /// What stands here must be a place to go on reading from: 0, or nothing, is the beginning. Whatever is beyond all
-    /// places is the end.
-    pub fn cursor(&self) -> Result<u32, Error> {
+    /// Requires a page cursor. 0 or an absent field is the beginning. A number that is too large is the end.
+    pub fn cursor(&self) -> Result<u32, Failure> {
         match self.value {
             None => return Ok(0),
-            // serde reads an integer beyond 64 bits as this.
+            // serde_json parses an integer beyond 64 bits as f64.
             Some(Json::Number(number)) if *number > 1e19 => return Ok(u32::MAX),
             Some(_) => {}
         }
@@ -262,11 +255,10 @@ impl<'f> Field<'f> {
         }
     }
 
-    /// What stands here must be an array; each of its items is read by `read`.
     pub fn array<T>(
         &self,
-        mut read: impl FnMut(&Field<'_>) -> Result<T, Error>,
-    ) -> Result<Vec<T>, Error> {
+        mut read: impl FnMut(&Field<'_>) -> Result<T, Failure>,
+    ) -> Result<Vec<T>, Failure> {
         let Some(Json::Array(items)) = self.value else { return Err(self.expected("an array")) };
         items
             .iter()
@@ -275,27 +267,25 @@ impl<'f> Field<'f> {
             .collect()
     }
 
-    /// What stands here must hold so many items.
-    pub fn check_count(&self, got: usize, allowed: RangeInclusive<u32>) -> Result<(), Error> {
+    pub fn check_count(&self, got: usize, allowed: RangeInclusive<u32>) -> Result<(), Failure> {
         if u32::try_from(got).is_ok_and(|got| allowed.contains(&got)) {
             return Ok(());
         }
         let (min, max) = allowed.into_inner();
-        Err(Error::ItemCount { path: self.path(), min, max, got })
+        Err(Failure::ItemCount { path: self.path(), min, max, got })
     }
 
-    /// What stands here must be the name of an account: a string, on pain of an error of its own.
-    pub fn account(&self, bytes_max: u32) -> Result<UserId, Error> {
+    /// Requires the name of an account. If it is not a string, the error is `AccountType`.
+    pub fn account(&self, bytes_max: u32) -> Result<UserId, Failure> {
         match self.value {
             None | Some(Json::Text(_)) => {
                 UserId::parse(self.text()?, bytes_max).map_err(|problem| self.refuse(problem))
             }
-            Some(other) => Err(Error::AccountType { path: self.path(), got: other.kind() }),
+            Some(other) => Err(Failure::AccountType { path: self.path(), got: other.kind() }),
         }
     }
 
-    /// What stands here is read by `parse`.
-    pub fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, Problem>) -> Result<T, Error> {
+    pub fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, Problem>) -> Result<T, Failure> {
         parse(self.text()?).map_err(|problem| self.refuse(problem))
     }
 }
@@ -305,18 +295,18 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check<T>(body: &str, read: impl FnOnce(Field<'_>) -> Result<T, Error>, expected: &str) {
+    fn check<T>(body: &str, read: impl FnOnce(Field<'_>) -> Result<T, Failure>, expected: &str) {
         let json = Json::parse(body.as_bytes()).unwrap();
         let error = read(Field::root(&json)).err().unwrap();
         assert_eq!(error.to_string(), expected);
     }
 
-    fn read_bit(bit: &Field<'_>) -> Result<i128, Error> {
+    fn read_bit(bit: &Field<'_>) -> Result<i128, Failure> {
         bit.integer()
     }
 
     #[test]
-    fn a_mistake_is_named_with_the_path_to_it() {
+    fn an_error_names_the_path_to_the_field() {
         let deep = |root: Field<'_>| root.get("a")?.array(|item| item.get("b")?.array(read_bit));
         check(
             r#"{"a":[{"b":[1]},{"b":[2,"x"]}]}"#,
@@ -330,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_given_twice_is_refused_and_unknown_names_are_not() {
+    fn a_duplicate_name_is_refused_unless_it_is_unknown() {
         let read = |root: Field<'_>| root.get("a")?.integer();
         check(r#"{"a":1,"a":1}"#, read, "a: must not be given twice");
         check(r#"{"a":null,"a":1}"#, read, "a: must not be given twice");
@@ -339,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_integers_or_nothing() {
+    fn a_number_must_be_an_integer() {
         let read = |root: Field<'_>| root.get("a")?.integer();
         let no_integer = "a: must be an integer, got a number that is not an integer";
         check(r#"{"a":1.0}"#, read, no_integer);
@@ -349,13 +339,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_an_error_and_no_panic() {
+    fn invalid_json_is_an_error_and_not_a_panic() {
         let deep = "[".repeat(100_000);
         for body in ["", " ", "{", "nul", "{\"a\":1}x", "\u{feff}{}", "{'a':1}", &deep] {
-            assert!(matches!(Json::parse(body.as_bytes()), Err(Error::NotJson(_))), "{body:.20}");
+            assert!(matches!(Json::parse(body.as_bytes()), Err(Failure::NotJson(_))), "{body:.20}");
         }
-        assert!(matches!(Json::parse(b"{\"a\":\"\xff\"}"), Err(Error::NotJson(_))));
-        assert!(matches!(Json::parse(br#"{"a":"\ud800"}"#), Err(Error::NotJson(_))));
+        assert!(matches!(Json::parse(b"{\"a\":\"\xff\"}"), Err(Failure::NotJson(_))));
+        assert!(matches!(Json::parse(br#"{"a":"\ud800"}"#), Err(Failure::NotJson(_))));
     }
 
     #[test]

@@ -7,14 +7,14 @@ use std::time::Duration;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use moka::sync::Cache;
 
+use super::failure::Failure;
 use crate::domain::SdkAppId;
-use crate::error::Error;
 
-/// Limiters that are remembered at once, and for how long without a call: a full second refills one anyway.
+/// Capacity of the cache, and how long a limiter stays without a call. No count is lost: a limiter refills in 1 second.
 const LIMITERS_MAX: u64 = 100_000;
 const LIMITER_IDLE_MAX: Duration = Duration::from_mins(1);
 
-/// Counts calls of each app and command. The rate is part of the key, so that a changed limit counts at once.
+/// One limiter per app and command. The rate is part of the key, so a changed limit takes effect at once.
 #[derive(Debug, Clone)]
 pub struct RateLimits(Cache<(SdkAppId, &'static str, NonZeroU32), Arc<DefaultDirectRateLimiter>>);
 
@@ -24,11 +24,11 @@ impl RateLimits {
     }
 
     /// Counts one call against `max` per second; 0 = unlimited.
-    pub fn check(&self, app: SdkAppId, command: &'static str, max: u32) -> Result<(), Error> {
+    pub fn check(&self, app: SdkAppId, command: &'static str, max: u32) -> Result<(), Failure> {
         let Some(rate) = NonZeroU32::new(max) else { return Ok(()) };
         let limiter = self.0.get_with((app, command, rate), || {
             Arc::new(RateLimiter::direct(Quota::per_second(rate)))
         });
-        limiter.check().map_err(|_| Error::TooManyCalls { max })
+        limiter.check().map_err(|_| Failure::TooManyCalls { max })
     }
 }

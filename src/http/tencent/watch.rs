@@ -2,23 +2,23 @@
 
 use std::time::Instant;
 
+use super::codes::Code;
 use crate::domain::SdkAppId;
 use crate::http::request_id::RequestId;
 use crate::http::tencent::envelope::ItemCounts;
 use crate::metrics::{CallMetrics, Metrics};
 
-/// Runs while a request is answered, and takes note of it when it is dropped. What it notes has no secret in it and nobody's
-/// name: no query, no identifier, no user.
+/// Measures one request. When it is dropped, it counts and logs the request, without secrets and names: no query, no
+/// identifier, no user.
 pub struct Watch<'m> {
     metrics: &'m Metrics,
     counted: &'m CallMetrics,
     id: &'m RequestId,
     begun: Instant,
-    /// Whose request it is, as far as that is known.
+    /// `None` until the query has been read.
     pub app: Option<SdkAppId>,
-    /// What became of its items.
     pub items: ItemCounts,
-    code: Option<u32>,
+    code: Option<Code>,
 }
 
 impl<'m> Watch<'m> {
@@ -28,10 +28,9 @@ impl<'m> Watch<'m> {
         Self { metrics, counted, id, begun, app: None, items, code: None }
     }
 
-    /// The answer is there, with this `ErrorCode`.
-    pub fn answered(&mut self, code: u32) {
+    pub fn answered(&mut self, code: Code) {
         self.code = Some(code);
-        tracing::Span::current().record("code", code);
+        tracing::Span::current().record("code", code.number());
     }
 }
 
@@ -44,8 +43,8 @@ impl Drop for Watch<'_> {
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let ItemCounts { ok, refused } = self.items;
         let items = ok + refused;
-        let Some(code) = self.code else {
-            tracing::warn!(target: "earmark::request", %request_id, app, call, us, "the caller went away");
+        let Some(code) = self.code.map(Code::number) else {
+            tracing::warn!(target: "earmark::request", %request_id, app, call, us, "the client disconnected");
             return;
         };
         self.counted.answered(code, took);

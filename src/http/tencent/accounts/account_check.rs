@@ -1,16 +1,23 @@
-//! `im_open_login_svc/account_check`: asks which users the directory has.
+//! `im_open_login_svc/account_check`: checks which users are in the directory.
 
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::json;
 
+use super::shapes::user;
 use crate::deadline::Arrival;
 use crate::domain::App;
-use crate::error::{Error, Family};
+use crate::http::openapi::schema::{answered, array, closed, item_result, joined, object};
+use crate::http::openapi::{Operation, item_codes};
 use crate::http::tencent::accounts::multiaccount_import::{NamedUser, good_users, named_users};
+use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
 use crate::http::tencent::envelope::{ItemCounts, ItemResult};
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
+use crate::limits::ACCOUNT_ITEMS_MAX;
+use crate::limits::Limits;
 use crate::service::{AccountState, Service};
 
 pub struct AccountCheck(Vec<NamedUser>);
@@ -32,9 +39,12 @@ struct ResultItem {
 }
 
 impl Call for AccountCheck {
+    const FAMILY: Family = Family::Accounts;
+    const COMMAND: &'static str = "account_check";
+
     type Answer = Answer;
 
-    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure> {
         named_users(&body.get("CheckItem")?, app).map(Self)
     }
 
@@ -43,7 +53,7 @@ impl Call for AccountCheck {
         service: &Service,
         app: Arc<App>,
         arrival: Arrival,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, Failure> {
         let mut states =
             service.check_accounts(&app, good_users(&self.0), arrival.deadline).await?.into_iter();
         let result_item = self
@@ -53,7 +63,7 @@ impl Call for AccountCheck {
                 let state = name.as_ref().ok().and_then(|_| states.next());
                 ResultItem {
                     user_id,
-                    result: ItemResult::new(&name.map(drop), Family::Accounts),
+                    result: ItemResult::new(name.map(drop), Family::Accounts),
                     account_status: match state {
                         Some(AccountState::Imported) => "Imported",
                         Some(AccountState::NotImported) | None => "NotImported",
@@ -66,5 +76,32 @@ impl Call for AccountCheck {
 
     fn items(answer: &Answer) -> ItemCounts {
         answer.result_item.iter().map(|item| &item.result).collect()
+    }
+
+    fn operation(_: &Limits) -> Operation {
+        const CODES: &[Code] = &[Code::EntryCount, Code::BadAccountParameter];
+        let state = json!({ "AccountStatus": { "enum": ["Imported", "NotImported"] } });
+        let id = json!({ "UserID": { "type": "string", "description": "As in the request." } });
+        let result = item_result(&item_codes(Self::FAMILY, CODES));
+        Operation {
+            summary: "Checks whether users are imported",
+            description: "Returns the state of each user.",
+            request: object(
+                &["CheckItem"],
+                json!({ "CheckItem": array(1, ACCOUNT_ITEMS_MAX, "The users.", user(json!({}))) }),
+            ),
+            answer: json!({ "ResultItem": answered(
+                "One for each entry, in order.",
+                closed(
+                    &["UserID", "ResultCode", "ResultInfo", "AccountStatus"],
+                    joined(joined(id, result), state),
+                ),
+            ) }),
+            codes: CODES,
+            example: (
+                r#"{"CheckItem":[{"UserID":"user7"},{"UserID":"stranger"}]}"#,
+                r#"{"ResultItem":[{"UserID":"user7","ResultCode":0,"ResultInfo":"","AccountStatus":"Imported"},{"UserID":"stranger","ResultCode":0,"ResultInfo":"","AccountStatus":"NotImported"}],"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#,
+            ),
+        }
     }
 }

@@ -1,16 +1,23 @@
-//! `im_open_login_svc/account_delete`: deletes users from the directory, with everything that is kept for them.
+//! `im_open_login_svc/account_delete`: deletes users from the directory, with all their state.
 
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::json;
 
+use super::shapes::user;
 use crate::deadline::Arrival;
 use crate::domain::App;
-use crate::error::{Error, Family};
+use crate::http::openapi::schema::{answered, array, closed, item_result, joined, object};
+use crate::http::openapi::{Operation, item_codes};
 use crate::http::tencent::accounts::multiaccount_import::{NamedUser, good_users, named_users};
+use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
 use crate::http::tencent::envelope::{ItemCounts, ItemResult};
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
+use crate::limits::ACCOUNT_ITEMS_MAX;
+use crate::limits::Limits;
 use crate::service::Service;
 
 pub struct AccountDelete(Vec<NamedUser>);
@@ -31,9 +38,12 @@ struct ResultItem {
 }
 
 impl Call for AccountDelete {
+    const FAMILY: Family = Family::Accounts;
+    const COMMAND: &'static str = "account_delete";
+
     type Answer = Answer;
 
-    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure> {
         named_users(&body.get("DeleteItem")?, app).map(Self)
     }
 
@@ -42,15 +52,16 @@ impl Call for AccountDelete {
         service: &Service,
         app: Arc<App>,
         arrival: Arrival,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, Failure> {
         let users = good_users(&self.0);
         let mut outcomes = service.delete_accounts(&app, users, arrival).await?.into_iter();
         let result_item = self
             .0
             .into_iter()
             .map(|(user_id, name)| {
-                let outcome = name.and_then(|_| outcomes.next().unwrap_or(Ok(())));
-                ResultItem { result: ItemResult::new(&outcome, Family::Accounts), user_id }
+                let mut next = || outcomes.next().unwrap_or(Ok(())).map_err(Failure::from);
+                let outcome = name.and_then(|_| next());
+                ResultItem { result: ItemResult::new(outcome, Family::Accounts), user_id }
             })
             .collect();
         Ok(Answer { result_item })
@@ -58,5 +69,28 @@ impl Call for AccountDelete {
 
     fn items(answer: &Answer) -> ItemCounts {
         answer.result_item.iter().map(|item| &item.result).collect()
+    }
+
+    fn operation(_: &Limits) -> Operation {
+        const CODES: &[Code] = &[Code::AccountMissing, Code::EntryCount, Code::BadAccountParameter];
+        let id = json!({ "UserID": { "type": "string", "description": "As in the request." } });
+        let result = item_result(&item_codes(Self::FAMILY, CODES));
+        Operation {
+            summary: "Deletes users",
+            description: "Deletes users from the directory, with their marks, contact groups and pins.",
+            request: object(
+                &["DeleteItem"],
+                json!({ "DeleteItem": array(1, ACCOUNT_ITEMS_MAX, "The users.", user(json!({}))) }),
+            ),
+            answer: json!({ "ResultItem": answered(
+                "One for each entry, in order.",
+                closed(&["ResultCode", "ResultInfo", "UserID"], joined(result, id)),
+            ) }),
+            codes: CODES,
+            example: (
+                r#"{"DeleteItem":[{"UserID":"user7"},{"UserID":"stranger"}]}"#,
+                r#"{"ResultItem":[{"ResultCode":0,"ResultInfo":"","UserID":"user7"},{"ResultCode":70107,"ResultInfo":"Err_TLS_PT_Open_Login_Account_Not_Exist","UserID":"stranger"}],"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#,
+            ),
+        }
     }
 }

@@ -1,27 +1,33 @@
-//! `im_open_login_svc/account_import`: puts one user into the directory.
+//! `im_open_login_svc/account_import`: adds one user to the directory.
 
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::json;
 
+use super::shapes::account;
 use crate::deadline::Arrival;
 use crate::domain::{App, Problem, UserId};
-use crate::error::Error;
+use crate::http::openapi::Operation;
+use crate::http::tencent::codes::Family;
 use crate::http::tencent::door::Call;
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
-use crate::limits::ACCOUNT_VALUE_BYTES_MAX;
+use crate::limits::{ACCOUNT_VALUE_BYTES_MAX, Limits};
 use crate::service::{Account, Service};
 
 pub struct AccountImport(Account);
 
-/// Nothing besides the envelope.
 #[derive(Serialize)]
 pub struct Answer {}
 
 impl Call for AccountImport {
+    const FAMILY: Family = Family::Accounts;
+    const COMMAND: &'static str = "account_import";
+
     type Answer = Answer;
 
-    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure> {
         let name = user_id(body)?;
         Ok(Self(Account {
             user_id: name.account(app.limits.user_id_bytes)?,
@@ -35,19 +41,32 @@ impl Call for AccountImport {
         service: &Service,
         app: Arc<App>,
         arrival: Arrival,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, Failure> {
         service.import_accounts(&app, vec![self.0], arrival.deadline).await?;
         Ok(Answer {})
     }
+
+    fn operation(_: &Limits) -> Operation {
+        Operation {
+            summary: "Imports a user",
+            description: "Adds one user to the directory, or updates nick and face. A user who was deleted starts again without marks.",
+            request: account(),
+            answer: json!({}),
+            codes: &[],
+            example: (
+                r#"{"UserID":"user7","Nick":"Seven","FaceUrl":"https://example.com/seven.png"}"#,
+                r#"{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#,
+            ),
+        }
+    }
 }
 
-/// The field that names the user: `UserID`, or `Identifier` as older clients call it.
-pub(super) fn user_id<'f>(entry: &'f Field<'f>) -> Result<Field<'f>, Error> {
+/// `UserID`, or `Identifier`, which older clients send.
+pub(super) fn user_id<'f>(entry: &'f Field<'f>) -> Result<Field<'f>, Failure> {
     entry.first_of(&["UserID", "Identifier"])
 }
 
-/// A nick or a face URL.
-pub(super) fn value(entry: &Field<'_>, name: &'static str) -> Result<Option<String>, Error> {
+pub(super) fn value(entry: &Field<'_>, name: &'static str) -> Result<Option<String>, Failure> {
     let Some(field) = entry.get(name)?.present() else { return Ok(None) };
     field.parsed(|text| check_value(text).map(|()| Some(text.to_owned())))
 }
@@ -65,11 +84,11 @@ fn check_value(text: &str) -> Result<(), Problem> {
     }
 }
 
-/// A name as the caller gave it: it must be a string, whatever else is wrong with it.
-pub(super) fn as_sent(name: &Field<'_>) -> Result<String, Error> {
+/// The name as the client sent it. It must be a string, but need not be a valid name.
+pub(super) fn as_sent(name: &Field<'_>) -> Result<String, Failure> {
     match name.account(u32::MAX) {
         Ok(user) => Ok(UserId::as_str(&user).to_owned()),
-        Err(error @ Error::AccountType { .. }) => Err(error),
+        Err(error @ Failure::AccountType { .. }) => Err(error),
         Err(_) => name.text().map(ToOwned::to_owned),
     }
 }

@@ -1,11 +1,7 @@
 //! `im_open_login_svc`: accounts.
 
-mod account_check;
-mod account_delete;
-mod account_import;
-mod multiaccount_import;
-
-pub use account_check::AccountCheck;
-pub use account_delete::AccountDelete;
-pub use account_import::AccountImport;
-pub use multiaccount_import::MultiaccountImport;
+pub mod account_check;
+pub mod account_delete;
+pub mod account_import;
+pub mod multiaccount_import;
+mod shapes;

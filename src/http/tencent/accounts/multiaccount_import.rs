@@ -1,16 +1,22 @@
-//! `im_open_login_svc/multiaccount_import`: puts up to 100 users into the directory.
+//! `im_open_login_svc/multiaccount_import`: adds up to 100 users to the directory.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::json;
 
+use super::shapes::account;
 use crate::deadline::Arrival;
 use crate::domain::{App, Problem, UserId};
-use crate::error::Error;
+use crate::http::openapi::Operation;
+use crate::http::openapi::schema::{answered, array, named, object, with};
 use crate::http::tencent::accounts::account_import::{as_sent, user_id, value};
+use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
+use crate::limits::{ACCOUNT_ITEMS_MAX, Limits};
 use crate::service::{Account, Service};
 
 pub struct MultiaccountImport {
@@ -25,9 +31,12 @@ pub struct Answer {
 }
 
 impl Call for MultiaccountImport {
+    const FAMILY: Family = Family::Accounts;
+    const COMMAND: &'static str = "multiaccount_import";
+
     type Answer = Answer;
 
-    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure> {
         let (newer, older) = (body.get("AccountList")?, body.get("Accounts")?);
         let entries = match (newer.present(), older.present()) {
             (Some(_), Some(_)) => {
@@ -39,7 +48,7 @@ impl Call for MultiaccountImport {
         let (mut good, mut failed) = (BTreeMap::new(), Vec::new());
         for entry in entries {
             match entry {
-                // An account that is named twice is imported as it stands last.
+                // If a user occurs twice, the last entry counts.
                 Ok(account) => drop(good.insert(account.user_id.clone(), account)),
                 Err(name) => failed.push(name),
             }
@@ -52,23 +61,48 @@ impl Call for MultiaccountImport {
         service: &Service,
         app: Arc<App>,
         arrival: Arrival,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, Failure> {
         service.import_accounts(&app, self.good, arrival.deadline).await?;
         Ok(Answer { fail_accounts: self.failed })
+    }
+
+    fn operation(_: &Limits) -> Operation {
+        let entries = array(1, ACCOUNT_ITEMS_MAX, "The users.", account());
+        let names = array(
+            1,
+            ACCOUNT_ITEMS_MAX,
+            "The users, in the form of older clients.",
+            named("UserID"),
+        );
+        let either = json!([{ "required": ["AccountList"] }, { "required": ["Accounts"] }]);
+        let request = object(&[], json!({ "AccountList": entries, "Accounts": names }));
+        let failed = answered("The users that cannot be imported.", json!({ "type": "string" }));
+        Operation {
+            summary: "Imports users",
+            description: "Adds up to 100 users to the directory. `FailAccounts` lists the users with invalid values; the others \
+                are imported.",
+            request: with(request, "oneOf", either),
+            answer: json!({ "FailAccounts": failed }),
+            codes: &[Code::EntryCount],
+            example: (
+                r#"{"AccountList":[{"UserID":"user8","Nick":"Eight"},{"UserID":"user9"}]}"#,
+                r#"{"FailAccounts":[],"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#,
+            ),
+        }
     }
 }
 
 /// An account, or the name of one that cannot be imported.
 type Entry = Result<Account, String>;
 
-fn parse_name(name: &Field<'_>, app: &App) -> Result<Entry, Error> {
+fn parse_name(name: &Field<'_>, app: &App) -> Result<Entry, Failure> {
     let sent = as_sent(name)?;
     Ok(UserId::parse(sent.as_str(), app.limits.user_id_bytes)
         .map(|user_id| Account { user_id, nick: None, face_url: None })
         .map_err(|_| sent))
 }
 
-fn parse_entry(entry: &Field<'_>, app: &App) -> Result<Entry, Error> {
+fn parse_entry(entry: &Field<'_>, app: &App) -> Result<Entry, Failure> {
     let named = parse_name(&user_id(entry)?, app)?;
     let values = (value(entry, "Nick"), value(entry, "FaceUrl"));
     Ok(match (named, values) {
@@ -78,11 +112,10 @@ fn parse_entry(entry: &Field<'_>, app: &App) -> Result<Entry, Error> {
     })
 }
 
-/// A user as an item names one, and who that is, if that is a name at all.
-pub(super) type NamedUser = (String, Result<UserId, Error>);
+/// A name as the client sent it, and the parsed name.
+pub(super) type NamedUser = (String, Result<UserId, Failure>);
 
-/// The users that the items of this array name.
-pub(super) fn named_users(array: &Field<'_>, app: &App) -> Result<Vec<NamedUser>, Error> {
+pub(super) fn named_users(array: &Field<'_>, app: &App) -> Result<Vec<NamedUser>, Failure> {
     let users = array.array(|item| {
         let name = user_id(item)?;
         Ok((as_sent(&name)?, name.account(app.limits.user_id_bytes)))
@@ -90,16 +123,15 @@ pub(super) fn named_users(array: &Field<'_>, app: &App) -> Result<Vec<NamedUser>
     counted(array, users)
 }
 
-/// Those of them that have a name.
 pub(super) fn good_users(users: &[NamedUser]) -> Vec<UserId> {
     users.iter().filter_map(|(_, name)| name.as_ref().ok().cloned()).collect()
 }
 
-/// `im_open_login_svc` has a number of its own for too many entries.
-fn counted<T>(array: &Field<'_>, entries: Vec<T>) -> Result<Vec<T>, Error> {
-    if (1..=crate::limits::ACCOUNT_ITEMS_MAX).contains(&entries.len()) {
+/// `im_open_login_svc` has its own code for a wrong number of entries.
+fn counted<T>(array: &Field<'_>, entries: Vec<T>) -> Result<Vec<T>, Failure> {
+    if (1..=ACCOUNT_ITEMS_MAX).contains(&entries.len()) {
         Ok(entries)
     } else {
-        Err(Error::AccountCount { path: array.path(), got: entries.len() })
+        Err(Failure::AccountCount { path: array.path(), got: entries.len() })
     }
 }

@@ -1,30 +1,27 @@
-//! `group_open_http_svc/create_group` and `import_group`: put a chat group into the directory.
+//! `group_open_http_svc/create_group`: creates a chat group.
 
 use std::sync::Arc;
 
-use serde::Serialize;
-
-use crate::deadline::{Arrival, Deadline};
-use crate::domain::{App, ChatGroup, ChatGroupId, ChatGroupType};
-use crate::error::Error;
+use super::new_group::{Answer, add, id_of_new, parse, schema};
+use crate::deadline::Arrival;
+use crate::domain::{App, ChatGroupType};
+use crate::http::openapi::Operation;
+use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
+use crate::limits::Limits;
 use crate::service::{ChatGroupRequest, Service};
 
 pub struct CreateGroup(ChatGroupRequest);
 
-pub struct ImportGroup(ChatGroupRequest);
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Answer {
-    group_id: String,
-}
-
 impl Call for CreateGroup {
+    const FAMILY: Family = Family::ChatGroups;
+    const COMMAND: &'static str = "create_group";
+
     type Answer = Answer;
 
-    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure> {
         parse(body, app).map(Self)
     }
 
@@ -33,62 +30,21 @@ impl Call for CreateGroup {
         service: &Service,
         app: Arc<App>,
         arrival: Arrival,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, Failure> {
         add(self.0, service, &app, arrival.deadline).await
     }
-}
 
-impl Call for ImportGroup {
-    type Answer = Answer;
-
-    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
-        let request = parse(body, app)?;
-        match request.group_type {
-            ChatGroupType::AvChatRoom => Err(Error::ChatGroupNotImportable),
-            ChatGroupType::Private
-            | ChatGroupType::Public
-            | ChatGroupType::ChatRoom
-            | ChatGroupType::Community => Ok(Self(request)),
+    fn operation(limits: &Limits) -> Operation {
+        Operation {
+            summary: "Creates a chat group",
+            description: "Adds a chat group to the directory. Members and messages are not stored here.",
+            request: schema(&ChatGroupType::ALL.map(ChatGroupType::name), limits),
+            answer: id_of_new(),
+            codes: &[Code::ChatGroupIdTaken],
+            example: (
+                r#"{"Owner_Account":"user0","Type":"Public","Name":"First","GroupId":"MyFirstGroup"}"#,
+                r#"{"GroupId":"MyFirstGroup","ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#,
+            ),
         }
     }
-
-    async fn run(
-        self,
-        service: &Service,
-        app: Arc<App>,
-        arrival: Arrival,
-    ) -> Result<Answer, Error> {
-        add(self.0, service, &app, arrival.deadline).await
-    }
-}
-
-fn parse(body: &Field<'_>, app: &App) -> Result<ChatGroupRequest, Error> {
-    let owner = body.get("Owner_Account")?;
-    if owner.present().is_some() {
-        // Who owns a chat group is nothing that this service keeps; it is only checked to be an account's name.
-        owner.account(app.limits.user_id_bytes)?;
-    }
-    let id = body.get("GroupId")?;
-    let id = match id.present().map(|id| id.text()).transpose()? {
-        // Clients send an empty id when none is chosen.
-        None | Some("") => None,
-        Some(_) => {
-            Some(id.parsed(|id| ChatGroupId::parse_chosen(id, app.limits.chat_group_id_bytes))?)
-        }
-    };
-    Ok(ChatGroupRequest {
-        id,
-        group_type: body.get("Type")?.parsed(str::parse)?,
-        name: body.get("Name")?.parsed(ChatGroup::check_name)?,
-    })
-}
-
-async fn add(
-    request: ChatGroupRequest,
-    service: &Service,
-    app: &Arc<App>,
-    deadline: Deadline,
-) -> Result<Answer, Error> {
-    let id = service.create_chat_group(app, request, deadline).await?;
-    Ok(Answer { group_id: id.as_str().to_owned() })
 }

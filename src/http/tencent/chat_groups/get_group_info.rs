@@ -1,15 +1,19 @@
-//! `group_open_http_svc/get_group_info`: what the directory knows of chat groups.
+//! `group_open_http_svc/get_group_info`: looks up chat groups in the directory.
 
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::json;
 
 use crate::deadline::Arrival;
-use crate::domain::{App, ChatGroup, ChatGroupId, Problem};
-use crate::error::{Error, Family};
+use crate::domain::{App, ChatGroup, ChatGroupId, ChatGroupType, Problem, Refusal};
+use crate::http::openapi::schema::{answered, array, closed, named, object};
+use crate::http::openapi::{Operation, item_codes};
+use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
-use crate::limits::CHAT_GROUP_ITEMS_MAX;
+use crate::limits::{CHAT_GROUP_ITEMS_MAX, Limits};
 use crate::service::Service;
 
 pub struct GetGroupInfo(Vec<ChatGroupId>);
@@ -33,9 +37,12 @@ struct GroupInfo {
 }
 
 impl Call for GetGroupInfo {
+    const FAMILY: Family = Family::ChatGroups;
+    const COMMAND: &'static str = "get_group_info";
+
     type Answer = Answer;
 
-    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure> {
         let list = body.get("GroupIdList")?;
         let bytes_max = app.limits.chat_group_id_bytes;
         let ids = list.array(|id| id.parsed(|id| ChatGroupId::parse(id, bytes_max)))?;
@@ -52,18 +59,46 @@ impl Call for GetGroupInfo {
         service: &Service,
         app: Arc<App>,
         arrival: Arrival,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, Failure> {
         let groups = service.chat_groups(&app, self.0, arrival.deadline).await?;
         Ok(Answer { group_info: groups.into_iter().map(GroupInfo::from).collect() })
+    }
+
+    fn operation(_: &Limits) -> Operation {
+        const CODES: &[Code] = &[Code::UnknownChatGroup];
+        let missing = item_codes(Self::FAMILY, CODES);
+        let codes: Vec<u32> = std::iter::once(0).chain(missing).collect();
+        let info = closed(
+            &["GroupId", "ErrorCode", "ErrorInfo"],
+            json!({
+                "GroupId": { "type": "string", "description": "As in the request." },
+                "ErrorCode": { "type": "integer", "enum": codes, "description": "0: the chat group exists." },
+                "ErrorInfo": { "type": "string", "description": "The reason in words; empty if the chat group exists." },
+                "Type": { "enum": ChatGroupType::ALL.map(ChatGroupType::name), "description": "Only if the chat group exists." },
+                "Name": { "type": "string", "description": "Only if the chat group exists." },
+            }),
+        );
+        let ids = array(1, CHAT_GROUP_ITEMS_MAX, "The ids.", named("ChatGroupId"));
+        Operation {
+            summary: "Looks chat groups up",
+            description: "Returns id, type and name of up to 50 chat groups.",
+            request: object(&["GroupIdList"], json!({ "GroupIdList": ids })),
+            answer: json!({ "GroupInfo": answered("One for each id, in order.", info) }),
+            codes: CODES,
+            example: (
+                r#"{"GroupIdList":["MyFirstGroup","nothing"]}"#,
+                r#"{"GroupInfo":[{"GroupId":"MyFirstGroup","ErrorCode":0,"ErrorInfo":"","Type":"Public","Name":"First"},{"GroupId":"nothing","ErrorCode":10010,"ErrorInfo":"GroupId: no such chat group, or it was destroyed"}],"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#,
+            ),
+        }
     }
 }
 
 impl From<(ChatGroupId, Option<ChatGroup>)> for GroupInfo {
     fn from((id, group): (ChatGroupId, Option<ChatGroup>)) -> Self {
-        let missing = Error::UnknownChatGroup;
+        let missing = Failure::from(Refusal::UnknownChatGroup);
         let (error_code, error_info) = match group {
             Some(_) => (0, String::new()),
-            None => (missing.code(Family::ChatGroups), missing.to_string()),
+            None => (missing.code(Family::ChatGroups).number(), missing.to_string()),
         };
         Self {
             group_id: id.as_str().to_owned(),

@@ -1,9 +1,7 @@
 //! `group_open_http_svc`: chat groups.
 
-mod create_group;
-mod destroy_group;
-mod get_group_info;
-
-pub use create_group::{CreateGroup, ImportGroup};
-pub use destroy_group::DestroyGroup;
-pub use get_group_info::GetGroupInfo;
+pub mod create_group;
+pub mod destroy_group;
+pub mod get_group_info;
+pub mod import_group;
+mod new_group;

@@ -1,17 +1,18 @@
-//! Conversation groups and what is kept about conversations, as requests name them and answers show them.
+//! Contact groups and stored conversations in requests and answers.
 
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use crate::domain::{
-    App, Applied, ContactGroup, ContactGroupName, Conversation, Kept, StandardMark,
+    App, Applied, ContactGroup, ContactGroupName, Conversation, Kept, Refusal, StandardMark,
 };
-use crate::error::{Error, Family};
+use crate::error::Error;
+use crate::http::tencent::codes::Family;
 use crate::http::tencent::envelope::ItemResult;
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
 use crate::http::tencent::recent_contact::contact_item::{ContactItem, write_address};
 
-/// A conversation group: name and number.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct GroupItem {
@@ -25,7 +26,6 @@ impl From<&ContactGroup> for GroupItem {
     }
 }
 
-/// What became of one conversation.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ResultItem {
@@ -39,9 +39,9 @@ impl ResultItem {
         &self.result
     }
 
-    /// One per conversation, in order.
     pub fn list(shown: Vec<ContactItem>, applied: &Applied) -> Vec<Self> {
-        let result = |outcome| ItemResult::new(outcome, Family::RecentContact);
+        let result =
+            |outcome: &Result<(), Refusal>| ItemResult::new(*outcome, Family::RecentContact);
         shown
             .into_iter()
             .zip(&applied.items)
@@ -50,9 +50,9 @@ impl ResultItem {
     }
 }
 
-/// What is kept about one conversation. What is empty is left out, but for the standard mark.
+/// A stored conversation. Empty fields are left out, except the standard mark.
 ///
-/// Written as it was read: a page has a hundred, and to arrange each for `serde` to derive this takes longer than to write it.
+/// Serialized by hand: a page has 100 of them, and filling structs for a derived `Serialize` takes longer than writing.
 #[derive(Debug)]
 pub struct ContactResultItem(pub (Conversation, Kept));
 
@@ -68,14 +68,14 @@ impl Serialize for ContactResultItem {
         if !kept.group_ids.is_empty() {
             item.serialize_entry("ContactGroupId", &kept.group_ids)?;
         }
-        // A conversation that is only pinned has no marks or groups that could have changed.
+        // Without a position, the conversation was only pinned: its marks and contact groups never changed.
         let timestamp = if kept.position.is_some() { kept.changed_at } else { 0 };
         item.serialize_entry("Timestamp", &timestamp)?;
         item.end()
     }
 }
 
-/// A standard mark as answers write it: binary, most significant bit first, no leading zeros, nothing for no bit.
+/// A standard mark in answers: binary, highest bit first, no leading zeros. Empty if no bit is set.
 #[derive(Debug)]
 pub struct MarkBits(pub StandardMark);
 
@@ -90,28 +90,34 @@ impl Serialize for MarkBits {
         let bits = self.0.bits();
         let digits: [u8; 64] =
             std::array::from_fn(|nr| if bits << nr >> 63 == 0 { b'0' } else { b'1' });
-        // Zeros and ones are text, from the first one on.
+        // Begin at the first 1. The digits are ASCII, so this is valid UTF-8.
         let written = digits.get(bits.leading_zeros() as usize..).unwrap_or_default();
         out.serialize_str(std::str::from_utf8(written).unwrap_or_default())
     }
 }
 
-/// A name to find a conversation group by, of any length: one that is too long is not there.
-pub(super) fn existing_name(field: &Field<'_>) -> Result<ContactGroupName, Error> {
+/// The contact group that a change concerned. If there is none, this is a bug.
+pub(super) fn changed_group(applied: &Applied) -> Result<&ContactGroup, Failure> {
+    let group = applied.group.as_ref();
+    Ok(group.ok_or_else(|| Error::internal("a change of a contact group named none"))?)
+}
+
+/// A name to look up a contact group. A name that is too long is not an error, it is just not found.
+pub(super) fn existing_name(field: &Field<'_>) -> Result<ContactGroupName, Failure> {
     field.parsed(ContactGroupName::parse)
 }
 
-/// A name to give to a conversation group. Its length comes after everything else about the body.
+/// Checks the length of a new name. Call this last: other errors of the body come first.
 pub(super) fn check_length(
     path: &Field<'_>,
     name: &ContactGroupName,
     app: &App,
-) -> Result<(), Error> {
+) -> Result<(), Failure> {
     let max = app.limits.group_name_bytes;
     if name.fits(max) {
         Ok(())
     } else {
-        Err(Error::GroupNameLength { path: path.path(), max, got: name.as_str().len() })
+        Err(Failure::ContactGroupNameLength { path: path.path(), max, got: name.as_str().len() })
     }
 }
 

@@ -1,13 +1,13 @@
-//! `ContactItem`: how a conversation is addressed.
+//! `ContactItem`: a conversation in requests and answers.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::domain::{App, ChatGroupId, Conversation, Problem};
-use crate::error::Error;
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
 
-/// A conversation as answers show it: its type, and the id that goes with the type.
+/// A conversation in answers: `Type` and the matching id.
 #[derive(Debug)]
 pub struct ContactItem(pub Conversation);
 
@@ -17,7 +17,7 @@ impl Serialize for ContactItem {
     }
 }
 
-/// A conversation as `top` and `get_list` show it: they call the id of a chat group `GroupId`.
+/// A conversation in the answers of `top` and `get_list`, where the id of a chat group is named `GroupId`.
 #[derive(Debug)]
 pub struct SessionId(pub Conversation);
 
@@ -37,7 +37,7 @@ fn write_addressed<S: Serializer>(
     item.end()
 }
 
-/// Writes the type, and the id under the name that goes with it: `group_name` for a chat group's.
+/// Writes `Type` and the matching id. `group_name` is the field name for a chat group's id.
 pub(super) fn write_address<M: SerializeMap>(
     item: &mut M,
     conversation: &Conversation,
@@ -51,17 +51,17 @@ pub(super) fn write_address<M: SerializeMap>(
     item.serialize_entry(name, conversation.peer_id())
 }
 
-/// Reads a conversation; the id that does not go with `Type` is ignored.
-pub(super) fn parse(item: &Field<'_>, app: &App) -> Result<Conversation, Error> {
+/// Ignores an id that does not match `Type`.
+pub(super) fn parse(item: &Field<'_>, app: &App) -> Result<Conversation, Failure> {
     parse_named(item, &["ToGroupId"], app)
 }
 
-/// Reads a conversation whose chat group id has one of these names: the first that is there.
+/// Like [`parse`], but the chat group's id is in the first of the fields `group_names` that is present.
 pub(super) fn parse_named(
     item: &Field<'_>,
     group_names: &[&'static str],
     app: &App,
-) -> Result<Conversation, Error> {
+) -> Result<Conversation, Failure> {
     let kind = item.get("Type")?;
     match kind.integer()? {
         1 => item.get("To_Account")?.account(app.limits.user_id_bytes).map(Conversation::OneToOne),

@@ -1,19 +1,25 @@
-//! `recentcontact/create_contact_group`: a new conversation group.
+//! `recentcontact/create_contact_group`: creates a contact group.
 
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::json;
 
+use super::shapes::{of_user, outcome};
 use crate::deadline::Arrival;
 use crate::domain::{App, Change, ContactGroupName, Conversation, Problem, UserId};
-use crate::error::Error;
+use crate::http::openapi::Operation;
+use crate::http::openapi::schema::{answered, array, closed, limited_array, named, object};
+use crate::http::tencent::codes::{Code, ContactGroupPaths, Family};
 use crate::http::tencent::door::Call;
 use crate::http::tencent::envelope::ItemCounts;
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
 use crate::http::tencent::recent_contact::contact_group::{
-    GroupItem, ResultItem, check_length, existing_name,
+    GroupItem, ResultItem, changed_group, check_length, existing_name,
 };
 use crate::http::tencent::recent_contact::contact_item::{self, ContactItem};
+use crate::limits::Limits;
 use crate::service::{Service, Write};
 
 pub struct CreateContactGroup {
@@ -36,9 +42,15 @@ struct GroupResultItem {
 }
 
 impl Call for CreateContactGroup {
+    const FAMILY: Family = Family::RecentContact;
+    const COMMAND: &'static str = "create_contact_group";
+    const CONTACT_GROUP: ContactGroupPaths = ContactGroupPaths {
+        existing: "GroupContactItem[0].GroupName",
+        new: "GroupContactItem[0].GroupName",
+    };
     type Answer = Answer;
 
-    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure> {
         let owner = body.get("From_Account")?.account(app.limits.user_id_bytes)?;
         let list = body.get("GroupContactItem")?;
         let mut groups = list.array(|group| {
@@ -67,14 +79,12 @@ impl Call for CreateContactGroup {
         service: &Service,
         app: Arc<App>,
         arrival: Arrival,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, Failure> {
         let shown = self.conversations.iter().cloned().map(ContactItem).collect();
         let change = Change::CreateGroup(self.name, self.conversations);
-        let path = "GroupContactItem[0].GroupName";
         let write = Write { app, owner: self.owner, change, arrival };
-        let applied =
-            service.write(write).await.map_err(|error| error.with_group_names_at(path, path))?;
-        let group_item = applied.group()?.into();
+        let applied = service.write(write).await?;
+        let group_item = changed_group(&applied)?.into();
         let result_item = ResultItem::list(shown, &applied);
         Ok(Answer { group_result_item: vec![GroupResultItem { group_item, result_item }] })
     }
@@ -86,5 +96,46 @@ impl Call for CreateContactGroup {
             .flat_map(|group| &group.result_item)
             .map(ResultItem::result)
             .collect()
+    }
+
+    fn operation(limits: &Limits) -> Operation {
+        const CODES: &[Code] = &[
+            Code::UnknownUser,
+            Code::ItemCount,
+            Code::ChatGroupGone,
+            Code::ConversationsFull,
+            Code::ContactGroupsFull,
+            Code::ContactGroupNameLength,
+            Code::EditionTooLow,
+        ];
+        let max = ("group-items", limits.group_items);
+        let group = object(
+            &["GroupName"],
+            json!({
+                "GroupName": named("GroupName"),
+                "ContactItem": limited_array(0, max, "The conversations to add.", named("ContactItem")),
+            }),
+        );
+        Operation {
+            summary: "Creates a contact group",
+            description: "Creates one contact group, with or without conversations. Refused if the user has a contact group \
+                of that name.",
+            request: of_user(
+                &["GroupContactItem"],
+                json!({ "GroupContactItem": array(1, 1, "Exactly one contact group.", group) }),
+            ),
+            answer: json!({ "GroupResultItem": answered("The new contact group.", closed(
+                &["GroupItem", "ResultItem"],
+                json!({
+                    "GroupItem": named("GroupItem"),
+                    "ResultItem": answered("One for each conversation, in order.", outcome(CODES)),
+                }),
+            )) }),
+            codes: CODES,
+            example: (
+                r#"{"From_Account":"user0","GroupContactItem":[{"GroupName":"friends","ContactItem":[{"Type":1,"To_Account":"user1"},{"Type":1,"To_Account":"user2"}]}]}"#,
+                r#"{"GroupResultItem":[{"GroupItem":{"GroupName":"friends","GroupId":1},"ResultItem":[{"ContactItem":{"Type":1,"To_Account":"user1"},"ResultCode":0,"ResultInfo":""},{"ContactItem":{"Type":1,"To_Account":"user2"},"ResultCode":0,"ResultInfo":""}]}],"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#,
+            ),
+        }
     }
 }

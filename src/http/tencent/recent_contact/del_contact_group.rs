@@ -1,15 +1,23 @@
-//! `recentcontact/del_contact_group`: ends a conversation group; its conversations stay.
+//! `recentcontact/del_contact_group`: deletes a contact group, but not its conversations.
 
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::json;
 
+use super::shapes::of_user;
 use crate::deadline::Arrival;
 use crate::domain::{App, Change, ContactGroupName, Problem, UserId};
-use crate::error::Error;
+use crate::http::openapi::Operation;
+use crate::http::openapi::schema::{answered, array, named};
+use crate::http::tencent::codes::{Code, ContactGroupPaths, Family};
 use crate::http::tencent::door::Call;
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
-use crate::http::tencent::recent_contact::contact_group::{GroupItem, existing_name};
+use crate::http::tencent::recent_contact::contact_group::{
+    GroupItem, changed_group, existing_name,
+};
+use crate::limits::Limits;
 use crate::service::{Service, Write};
 
 pub struct DelContactGroup {
@@ -24,9 +32,13 @@ pub struct Answer {
 }
 
 impl Call for DelContactGroup {
+    const FAMILY: Family = Family::RecentContact;
+    const COMMAND: &'static str = "del_contact_group";
+    const CONTACT_GROUP: ContactGroupPaths =
+        ContactGroupPaths { existing: "GroupName[0]", new: "GroupName[0]" };
     type Answer = Answer;
 
-    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure> {
         let owner = body.get("From_Account")?.account(app.limits.user_id_bytes)?;
         let list = body.get("GroupName")?;
         let mut names = list.array(existing_name)?;
@@ -41,12 +53,27 @@ impl Call for DelContactGroup {
         service: &Service,
         app: Arc<App>,
         arrival: Arrival,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, Failure> {
         let change = Change::DeleteGroup(self.name);
-        let path = "GroupName[0]";
         let write = Write { app, owner: self.owner, change, arrival };
-        let applied =
-            service.write(write).await.map_err(|error| error.with_group_names_at(path, path))?;
-        Ok(Answer { group_item: vec![applied.group()?.into()] })
+        let applied = service.write(write).await?;
+        Ok(Answer { group_item: vec![changed_group(&applied)?.into()] })
+    }
+
+    fn operation(_: &Limits) -> Operation {
+        Operation {
+            summary: "Deletes a contact group",
+            description: "Deletes one contact group. Its conversations keep their marks.",
+            request: of_user(
+                &["GroupName"],
+                json!({ "GroupName": array(1, 1, "Exactly one name.", named("GroupName")) }),
+            ),
+            answer: json!({ "GroupItem": answered("The deleted contact group.", named("GroupItem")) }),
+            codes: &[Code::UnknownUser, Code::UnknownContactGroup, Code::EditionTooLow],
+            example: (
+                r#"{"From_Account":"user0","GroupName":["friends"]}"#,
+                r#"{"GroupItem":[{"GroupName":"friends","GroupId":1}],"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#,
+            ),
+        }
     }
 }

@@ -1,15 +1,21 @@
-//! `recentcontact/get_contact_group`: all marked and grouped conversations, page by page.
+//! `recentcontact/get_contact_group`: lists conversations with a mark or a contact group, page by page.
 
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::json;
 
+use super::shapes::{kept, of_user};
 use crate::deadline::Arrival;
 use crate::domain::{App, UserId};
-use crate::error::Error;
+use crate::http::openapi::Operation;
+use crate::http::openapi::schema::{answered, choice, count, named};
+use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
 use crate::http::tencent::recent_contact::contact_group::{ContactResultItem, GroupItem};
+use crate::limits::Limits;
 use crate::service::Service;
 
 pub struct GetContactGroup {
@@ -27,11 +33,14 @@ pub struct Answer {
 }
 
 impl Call for GetContactGroup {
+    const FAMILY: Family = Family::RecentContact;
+    const COMMAND: &'static str = "get_contact_group";
+
     type Answer = Answer;
 
-    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure> {
         let owner = body.get("From_Account")?.account(app.limits.user_id_bytes)?;
-        // Clients leave it out, or send null, for the first page.
+        // For the first page, clients leave the field out or send null.
         let start_index = body.get("StartIndex")?.cursor()?;
         Ok(Self { owner, start_index })
     }
@@ -41,7 +50,7 @@ impl Call for GetContactGroup {
         service: &Service,
         app: Arc<App>,
         arrival: Arrival,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, Failure> {
         let page = service.read_page(app, self.owner, self.start_index, arrival.deadline).await?;
         Ok(Answer {
             contact_item: page.conversations.into_iter().map(ContactResultItem).collect(),
@@ -49,5 +58,27 @@ impl Call for GetContactGroup {
             complete_flag: page.next.is_none().into(),
             next_start_index: page.next.unwrap_or(0),
         })
+    }
+
+    fn operation(_: &Limits) -> Operation {
+        let start =
+            count("The `NextStartIndex` of the previous page. 0 or absent is the first page.");
+        Operation {
+            summary: "Lists conversations with a mark or a contact group",
+            description: "Lists the user's conversations with a mark or a contact group, in the order in which they first got \
+                one. Each page holds up to `page-items` conversations (a limit of the app) and all contact groups.",
+            request: of_user(&[], json!({ "StartIndex": start })),
+            answer: json!({
+                "ContactItem": answered("The conversations of this page.", kept()),
+                "GroupItem": answered("All contact groups of the user.", named("GroupItem")),
+                "CompleteFlag": choice("Whether this is the last page.", &[(0, "there is more"), (1, "the last page")]),
+                "NextStartIndex": { "type": "integer", "minimum": 0, "maximum": i32::MAX, "description": "The next `StartIndex`; 0 on the last page." },
+            }),
+            codes: &[Code::UnknownUser],
+            example: (
+                r#"{"From_Account":"user0","StartIndex":0}"#,
+                r#"{"ContactItem":[{"Type":1,"To_Account":"user1","StandardMark":"100000000000000000000000000000001","CustomMark":"abcd","ContactGroupId":[1],"Timestamp":1795473418},{"Type":2,"ToGroupId":"MyFirstGroup","StandardMark":"","ContactGroupId":[1],"Timestamp":1795473418}],"GroupItem":[{"GroupName":"friends","GroupId":1}],"CompleteFlag":1,"NextStartIndex":0,"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#,
+            ),
+        }
     }
 }

@@ -1,16 +1,22 @@
-//! `recentcontact/get_list`: the conversations that anything is kept about, pinned ones first.
+//! `recentcontact/get_list`: lists all conversations with state, pinned ones first.
 
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::json;
 
+use super::shapes::of_user;
 use crate::deadline::Arrival;
 use crate::domain::{App, Conversation, Kept, UserId};
-use crate::error::Error;
+use crate::http::openapi::Operation;
+use crate::http::openapi::schema::{answered, choice, count, shown_conversation};
+use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
 use crate::http::tencent::recent_contact::contact_group::MarkBits;
 use crate::http::tencent::recent_contact::contact_item::SessionId;
+use crate::limits::Limits;
 use crate::service::{ListCursor, Service};
 
 pub struct GetList {
@@ -45,16 +51,19 @@ struct SessionItem {
 }
 
 impl Call for GetList {
+    const FAMILY: Family = Family::RecentContact;
+    const COMMAND: &'static str = "get_list";
+
     type Answer = Answer;
 
-    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure> {
         let owner = body.get("From_Account")?.account(app.limits.user_id_bytes)?;
         let after = ListCursor {
             changed_at: body.get("TimeStamp")?.cursor()?.into(),
             position: body.get("StartIndex")?.cursor()?,
             pin_position: body.get("TopStartIndex")?.cursor()?,
         };
-        // Only checked: pins are read along `TopStartIndex` alone, and everything is always supported.
+        // Validated but not used: `TopStartIndex` alone is the cursor of the pins, and `AssistFlags` changes nothing.
         body.get("TopTimeStamp")?.cursor()?;
         body.get("AssistFlags")?.cursor()?;
         Ok(Self { owner, after })
@@ -65,7 +74,7 @@ impl Call for GetList {
         service: &Service,
         app: Arc<App>,
         arrival: Arrival,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, Failure> {
         let list = service.read_list(app, self.owner, self.after, arrival.deadline).await?;
         let next = list.next.unwrap_or_default();
         let pinned = list.conversations.iter().rfind(|(_, kept)| kept.pin_position.is_some());
@@ -81,6 +90,50 @@ impl Call for GetList {
             top_start_index: next.pin_position,
             session_item: list.conversations.into_iter().map(SessionItem::from).collect(),
         })
+    }
+
+    fn operation(_: &Limits) -> Operation {
+        let again = |name: &str| {
+            count(&format!("The `{name}` of the previous page. 0 or absent is the first page."))
+        };
+        let session = shown_conversation(
+            "GroupId",
+            &["MsgTime", "TopFlag"],
+            json!({
+                "MsgTime": count("Unix seconds of the last change to marks and contact groups."),
+                "TopFlag": choice("Whether it is pinned.", &[(0, "not pinned"), (1, "pinned")]),
+                "StandardMark": { "$ref": "#/components/schemas/StandardMark", "description": "Left out when no bit is set." },
+                "CustomMark": { "type": "string", "minLength": 1, "description": "Left out when empty." },
+                "ContactGroupId": {
+                    "type": "array", "minItems": 1, "items": { "type": "integer", "minimum": 1 },
+                    "description": "Numbers of its contact groups. Left out if there are none.",
+                },
+            }),
+        );
+        Operation {
+            summary: "Lists all conversations, pinned ones first",
+            description: "Lists all conversations with state. The pinned ones come first, newest pin first, then the others, \
+                newest change first. For the next page, send all four cursors back unchanged.",
+            request: of_user(
+                &[],
+                json!({
+                    "TimeStamp": again("TimeStamp"), "StartIndex": again("StartIndex"),
+                    "TopTimeStamp": again("TopTimeStamp"), "TopStartIndex": again("TopStartIndex"),
+                    "AssistFlags": count("Features that the client supports, as bits of Tencent Cloud Chat. Ignored here."),
+                }),
+            ),
+            answer: json!({
+                "SessionItem": answered("The conversations of this page.", session),
+                "CompleteFlag": choice("Whether this is the last page.", &[(0, "there is more"), (1, "the last page")]),
+                "TimeStamp": count("A cursor; 0 at the end."), "StartIndex": count("A cursor; 0 at the end."),
+                "TopTimeStamp": count("A cursor; 0 at the end."), "TopStartIndex": count("A cursor; 0 at the end."),
+            }),
+            codes: &[Code::UnknownUser],
+            example: (
+                r#"{"From_Account":"user0","TimeStamp":0,"StartIndex":0,"TopTimeStamp":0,"TopStartIndex":0,"AssistFlags":15}"#,
+                r#"{"SessionItem":[{"Type":1,"To_Account":"user1","MsgTime":1795473418,"TopFlag":1,"StandardMark":"100000000000000000000000000000001","CustomMark":"abcd","ContactGroupId":[1]},{"Type":2,"GroupId":"MyFirstGroup","MsgTime":1795473418,"TopFlag":0,"ContactGroupId":[1]}],"CompleteFlag":1,"TimeStamp":0,"StartIndex":0,"TopTimeStamp":0,"TopStartIndex":0,"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#,
+            ),
+        }
     }
 }
 

@@ -3,16 +3,24 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::json;
 
+use super::shapes::{of_user, result_of};
 use crate::deadline::Arrival;
 use crate::domain::{
     App, BitChange, Change, CustomMark, MarkBit, MarkChange, Problem, StandardMark, UserId,
 };
-use crate::error::{Error, Family};
+use crate::http::openapi::Operation;
+use crate::http::openapi::schema::{
+    answered, choice, closed, joined, limited_array, named, object, with,
+};
+use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
 use crate::http::tencent::envelope::{ItemCounts, ItemResult};
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
 use crate::http::tencent::recent_contact::contact_item::{self, ContactItem};
+use crate::limits::Limits;
 use crate::service::{Service, Write};
 
 pub struct MarkContact {
@@ -41,9 +49,12 @@ struct ResultItem {
 }
 
 impl Call for MarkContact {
+    const FAMILY: Family = Family::RecentContact;
+    const COMMAND: &'static str = "mark_contact";
+
     type Answer = Answer;
 
-    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure> {
         let owner = body.get("From_Account")?.account(app.limits.user_id_bytes)?;
         let mark_item = body.get("MarkItem")?;
         let items = mark_item.array(|item| parse_item(item, app))?;
@@ -56,7 +67,7 @@ impl Call for MarkContact {
         service: &Service,
         app: Arc<App>,
         arrival: Arrival,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, Failure> {
         let (shown, changes): (Vec<_>, Vec<_>) = self
             .items
             .into_iter()
@@ -73,7 +84,7 @@ impl Call for MarkContact {
             .map(|((opt_type, contact_item), outcome)| ResultItem {
                 opt_type,
                 contact_item,
-                result: ItemResult::new(outcome, Family::RecentContact),
+                result: ItemResult::new(*outcome, Family::RecentContact),
             })
             .collect();
         Ok(Answer { result_item })
@@ -82,9 +93,67 @@ impl Call for MarkContact {
     fn items(answer: &Answer) -> ItemCounts {
         answer.result_item.iter().map(|item| &item.result).collect()
     }
+
+    fn operation(limits: &Limits) -> Operation {
+        const CODES: &[Code] = &[
+            Code::UnknownUser,
+            Code::ItemCount,
+            Code::ChatGroupGone,
+            Code::ConversationsFull,
+            Code::EditionTooLow,
+        ];
+        let opt_type =
+            choice("Which marks change.", &[(1, "standard mark"), (2, "custom mark"), (3, "both")]);
+        let item = object(
+            &["OptType", "ContactItem"],
+            json!({
+                "OptType": opt_type,
+                "ContactItem": named("ContactItem"),
+                "SetMark": { "$ref": "#/components/schemas/Bits", "description": "Bits to set. With OptType 1 and 3." },
+                "ClearMark": { "$ref": "#/components/schemas/Bits", "description": "Bits to clear. With OptType 1 and 3." },
+                "CustomMark": named("CustomMark"),
+            }),
+        );
+        let case = |number: u8, one_of: &[&str]| {
+            let has: Vec<_> = one_of.iter().map(|name| json!({ "required": [name] })).collect();
+            json!({ "properties": { "OptType": { "const": number } }, "anyOf": has })
+        };
+        let item = with(
+            item,
+            "oneOf",
+            json!([
+                case(1, &["SetMark", "ClearMark"]),
+                case(2, &["CustomMark"]),
+                case(3, &["SetMark", "ClearMark", "CustomMark"]),
+            ]),
+        );
+        let max = ("mark-items", limits.mark_items);
+        let result = joined(
+            json!({ "OptType": { "enum": [1, 2, 3] }, "ContactItem": named("ShownContactItem") }),
+            result_of(CODES),
+        );
+        Operation {
+            summary: "Sets and clears marks",
+            description: "Sets and clears bits of the standard marks of conversations, and sets their custom marks. Items are \
+                applied in order. If one is refused, the others are still applied.",
+            request: of_user(
+                &["MarkItem"],
+                json!({ "MarkItem": limited_array(1, max, "Each item changes one conversation.", item) }),
+            ),
+            answer: json!({ "ResultItem": answered(
+                "One result per item, in order.",
+                closed(&["OptType", "ContactItem", "ResultCode", "ResultInfo"], result),
+            ) }),
+            codes: CODES,
+            example: (
+                r#"{"From_Account":"user0","MarkItem":[{"OptType":3,"ContactItem":{"Type":1,"To_Account":"user1"},"SetMark":[0,32],"CustomMark":"abcd"}]}"#,
+                r#"{"ResultItem":[{"OptType":3,"ContactItem":{"Type":1,"To_Account":"user1"},"ResultCode":0,"ResultInfo":""}],"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#,
+            ),
+        }
+    }
 }
 
-fn parse_item(item: &Field<'_>, app: &App) -> Result<Item, Error> {
+fn parse_item(item: &Field<'_>, app: &App) -> Result<Item, Failure> {
     let opt_type = item.get("OptType")?;
     let contact_item = item.get("ContactItem")?;
     let (opt_type, standard, custom) = match opt_type.integer()? {
@@ -108,8 +177,8 @@ fn parse_item(item: &Field<'_>, app: &App) -> Result<Item, Error> {
 }
 
 /// `SetMark` and `ClearMark`; `None` when both are absent.
-fn parse_bits(item: &Field<'_>) -> Result<Option<BitChange>, Error> {
-    let bits = |name| -> Result<Option<StandardMark>, Error> {
+fn parse_bits(item: &Field<'_>) -> Result<Option<BitChange>, Failure> {
+    let bits = |name| -> Result<Option<StandardMark>, Failure> {
         let Some(list) = item.get(name)?.present() else { return Ok(None) };
         let bits = list
             .array(|bit| MarkBit::parse(bit.integer()?).map_err(|problem| bit.refuse(problem)))?;
@@ -122,7 +191,7 @@ fn parse_bits(item: &Field<'_>) -> Result<Option<BitChange>, Error> {
     Ok(Some(BitChange { set: set.unwrap_or_default(), clear: clear.unwrap_or_default() }))
 }
 
-fn parse_custom(item: &Field<'_>, app: &App) -> Result<Option<CustomMark>, Error> {
+fn parse_custom(item: &Field<'_>, app: &App) -> Result<Option<CustomMark>, Failure> {
     let Some(text) = item.get("CustomMark")?.present() else { return Ok(None) };
     text.parsed(|text| CustomMark::parse(text, app.limits.custom_mark_bytes)).map(Some)
 }

@@ -1,16 +1,22 @@
-//! `recentcontact/search_contact_group`: what is kept about given conversations.
+//! `recentcontact/search_contact_group`: looks up the state of given conversations.
 
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::json;
 
+use super::shapes::{kept, of_user};
 use crate::deadline::Arrival;
 use crate::domain::{App, Conversation, Problem, UserId};
-use crate::error::Error;
+use crate::http::openapi::Operation;
+use crate::http::openapi::schema::{answered, limited_array, named};
+use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
 use crate::http::tencent::recent_contact::contact_group::{ContactResultItem, GroupItem};
 use crate::http::tencent::recent_contact::contact_item;
+use crate::limits::Limits;
 use crate::service::Service;
 
 pub struct SearchContactGroup {
@@ -26,9 +32,12 @@ pub struct Answer {
 }
 
 impl Call for SearchContactGroup {
+    const FAMILY: Family = Family::RecentContact;
+    const COMMAND: &'static str = "search_contact_group";
+
     type Answer = Answer;
 
-    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure> {
         let owner = body.get("From_Account")?.account(app.limits.user_id_bytes)?;
         let list = body.get("ContactItem")?;
         let wanted = list.array(|item| contact_item::parse(item, app))?;
@@ -46,11 +55,33 @@ impl Call for SearchContactGroup {
         service: &Service,
         app: Arc<App>,
         arrival: Arrival,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, Failure> {
         let found = service.search(app, self.owner, self.wanted, arrival.deadline).await?;
         Ok(Answer {
             contact_result_item: found.conversations.into_iter().map(ContactResultItem).collect(),
             group_item: found.groups.iter().map(GroupItem::from).collect(),
         })
+    }
+
+    fn operation(limits: &Limits) -> Operation {
+        let max = ("search-items", limits.search_items);
+        Operation {
+            summary: "Looks up conversations",
+            description: "Returns the state of the given conversations, in the order of the request. A conversation without \
+                state has an empty `StandardMark` and `Timestamp` 0.",
+            request: of_user(
+                &["ContactItem"],
+                json!({ "ContactItem": limited_array(1, max, "The conversations.", named("ContactItem")) }),
+            ),
+            answer: json!({
+                "ContactResultItem": answered("One for each conversation, in order.", kept()),
+                "GroupItem": answered("The contact groups that the answer refers to.", named("GroupItem")),
+            }),
+            codes: &[Code::UnknownUser],
+            example: (
+                r#"{"From_Account":"user0","ContactItem":[{"Type":1,"To_Account":"user1"},{"Type":1,"To_Account":"user9"}]}"#,
+                r#"{"ContactResultItem":[{"Type":1,"To_Account":"user1","StandardMark":"100000000000000000000000000000001","CustomMark":"abcd","ContactGroupId":[1],"Timestamp":1795473418},{"Type":1,"To_Account":"user9","StandardMark":"","Timestamp":0}],"GroupItem":[{"GroupName":"friends","GroupId":1}],"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#,
+            ),
+        }
     }
 }

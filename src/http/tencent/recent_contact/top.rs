@@ -3,14 +3,22 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::json;
 
+use super::shapes::{of_user, result_of};
 use crate::deadline::Arrival;
 use crate::domain::{App, Change, Conversation, Problem, UserId};
-use crate::error::{Error, Family};
+use crate::http::openapi::Operation;
+use crate::http::openapi::schema::{
+    answered, choice, closed, conversation, joined, limited_array, shown_conversation,
+};
+use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
 use crate::http::tencent::envelope::{ItemCounts, ItemResult};
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
 use crate::http::tencent::recent_contact::contact_item::{self, SessionId};
+use crate::limits::Limits;
 use crate::service::{Service, Write};
 
 pub struct Top {
@@ -34,9 +42,12 @@ struct ResultItem {
 }
 
 impl Call for Top {
+    const FAMILY: Family = Family::RecentContact;
+    const COMMAND: &'static str = "top";
+
     type Answer = Answer;
 
-    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure> {
         let owner = body.get("From_Account")?.account(app.limits.user_id_bytes)?;
         let operation = body.get("OperationType")?;
         let pin = match operation.integer()? {
@@ -56,7 +67,7 @@ impl Call for Top {
         service: &Service,
         app: Arc<App>,
         arrival: Arrival,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, Failure> {
         let shown: Vec<_> = self.conversations.iter().cloned().map(SessionId).collect();
         let change = if self.pin { Change::Pin } else { Change::Unpin }(self.conversations);
         let applied = service.write(Write { app, owner: self.owner, change, arrival }).await?;
@@ -65,7 +76,7 @@ impl Call for Top {
             .zip(&applied.items)
             .map(|(recent_contact_item, outcome)| ResultItem {
                 recent_contact_item,
-                result: ItemResult::new(outcome, Family::RecentContact),
+                result: ItemResult::new(*outcome, Family::RecentContact),
             })
             .collect();
         Ok(Answer { result_item })
@@ -73,5 +84,36 @@ impl Call for Top {
 
     fn items(answer: &Answer) -> ItemCounts {
         answer.result_item.iter().map(|item| &item.result).collect()
+    }
+
+    fn operation(limits: &Limits) -> Operation {
+        const CODES: &[Code] =
+            &[Code::UnknownUser, Code::ItemCount, Code::ChatGroupGone, Code::PinsFull];
+        let max = ("mark-items", limits.mark_items);
+        let result = joined(
+            json!({ "RecentContactItem": shown_conversation("GroupId", &[], json!({})) }),
+            result_of(CODES),
+        );
+        Operation {
+            summary: "Pins and unpins conversations",
+            description: "Pins are independent of marks and have their own limit. Pinning a pinned conversation succeeds, and so does unpinning one that is not pinned.",
+            request: of_user(
+                &["OperationType", "RecentContactItem"],
+                json!({
+                    "OperationType": choice("What to do.", &[(1, "pin"), (2, "unpin")]),
+                    "RecentContactItem": limited_array(
+                        1, max, "The conversations.", conversation(&["GroupId", "ToGroupId"])),
+                }),
+            ),
+            answer: json!({ "ResultItem": answered(
+                "One for each conversation, in order.",
+                closed(&["RecentContactItem", "ResultCode", "ResultInfo"], result),
+            ) }),
+            codes: CODES,
+            example: (
+                r#"{"From_Account":"user0","OperationType":1,"RecentContactItem":[{"Type":1,"To_Account":"user1"}]}"#,
+                r#"{"ResultItem":[{"RecentContactItem":{"Type":1,"To_Account":"user1"},"ResultCode":0,"ResultInfo":""}],"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#,
+            ),
+        }
     }
 }

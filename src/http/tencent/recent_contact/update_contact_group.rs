@@ -1,22 +1,30 @@
-//! `recentcontact/update_contact_group`: renames a conversation group, or changes what is in it.
+//! `recentcontact/update_contact_group`: renames a contact group, or adds and removes conversations.
 
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::json;
 
+use super::shapes::{of_user, result_of};
 use crate::deadline::Arrival;
 use crate::domain::{App, Change, MemberChange, Problem, UserId};
-use crate::error::Error;
+use crate::http::openapi::Operation;
+use crate::http::openapi::schema::{
+    answered, choice, closed, joined, limited_array, named, object, with,
+};
+use crate::http::tencent::codes::{Code, ContactGroupPaths, Family};
 use crate::http::tencent::door::Call;
 use crate::http::tencent::envelope::ItemCounts;
+use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
 use crate::http::tencent::recent_contact::contact_group::{
-    ResultItem, check_length, existing_name,
+    ResultItem, changed_group, check_length, existing_name,
 };
 use crate::http::tencent::recent_contact::contact_item::{self, ContactItem};
+use crate::limits::Limits;
 use crate::service::{Service, Write};
 
-/// The only `UpdateType` there is: one conversation group.
+/// The only `UpdateType`: one contact group.
 const ONE_GROUP: u8 = 1;
 
 pub struct UpdateContactGroup {
@@ -52,9 +60,13 @@ struct ContactResultItem {
 }
 
 impl Call for UpdateContactGroup {
+    const FAMILY: Family = Family::RecentContact;
+    const COMMAND: &'static str = "update_contact_group";
+    const CONTACT_GROUP: ContactGroupPaths =
+        ContactGroupPaths { existing: "UpdateGroup.OldGroupName", new: "UpdateGroup.NewGroupName" };
     type Answer = Answer;
 
-    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Error> {
+    fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure> {
         let owner = body.get("From_Account")?.account(app.limits.user_id_bytes)?;
         let update_type = body.get("UpdateType")?;
         if update_type.integer()? != ONE_GROUP.into() {
@@ -85,7 +97,7 @@ impl Call for UpdateContactGroup {
         service: &Service,
         app: Arc<App>,
         arrival: Arrival,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, Failure> {
         let members = if let Change::ChangeMembers(_, members) = &self.change {
             members.as_slice()
         } else {
@@ -96,15 +108,13 @@ impl Call for UpdateContactGroup {
             .map(|change| (opt_type(change.member), ContactItem(change.conversation.clone())))
             .unzip();
         let write = Write { app, owner: self.owner, change: self.change, arrival };
-        let (old, new) = ("UpdateGroup.OldGroupName", "UpdateGroup.NewGroupName");
-        let applied =
-            service.write(write).await.map_err(|error| error.with_group_names_at(old, new))?;
+        let applied = service.write(write).await?;
         let contact_result_item = opt_types
             .into_iter()
             .zip(ResultItem::list(shown, &applied))
             .map(|(contact_opt_type, result)| ContactResultItem { contact_opt_type, result })
             .collect();
-        let group = applied.group()?;
+        let group = changed_group(&applied)?;
         Ok(Answer {
             update_type: ONE_GROUP,
             update_group_result: UpdateGroupResult {
@@ -121,9 +131,74 @@ impl Call for UpdateContactGroup {
         let results = &answer.update_group_result.contact_result_item;
         results.iter().map(|item| item.result.result()).collect()
     }
+
+    fn operation(limits: &Limits) -> Operation {
+        const CODES: &[Code] = &[
+            Code::UnknownUser,
+            Code::ItemCount,
+            Code::ChatGroupGone,
+            Code::ConversationsFull,
+            Code::UnknownContactGroup,
+            Code::ContactGroupNameLength,
+            Code::EditionTooLow,
+        ];
+        let opt_type = choice("What to do with the conversation.", &[(1, "add"), (2, "remove")]);
+        let item = object(
+            &["ContactOptType", "ContactItem"],
+            json!({ "ContactOptType": opt_type, "ContactItem": named("ContactItem") }),
+        );
+        let max = ("group-items", limits.group_items);
+        let group = object(
+            &["UpdateGroupType", "OldGroupName"],
+            json!({
+                "UpdateGroupType": choice("What changes.", &[(1, "rename"), (2, "add and remove conversations")]),
+                "OldGroupName": { "$ref": "#/components/schemas/GroupName", "description": "The current name of the contact group." },
+                "NewGroupName": { "$ref": "#/components/schemas/GroupName", "description": "The new name. With UpdateGroupType 1." },
+                "ContactUpdateItem": limited_array(1, max, "What to add and remove. With UpdateGroupType 2.", item),
+            }),
+        );
+        let case = |number: u8, has: &str| json!({ "properties": { "UpdateGroupType": { "const": number } }, "required": [has] });
+        let group =
+            with(group, "oneOf", json!([case(1, "NewGroupName"), case(2, "ContactUpdateItem")]));
+        let result = joined(
+            json!({ "ContactOptType": { "enum": [1, 2] }, "ContactItem": named("ShownContactItem") }),
+            result_of(CODES),
+        );
+        let results = answered(
+            "One for each conversation, in order; empty after a rename.",
+            closed(&["ContactOptType", "ContactItem", "ResultCode", "ResultInfo"], result),
+        );
+        Operation {
+            summary: "Changes a contact group",
+            description: "Renames a contact group, or adds and removes conversations. Adding a member again succeeds, and so \
+                does removing a conversation that is not a member.",
+            request: of_user(
+                &["UpdateType", "UpdateGroup"],
+                json!({ "UpdateType": choice("What is updated.", &[(1, "one contact group")]), "UpdateGroup": group }),
+            ),
+            answer: json!({
+                "UpdateType": { "const": 1 },
+                "UpdateGroupResult": closed(
+                    &["UpdateGroupType", "GroupName", "GroupId", "OldGroupName", "ContactResultItem"],
+                    json!({
+                        "UpdateGroupType": { "enum": [1, 2] },
+                        "GroupName": { "type": "string", "description": "The name after the change." },
+                        "GroupId": { "type": "integer", "minimum": 1 },
+                        "OldGroupName": { "type": "string", "description": "The name before the change." },
+                        "ContactResultItem": results,
+                    }),
+                ),
+            }),
+            codes: CODES,
+            example: (
+                r#"{"From_Account":"user0","UpdateType":1,"UpdateGroup":{"UpdateGroupType":2,"OldGroupName":"friends","ContactUpdateItem":[{"ContactOptType":2,"ContactItem":{"Type":1,"To_Account":"user2"}},{"ContactOptType":1,"ContactItem":{"Type":2,"ToGroupId":"MyFirstGroup"}}]}}"#,
+                r#"{"UpdateType":1,"UpdateGroupResult":{"UpdateGroupType":2,"GroupName":"friends","GroupId":1,"OldGroupName":"friends","ContactResultItem":[{"ContactOptType":2,"ContactItem":{"Type":1,"To_Account":"user2"},"ResultCode":0,"ResultInfo":""},{"ContactOptType":1,"ContactItem":{"Type":2,"ToGroupId":"MyFirstGroup"},"ResultCode":0,"ResultInfo":""}]},"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#,
+            ),
+        }
+    }
 }
 
-fn parse_members(group: &Field<'_>, app: &App) -> Result<Vec<MemberChange>, Error> {
+fn parse_members(group: &Field<'_>, app: &App) -> Result<Vec<MemberChange>, Failure> {
     let list = group.get("ContactUpdateItem")?;
     let changes = list.array(|item| {
         let opt_type = item.get("ContactOptType")?;

@@ -1,8 +1,8 @@
-//! UserSig (`TLSSigAPIv2`): is it genuine, is it still good? Keys and time are arguments.
+//! UserSig (`TLSSigAPIv2`): decoding, verifying and signing. Keys and time are arguments.
 //!
 //! A UserSig is base64 (with `*`, `-`, `_` for `+`, `/`, `=`) of a zlib stream of a JSON object. Its `TLS.sig` is an
-//! HMAC-SHA256 over the other fields, written line by line. Key order and spacing of the JSON differ from one signing
-//! library to the next, so it is parsed and never compared as text.
+//! HMAC-SHA256 over the other fields, one per line. Signing libraries differ in key order and spacing, so we parse the
+//! JSON and never compare it as text.
 
 use std::io::{Read, Write};
 
@@ -15,25 +15,21 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::{App, SdkAppId, SecretKey};
+use crate::domain::{App, SdkAppId, SecretKey};
 use crate::limits::USER_SIG_INFLATED_BYTES_MAX;
 
-/// What is wrong with a UserSig.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
-    /// It cannot be read; the text says at which step.
+    /// The text says which step of decoding failed.
     Undecodable(&'static str),
-    /// None of the app's keys made it.
+    /// It was not signed with a secret key of the app.
     Forged,
-    /// It was made for another user.
     OtherUser,
-    /// It was made for another app.
     OtherApp,
-    /// Its time is over.
     Expired,
 }
 
-/// A decoded UserSig: claims, and a signature that has not been checked yet.
+/// A decoded UserSig. The signature is not checked yet.
 #[derive(Debug)]
 pub struct UserSig {
     identifier: String,
@@ -45,7 +41,7 @@ pub struct UserSig {
 }
 
 impl UserSig {
-    /// Reads a UserSig. The inflated size is capped, so that a small bomb stays small.
+    /// Limits the inflated size, so that a zip bomb does not fill the memory.
     pub fn decode(text: &str) -> Result<Self, Flaw> {
         let standard: String = text
             .chars()
@@ -74,7 +70,8 @@ impl UserSig {
     fn from_fields(fields: &Value) -> Option<Self> {
         let user_buf = match fields.get("TLS.userbuf") {
             None => None,
-            // It is base64, so it holds no line breaks: with one, claims of another user could be signed as these are.
+            // Require base64, which has no line breaks. With one, other claims could have the same signed text as
+            // these.
             Some(text) => {
                 let text = text.as_str()?;
                 BASE64.decode(text).ok()?;
@@ -91,9 +88,8 @@ impl UserSig {
         })
     }
 
-    /// Checks that `app` vouches for `identifier` with this UserSig at `now` (Unix seconds), and says until when it
-    /// does and by which key. The signature is compared in constant time; the order of the checks is the order of the
-    /// answers.
+    /// Checks this UserSig for `identifier` at `now` (Unix seconds). Returns its expiry (Unix seconds) and the key that
+    /// signed it. The signature is compared in constant time. The order of the checks decides which flaw is reported.
     pub fn verify<'a>(
         &self,
         app: &'a App,
@@ -147,7 +143,7 @@ impl UserSig {
             "TLS.sig": BASE64.encode(&self.signature),
         });
         let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
-        // Writing into a Vec has no way to fail; if it ever did, the result would not verify.
+        // Writing into a Vec cannot fail. If it did, the result would not verify.
         let deflated = zlib
             .write_all(json.to_string().as_bytes())
             .and_then(|()| zlib.finish())
@@ -194,7 +190,7 @@ mod tests {
         }
     }
 
-    /// The published vectors: the signature that their claims must have.
+    /// Compares with a published test vector.
     #[track_caller]
     fn check_signature(user: &str, issued_at: u64, lifetime_s: u64, buf: Option<&str>, sig: &str) {
         let claims = UserSig {
@@ -210,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn signatures_are_those_of_the_reference() {
+    fn signatures_match_the_published_vectors() {
         let sig = "yLAe+w7WUeUuqbV9h/TX78u21oTGi+i9Zp1u3PpnY60=";
         check_signature("administrator", 1_700_000_000, 86_400, None, sig);
         let sig = "8genqljbpEaJZVMsIbmfmZ/85Nx6/a80jcuFHDVj+RM=";
@@ -220,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_usersig_of_the_python_and_of_the_node_library_is_good_until_its_last_second() {
+    fn usersigs_of_the_python_and_node_libraries_are_valid_until_they_expire() {
         let app = app(1_400_000_000, KEY, None);
         for text in [PYTHON, NODE] {
             let sig = UserSig::decode(text).unwrap();
@@ -232,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn each_flaw_is_told_from_the_others() {
+    fn each_flaw_has_its_own_error() {
         let now = 1_700_000_001;
         let sig = UserSig::decode(PYTHON).unwrap();
         let other_key = "another key, another key";
@@ -251,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_we_sign_we_accept() {
+    fn a_usersig_that_we_sign_is_valid() {
         let app = app(7, KEY, None);
         let text = UserSig::sign(&app.secret_key, app.sdk_app_id, "a b+c", 100, 50);
         let sig = UserSig::decode(&text).unwrap();
@@ -260,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_says_so() {
+    fn an_unreadable_usersig_says_which_step_failed() {
         let deflate = |bytes: &[u8]| {
             let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
             zlib.write_all(bytes).unwrap();
@@ -277,7 +273,7 @@ mod tests {
         assert_eq!(flaw(&deflate(b"[")), Flaw::Undecodable("it is not JSON inside"));
         let missing = Flaw::Undecodable("a field is missing or of a wrong type");
         assert_eq!(flaw(&deflate(b"{}")), missing);
-        // In Miri the whole would take minutes.
+        // Miri would need minutes for 10 MB.
         let bomb = vec![b' '; if cfg!(miri) { 10_000 } else { 10_000_000 }];
         assert_eq!(flaw(&deflate(&bomb)), Flaw::Undecodable("it is too large"));
         let full = usize::try_from(USER_SIG_INFLATED_BYTES_MAX).unwrap();
@@ -287,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lifetime_beyond_all_time_does_not_overflow() {
+    fn a_huge_lifetime_does_not_overflow() {
         let app = app(7, KEY, None);
         let text = UserSig::sign(&app.secret_key, app.sdk_app_id, "a", 100, u64::MAX);
         assert_eq!(

@@ -1,0 +1,23 @@
+//! OpenAPI schemas that several calls of `im_open_login_svc` share.
+
+use crate::http::openapi::schema::{joined, named, object, text, with};
+use crate::limits::ACCOUNT_VALUE_BYTES_MAX;
+use serde_json::{Value, json};
+
+/// A user, named by `UserID` or by the older field `Identifier`.
+pub(super) fn user(more: Value) -> Value {
+    let names = json!({
+        "UserID": named("UserID"),
+        "Identifier": { "$ref": "#/components/schemas/UserID", "description": "The older name of `UserID`." },
+    });
+    let either = json!([{ "required": ["UserID"] }, { "required": ["Identifier"] }]);
+    with(object(&[], joined(names, more)), "anyOf", either)
+}
+
+pub(super) fn account() -> Value {
+    let most = u32::try_from(ACCOUNT_VALUE_BYTES_MAX).unwrap_or(u32::MAX);
+    user(json!({
+        "Nick": text(0, most, "The display name."),
+        "FaceUrl": text(0, most, "The URL of a picture."),
+    }))
+}

@@ -1,0 +1,74 @@
+//! Why a call fails. `codes.rs` gives each failure its code and its text.
+
+use super::user_sig::Flaw;
+use crate::domain::{Problem, Refusal};
+use crate::error::Error;
+
+#[derive(Debug)]
+pub enum Failure {
+    UnknownPath,
+    /// Not a POST, nor a GET with a body.
+    Method(String),
+    BodyTooLarge,
+    /// The connection broke off, or its framing is wrong, or the body took too long.
+    BodyUnreadable,
+    Upgrade,
+    /// The request before said `Connection: close`.
+    AfterClose,
+    SdkAppIdMissing,
+    SdkAppIdInvalid,
+    /// The query lacks this parameter.
+    CallerMissing(&'static str),
+    UserSigEmpty,
+    AppDisabled,
+    UserSig(Flaw),
+    NotAdmin,
+    /// More calls of this command than the app's limit per second.
+    TooManyCalls {
+        max: u32,
+    },
+    /// The message of serde_json.
+    NotJson(String),
+    /// An account is not a string. Tencent has a separate code for this.
+    AccountType {
+        path: String,
+        got: &'static str,
+    },
+    /// A field is missing or wrong.
+    Parameter {
+        path: String,
+        problem: Problem,
+    },
+    /// Too few or too many conversations in one call.
+    ItemCount {
+        path: String,
+        min: u32,
+        max: u32,
+        got: usize,
+    },
+    /// Too few or too many accounts in one call.
+    AccountCount {
+        path: String,
+        got: usize,
+    },
+    ContactGroupNameLength {
+        path: String,
+        max: u32,
+        got: usize,
+    },
+    NotImportable,
+    /// The service failed, or the rules refuse the call.
+    Service(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Service(error)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Service(refusal.into())
+    }
+}
