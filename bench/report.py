@@ -267,14 +267,15 @@ def is_full(about):
 
 
 def publish():
-    """Writes the last full runs into docs/performance.md, side by side, and the evidence of the last one."""
+    """Writes the last full runs into docs/performance.md, side by side, and the evidence of the last one that has any."""
     runs = sorted((json.loads(file.read_text()) for file in RUNS.glob("*.json")), key=lambda about: about["started"])
     runs = [about for about in runs if is_full(about)][-PUBLISHED_RUNS:]
     if len(runs) < PUBLISHED_RUNS:
         return f"{RUNS} holds {len(runs)} full runs, but {PUBLISHED_RUNS} are needed: nothing was published"
+    evidence = next((about["evidence"] for about in reversed(runs) if about["evidence"]), {})
     page = ROOT / "docs" / "performance.md"
     text, rows = page.read_text(), combined(runs)
-    sections = {"ran on": ran_on(runs), "figures": table_of_runs(rows, runs), "evidence": evidence_text(runs[-1]["evidence"])}
+    sections = {"ran on": ran_on(runs), "figures": table_of_runs(rows, runs), "evidence": evidence_text(evidence)}
     for name, section in sections.items():
         text, found = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda place: f"{place[1]}{section}\n{place[2]}", text,
                               flags=re.DOTALL)
