@@ -42,7 +42,7 @@ tolerations: {{ toJson . }}
 {{- define "earmark.container" -}}
 image: {{ printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
-# Here and not in a ConfigMap: a changed setting rolls the pods, and the migrations run before a ConfigMap would be there.
+# Not in a ConfigMap: this way a changed setting restarts the pods, and the migrations run before a ConfigMap would exist.
 env:
   - { name: EARMARK_LISTEN, value: "0.0.0.0:8080" }
   - { name: EARMARK_ADMIN_LISTEN, value: "0.0.0.0:8081" }
