@@ -53,6 +53,7 @@ pub struct RequestIds {
 
 impl RequestIds {
     /// Those of this thread: others begin elsewhere.
+    #[must_use]
     pub fn new() -> Self {
         let mut bytes = [0; 8];
         // Without randomness all begin at the same number: worse to search for, no reason to fail.

@@ -63,7 +63,7 @@ fn built() -> Value {
     let limits = Limits::default();
     let paths: Map<String, Value> = CALLS
         .iter()
-        .map(|call| (call.path(), described(call, (call.operation)(&limits))))
+        .map(|call| (call.path(), described(call, &(call.operation)(&limits))))
         .chain(operators::paths())
         .collect();
     json!({
@@ -94,7 +94,7 @@ fn built() -> Value {
     })
 }
 
-fn described(call: &Entry, operation: Operation) -> Value {
+fn described(call: &Entry, operation: &Operation) -> Value {
     let Entry { family, command, .. } = *call;
     let at_the_top = codes::at_the_top(family, operation.codes);
     let of_items = codes::of_items(family, operation.codes);

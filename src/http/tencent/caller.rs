@@ -64,7 +64,14 @@ struct Verified {
 #[derive(Debug, Clone)]
 pub struct VerifiedSigs(Cache<[u8; 32], Arc<Verified>>);
 
+impl Default for VerifiedSigs {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl VerifiedSigs {
+    #[must_use]
     pub fn new() -> Self {
         Self(Cache::builder().max_capacity(VERIFIED_MAX).time_to_idle(VERIFIED_IDLE_MAX).build())
     }

@@ -66,7 +66,7 @@ pub trait Call: Sized + 'static {
 /// Set once a request with `Connection: close` has been answered. We refuse any later request on the connection, as a
 /// defence against request smuggling.
 #[derive(Debug, Default)]
-pub struct LastRequest(Cell<bool>);
+pub(in crate::http) struct LastRequest(Cell<bool>);
 
 impl LastRequest {
     fn has_come_before(request: &HttpRequest) -> bool {
@@ -84,20 +84,20 @@ impl LastRequest {
 
 /// What the front door needs. All worker threads share the cache of UserSigs and the rate limits.
 #[derive(Debug)]
-pub struct Door {
-    pub service: Service,
+pub(in crate::http) struct Door {
+    pub(in crate::http) service: Service,
     sigs: VerifiedSigs,
     rates: RateLimits,
     request_ids: RequestIds,
 }
 
 impl Door {
-    pub fn new(service: Service) -> Self {
+    pub(in crate::http) fn new(service: Service) -> Self {
         let request_ids = RequestIds::new();
         Self { service, sigs: VerifiedSigs::new(), rates: RateLimits::new(), request_ids }
     }
 
-    pub fn for_this_thread(&self, threads: usize) -> Self {
+    pub(in crate::http) fn for_this_thread(&self, threads: usize) -> Self {
         Self {
             service: self.service.for_this_thread(threads),
             sigs: self.sigs.clone(),
@@ -157,7 +157,11 @@ async fn answer<C: Call>(
 }
 
 /// Answers a request to a path that is not in the API.
-pub fn refuse_path(door: &Door, counted: &CallMetrics, request: &HttpRequest) -> HttpResponse {
+pub(in crate::http) fn refuse_path(
+    door: &Door,
+    counted: &CallMetrics,
+    request: &HttpRequest,
+) -> HttpResponse {
     let id = door.request_ids.of(request);
     let mut watch = Watch::start(door.service.metrics(), counted, &id);
     watch.answered(Code::UnknownCommand);
@@ -241,7 +245,7 @@ fn takes_the_connection(request: &HttpRequest) -> bool {
 }
 
 /// Reads a body to its end, within `BODY_TIME_MAX` and `BODY_BYTES_MAX`.
-pub async fn whole(payload: Payload) -> Result<Vec<u8>, Failure> {
+pub(in crate::http) async fn whole(payload: Payload) -> Result<Vec<u8>, Failure> {
     let collected = tokio::time::timeout(BODY_TIME_MAX, collect(payload)).await;
     collected.map_err(|_| Failure::BodyUnreadable)?
 }
@@ -261,7 +265,7 @@ async fn collect(mut payload: Payload) -> Result<Vec<u8>, Failure> {
 }
 
 /// The only place where the service reads the clock.
-pub fn unix_now() -> u64 {
+pub(in crate::http) fn unix_now() -> u64 {
     #[expect(
         clippy::disallowed_methods,
         reason = "time is read here once per request, then passed on"

@@ -65,6 +65,7 @@ pub fn success(answer: impl Serialize) -> HttpResponse {
 }
 
 /// Also logs the failure. Proxies and access logs cannot show it, because the HTTP status is 200.
+#[must_use]
 pub fn failure(
     failure: &Failure,
     family: Family,
@@ -83,18 +84,17 @@ pub fn failure(
 /// the cause beside that id.
 pub fn described(failure: &Failure, contact_group: ContactGroupPaths) -> String {
     let text = failure.text(contact_group);
-    match failure {
-        Failure::Service(Error::Internal(cause)) => {
-            let request_id = request_id();
-            tracing::error!(request_id, cause = format!("{cause:#}"), "internal error");
-            return format!("{text} (request {request_id})");
-        }
-        Failure::Service(Error::Unavailable(cause) | Error::InDoubt(cause)) => {
-            let cause = cause.as_ref();
-            let cause = cause.map_or_else(|| "deadline".to_owned(), |cause| format!("{cause:#}"));
-            tracing::warn!(request_id = request_id(), cause, "the database did not answer");
-        }
-        _ => tracing::debug!("{text}"),
+    if let Failure::Service(Error::Internal(cause)) = failure {
+        let request_id = request_id();
+        tracing::error!(request_id, cause = format!("{cause:#}"), "internal error");
+        return format!("{text} (request {request_id})");
+    }
+    if let Failure::Service(Error::Unavailable(cause) | Error::InDoubt(cause)) = failure {
+        let cause = cause.as_ref();
+        let cause = cause.map_or_else(|| "deadline".to_owned(), |cause| format!("{cause:#}"));
+        tracing::warn!(request_id = request_id(), cause, "the database did not answer");
+    } else {
+        tracing::debug!("{text}");
     }
     text
 }

@@ -27,7 +27,7 @@ pub enum Failure {
     TooManyCalls {
         max: u32,
     },
-    /// The message of serde_json.
+    /// The message of `serde_json`.
     NotJson(String),
     /// An account is not a string. Tencent has a separate code for this.
     AccountType {

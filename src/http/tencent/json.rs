@@ -149,11 +149,13 @@ enum Step<'f> {
 }
 
 impl<'f> Field<'f> {
+    #[must_use]
     pub fn root(value: &'f Json<'f>) -> Self {
         Self { value: Some(value), step: Step::Root }
     }
 
     /// The path to this field: `MarkItem[3].SetMark[1]`.
+    #[must_use]
     pub fn path(&self) -> String {
         match self.step {
             Step::Root => String::new(),
@@ -163,6 +165,7 @@ impl<'f> Field<'f> {
         }
     }
 
+    #[must_use]
     pub fn refuse(&self, problem: Problem) -> Failure {
         let path = match self.step {
             Step::Root => "body".to_owned(),
@@ -202,6 +205,7 @@ impl<'f> Field<'f> {
     }
 
     /// `None` if the field is absent.
+    #[must_use]
     pub fn present(self) -> Option<Self> {
         self.value.is_some().then_some(self)
     }

@@ -8,7 +8,7 @@ pub mod door;
 pub mod envelope;
 pub mod failure;
 pub mod json;
-pub mod rate_limit;
+mod rate_limit;
 pub mod recent_contact;
 pub mod registry;
 pub mod user_sig;

@@ -35,10 +35,12 @@ pub struct ResultItem {
 }
 
 impl ResultItem {
+    #[must_use]
     pub fn result(&self) -> &ItemResult {
         &self.result
     }
 
+    #[must_use]
     pub fn list(shown: Vec<ContactItem>, applied: &Applied) -> Vec<Self> {
         let result =
             |outcome: &Result<(), Refusal>| ItemResult::new(*outcome, Family::RecentContact);
@@ -80,6 +82,7 @@ impl Serialize for ContactResultItem {
 pub struct MarkBits(pub StandardMark);
 
 impl MarkBits {
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -27,6 +27,17 @@ use crate::service::{Service, Write};
 /// The only `UpdateType`: one contact group.
 const ONE_GROUP: u8 = 1;
 
+/// Beside those of every call of `recentcontact`.
+const CODES: &[Code] = &[
+    Code::UnknownUser,
+    Code::ItemCount,
+    Code::ChatGroupGone,
+    Code::ConversationsFull,
+    Code::UnknownContactGroup,
+    Code::ContactGroupNameLength,
+    Code::EditionTooLow,
+];
+
 pub struct UpdateContactGroup {
     owner: UserId,
     update_group_type: u8,
@@ -133,15 +144,6 @@ impl Call for UpdateContactGroup {
     }
 
     fn operation(limits: &Limits) -> Operation {
-        const CODES: &[Code] = &[
-            Code::UnknownUser,
-            Code::ItemCount,
-            Code::ChatGroupGone,
-            Code::ConversationsFull,
-            Code::UnknownContactGroup,
-            Code::ContactGroupNameLength,
-            Code::EditionTooLow,
-        ];
         let opt_type = choice("What to do with the conversation.", &[(1, "add"), (2, "remove")]);
         let item = object(
             &["ContactOptType", "ContactItem"],
