@@ -1,4 +1,4 @@
-//! What each command allows in a body, said once more: it shares no code with the service.
+//! The bodies that each command must accept. This shares no code with the service.
 
 use serde_json::Value;
 
@@ -134,7 +134,7 @@ fn account(name: &Value) -> bool {
     text(name, 1, LIMITS.user_id_bytes)
 }
 
-/// An item that names a user, by any text: a bad name is an item that fails.
+/// An item that names a user by any text. A bad name makes only its item fail.
 fn named(item: &Value) -> bool {
     first_of(item, &["UserID", "Identifier"]).is_string()
 }
@@ -174,7 +174,7 @@ fn text(value: &Value, least: u32, most: u32) -> bool {
     value.as_str().is_some_and(|text| fits(text) && !text.contains('\0'))
 }
 
-/// Whatever is no fraction and not negative.
+/// A number that is neither a fraction nor negative.
 fn cursor(value: &Value) -> bool {
     optional(value, |value| value.is_u64() || value.as_f64().is_some_and(|number| number > 1e19))
 }

@@ -1,4 +1,4 @@
-//! Any body, read by every command: what is accepted is what the grammar allows, no more and no less.
+//! Each command parses any body, and accepts it exactly if the grammar allows it.
 
 use serde_json::{Map, Number, Value};
 
@@ -34,7 +34,7 @@ pub(super) const LIMITS: Limits = Limits {
     calls_per_second: 0,
 };
 
-/// Reads `body` as each command does.
+/// Parses `body` as each command does.
 pub fn run(body: &[u8]) {
     let plain = serde_json::from_slice::<Value>(body);
     let json = match Json::parse(body) {
@@ -47,7 +47,7 @@ pub fn run(body: &[u8]) {
     };
     let mut names_are_unique = true;
     let value = value_of(&json, &mut names_are_unique);
-    assert_eq!(Some(&value), plain.ok().as_ref(), "another tree");
+    assert_eq!(Some(&value), plain.ok().as_ref(), "the two parsers disagree");
 
     let app = super::app(LIMITS);
     let case = Case { json: &json, value: &value, names_are_unique, app: &app };
@@ -70,7 +70,7 @@ pub fn run(body: &[u8]) {
     case.check::<GetGroupInfo>(grammar::get_group_info, &[50002]);
 }
 
-/// A body, in two forms.
+/// A body, parsed by `earmark` and by `serde_json`.
 struct Case<'b> {
     json: &'b Json<'b>,
     value: &'b Value,
@@ -79,8 +79,8 @@ struct Case<'b> {
 }
 
 impl Case<'_> {
-    /// The command `C` accepts the body if `allows` does, and refuses it with one of these codes if not. Of a name that
-    /// is given twice, the grammar sees only one: such a body may be refused.
+    /// The command `C` accepts the body if `allows` does, and otherwise refuses it with one of these codes. If a name is
+    /// given twice, the grammar sees only one of its values, so the command may refuse such a body.
     #[track_caller]
     fn check<C: Call>(&self, allows: fn(&Value) -> bool, codes: &[u32]) {
         let allowed = allows(self.value);
@@ -88,7 +88,7 @@ impl Case<'_> {
             Ok(_) => assert!(allowed, "accepted: {}", self.value),
             Err(error) => {
                 assert!(!allowed || !self.names_are_unique, "refused, {error}: {}", self.value);
-                // The numbers of one family tell what is wrong, too.
+                // The codes of any family would do.
                 let code = error.code(Family::RecentContact);
                 assert!(codes.contains(&code), "{code}, {error}: {}", self.value);
                 assert!(!matches!(error, Error::Internal(_)));
@@ -97,7 +97,7 @@ impl Case<'_> {
     }
 }
 
-/// The same tree, as another parser has it.
+/// The same tree as `serde_json` has it.
 fn value_of(json: &Json<'_>, names_are_unique: &mut bool) -> Value {
     match json {
         Json::Null => Value::Null,
