@@ -15,7 +15,7 @@ COPY benches benches
 COPY bench/*.rs bench/
 COPY crates crates
 RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
- && cargo build --release --locked \
+ && cargo build --release --locked --package earmark \
  && cargo clean --release --locked --package earmark \
  && rm -r src
 

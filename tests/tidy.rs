@@ -38,6 +38,7 @@ const LINES_MAX: usize = 400;
 /// What a path in a document may begin with, to be looked for.
 const TOP: &[&str] = &[
     "src/",
+    "crates/",
     "tests/",
     "docs/",
     "deploy/",
@@ -75,7 +76,7 @@ fn files(folder: &str) -> Vec<PathBuf> {
 
 /// Our Rust files with their text.
 fn sources() -> Vec<(String, String)> {
-    ["src", "tests", "fuzz/src", "fuzz/fuzz_targets"]
+    ["src", "tests", "crates", "fuzz/fuzz_targets"]
         .into_iter()
         .flat_map(files)
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| earmark_fuzz::query::run(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz_targets::query::run(input));

@@ -1,35 +1,29 @@
-//! The console and the admin API as the program serves them.
+//! The console and the admin API.
 
 use std::net::SocketAddr;
 
 use serde_json::Value;
+use testkit::postgres::Database;
+use testkit::{APP, Answer, SECRET_KEY, Scratch, mark_body, request, request_with, text};
 
-use crate::support::{
-    APP, Answer, Database, Dev, KEY, Scratch, Service, mark_body, prepare, request, request_with,
-    serve, text,
-};
+use crate::EARMARK;
 
 const TOKEN: &str = "operator-token-of-the-process-tests";
 const JSON: &str = "content-type: application/json\r\n";
 
-#[track_caller]
-fn json(answer: &Answer) -> Value {
-    serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error}: {answer:?}"))
-}
-
-/// `headers` are whole lines.
+/// Sends a request. Each header is a line with its `\r\n`.
 fn ask(at: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Answer {
     request_with(at, method, path, &format!("host: localhost\r\n{headers}"), body).unwrap()
 }
 
 #[test]
-fn a_try_out_has_a_console_that_is_signed_in_and_manages_apps() {
-    let scratch = Scratch::new();
-    let dev = Dev::start(&scratch);
+fn dev_serves_a_signed_in_console_and_the_admin_api() {
+    let scratch = Scratch::create();
+    let dev = EARMARK.start_dev(&scratch);
     let page = ask(dev.address, "GET", "/console", "", "");
     assert!(page.status == 200 && page.body.contains("/console/app.js"), "{page:?}");
 
-    let session = json(&ask(dev.address, "GET", "/console/session.json", "", ""));
+    let session = ask(dev.address, "GET", "/console/session.json", "", "").json();
     let query = format!(
         "sdkappid={}&identifier={}&usersig={}",
         session["sdkappid"],
@@ -37,22 +31,22 @@ fn a_try_out_has_a_console_that_is_signed_in_and_manages_apps() {
         session["usersig"].as_str().unwrap()
     );
     let path = format!("/v4/recentcontact/mark_contact?{query}");
-    let marked = json(&request(dev.address, "POST", &path, &mark_body("u", "p")).unwrap());
-    assert_eq!(marked["ErrorCode"], 0, "{marked}");
+    let marked = request(dev.address, "POST", &path, &mark_body("u", "p")).unwrap();
+    assert_eq!(marked.code(), 0, "{marked:?}");
 
-    let apps = json(&ask(dev.address, "GET", "/admin/v1/apps", "", ""));
+    let apps = ask(dev.address, "GET", "/admin/v1/apps", "", "").json();
     assert_eq!(apps["apps"][0]["sdkappid"], session["sdkappid"], "{apps}");
     let created = ask(dev.address, "POST", "/admin/v1/apps", JSON, r#"{"sdkappid":5}"#);
     assert_eq!(created.status, 201, "{created:?}");
-    let elsewhere = request(dev.address, "GET", "/admin/v1/apps", "").unwrap();
-    assert_eq!(elsewhere.status, 403, "by another name: {elsewhere:?}");
+    let other_host = request(dev.address, "GET", "/admin/v1/apps", "").unwrap();
+    assert_eq!(other_host.status, 403, "{other_host:?}");
     dev.process.stop();
 }
 
 #[test]
-fn a_service_has_neither_unless_it_is_told() {
-    let database = Database::new();
-    let service = Service::on(&database);
+fn serve_has_no_console_and_no_admin_api_by_default() {
+    let database = Database::create();
+    let service = EARMARK.start_on(&database);
     for path in ["/console", "/console/session.json", "/admin/v1/apps"] {
         let answer = ask(service.api, "GET", path, "", "");
         assert!(answer.body.contains("60009"), "{path}: {answer:?}");
@@ -62,30 +56,31 @@ fn a_service_has_neither_unless_it_is_told() {
 }
 
 #[test]
-fn operators_have_a_token_that_stays_secret() {
-    let (scratch, database) = (Scratch::new(), Database::new());
-    prepare(&database.url);
+fn the_operator_token_opens_the_admin_api_and_is_never_logged() {
+    let (scratch, database) = (Scratch::create(), Database::create());
+    EARMARK.prepare(&database.url);
     let file = text(&scratch.write("token", format!("{TOKEN}\n")));
-    let program = serve(&database.url)
+    let program = EARMARK
+        .serve(&database.url)
         .args(["--console", "--operator-token-file", &file])
         .env("EARMARK_LOG", "trace");
-    let service = Service::start(program);
+    let service = EARMARK.start(program);
     let bearer = format!("authorization: Bearer {TOKEN}\r\n{JSON}");
     let app = format!("/admin/v1/apps/{APP}");
     for at in [service.api, service.admin] {
         assert_eq!(ask(at, "GET", &app, "", "").status, 401);
         assert_eq!(ask(at, "GET", &app, &bearer, "").status, 200);
         let wrong = ask(at, "PATCH", &app, &bearer, r#"{"limits":{"pinned":"many"}}"#);
-        assert_eq!((wrong.status, &json(&wrong)["field"]), (400, &Value::from("limits.pinned")));
+        assert_eq!((wrong.status, &wrong.json()["field"]), (400, &Value::from("limits.pinned")));
     }
-    let rotated = json(&ask(service.api, "POST", &format!("{app}/rotate-key"), &bearer, "{}"));
+    let rotated = ask(service.api, "POST", &format!("{app}/rotate-key"), &bearer, "{}").json();
     let key = rotated["secret_key"].as_str().unwrap().to_owned();
     let session = ask(service.api, "GET", "/console/session.json", "", "");
     assert_eq!(session.body, r#"{"mode":"serve"}"#);
-    let ended = service.process.stop();
-    let said = ended.stdout + &ended.stderr;
-    assert!(said.contains("app changed by the admin API"), "who changes what is logged");
-    for secret in [TOKEN, KEY, &key] {
-        assert!(!said.contains(secret), "it was logged");
+    let exit = service.process.stop();
+    let output = exit.stdout + &exit.stderr;
+    assert!(output.contains("app changed by the admin API"), "changes are logged");
+    for secret in [TOKEN, SECRET_KEY, &key] {
+        assert!(!output.contains(secret), "a secret was logged");
     }
 }

@@ -1,10 +1,13 @@
-//! TLS to the database: `sslmode` as libpq means it, the same for every command.
+//! TLS to the database. Every command treats `sslmode` as libpq does.
 
-use crate::support::{PASSWORD, Program, Service, TcpServer, app, migrate, serve, text};
+use testkit::postgres::{PASSWORD, TlsServer};
+use testkit::text;
+
+use crate::EARMARK;
 
 #[test]
-fn sslmode_means_what_it_means_to_libpq() {
-    let Some(server) = TcpServer::start() else { return };
+fn sslmode_means_the_same_as_in_libpq() {
+    let Some(server) = TlsServer::start() else { return };
     let (right, wrong) = (text(&server.authority), text(&server.other_authority));
     let good = [
         ("127.0.0.1", "sslmode=require".to_owned()),
@@ -25,28 +28,30 @@ fn sslmode_means_what_it_means_to_libpq() {
     ];
     for (host, parameters) in &good {
         let url = server.url(host, parameters);
-        let ended = migrate(&url);
-        assert_eq!(ended.code, Some(0), "{host} {parameters}: {ended:?}");
-        Service::start(serve(&url)).process.stop();
+        let exit = EARMARK.migrate(&url);
+        assert_eq!(exit.code, Some(0), "{host} {parameters}: {exit:?}");
+        EARMARK.start(EARMARK.serve(&url)).process.stop();
     }
     for (host, parameters) in &bad {
         let url = server.url(host, parameters);
-        for ended in [migrate(&url), serve(&url).run(), serve(&url).args(["--migrate"]).run()] {
-            let is_named = ended.stderr.contains("--database-url / EARMARK_DATABASE_URL");
-            assert!(ended.code == Some(1) && is_named, "{host} {parameters}: {ended:?}");
-            assert!(!ended.stderr.contains(PASSWORD), "{ended:?}");
-            assert!(!ended.stderr.contains("pool timed out"), "say why: {ended:?}");
+        let serve = EARMARK.serve(&url);
+        let serve_with_migrate = EARMARK.serve(&url).args(["--migrate"]);
+        for exit in [EARMARK.migrate(&url), serve.run(), serve_with_migrate.run()] {
+            let is_named = exit.stderr.contains("--database-url / EARMARK_DATABASE_URL");
+            assert!(exit.code == Some(1) && is_named, "{host} {parameters}: {exit:?}");
+            assert!(!exit.stderr.contains(PASSWORD), "{exit:?}");
+            assert!(!exit.stderr.contains("pool timed out"), "the reason is missing: {exit:?}");
         }
     }
 }
 
 #[test]
 fn every_connection_of_the_pool_is_encrypted() {
-    let Some(server) = TcpServer::start() else { return };
+    let Some(server) = TlsServer::start() else { return };
     let url = server
         .url("localhost", &format!("sslmode=verify-full&sslrootcert={}", text(&server.authority)));
-    crate::support::prepare(&url);
-    let service = Service::start(serve(&url));
+    EARMARK.prepare(&url);
+    let service = EARMARK.start(EARMARK.serve(&url));
     let client = service.client();
     std::thread::scope(|scope| {
         for user in 0..8 {
@@ -58,20 +63,20 @@ fn every_connection_of_the_pool_is_encrypted() {
 }
 
 #[test]
-fn what_the_url_leaves_out_comes_from_the_variables_of_libpq() {
-    let Some(server) = TcpServer::start() else { return };
+fn libpq_variables_supply_what_the_url_leaves_out() {
+    let Some(server) = TlsServer::start() else { return };
     let url = server.url("localhost", "").replace(&format!(":{PASSWORD}"), "");
     let run = |password: &str| {
-        Program::earmark(["migrate"])
-            .env("EARMARK_DATABASE_URL", &url)
+        EARMARK
+            .on(&url, ["migrate"])
             .env("PGPASSWORD", password)
             .env("PGSSLMODE", "verify-ca")
             .env("PGSSLROOTCERT", &server.authority)
             .run()
     };
-    run(PASSWORD).printed();
-    let ended = run("a-wrong-word");
-    ended.refused(&["EARMARK_DATABASE_URL", "password authentication failed"]);
-    assert!(!ended.stderr.contains("a-wrong-word"), "{ended:?}");
-    app(&url, &["list"]).refused(&["EARMARK_DATABASE_URL"]);
+    run(PASSWORD).expect_success();
+    let exit = run("a-wrong-word");
+    exit.expect_failure(&["EARMARK_DATABASE_URL", "password authentication failed"]);
+    assert!(!exit.stderr.contains("a-wrong-word"), "{exit:?}");
+    EARMARK.app(&url, &["list"]).expect_failure(&["EARMARK_DATABASE_URL"]);
 }

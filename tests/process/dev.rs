@@ -1,23 +1,22 @@
-//! `earmark dev`: one command, and a conversation can be marked.
+//! `earmark dev`: one command starts a service that can mark a conversation.
 
 use std::net::TcpListener;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
+use testkit::{Client, Scratch, assert_stopped, between, mark_body, request, text};
 
-use crate::support::{
-    Dev, Program, Scratch, between, dev, is_marked, is_quiet, mark_body, request, text,
-};
+use crate::EARMARK;
 
 #[test]
-fn the_line_it_prints_marks_a_conversation_when_pasted() {
-    let scratch = Scratch::new();
-    let dev = Dev::start(&scratch);
+fn the_printed_command_marks_a_conversation() {
+    let scratch = Scratch::create();
+    let dev = EARMARK.start_dev(&scratch);
     let body = match Command::new("sh").args(["-c", &format!("{} --silent", dev.curl)]).output() {
         Ok(pasted) if pasted.status.code() != Some(127) => {
             String::from_utf8(pasted.stdout).unwrap()
         }
-        // No curl here: the same request by hand.
+        // There is no curl on this machine, so we send the same request.
         _ => {
             let path = format!("/{}", between(&dev.curl, &format!("{}/", dev.address), "'"));
             request(dev.address, "POST", &path, between(&dev.curl, "-d '", "'")).unwrap().body
@@ -30,95 +29,95 @@ fn the_line_it_prints_marks_a_conversation_when_pasted() {
     let marks = dev.client().marks("user0");
     assert!(marks.contains(r#""To_Account":"user1""#) && marks.contains("abcd"), "{marks}");
     dev.process.stop();
-    is_quiet(&scratch);
+    assert_stopped(&scratch);
 }
 
 #[test]
-fn a_second_start_finds_the_marks_and_the_key_of_the_first() {
-    let scratch = Scratch::new();
-    let first = Dev::start(&scratch);
+fn marks_and_key_survive_a_restart() {
+    let scratch = Scratch::create();
+    let first = EARMARK.start_dev(&scratch);
     let (client, key) = (first.client(), first.secret_key());
     client.must_mark("user", "friend");
     let marks = client.marks("user");
     assert!(marks.contains("friend"), "{marks}");
     first.process.stop();
 
-    let second = Dev::start(&scratch);
+    let second = EARMARK.start_dev(&scratch);
     assert_eq!(second.secret_key(), key);
     assert_eq!(second.client().marks("user"), marks);
-    let old_sig = crate::support::Client { address: second.address, ..client };
-    assert_eq!(old_sig.marks("user"), marks, "what the first has signed is still good");
+    let old_user_sig = Client { address: second.address, ..client };
+    assert_eq!(old_user_sig.marks("user"), marks, "the first UserSig is still valid");
     second.process.stop();
 }
 
 #[test]
-fn ctrl_c_and_sigterm_end_both_processes_well() {
-    let scratch = Scratch::new();
+fn ctrl_c_and_sigterm_stop_both_processes() {
+    let scratch = Scratch::create();
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        let dev = Dev::start(&scratch);
+        let dev = EARMARK.start_dev(&scratch);
         dev.process.send(signal);
-        let ended = dev.process.ended();
-        assert_eq!(ended.code, Some(0), "{signal}: {ended:?}");
-        is_quiet(&scratch);
+        let exit = dev.process.wait();
+        assert_eq!(exit.code, Some(0), "{signal}: {exit:?}");
+        assert_stopped(&scratch);
     }
 }
 
 #[test]
 fn a_signal_during_the_start_leaves_nothing_behind() {
-    let scratch = Scratch::new();
-    let process = dev(&scratch.join("data")).env("EARMARK_LOG", "debug").start();
-    // The server runs by now, the migrations do not.
+    let scratch = Scratch::create();
+    let process = EARMARK.dev(&scratch.join("data")).env("EARMARK_LOG", "debug").start();
+    // PostgreSQL runs, and the migrations have not begun.
     process.stderr.line("started");
     process.send(Signal::SIGTERM);
-    let ended = process.ended();
-    assert_eq!((ended.code, ended.signal), (Some(0), None), "{ended:?}");
-    is_quiet(&scratch);
+    let exit = process.wait();
+    assert_eq!((exit.code, exit.signal), (Some(0), None), "{exit:?}");
+    assert_stopped(&scratch);
 }
 
 #[test]
-fn a_second_dev_in_the_same_folder_names_the_folder_and_gives_up() {
-    let scratch = Scratch::new();
-    let first = Dev::start(&scratch);
-    let second = dev(&scratch.join("data")).run();
-    second.refused(&[&text(&scratch.join("data")), "use"]);
+fn a_second_dev_in_the_same_folder_fails_and_names_the_folder() {
+    let scratch = Scratch::create();
+    let first = EARMARK.start_dev(&scratch);
+    let second = EARMARK.dev(&scratch.join("data")).run();
+    second.expect_failure(&[&text(&scratch.join("data")), "use"]);
     first.client().must_mark("user", "friend");
     first.process.stop();
 }
 
 #[test]
-fn a_port_that_is_taken_is_named_and_no_postgres_is_left() {
-    let scratch = Scratch::new();
+fn dev_names_a_port_in_use_and_leaves_no_postgres_running() {
+    let scratch = Scratch::create();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let data = text(&scratch.join("data"));
-    let ended = Program::earmark(["dev", "--listen", &address, "--data", &data]).run();
-    ended.refused(&[&format!("cannot listen on {address}"), "--listen", "in use"]);
-    assert!(!ended.stderr.contains("None"), "words for people: {}", ended.stderr);
-    is_quiet(&scratch);
+    let exit = EARMARK.command(["dev", "--listen", &address, "--data", &data]).run();
+    exit.expect_failure(&[&format!("cannot listen on {address}"), "--listen", "in use"]);
+    assert!(!exit.stderr.contains("None"), "a debug output: {}", exit.stderr);
+    assert_stopped(&scratch);
 }
 
 #[test]
-fn binaries_that_are_not_there_are_named() {
-    let scratch = Scratch::new();
+fn dev_names_a_folder_without_postgres_binaries() {
+    let scratch = Scratch::create();
     let nowhere = text(&scratch.join("nowhere"));
-    let by_flag = dev(&scratch.join("data")).args(["--pg-bin", &nowhere]).run();
-    by_flag.refused(&["--pg-bin", "EARMARK_PG_BIN", &nowhere]);
-    let by_variable = dev(&scratch.join("data")).env("EARMARK_PG_BIN", &nowhere).run();
-    by_variable.refused(&["--pg-bin", "EARMARK_PG_BIN", &nowhere]);
+    let by_flag = EARMARK.dev(&scratch.join("data")).args(["--pg-bin", &nowhere]).run();
+    by_flag.expect_failure(&["--pg-bin", "EARMARK_PG_BIN", &nowhere]);
+    let by_variable = EARMARK.dev(&scratch.join("data")).env("EARMARK_PG_BIN", &nowhere).run();
+    by_variable.expect_failure(&["--pg-bin", "EARMARK_PG_BIN", &nowhere]);
 }
 
 #[test]
-fn the_secret_key_in_the_folder_signs() {
-    let scratch = Scratch::new();
-    let dev = Dev::start(&scratch);
+fn the_secret_key_in_the_data_folder_signs() {
+    let scratch = Scratch::create();
+    let dev = EARMARK.start_dev(&scratch);
     let key = scratch.join("data/secret-key");
-    let signed = Program::earmark(["sig", "1400000001"]).env("EARMARK_SECRET_KEY_FILE", key).run();
-    let sig = signed.printed();
+    let signed = EARMARK.command(["sig", "1400000001"]).env("EARMARK_SECRET_KEY_FILE", key).run();
+    let sig = signed.expect_success();
     let path = format!(
         "/v4/recentcontact/mark_contact?sdkappid=1400000001&identifier=administrator&usersig={}",
         sig.trim()
     );
     let answer = request(dev.address, "POST", &path, &mark_body("user", "friend")).unwrap();
-    assert!(is_marked(&answer), "{answer:?}");
+    assert!(answer.is_marked(), "{answer:?}");
     dev.process.stop();
 }

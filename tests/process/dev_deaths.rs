@@ -1,19 +1,20 @@
-//! `earmark dev` when something dies: what was acknowledged is there at the next start.
+//! `earmark dev` when a process is killed: the next start has every acknowledged mark.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use nix::sys::signal::{Signal, kill};
+use testkit::{Client, Scratch, assert_stopped, wait_until, wait_until_gone};
 
-use crate::support::{Client, Dev, Scratch, eventually, gone, is_marked, is_quiet};
+use crate::EARMARK;
 
-/// Marks until nobody answers any more; the conversations whose mark was acknowledged.
-fn mark_until_the_end(client: &Client, user: &str, acknowledged: &AtomicUsize) -> Vec<String> {
+/// Marks until the service does not answer. Returns the conversations whose mark was acknowledged.
+fn mark_until_no_answer(client: &Client, user: &str, acknowledged: &AtomicUsize) -> Vec<String> {
     let mut kept = Vec::new();
     for number in 0..1000 {
         let peer = format!("{user}-{number}");
         match client.mark(user, &peer) {
-            Ok(answer) if is_marked(&answer) => kept.push(peer),
+            Ok(answer) if answer.is_marked() => kept.push(peer),
             _ => break,
         }
         acknowledged.fetch_add(1, Ordering::SeqCst);
@@ -21,14 +22,14 @@ fn mark_until_the_end(client: &Client, user: &str, acknowledged: &AtomicUsize) -
     kept
 }
 
-/// Kills in the middle of the writing; what was acknowledged, by user.
+/// Calls `kill` while clients mark. Returns the acknowledged marks of each user.
 fn while_marking(client: &Client, kill: impl FnOnce()) -> Vec<(String, Vec<String>)> {
     let acknowledged = AtomicUsize::new(0);
     thread::scope(|scope| {
         let writers: Vec<_> = ["ann", "bob", "eve"]
-            .map(|user| (user, scope.spawn(|| mark_until_the_end(client, user, &acknowledged))))
+            .map(|user| (user, scope.spawn(|| mark_until_no_answer(client, user, &acknowledged))))
             .into();
-        eventually("some marks", || (acknowledged.load(Ordering::SeqCst) >= 30).then_some(()));
+        wait_until("30 marks", || acknowledged.load(Ordering::SeqCst) >= 30);
         kill();
         writers.into_iter().map(|(user, kept)| (user.to_owned(), kept.join().unwrap())).collect()
     })
@@ -46,7 +47,7 @@ fn check_all_there(client: &Client, acknowledged: &[(String, Vec<String>)]) {
                 .collect();
             let body =
                 format!(r#"{{"From_Account":"{user}","ContactItem":[{}]}}"#, wanted.join(","));
-            let answer = client.call("search_contact_group", &body).unwrap();
+            let answer = client.call("recentcontact/search_contact_group", &body).unwrap();
             let found = answer.body.matches(r#""StandardMark":"1""#).count();
             assert_eq!(found, hundred.len(), "{answer:?}");
         }
@@ -55,56 +56,56 @@ fn check_all_there(client: &Client, acknowledged: &[(String, Vec<String>)]) {
 
 #[test]
 fn every_acknowledged_mark_survives_kill_9_of_the_service() {
-    let scratch = Scratch::new();
-    let dev = Dev::start(&scratch);
+    let scratch = Scratch::create();
+    let dev = EARMARK.start_dev(&scratch);
     let (client, postgres) = (dev.client(), dev.postgres());
     let process = dev.process;
     let acknowledged = while_marking(&client, || process.kill());
 
-    // At once: the next start has to deal with what is left of the first.
-    let next = Dev::start(&scratch);
-    gone(postgres);
+    // The PostgreSQL of the first start may still run.
+    let next = EARMARK.start_dev(&scratch);
+    wait_until_gone(postgres);
     check_all_there(&next.client(), &acknowledged);
     next.process.stop();
 }
 
 #[test]
 fn every_acknowledged_mark_survives_kill_9_of_postgres() {
-    let scratch = Scratch::new();
-    let dev = Dev::start(&scratch);
+    let scratch = Scratch::create();
+    let dev = EARMARK.start_dev(&scratch);
     let (client, postgres) = (dev.client(), dev.postgres());
     let acknowledged = while_marking(&client, || kill(postgres, Signal::SIGKILL).unwrap());
 
-    let ended = dev.process.ended();
-    ended.refused(&["PostgreSQL ended by itself", "what was acknowledged is safe"]);
-    let next = Dev::start(&scratch);
+    let exit = dev.process.wait();
+    exit.expect_failure(&["PostgreSQL ended by itself", "what was acknowledged is safe"]);
+    let next = EARMARK.start_dev(&scratch);
     check_all_there(&next.client(), &acknowledged);
     next.process.stop();
 }
 
 #[test]
 fn every_acknowledged_mark_survives_kill_9_of_both() {
-    let scratch = Scratch::new();
-    let dev = Dev::start(&scratch);
+    let scratch = Scratch::create();
+    let dev = EARMARK.start_dev(&scratch);
     let (client, postgres) = (dev.client(), dev.postgres());
     let process = dev.process;
     let acknowledged = while_marking(&client, || {
         process.kill();
-        // It may be gone already: it was told to stop when the service died.
+        // PostgreSQL may have ended already, because it stops when the service dies.
         _ = kill(postgres, Signal::SIGKILL);
     });
-    let next = Dev::start(&scratch);
+    let next = EARMARK.start_dev(&scratch);
     check_all_there(&next.client(), &acknowledged);
     next.process.stop();
 }
 
 #[test]
 fn dev_ends_with_a_message_when_postgres_is_shut_down() {
-    let scratch = Scratch::new();
-    let dev = Dev::start(&scratch);
+    let scratch = Scratch::create();
+    let dev = EARMARK.start_dev(&scratch);
     dev.client().must_mark("user", "friend");
     kill(dev.postgres(), Signal::SIGINT).unwrap();
-    let ended = dev.process.ended();
-    ended.refused(&["PostgreSQL ended by itself", "postgres.log", "start again"]);
-    is_quiet(&scratch);
+    let exit = dev.process.wait();
+    exit.expect_failure(&["PostgreSQL ended by itself", "postgres.log", "start again"]);
+    assert_stopped(&scratch);
 }

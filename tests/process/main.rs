@@ -1,16 +1,18 @@
-//! The program as operators run it: the real binary, real signals, a real PostgreSQL.
+//! The program as operators run it: the real binary, real signals and a real PostgreSQL.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::print_stdout,
-    reason = "a test that cannot go on may panic, and a skipped one says why"
+    reason = "a test that cannot continue has failed, and a skipped test prints the reason"
 )]
+
+use testkit::Earmark;
 
 mod admin;
 mod apps;
 mod database_tls;
 mod dev;
 mod dev_deaths;
+mod https;
 mod outage;
 mod pgbouncer;
 mod prune;
@@ -19,8 +21,9 @@ mod secrets;
 mod serve;
 mod settings;
 mod shutdown;
-mod support;
 mod telemetry;
 mod tls;
 mod upgrade;
 mod verify;
+
+const EARMARK: Earmark = Earmark::at(env!("CARGO_BIN_EXE_earmark"));

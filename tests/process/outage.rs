@@ -1,20 +1,20 @@
-//! The database goes away while the service runs, and comes back.
+//! The database stops or freezes while the service runs, and then works again.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use testkit::postgres::{Database, PrivateServer};
+use testkit::{Service, request};
 
-use crate::support::{Database, Scratch, Server, Service, request};
+use crate::EARMARK;
 
-/// The deadline of the API, and what a busy machine adds.
+/// The deadline of the API, with an allowance for a busy machine.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// What a probe gives /readyz, which has less time than the API; and what a busy machine adds.
+/// The time limit of `/readyz`, with an allowance for a busy machine.
 const PROBE_TIME: Duration = Duration::from_secs(2);
 
-/// A mark is answered with 50005, in time.
+/// Checks that a mark is answered with 50005, and `/readyz` with 503, both in time.
 #[track_caller]
 fn check_no_database(service: &Service) {
     let asked = Instant::now();
@@ -36,9 +36,9 @@ fn check_works(service: &Service, peer: &str) {
 }
 
 #[test]
-fn a_database_that_goes_away_is_50005_and_its_return_needs_no_restart() {
-    let mut server = Server::start();
-    let service = Service::on(&Database::on(&server.options()));
+fn while_the_database_is_stopped_calls_get_50005_and_no_restart_is_needed() {
+    let mut server = PrivateServer::start();
+    let service = EARMARK.start_on(&Database::create_on(&server.options()));
     check_works(&service, "before");
     for round in 0..2 {
         server.stop();
@@ -55,13 +55,13 @@ fn a_database_that_goes_away_is_50005_and_its_return_needs_no_restart() {
 }
 
 #[test]
-fn a_database_that_answers_no_more_is_50005_within_the_deadline() {
-    let server = Server::start();
-    let service = Service::on(&Database::on(&server.options()));
+fn while_the_database_is_frozen_calls_get_50005_within_the_deadline() {
+    let server = PrivateServer::start();
+    let service = EARMARK.start_on(&Database::create_on(&server.options()));
     check_works(&service, "before");
-    let processes = processes_of(server.scratch());
+    let processes = server.processes();
     if processes.is_empty() {
-        println!("skipped: without /proc or PostgreSQL's own programs nothing can be frozen");
+        println!("skipped: this needs /proc and PostgreSQL's own programs");
         return;
     }
     let all = |signal| processes.iter().for_each(|process| kill(*process, signal).unwrap());
@@ -74,16 +74,4 @@ fn a_database_that_answers_no_more_is_50005_within_the_deadline() {
     checked.unwrap();
     check_works(&service, "after");
     service.process.stop();
-}
-
-/// The server's processes that are there now.
-fn processes_of(scratch: &Scratch) -> Vec<Pid> {
-    let data = scratch.join("data/pgdata");
-    fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(Result::ok)
-        .filter(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == data))
-        .filter_map(|process| process.file_name().to_str()?.parse().ok().map(Pid::from_raw))
-        .collect()
 }

@@ -1,4 +1,4 @@
-//! Behind PgBouncer in transaction mode, where every transaction may meet another connection.
+//! PgBouncer in transaction mode, where each transaction may use another connection.
 
 use std::fs;
 use std::net::TcpListener;
@@ -7,19 +7,20 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::thread;
 
-use crate::support::{
-    APP, Client, Database, KEY, Program, Running, Scratch, Service, prepare, serve, text,
-};
+use testkit::postgres::Database;
+use testkit::{APP, Client, Process, Program, SECRET_KEY, Scratch, Service, text};
 
-/// A running PgBouncer with few connections for many clients.
+use crate::EARMARK;
+
+/// A running PgBouncer that shares few connections among many clients.
 struct Bouncer {
-    _process: Running,
+    _process: Process,
     url: String,
     _scratch: Scratch,
 }
 
 impl Bouncer {
-    /// Starts it; `None`, and a word, where it is not installed.
+    /// Starts PgBouncer. If it is not installed, prints why the test is skipped and returns `None`.
     fn start(database: &Database, connections: u32) -> Option<Self> {
         let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"]
             .into_iter()
@@ -28,7 +29,7 @@ impl Bouncer {
             println!("skipped: PgBouncer is not installed here, or PostgreSQL has no socket");
             return None;
         };
-        let scratch = Scratch::new();
+        let scratch = Scratch::create();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let (folder, name) = (socket.display(), database.name());
         let settings = scratch.write(
@@ -46,19 +47,20 @@ impl Bouncer {
         if nix::unistd::geteuid().is_root() {
             command.uid(owner.uid()).gid(owner.gid());
         }
-        let process = Program::other(command).start();
+        let process = Program::new(command).start();
         process.stderr.line("process up");
         let url = format!("postgres://earmark@127.0.0.1:{port}/{name}?sslmode=disable");
         Some(Self { _process: process, url, _scratch: scratch })
     }
 
     fn serve(&self, statement_cache: &str) -> Service {
-        let program = serve(&self.url).env("EARMARK_DATABASE_STATEMENT_CACHE", statement_cache);
-        Service::start(program)
+        let program =
+            EARMARK.serve(&self.url).env("EARMARK_DATABASE_STATEMENT_CACHE", statement_cache);
+        EARMARK.start(program)
     }
 }
 
-/// Marks and reads, all of which must go well.
+/// Marks and reads, and checks each answer.
 fn work(client: &Client, user: &str) {
     for number in 0..25 {
         client.must_mark(user, &format!("friend-{number}"));
@@ -68,21 +70,22 @@ fn work(client: &Client, user: &str) {
 }
 
 #[test]
-fn without_the_statement_cache_everything_works() {
-    let database = Database::new();
+fn without_the_statement_cache_all_commands_work() {
+    let database = Database::create();
     let Some(bouncer) = Bouncer::start(&database, 2) else { return };
-    let cacheless = |arguments: &[&str]| {
-        Program::earmark(arguments)
+    let without_cache = |arguments: &[&str]| {
+        EARMARK
+            .command(arguments)
             .env("EARMARK_DATABASE_URL", &bouncer.url)
             .env("EARMARK_DATABASE_STATEMENT_CACHE", "false")
             .run()
     };
-    assert!(cacheless(&["migrate"]).printed().starts_with("applied V1"));
-    assert_eq!(cacheless(&["migrate"]).printed(), "the schema is up to date\n");
-    let create = ["app", "create", APP, "--directory", "open", "--secret-key", KEY];
-    cacheless(&create).printed();
+    assert!(without_cache(&["migrate"]).expect_success().starts_with("applied V1"));
+    assert_eq!(without_cache(&["migrate"]).expect_success(), "the schema is up to date\n");
+    let create = ["app", "create", APP, "--directory", "open", "--secret-key", SECRET_KEY];
+    without_cache(&create).expect_success();
     let unlimited = ["app", "set", APP, "--limit", "calls-per-second=0"];
-    cacheless(&unlimited).printed();
+    without_cache(&unlimited).expect_success();
 
     let services = [bouncer.serve("false"), bouncer.serve("false")];
     thread::scope(|scope| {
@@ -97,11 +100,14 @@ fn without_the_statement_cache_everything_works() {
 }
 
 #[test]
-fn with_the_statement_cache_it_fails_so_the_switch_is_needed() {
-    let database = Database::new();
-    prepare(&database.url);
+fn with_the_statement_cache_serve_fails() {
+    let database = Database::create();
+    EARMARK.prepare(&database.url);
     let Some(bouncer) = Bouncer::start(&database, 1) else { return };
-    // Settings and statements that belong to a connection have no place on one that is shared.
-    serve(&bouncer.url).run().refused(&["--database-url", "unsupported startup parameter"]);
+    // A shared connection cannot have settings and prepared statements of one client.
+    EARMARK
+        .serve(&bouncer.url)
+        .run()
+        .expect_failure(&["--database-url", "unsupported startup parameter"]);
     bouncer.serve("false").process.stop();
 }

@@ -1,24 +1,26 @@
-//! `earmark prune` removes conversations that have been empty for long, and nothing else.
+//! `earmark prune` removes conversations that have been empty for long enough, and nothing else.
 
-use crate::support::{Database, Program, Service};
+use testkit::MARK_CONTACT;
+use testkit::postgres::Database;
+
+use crate::EARMARK;
 
 fn prune(database: &Database, arguments: &[&str]) -> String {
-    let program = Program::earmark(["prune"]).args(arguments);
-    program.env("EARMARK_DATABASE_URL", &database.url).run().printed()
+    EARMARK.on(&database.url, ["prune"]).args(arguments).run().expect_success()
 }
 
 #[test]
-fn what_has_been_empty_for_long_is_removed_while_the_service_runs() {
-    let database = Database::new();
-    let service = Service::on(&database);
+fn old_empty_conversations_are_removed_while_the_service_runs() {
+    let database = Database::create();
+    let service = EARMARK.start_on(&database);
     let client = service.client();
     let unmark = |user: &str| {
         let body = format!(
             r#"{{"From_Account":"{user}","MarkItem":[{{"OptType":1,"ContactItem":{{"Type":1,"To_Account":"empty"}},"ClearMark":[0,1,2,3]}}]}}"#
         );
-        assert!(client.call("mark_contact", &body).unwrap().body.contains(r#""ErrorCode":0"#));
+        client.must_call(MARK_CONTACT, &body);
     };
-    // More users than are locked at once.
+    // More users than prune locks at once.
     let users: Vec<_> = (0..230).map(|nr| format!("user{nr}")).collect();
     for user in &users {
         client.must_mark(user, "empty");
@@ -37,16 +39,16 @@ fn what_has_been_empty_for_long_is_removed_while_the_service_runs() {
     );
     assert_eq!(database.connect().number("SELECT count(*) FROM conversations"), 231);
     client.must_mark("user0", "empty");
-    let verified = Program::earmark(["verify"]).env("EARMARK_DATABASE_URL", &database.url).run();
-    assert_eq!(verified.printed(), "230 users, 232 conversations: nothing is broken\n");
+    let verified = EARMARK.verify(&database.url);
+    assert_eq!(verified.expect_success(), "230 users, 232 conversations: nothing is broken\n");
     service.process.stop();
 }
 
 #[test]
-fn a_number_of_days_that_cannot_be_is_named() {
-    let database = Database::new();
-    let program = Program::earmark(["prune", "--history-days", "0"]);
-    program.env("EARMARK_DATABASE_URL", &database.url).run().refused(&["--history-days"]);
-    let ended = Program::earmark(["prune"]).env("EARMARK_DATABASE_URL", &database.url).run();
-    ended.refused(&["earmark migrate"]);
+fn a_bad_number_of_days_and_a_missing_schema_are_named() {
+    let database = Database::create();
+    let no_history = EARMARK.on(&database.url, ["prune", "--history-days", "0"]).run();
+    no_history.expect_failure(&["--history-days"]);
+    let no_schema = EARMARK.on(&database.url, ["prune"]).run();
+    no_schema.expect_failure(&["earmark migrate"]);
 }

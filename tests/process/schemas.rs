@@ -1,15 +1,17 @@
-//! Every schema that there has been becomes the newest, with all kinds of rows in place.
+//! The migrations turn every earlier schema, filled with all kinds of rows, into the newest one.
 
 use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use testkit::APP;
+use testkit::postgres::Database;
 
-use crate::support::{APP, Database, Program, Service, app, migrate, serve};
+use crate::EARMARK;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// A migration, as `migrate --plan` names it.
+/// A migration in the output of `migrate --plan`.
 struct Migration {
     version: u32,
     name: String,
@@ -17,13 +19,12 @@ struct Migration {
 }
 
 impl Migration {
-    /// What it does to the schema.
-    fn text(&self) -> String {
+    fn sql(&self) -> String {
         let file = format!("migrations/V{}__{}.sql", self.version, self.name);
         fs::read_to_string(Path::new(ROOT).join(file)).unwrap()
     }
 
-    /// Rows of the kinds that are new with it, if there are any.
+    /// Statements that insert the kinds of rows that this migration introduced. There may be none.
     fn rows(&self) -> String {
         let file = format!("tests/process/rows/V{}.sql", self.version);
         fs::read_to_string(Path::new(ROOT).join(file)).unwrap_or_default()
@@ -38,9 +39,9 @@ fn planned(line: &str) -> Migration {
     Migration { version: version.parse().unwrap(), name: name.to_owned(), checksum }
 }
 
-/// The schema of that many migrations, with rows that came when it was the newest one.
+/// A database after these migrations, with the rows that each of them introduced.
 fn at(migrations: &[Migration]) -> Database {
-    let database = Database::new();
+    let database = Database::create();
     let mut sql = database.connect();
     sql.run(
         "CREATE TABLE refinery_schema_history (
@@ -49,7 +50,7 @@ fn at(migrations: &[Migration]) -> Database {
     );
     for one in migrations {
         let Migration { version, name, checksum } = one;
-        sql.run(&one.text());
+        sql.run(&one.sql());
         sql.run(&one.rows());
         sql.run(&format!(
             "INSERT INTO refinery_schema_history VALUES ({version}, '{name}', '2026-01-01T00:00:00Z', '{checksum}')"
@@ -58,22 +59,21 @@ fn at(migrations: &[Migration]) -> Database {
     database
 }
 
-/// Everything that is known of the first schema's rows, as it is told today.
+/// Checks that commands and answers show the rows of the first schema.
 #[track_caller]
-fn check_is_in_place(database: &Database) {
-    let verified = Program::earmark(["verify"]).env("EARMARK_DATABASE_URL", &database.url).run();
-    assert_eq!(verified.printed(), "4 users, 9 conversations: nothing is broken\n");
-    let shown = app(&database.url, &["show", APP]).printed();
+fn check_rows(database: &Database) {
+    let verified = EARMARK.verify(&database.url);
+    assert_eq!(verified.expect_success(), "4 users, 9 conversations: nothing is broken\n");
+    let shown = EARMARK.app(&database.url, &["show", APP]).expect_success();
     let first = "app 1400000001: edition premium, directory owners, enabled, 2 keys good, admins: administrator, second\n";
     assert!(shown.starts_with(first) && shown.contains("marked=900 grouped=1000"), "{shown}");
 
-    let service = Service::start(serve(&database.url));
+    let service = EARMARK.start(EARMARK.serve(&database.url));
     let client = service.client();
     let call = |command: &str, more: Value| {
         let mut body = json!({ "From_Account": "owner" });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let answer = client.call(command, &body.to_string()).unwrap();
-        serde_json::from_str::<Value>(&answer.body).unwrap()
+        client.call(&format!("recentcontact/{command}"), &body.to_string()).unwrap().json()
     };
     let (all, sign) = ("1".repeat(64), format!("1{}", "0".repeat(63)));
     let page = call("get_contact_group", json!({}));
@@ -102,7 +102,7 @@ fn check_is_in_place(database: &Database) {
     let list: Vec<_> = list["SessionItem"].as_array().unwrap().iter().map(of).collect();
     assert_eq!(list, ["friend 1", "pinned 1", "grouped 0", "text 0", "sign 0"]);
     assert_eq!(call("get_contact_group", json!({ "From_Account": "gone" }))["ErrorCode"], 50001);
-    // It goes on from there.
+    // New marks and contact groups continue from there.
     client.must_mark("owner", "new");
     client.must_mark("cleared", "friend");
     let group = json!({ "GroupContactItem": [{ "GroupName": "next" }] });
@@ -112,24 +112,24 @@ fn check_is_in_place(database: &Database) {
 }
 
 #[test]
-fn rows_of_every_schema_are_in_place_on_the_newest() {
-    let new = Database::new();
-    let plan = Program::earmark(["migrate", "--plan"]).env("EARMARK_DATABASE_URL", &new.url).run();
+fn rows_of_every_schema_survive_the_migrations() {
+    let new = Database::create();
+    let plan = EARMARK.on(&new.url, ["migrate", "--plan"]).run();
     let migrations: Vec<_> = plan.stdout.lines().map(planned).collect();
     assert!(!migrations.is_empty(), "{plan:?}");
     for count in 1..=migrations.len() {
         let database = at(&migrations[..count]);
-        let printed = migrate(&database.url).printed();
+        let printed = EARMARK.migrate(&database.url).expect_success();
         assert_eq!(printed.matches("applied ").count(), migrations.len() - count, "{printed}");
-        check_is_in_place(&database);
+        check_rows(&database);
     }
 }
 
-/// The locale's order may change with the operating system, and an index in that order is broken then.
+/// An upgrade of the operating system may change the sort order of a locale, and then an index in that order is broken.
 #[test]
-fn no_index_is_in_an_order_of_the_databases_locale() {
-    let database = Database::new();
-    migrate(&database.url).printed();
+fn no_index_uses_the_order_of_the_databases_locale() {
+    let database = Database::create();
+    EARMARK.migrate(&database.url).expect_success();
     let in_order = |collation: &str| {
         database.connect().number(&format!(
             "SELECT count(DISTINCT indexrelid)
@@ -139,5 +139,5 @@ fn no_index_is_in_an_order_of_the_databases_locale() {
         ))
     };
     assert_eq!(in_order(r#""default""#), 0);
-    assert!(in_order(r#""C""#) >= 7, "the ids are in indexes");
+    assert!(in_order(r#""C""#) >= 7, "ids are in indexes");
 }

@@ -1,10 +1,13 @@
-//! Settings: what is wrong is named at the start, what is right is in the help.
+//! Settings: a bad one is named at the start, and the help lists all of them.
 
-use crate::support::{Database, Ended, Program, Scratch, certificate, prepare, text};
+use testkit::postgres::Database;
+use testkit::{Exit, Scratch, certificate, text};
 
-/// Runs a command with settings as `--flag=value` or `VARIABLE=value`.
-fn run(command: &[&str], settings: &[&str]) -> Ended {
-    let mut program = Program::earmark(command);
+use crate::EARMARK;
+
+/// Runs a command with settings in the form `--flag=value` or `VARIABLE=value`.
+fn run(command: &[&str], settings: &[&str]) -> Exit {
+    let mut program = EARMARK.command(command);
     for setting in settings {
         program = match setting.split_once('=') {
             Some((name, value)) if !name.starts_with('-') => program.env(name, value),
@@ -14,16 +17,16 @@ fn run(command: &[&str], settings: &[&str]) -> Ended {
     program.run()
 }
 
-/// A database that nobody asks, with a word that must not be repeated.
+/// A database that no test connects to. Its password must not be printed.
 const URL: &str = "EARMARK_DATABASE_URL=postgres://nobody:hidden-word@127.0.0.1:1/nothing";
 
-/// The command with these settings ends with a message that has these words.
+/// Checks that the command fails with these settings, and that its message has these words.
 #[track_caller]
 fn check(command: &[&str], settings: &[&str], words: &[&str]) {
-    let ended = run(command, settings);
-    ended.refused(words);
-    assert!(!ended.stderr.contains("hidden-word"), "{settings:?}: {ended:?}");
-    assert_eq!(ended.stdout, "", "{settings:?}");
+    let exit = run(command, settings);
+    exit.expect_failure(words);
+    assert!(!exit.stderr.contains("hidden-word"), "{settings:?}: {exit:?}");
+    assert_eq!(exit.stdout, "", "{settings:?}");
 }
 
 #[test]
@@ -64,11 +67,11 @@ fn a_bad_setting_is_named() {
 }
 
 #[test]
-fn a_certificate_that_cannot_be_used_is_named() {
-    let scratch = Scratch::new();
-    let (cert, key, _) = certificate("localhost");
-    let cert_file = text(&scratch.write("cert.pem", cert));
-    let key_file = text(&scratch.write("key.pem", key));
+fn a_bad_certificate_is_named() {
+    let scratch = Scratch::create();
+    let own = certificate("localhost");
+    let cert_file = text(&scratch.write("cert.pem", own.certificate));
+    let key_file = text(&scratch.write("key.pem", own.key));
     let empty_file = text(&scratch.write("empty.pem", ""));
     let nowhere = text(&scratch.join("nowhere"));
     let cert = |file: &str| format!("--tls-cert={file}");
@@ -91,8 +94,8 @@ fn a_certificate_that_cannot_be_used_is_named() {
 }
 
 #[test]
-fn a_database_or_a_key_that_is_not_one_is_named_and_not_repeated() {
-    let scratch = Scratch::new();
+fn a_bad_database_url_or_key_is_named_and_not_printed() {
+    let scratch = Scratch::create();
     let nowhere = text(&scratch.join("nowhere"));
     let named = ["--database-url", "EARMARK_DATABASE_URL"];
     for command in [&["serve"][..], &["migrate"], &["app", "list"], &["sig", "1"]] {
@@ -123,25 +126,28 @@ fn a_database_or_a_key_that_is_not_one_is_named_and_not_repeated() {
 }
 
 #[test]
-fn secrets_come_from_files_as_well() {
-    let (scratch, database) = (Scratch::new(), Database::new());
-    prepare(&database.url);
+fn secrets_can_come_from_files() {
+    let (scratch, database) = (Scratch::create(), Database::create());
+    EARMARK.prepare(&database.url);
     let url = text(&scratch.write("url", format!("{}\r\n", database.url)));
     let listed = run(&["app", "list"], &[&format!("EARMARK_DATABASE_URL_FILE={url}")]);
-    assert!(listed.printed().contains("app 1400000001"));
+    assert!(listed.expect_success().contains("app 1400000001"));
     let listed = run(&["app", "list"], &[&format!("--database-url-file={url}")]);
-    assert!(listed.printed().contains("app 1400000001"));
+    assert!(listed.expect_success().contains("app 1400000001"));
 
     let key = text(&scratch.write("key", "a-key-that-stands-in-a-file\n"));
     let created = run(
         &["app", "create", "7"],
         &[&format!("EARMARK_DATABASE_URL_FILE={url}"), &format!("EARMARK_SECRET_KEY_FILE={key}")],
     );
-    assert!(!created.printed().contains("a-key-that-stands-in-a-file"), "it is known already");
+    assert!(
+        !created.expect_success().contains("a-key-that-stands-in-a-file"),
+        "the given key was printed"
+    );
     database.connect().run("DO $$ BEGIN ASSERT (SELECT count(*) = 1 FROM apps WHERE secret_key = 'a-key-that-stands-in-a-file'); END $$");
 }
 
-/// The commands that have options, by their words.
+/// The commands that have options.
 const COMMANDS: [&[&str]; 17] = [
     &[],
     &["dev"],
@@ -162,8 +168,8 @@ const COMMANDS: [&[&str]; 17] = [
     &["app", "disable"],
 ];
 
-/// What is said of one app or one UserSig, on the spot: not a setting of the program.
-const SAID_ON_THE_SPOT: [&str; 9] = [
+/// Options about one app, one UserSig or one run. They are not settings of the program.
+const NOT_SETTINGS: [&str; 9] = [
     "edition",
     "directory",
     "admin",
@@ -176,10 +182,10 @@ const SAID_ON_THE_SPOT: [&str; 9] = [
 ];
 
 #[test]
-fn the_help_of_every_command_names_the_variable_of_every_setting() {
+fn the_help_names_the_variable_of_each_setting() {
     for command in COMMANDS {
-        let help = Program::earmark(command).args(["--help"]).run().printed();
-        // An option begins on a line of its own, with its name.
+        let help = EARMARK.command(command).args(["--help"]).run().expect_success();
+        // Each option begins on a new line with its name.
         let mut options: Vec<String> = Vec::new();
         for line in help.lines().map(str::trim_start) {
             if ["--", "-h,", "-V,"].iter().any(|start| line.starts_with(start)) {
@@ -194,7 +200,7 @@ fn the_help_of_every_command_names_the_variable_of_every_setting() {
         for option in options {
             let name = option.trim_start_matches("-h, ").trim_start_matches("-V, ");
             let name = name.trim_start_matches("--").split([' ', '.']).next().unwrap();
-            if ["help", "version"].contains(&name) || SAID_ON_THE_SPOT.contains(&name) {
+            if ["help", "version"].contains(&name) || NOT_SETTINGS.contains(&name) {
                 continue;
             }
             let variable = format!("EARMARK_{}", name.replace('-', "_").to_uppercase());
@@ -208,21 +214,22 @@ fn the_help_of_every_command_names_the_variable_of_every_setting() {
 }
 
 #[test]
-fn the_help_shows_no_secret_of_the_environment() {
+fn the_help_prints_no_secret_of_the_environment() {
     for command in COMMANDS {
-        let help = Program::earmark(command)
+        let help = EARMARK
+            .command(command)
             .args(["--help"])
             .env("EARMARK_DATABASE_URL", "postgres://me:hidden-word@h/db")
             .env("EARMARK_SECRET_KEY", "hidden-word-as-a-key")
             .run();
-        assert!(!help.printed().contains("hidden-word"), "{command:?}");
+        assert!(!help.expect_success().contains("hidden-word"), "{command:?}");
     }
 }
 
 #[test]
-fn the_settings_of_the_document_are_those_of_the_program() {
+fn the_settings_document_is_up_to_date() {
     let document =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md"));
-    let printed = Program::earmark(["settings"]).run().printed();
+    let printed = EARMARK.command(["settings"]).run().expect_success();
     assert_eq!(document.unwrap(), printed, "run `just settings`");
 }

@@ -1,23 +1,24 @@
-//! A signal to stop: what was begun is finished, nothing new is let in, nobody holds the exit.
+//! After a signal to stop, the service answers the requests it has received, accepts no others, and exits in time.
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-
-use crate::support::{
-    Client, Connection, Database, Service, eventually, is_marked, mark_body, prepare, request,
-    serve,
+use testkit::postgres::Database;
+use testkit::{
+    Client, Connection, MARK_CONTACT, RawConnection, eventually, mark_body, request, wait_until,
 };
 
-/// How long the exit may take where there is nothing to finish.
+use crate::EARMARK;
+
+/// The longest time that a stop may take if no request is being handled.
 const PROMPT: Duration = Duration::from_secs(4);
 
 #[test]
-fn a_request_in_flight_is_answered_and_durable_before_the_exit() {
-    let database = Database::new();
-    let service = Service::on(&database);
+fn a_request_in_flight_is_stored_and_answered_before_the_exit() {
+    let database = Database::create();
+    let service = EARMARK.start_on(&database);
     let client = service.client();
     client.must_mark("user", "earlier");
     let mut holder = database.connect();
@@ -28,107 +29,108 @@ fn a_request_in_flight_is_answered_and_durable_before_the_exit() {
     let waiting = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let mut observer = database.connect();
-    eventually("the request waits", || (observer.number(waiting) == 1).then_some(()));
+    wait_until("the request waits for the lock", || observer.number(waiting) == 1);
 
     service.process.send(Signal::SIGTERM);
     service.process.stderr.line("stopping");
     eventually("new connections are refused", || TcpStream::connect(service.api).err());
     holder.run("COMMIT");
     let answer = connection.answer().unwrap();
-    assert!(is_marked(&answer), "{answer:?}");
-    let ended = service.process.ended();
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.stderr.contains("stopped"), "{ended:?}");
+    assert!(answer.is_marked(), "{answer:?}");
+    let exit = service.process.wait();
+    assert_eq!(exit.code, Some(0), "{exit:?}");
+    assert!(exit.stderr.contains("stopped"), "{exit:?}");
     let stored = "SELECT count(*) FROM conversations WHERE peer_id = 'in-flight'";
     assert_eq!(observer.number(stored), 1);
     let connections = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()";
     drop(holder);
-    eventually("its connections are gone", || (observer.number(connections) == 0).then_some(()));
+    wait_until("its connections are closed", || observer.number(connections) == 0);
 }
 
 #[test]
-fn sigint_stops_as_well_as_sigterm() {
-    let database = Database::new();
-    let service = Service::on(&database);
+fn sigint_stops_the_service() {
+    let database = Database::create();
+    let service = EARMARK.start_on(&database);
     service.process.send(Signal::SIGINT);
-    let ended = service.process.ended();
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let exit = service.process.wait();
+    assert_eq!(exit.code, Some(0), "{exit:?}");
 }
 
 #[test]
-fn idle_connections_that_are_kept_do_not_hold_the_exit() {
-    let database = Database::new();
-    let service = Service::on(&database);
+fn idle_connections_do_not_delay_the_exit() {
+    let database = Database::create();
+    let service = EARMARK.start_on(&database);
     let client = service.client();
-    let mut kept: Vec<_> = (0..20).map(|_| Connection::open(service.api).unwrap()).collect();
-    for (number, connection) in kept.iter_mut().enumerate() {
+    let mut idle: Vec<_> = (0..20).map(|_| Connection::open(service.api).unwrap()).collect();
+    for (number, connection) in idle.iter_mut().enumerate() {
         client.send_mark(connection, "user", &format!("friend-{number}"));
-        assert!(is_marked(&connection.answer().unwrap()));
+        assert!(connection.answer().unwrap().is_marked());
     }
-    // And one that never said a word, and one for health.
-    kept.push(Connection::open(service.api).unwrap());
-    kept.push(Connection::open(service.admin).unwrap());
+    // Connections on which nothing was ever sent.
+    idle.push(Connection::open(service.api).unwrap());
+    idle.push(Connection::open(service.admin).unwrap());
     assert_eq!(request(service.admin, "GET", "/readyz", "").unwrap().status, 200);
 
     let asked = Instant::now();
     service.process.stop();
     let took = asked.elapsed();
-    println!("with idle connections the exit took {took:?}");
+    println!("with idle connections the stop took {took:?}");
     assert!(took < PROMPT, "{took:?}");
-    kept.iter_mut().for_each(Connection::closed);
+    idle.iter_mut().for_each(Connection::wait_until_closed);
 }
 
 #[test]
-fn a_caller_who_never_finishes_holds_the_exit_only_as_long_as_is_set() {
-    let database = Database::new();
-    prepare(&database.url);
-    let service = Service::start(serve(&database.url).env("EARMARK_SHUTDOWN_S", "1"));
+fn a_stalled_request_delays_the_exit_only_for_the_configured_time() {
+    let database = Database::create();
+    EARMARK.prepare(&database.url);
+    let service = EARMARK.start(EARMARK.serve(&database.url).env("EARMARK_SHUTDOWN_S", "1"));
     let client = service.client();
-    let mut stalled = Connection::open(service.api).unwrap();
-    stalled.send_unfinished("POST", &client.path("mark_contact"), 100).unwrap();
+    let mut stalled = RawConnection::open(service.api).unwrap();
+    stalled.send_head("POST", &client.path(MARK_CONTACT), 100).unwrap();
     client.must_mark("user", "friend");
 
     let asked = Instant::now();
     service.process.stop();
     let took = asked.elapsed();
-    println!("with a stalled request the exit took {took:?}");
+    println!("with a stalled request the stop took {took:?}");
     assert!(took < PROMPT, "{took:?}");
 }
 
 #[test]
-fn a_service_that_is_told_to_stop_says_so_before_it_does() {
-    let database = Database::new();
-    prepare(&database.url);
-    let service = Service::start(serve(&database.url).env("EARMARK_SHUTDOWN_DELAY_S", "3600"));
+fn during_the_shutdown_delay_the_service_is_not_ready_but_answers() {
+    let database = Database::create();
+    EARMARK.prepare(&database.url);
+    let service =
+        EARMARK.start(EARMARK.serve(&database.url).env("EARMARK_SHUTDOWN_DELAY_S", "3600"));
     let client = service.client();
     let status = |path| request(service.admin, "GET", path, "").unwrap().status;
     assert_eq!((status("/livez"), status("/readyz")), (200, 200));
     service.process.send(Signal::SIGTERM);
     service.process.stderr.line("stopping");
-    eventually("it is not ready", || (status("/readyz") == 503).then_some(()));
+    wait_until("it is not ready", || status("/readyz") == 503);
     assert_eq!(status("/livez"), 200);
-    // It still serves, and lets each connection go with its answer.
+    // The service still answers, and closes each connection after its answer.
     let mut connection = Connection::open(service.api).unwrap();
     client.send_mark(&mut connection, "user", "friend");
-    let (head, answer) = connection.head_and_answer().unwrap();
-    assert!(is_marked(&answer) && head.contains("connection: close"), "{head}");
-    connection.closed();
-    // A second signal means now.
+    let answer = connection.answer().unwrap();
+    assert!(answer.is_marked() && answer.closes(), "{answer:?}");
+    connection.wait_until_closed();
+    // A second signal stops the service at once.
     service.process.stop();
 }
 
-/// What became of the marks of one caller.
+/// The results of one client's marks.
 #[derive(Default)]
 struct Marked {
     acknowledged: Vec<String>,
-    /// Sent on a new connection that was closed without an answer: nobody has taken them.
-    not_taken: Vec<String>,
-    /// Sent on a connection that had answered before, and did not say that it would close.
+    /// Sent on a new connection that was closed without an answer. They must not be stored.
+    not_accepted: Vec<String>,
+    /// Sent on a connection that was open for more requests, and never answered. There must be none.
     lost: Vec<String>,
 }
 
-/// Marks until nobody listens any more.
+/// Marks until the service refuses connections.
 fn mark_until_closed(client: &Client, name: usize, answers: &AtomicUsize) -> Marked {
     let (mut marked, mut number) = (Marked::default(), 0);
     while let Ok(mut connection) = Connection::open(client.address) {
@@ -137,15 +139,15 @@ fn mark_until_closed(client: &Client, name: usize, answers: &AtomicUsize) -> Mar
             let (user, peer) =
                 (format!("user-{name}-{}", number / 500), format!("{name}-{number}"));
             let body = mark_body(&user, &peer);
-            let sent = connection.send("POST", &client.path("mark_contact"), &body);
-            let Ok((head, answer)) = sent.and_then(|()| connection.head_and_answer()) else {
-                if is_new { &mut marked.not_taken } else { &mut marked.lost }.push(peer);
+            let sent = connection.send("POST", &client.path(MARK_CONTACT), &body);
+            let Ok(answer) = sent.and_then(|()| connection.answer()) else {
+                if is_new { &mut marked.not_accepted } else { &mut marked.lost }.push(peer);
                 break;
             };
-            assert!(is_marked(&answer), "{answer:?}");
+            assert!(answer.is_marked(), "{answer:?}");
             marked.acknowledged.push(peer);
             answers.fetch_add(1, Ordering::Relaxed);
-            if head.contains("connection: close") {
+            if answer.closes() {
                 break;
             }
         }
@@ -154,35 +156,35 @@ fn mark_until_closed(client: &Client, name: usize, answers: &AtomicUsize) -> Mar
 }
 
 #[test]
-fn under_load_a_stop_loses_nothing_that_was_taken() {
-    let database = Database::new();
-    prepare(&database.url);
-    let service = Service::start(serve(&database.url).env("EARMARK_SHUTDOWN_DELAY_S", "1"));
+fn a_stop_under_load_loses_no_accepted_request() {
+    let database = Database::create();
+    EARMARK.prepare(&database.url);
+    let service = EARMARK.start(EARMARK.serve(&database.url).env("EARMARK_SHUTDOWN_DELAY_S", "1"));
     let (client, answers) = (service.client(), AtomicUsize::new(0));
     let (marked, took) = std::thread::scope(|scope| {
-        let callers: Vec<_> = (0..8)
+        let clients: Vec<_> = (0..8)
             .map(|name| {
                 let (client, answers) = (client.clone(), &answers);
                 scope.spawn(move || mark_until_closed(&client, name, answers))
             })
             .collect();
-        eventually("the load runs", || (answers.load(Ordering::Relaxed) > 500).then_some(()));
+        wait_until("500 answers", || answers.load(Ordering::Relaxed) > 500);
         let asked = Instant::now();
         service.process.stop();
         let took = asked.elapsed();
-        let marked: Vec<_> = callers.into_iter().map(|caller| caller.join().unwrap()).collect();
+        let marked: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
         (marked, took)
     });
     let all = |list: fn(&Marked) -> &Vec<String>| {
         marked.iter().flat_map(list).map(|peer| format!("('{peer}')")).collect::<Vec<_>>()
     };
     let acknowledged = all(|marked| &marked.acknowledged);
-    let not_taken = all(|marked| &marked.not_taken);
+    let not_accepted = all(|marked| &marked.not_accepted);
     assert_eq!(all(|marked| &marked.lost), Vec::<String>::new());
     println!(
-        "{} marks acknowledged, {} requests not taken, the stop took {took:?} with a delay of 1 s",
+        "{} marks acknowledged, {} requests not accepted, the stop took {took:?} with a delay of 1 s",
         acknowledged.len(),
-        not_taken.len()
+        not_accepted.len()
     );
     let mut observer = database.connect();
     let mut stored = |peers: &[String]| {
@@ -192,8 +194,8 @@ fn under_load_a_stop_loses_nothing_that_was_taken() {
         ))
     };
     assert_eq!(usize::try_from(stored(&acknowledged)).unwrap(), acknowledged.len());
-    if !not_taken.is_empty() {
-        assert_eq!(stored(&not_taken), 0);
+    if !not_accepted.is_empty() {
+        assert_eq!(stored(&not_accepted), 0);
     }
     assert!(took < PROMPT, "{took:?}");
 }

@@ -1,4 +1,4 @@
-//! The request log and traces: what they say, what they never say, and that nobody waits for whoever reads them.
+//! The request log and traces: what they contain, what they never contain, and that a slow reader does not slow down requests.
 
 use std::io::Read as _;
 use std::net::TcpListener;
@@ -6,33 +6,35 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-
-use crate::support::{
-    APP, Answer, Client, Collector, Connection, Database, LONG, Service, code, eventually,
-    is_marked, mark_body, prepare, request, serve,
+use testkit::postgres::Database;
+use testkit::{
+    APP, Client, Collector, Connection, MARK_CONTACT, Service, TIMEOUT, eventually, mark_body,
+    request, wait_until,
 };
 
-/// The lines of the log about requests.
+use crate::EARMARK;
+
+/// The log lines about requests.
 fn request_lines(log: &str) -> Vec<Value> {
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines.filter(|line| line["target"] == "earmark::request").collect()
 }
 
-/// Runs a few requests, good and bad, and says what the log said.
+/// Sends a few good and bad requests, and returns the log.
 fn log_with(settings: &[&str]) -> String {
-    let database = Database::new();
-    prepare(&database.url);
-    let program = serve(&database.url).args(["--log-format", "json"]).args(settings);
-    let service = Service::start(program);
+    let database = Database::create();
+    EARMARK.prepare(&database.url);
+    let program = EARMARK.serve(&database.url).args(["--log-format", "json"]).args(settings);
+    let service = EARMARK.start(program);
     let client = service.client();
     client.must_mark("a-user-of-ours", "a-friend-of-theirs");
-    assert_eq!(code(&client.call("mark_contact", "{}").unwrap()), 50002);
-    let forged = Client { sig: "a-forged-signature".to_owned(), ..client.clone() };
+    assert_eq!(client.call(MARK_CONTACT, "{}").unwrap().code(), 50002);
+    let forged = Client { user_sig: "a-forged-signature".to_owned(), ..client.clone() };
     assert_eq!(forged.mark_code(), 70003);
-    assert_eq!(code(&client.call("nothing", "{}").unwrap()), 60009);
+    assert_eq!(client.call("recentcontact/nothing", "{}").unwrap().code(), 60009);
     let log = service.process.stop().stderr;
     for secret in
-        [client.sig.as_str(), "a-forged-signature", "a-user-of", "a-friend-of", "usersig="]
+        [client.user_sig.as_str(), "a-forged-signature", "a-user-of", "a-friend-of", "usersig="]
     {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
@@ -40,10 +42,10 @@ fn log_with(settings: &[&str]) -> String {
 }
 
 #[test]
-fn each_request_has_a_line_that_names_nobody() {
+fn each_request_has_a_log_line_without_user_ids() {
     let log = log_with(&["--log-requests", "all"]);
     let lines = request_lines(&log);
-    let told = |line: &Value| {
+    let fields = |line: &Value| {
         (line["call"].clone(), line["code"].clone(), line["level"].clone(), line["app"].clone())
     };
     let app: u64 = APP.parse().unwrap();
@@ -56,7 +58,7 @@ fn each_request_has_a_line_that_names_nobody() {
     let expected = expected.map(|(call, code, level, app)| {
         (Value::from(call), Value::from(code), Value::from(level), app)
     });
-    assert_eq!(lines.iter().map(told).collect::<Vec<_>>(), expected);
+    assert_eq!(lines.iter().map(fields).collect::<Vec<_>>(), expected);
     assert_eq!((&lines[0]["items"], &lines[0]["refused"]), (&Value::from(1), &Value::from(0)));
     assert!(
         lines.iter().all(|line| line["us"].is_u64() && line["request_id"].is_string()),
@@ -65,7 +67,7 @@ fn each_request_has_a_line_that_names_nobody() {
 }
 
 #[test]
-fn the_request_log_can_be_for_errors_alone_or_off() {
+fn the_request_log_can_be_limited_to_errors_or_turned_off() {
     let codes = |log: &str| {
         request_lines(log).iter().map(|line| line["code"].as_u64().unwrap()).collect::<Vec<_>>()
     };
@@ -75,39 +77,38 @@ fn the_request_log_can_be_for_errors_alone_or_off() {
     assert_eq!(codes(&log_with(&warnings)), [50002, 70003, 60009]);
 }
 
-/// The id in the head of an answer to a request whose head has these lines.
-fn id_of(client: &Client, lines: &str) -> (String, Answer) {
+/// Sends a request with these headers, and returns the request id of its answer.
+fn id_of(client: &Client, headers: &str) -> String {
     let mut connection = Connection::open(client.address).unwrap();
-    let (path, body) = (client.path("mark_contact"), mark_body("user", "friend"));
-    connection.send_with("POST", &path, &format!("host: test\r\n{lines}"), &body).unwrap();
-    let (head, answer) = connection.head_and_answer().unwrap();
-    let ids: Vec<_> = head.lines().filter_map(|line| line.strip_prefix("x-request-id: ")).collect();
-    assert_eq!(ids.len(), 1, "{head}");
-    (ids[0].to_owned(), answer)
+    let (path, body) = (client.path(MARK_CONTACT), mark_body("user", "friend"));
+    connection.send_with("POST", &path, &format!("host: test\r\n{headers}"), &body).unwrap();
+    let answer = connection.answer().unwrap();
+    let [id] = answer.headers("x-request-id")[..] else { panic!("not one request id: {answer:?}") };
+    id.to_owned()
 }
 
 #[test]
-fn a_request_has_one_id_in_its_answer_in_the_log_and_in_the_text_of_a_fault() {
-    let database = Database::new();
-    prepare(&database.url);
+fn a_request_id_is_in_the_answer_in_the_log_and_in_internal_errors() {
+    let database = Database::create();
+    EARMARK.prepare(&database.url);
     let settings = ["--log-format", "json", "--log-requests", "all"];
-    let service = Service::start(serve(&database.url).args(settings));
+    let service = EARMARK.start(EARMARK.serve(&database.url).args(settings));
     let client = service.client();
-    let (made, _) = id_of(&client, "");
+    let made = id_of(&client, "");
     assert!(made.len() == 16 && made.chars().all(|c| c.is_ascii_hexdigit()), "{made}");
-    assert_ne!(id_of(&client, "").0, made);
-    assert_eq!(id_of(&client, "X-Request-Id: mine-1.A_b\r\n").0, "mine-1.A_b");
+    assert_ne!(id_of(&client, ""), made);
+    assert_eq!(id_of(&client, "X-Request-Id: mine-1.A_b\r\n"), "mine-1.A_b");
     for bad in ["", "a b", "a\"b", "{}", &"x".repeat(65), "<script>"] {
-        let (id, _) = id_of(&client, &format!("X-Request-Id: {bad}\r\n"));
+        let id = id_of(&client, &format!("X-Request-Id: {bad}\r\n"));
         assert!(id.len() == 16 && id != bad, "{bad}: {id}");
     }
 
-    // What no request can bring about.
+    // No request can bring about this state. It makes the next mark fail.
     database.connect().run("UPDATE users SET next_position = 2147483647");
     let mut connection = Connection::open(client.address).unwrap();
     let body = mark_body("user", "one-more");
     let headers = "host: test\r\nX-Request-Id: faulty\r\n";
-    connection.send_with("POST", &client.path("mark_contact"), headers, &body).unwrap();
+    connection.send_with("POST", &client.path(MARK_CONTACT), headers, &body).unwrap();
     let answer = connection.answer().unwrap();
     assert!(
         answer.body.contains("50004") && answer.body.contains("(request faulty)"),
@@ -132,35 +133,36 @@ fn metric(service: &Service, name: &str) -> u64 {
 }
 
 #[test]
-fn a_log_that_nobody_reads_stops_nobody() {
-    let database = Database::new();
-    prepare(&database.url);
-    // It listens before it is read no more.
-    let service = Service::listening(serve(&database.url).start_unread_after("listening on"));
+fn a_log_that_is_not_read_does_not_block_requests() {
+    let database = Database::create();
+    EARMARK.prepare(&database.url);
+    // We stop reading the log after this line.
+    let service =
+        EARMARK.listening(EARMARK.serve(&database.url).start_unread_after("listening on"));
     let client = service.client();
     let mut connection = Connection::open(service.api).unwrap();
     let begun = Instant::now();
     let mut sent = 0;
-    // A pipe takes 64 KiB, and the queue its lines: after that they are dropped.
+    // The pipe holds 64 KiB and the queue some lines. When both are full, the service drops lines.
     while metric(&service, "earmark_log_lines_dropped_total") == 0 {
-        assert!(begun.elapsed() < LONG, "nothing was dropped after {sent} requests");
+        assert!(begun.elapsed() < TIMEOUT, "nothing was dropped after {sent} requests");
         (0..500).for_each(|_| connection.send("POST", "/v4/nothing", "").unwrap());
-        (0..500).for_each(|_| assert_eq!(code(&connection.answer().unwrap()), 60009));
+        (0..500).for_each(|_| assert_eq!(connection.answer().unwrap().code(), 60009));
         sent += 500;
         client.must_mark("user", &format!("friend-{sent}"));
     }
     client.must_mark("user", "last");
     let asked = Instant::now();
-    service.process.stop_unread();
+    service.process.stop_without_reading();
     assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
 }
 
 #[test]
-fn traces_come_to_the_collector() {
-    let (database, collector) = (Database::new(), Collector::start());
-    prepare(&database.url);
+fn traces_are_sent_to_the_collector() {
+    let (database, collector) = (Database::create(), Collector::start());
+    EARMARK.prepare(&database.url);
     let settings = ["--otlp-endpoint", &collector.url, "--otlp-sample-ratio", "1"];
-    let service = Service::start(serve(&database.url).args(settings));
+    let service = EARMARK.start(EARMARK.serve(&database.url).args(settings));
     service.client().must_mark("a-user-of-ours", "friend");
     service.client().marks("a-user-of-ours");
     let expected = [
@@ -173,29 +175,30 @@ fn traces_come_to_the_collector() {
         "conversations and contact groups loaded",
         "state saved",
     ];
-    let received = eventually("the spans come", || {
+    let received = eventually("the spans arrive", || {
         let received = collector.received();
         expected.iter().all(|name| contains(&received, name)).then_some(received)
     });
     for word in ["mark_contact", "service.version", "earmark"] {
         assert!(contains(&received, word), "{word}");
     }
-    for secret in ["a-user-of-ours", service.client().sig.as_str()] {
+    for secret in ["a-user-of-ours", service.client().user_sig.as_str()] {
         assert!(!contains(&received, secret), "{secret}");
     }
     service.process.stop();
 }
 
 #[test]
-fn the_standard_variable_names_the_collector_as_well() {
-    let (database, collector) = (Database::new(), Collector::start());
-    prepare(&database.url);
-    let program = serve(&database.url)
+fn the_standard_variable_can_name_the_collector() {
+    let (database, collector) = (Database::create(), Collector::start());
+    EARMARK.prepare(&database.url);
+    let program = EARMARK
+        .serve(&database.url)
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url)
         .env("EARMARK_OTLP_SAMPLE_RATIO", "1");
-    let service = Service::start(program);
+    let service = EARMARK.start(program);
     service.client().must_mark("user", "friend");
-    eventually("the spans come", || contains(&collector.received(), "transaction").then_some(()));
+    wait_until("the spans arrive", || contains(&collector.received(), "transaction"));
     service.process.stop();
 }
 
@@ -203,23 +206,23 @@ fn contains(bytes: &[u8], word: &str) -> bool {
     bytes.windows(word.len()).any(|window| window == word.as_bytes())
 }
 
-/// Marks at this collector, then stops; nothing of it may take long.
+/// Checks that marks and a stop are fast with this collector.
 #[track_caller]
-fn works_with_collector(url: &str) {
-    let database = Database::new();
-    prepare(&database.url);
+fn check_is_fast_with_collector(url: &str) {
+    let database = Database::create();
+    EARMARK.prepare(&database.url);
     let settings = ["--otlp-endpoint", url, "--otlp-sample-ratio", "1"];
-    let service = Service::start(serve(&database.url).args(settings));
+    let service = EARMARK.start(EARMARK.serve(&database.url).args(settings));
     let (client, begun) = (service.client(), Instant::now());
-    // More spans than may wait: whoever waited for them to be sent would wait for many times three seconds.
+    // More spans than the queue holds. A request that waited for them to be sent would wait for several times three seconds.
     std::thread::scope(|scope| {
-        for caller in 0..16 {
+        for user in 0..16 {
             let client = &client;
             scope.spawn(move || {
                 let mut connection = Connection::open(client.address).unwrap();
                 for _ in 0..100 {
-                    client.send_mark(&mut connection, &format!("user-{caller}"), "friend");
-                    assert!(is_marked(&connection.answer().unwrap()));
+                    client.send_mark(&mut connection, &format!("user-{user}"), "friend");
+                    assert!(connection.answer().unwrap().is_marked());
                 }
             });
         }
@@ -231,22 +234,22 @@ fn works_with_collector(url: &str) {
 }
 
 #[test]
-fn a_collector_that_hangs_slows_nobody() {
+fn a_collector_that_hangs_does_not_slow_requests() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        // It takes the beginning of a request, and then says nothing.
-        tell.send(stream.read(&mut [0; 64]).unwrap()).unwrap();
+        // This collector reads the beginning of a request, and never answers.
+        sender.send(stream.read(&mut [0; 64]).unwrap()).unwrap();
         std::thread::park();
     });
-    works_with_collector(&url);
-    assert!(told.try_recv().is_ok_and(|length| length > 0), "it was asked");
+    check_is_fast_with_collector(&url);
+    assert!(receiver.try_recv().is_ok_and(|length| length > 0), "no trace was sent");
 }
 
 #[test]
-fn a_collector_that_is_not_there_slows_nobody() {
+fn a_collector_that_does_not_listen_does_not_slow_requests() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    works_with_collector(&format!("http://{free}"));
+    check_is_fast_with_collector(&format!("http://{free}"));
 }

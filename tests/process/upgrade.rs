@@ -1,63 +1,69 @@
-//! Migrations that are planned, and binaries on a schema that is not quite theirs.
+//! `migrate --plan`, and binaries on the schema of another release.
 
 use std::process::Command;
 
-use crate::support::{Database, Ended, Program, Service, migrate, prepare, request, serve};
+use testkit::postgres::Database;
+use testkit::{Exit, Program, Service, request};
 
-fn plan(url: &str) -> Ended {
-    Program::earmark(["migrate", "--plan"]).env("EARMARK_DATABASE_URL", url).run()
+use crate::EARMARK;
+
+fn plan(url: &str) -> Exit {
+    EARMARK.on(url, ["migrate", "--plan"]).run()
 }
 
 const TABLES: &str = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'";
 
 #[test]
-fn a_plan_says_what_would_run_and_changes_nothing() {
-    let database = Database::new();
+fn a_plan_lists_the_migrations_and_changes_nothing() {
+    let database = Database::create();
     let planned = plan(&database.url);
     assert_eq!(planned.code, Some(3), "{planned:?}");
     let lines: Vec<_> = planned.stdout.lines().collect();
     assert!(lines[0].starts_with("V1__create_apps_and_users (checksum "), "{lines:?}");
     assert!(lines.iter().all(|line| line.ends_with("): would run")), "{lines:?}");
-    assert_eq!(database.connect().number(TABLES), 0, "it has only looked");
+    assert_eq!(database.connect().number(TABLES), 0, "the plan changed the schema");
 
-    let applied = migrate(&database.url).printed();
+    let applied = EARMARK.migrate(&database.url).expect_success();
     assert_eq!(applied.lines().count(), lines.len());
-    let planned = plan(&database.url).printed();
+    let planned = plan(&database.url).expect_success();
     assert_eq!(planned.matches("): has run\n").count(), lines.len(), "{planned}");
     assert!(planned.ends_with("the schema is up to date\n"), "{planned}");
 }
 
 #[test]
-fn a_plan_tells_a_changed_migration_and_one_of_a_newer_binary() {
-    let database = Database::new();
-    migrate(&database.url).printed();
+fn a_plan_shows_changed_migrations_and_those_of_a_newer_binary() {
+    let database = Database::create();
+    EARMARK.migrate(&database.url).expect_success();
     database.connect().run(
         "UPDATE refinery_schema_history SET checksum = '1' WHERE version = 1;
          INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
          VALUES (9999, 'from_the_future', '2030-01-01T00:00:00Z', '2')",
     );
-    let planned = plan(&database.url).printed();
+    let planned = plan(&database.url).expect_success();
     assert!(planned.contains("): has run, but was another then\n"), "{planned}");
     let newer = "V9999__from_the_future (checksum 0000000000000002): has run, by a newer binary\n";
     assert!(planned.contains(newer), "{planned}");
 }
 
 #[test]
-fn a_plan_that_cannot_be_made_exits_with_1() {
-    let ended = plan("postgres://nobody@127.0.0.1:1/nothing");
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    ended.refused(&["EARMARK_DATABASE_URL"]);
+fn a_plan_without_a_database_exits_with_1() {
+    let exit = plan("postgres://nobody@127.0.0.1:1/nothing");
+    assert_eq!(exit.code, Some(1), "{exit:?}");
+    exit.expect_failure(&["EARMARK_DATABASE_URL"]);
 }
 
 #[test]
-fn an_older_schema_is_refused_with_the_names_of_what_is_missing() {
-    let database = Database::new();
-    migrate(&database.url).printed();
+fn serve_refuses_an_older_schema_and_names_the_missing_migrations() {
+    let database = Database::create();
+    EARMARK.migrate(&database.url).expect_success();
     database.connect().run("DELETE FROM refinery_schema_history");
-    serve(&database.url).run().refused(&["schema is older", "V1__create_apps_and_users"]);
+    EARMARK
+        .serve(&database.url)
+        .run()
+        .expect_failure(&["schema is older", "V1__create_apps_and_users"]);
 }
 
-/// What a release after this one may do to the schema: it adds, and takes nothing away.
+/// Changes that the next release may make to the schema. They add, and remove nothing.
 const ADDITIVE: &str = "
     ALTER TABLE users ADD COLUMN future_count INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE conversations ADD COLUMN future_note TEXT;
@@ -67,14 +73,12 @@ const ADDITIVE: &str = "
     INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
     VALUES (9999, 'from_the_future', '2030-01-01T00:00:00Z', '1')";
 
-/// Everything that a service does, on the schema as it is.
+/// Checks that the service can write and read.
 #[track_caller]
 fn check_works(service: &Service) {
     let client = service.client();
     let call = |command: &str, body: &str| {
-        let answer = client.call(command, body).unwrap();
-        assert!(answer.body.contains(r#""ErrorCode":0"#), "{command}: {answer:?}");
-        answer.body
+        client.must_call(&format!("recentcontact/{command}"), body).body
     };
     client.must_mark("user", "friend");
     let group = r#"{"From_Account":"user","GroupContactItem":[{"GroupName":"g","ContactItem":[{"Type":1,"To_Account":"friend"}]}]}"#;
@@ -91,15 +95,15 @@ fn check_works(service: &Service) {
 }
 
 #[test]
-fn this_binary_works_on_the_schema_of_the_next() {
-    let database = Database::new();
-    prepare(&database.url);
-    let running = Service::start(serve(&database.url));
+fn this_binary_works_on_the_schema_of_the_next_release() {
+    let database = Database::create();
+    EARMARK.prepare(&database.url);
+    let running = EARMARK.start(EARMARK.serve(&database.url));
     check_works(&running);
-    // The upgrade happens while it runs; then another one of its kind starts.
+    // The schema is upgraded while a service runs. Then another service of the same release starts.
     database.connect().run(ADDITIVE);
     check_works(&running);
-    let started = Service::start(serve(&database.url));
+    let started = EARMARK.start(EARMARK.serve(&database.url));
     assert!(started.process.stderr.line("newer").contains("9999"));
     check_works(&started);
     running.process.stop();
@@ -107,20 +111,22 @@ fn this_binary_works_on_the_schema_of_the_next() {
 }
 
 #[test]
-fn the_release_before_works_on_the_schema_of_this_binary() {
-    #[expect(clippy::disallowed_methods, reason = "only the caller can know where that binary is")]
+fn the_previous_release_works_on_the_schema_of_this_binary() {
+    #[expect(clippy::disallowed_methods, reason = "only the caller knows where that binary is")]
     let Ok(binary) = std::env::var("EARMARK_PREVIOUS_BINARY") else {
-        println!("skipped: EARMARK_PREVIOUS_BINARY names no binary of the release before");
+        println!(
+            "skipped: EARMARK_PREVIOUS_BINARY does not name the binary of the previous release"
+        );
         return;
     };
-    let database = Database::new();
-    prepare(&database.url);
+    let database = Database::create();
+    EARMARK.prepare(&database.url);
     let previous = || {
         let mut command = Command::new(&binary);
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
-        Program::other(command).env("EARMARK_DATABASE_URL", &database.url)
+        Program::new(command).env("EARMARK_DATABASE_URL", &database.url)
     };
-    let (old, new) = (Service::start(previous()), Service::start(serve(&database.url)));
+    let (old, new) = (EARMARK.start(previous()), EARMARK.start(EARMARK.serve(&database.url)));
     check_works(&old);
     check_works(&new);
     check_works(&old);

@@ -1,12 +1,11 @@
-//! `earmark verify` names what is broken, and nothing else.
+//! `earmark verify` names every inconsistency of the database, and nothing else.
 
-use crate::support::{APP, Database, Program, Service};
+use testkit::postgres::Database;
+use testkit::{APP, Service};
 
-fn verify(database: &Database) -> crate::support::Ended {
-    Program::earmark(["verify"]).env("EARMARK_DATABASE_URL", &database.url).run()
-}
+use crate::EARMARK;
 
-/// Without these every flaw can be written.
+/// Without these constraints, the statements of [`FLAWS`] succeed.
 const DROP_CHECKS: &str = "
     ALTER TABLE users
         DROP CONSTRAINT users_app, DROP CONSTRAINT users_marked_in_room,
@@ -19,8 +18,8 @@ const DROP_CHECKS: &str = "
         DROP CONSTRAINT contact_groups_user, DROP CONSTRAINT contact_groups_name_once,
         DROP CONSTRAINT contact_groups_id_positive;";
 
-/// What is done to a user who has one marked, pinned conversation, `friend`, in group 1, `work`; and what is said of it.
-/// `$` stands for `WHERE` and the user.
+/// A user, a statement that corrupts its rows, and what `verify` prints. Each user has one marked and pinned conversation,
+/// `friend`, in contact group 1, `work`. `$` stands for the `WHERE` clause with the user.
 const FLAWS: [(&str, &str, &[&str]); 24] = [
     ("fewer", "UPDATE users SET marked = 0 $", &["marked: counted are 0, there are 1"]),
     (
@@ -134,14 +133,17 @@ const FLAWS: [(&str, &str, &[&str]); 24] = [
 ];
 
 fn fill(database: &Database) -> Service {
-    let service = Service::on(database);
+    let service = EARMARK.start_on(database);
     let client = service.client();
     for user in FLAWS.iter().map(|(user, ..)| *user).chain(["fine"]) {
         client.must_mark(user, "friend");
         for (command, body) in [
-            ("top", r#""OperationType":1,"RecentContactItem":[{"Type":1,"To_Account":"friend"}]"#),
             (
-                "create_contact_group",
+                "recentcontact/top",
+                r#""OperationType":1,"RecentContactItem":[{"Type":1,"To_Account":"friend"}]"#,
+            ),
+            (
+                "recentcontact/create_contact_group",
                 r#""GroupContactItem":[{"GroupName":"work","ContactItem":[{"Type":1,"To_Account":"friend"}]}]"#,
             ),
         ] {
@@ -154,12 +156,12 @@ fn fill(database: &Database) -> Service {
 }
 
 #[test]
-fn every_flaw_is_named_with_its_user_and_nothing_else_is() {
-    let database = Database::new();
+fn verify_names_each_flaw_with_its_user_and_nothing_else() {
+    let database = Database::create();
     let service = fill(&database);
     let users = FLAWS.len() + 1;
     let all_is_well = format!("{users} users, {users} conversations: nothing is broken\n");
-    assert_eq!(verify(&database).printed(), all_is_well);
+    assert_eq!(EARMARK.verify(&database.url).expect_success(), all_is_well);
     service.process.stop();
 
     let mut sql = database.connect();
@@ -167,24 +169,24 @@ fn every_flaw_is_named_with_its_user_and_nothing_else_is() {
     for (user, flaw, _) in FLAWS {
         sql.run(&flaw.replace('$', &format!("WHERE user_id = '{user}'")));
     }
-    let ended = verify(&database);
+    let exit = EARMARK.verify(&database.url);
     let mut expected = 0;
     for (user, _, problems) in FLAWS {
-        let said: Vec<_> =
-            ended.stdout.lines().filter(|line| line.contains(&format!("user {user:?}:"))).collect();
-        assert_eq!(said.len(), problems.len(), "{user}: {said:?}");
+        let lines: Vec<_> =
+            exit.stdout.lines().filter(|line| line.contains(&format!("user {user:?}:"))).collect();
+        assert_eq!(lines.len(), problems.len(), "{user}: {lines:?}");
         for problem in problems {
-            assert!(said.iter().any(|line| line.contains(problem)), "{problem} in {said:?}");
+            assert!(lines.iter().any(|line| line.contains(problem)), "{problem} in {lines:?}");
         }
         expected += problems.len();
     }
-    assert_eq!(ended.stdout.lines().count(), expected, "{}", ended.stdout);
+    assert_eq!(exit.stdout.lines().count(), expected, "{}", exit.stdout);
     let app = format!("app {APP}, user \"fewer\": ");
-    assert!(ended.stdout.contains(&app), "{}", ended.stdout);
-    ended.refused(&[&format!("{expected} of what must hold is broken")]);
+    assert!(exit.stdout.contains(&app), "{}", exit.stdout);
+    exit.expect_failure(&[&format!("{expected} of what must hold is broken")]);
 }
 
 #[test]
-fn a_database_without_a_schema_is_refused() {
-    verify(&Database::new()).refused(&["earmark migrate"]);
+fn verify_refuses_a_database_without_a_schema() {
+    EARMARK.verify(&Database::create().url).expect_failure(&["earmark migrate"]);
 }

@@ -1,12 +1,13 @@
-//! Without any fault: every answer is explained by an order of the calls.
+//! Rounds without a fault.
+
+use testkit::postgres::Database;
 
 use crate::load::Plan;
 use crate::stand::{calm_round, prepare, seeds, start};
-use crate::support::Database;
 
 #[test]
-fn few_users_whom_everybody_calls() {
-    let database = Database::new();
+fn all_clients_call_about_two_users() {
+    let database = Database::create();
     prepare(&database.url);
     let services = start(&database.url, 2);
     for seed in seeds(2) {
@@ -16,8 +17,8 @@ fn few_users_whom_everybody_calls() {
 }
 
 #[test]
-fn many_users_whom_few_call_at_once() {
-    let database = Database::new();
+fn few_clients_call_about_the_same_user() {
+    let database = Database::create();
     prepare(&database.url);
     let services = start(&database.url, 2);
     for seed in seeds(2) {

@@ -1,13 +1,14 @@
-//! Processes end in the middle of everything: the service's, the database's, both.
+//! The service, the database, or both are killed under load.
 
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use testkit::postgres::{Database, Postgres};
+use testkit::{Scratch, Service};
 
+use crate::EARMARK;
 use crate::load::{Load, Plan};
-use crate::postgres::{Postgres, folder};
-use crate::stand::{addresses, last, prepare, quiet, round, seeds, start, verify};
-use crate::support::{Database, Program, Service};
+use crate::stand::{addresses, prepare, quiet, round, seeds, sleep, start, verify};
 
 /// Calls between two faults.
 const CALLS: usize = 150;
@@ -16,17 +17,17 @@ fn plan(seed: u64) -> Plan {
     Plan { seed, users: 6, clients: 6, calls: usize::MAX }
 }
 
-/// Kills a service, and starts another in its place.
+/// Kills a service, and starts another one.
 fn replace(load: &Load, url: &str, services: &mut Vec<Service>, nr: usize) {
     services.remove(nr).process.kill();
     load.set_targets(addresses(services));
-    services.push(Service::start(quiet(url)));
+    services.push(EARMARK.start(quiet(url)));
     load.set_targets(addresses(services));
 }
 
 #[test]
-fn a_service_that_is_killed_has_lost_nothing() {
-    let database = Database::new();
+fn a_killed_service_loses_no_acknowledged_call() {
+    let database = Database::create();
     prepare(&database.url);
     for seed in seeds(1) {
         let mut services = start(&database.url, 1);
@@ -46,8 +47,8 @@ fn a_service_that_is_killed_has_lost_nothing() {
 }
 
 #[test]
-fn of_three_services_on_one_database_one_dies() {
-    let database = Database::new();
+fn two_services_continue_after_the_third_is_killed() {
+    let database = Database::create();
     prepare(&database.url);
     for seed in seeds(1) {
         let mut services = start(&database.url, 3);
@@ -68,15 +69,15 @@ fn of_three_services_on_one_database_one_dies() {
 }
 
 #[test]
-fn a_database_that_is_killed_has_lost_nothing() {
+fn a_killed_database_loses_no_acknowledged_call() {
     // `pg_ctl -m immediate` sends SIGQUIT.
     for (name, signal) in [
         ("pg_ctl -m immediate", Signal::SIGQUIT),
         ("kill -9 of the postmaster", Signal::SIGKILL),
         ("pg_ctl -m fast", Signal::SIGINT),
     ] {
-        let scratch = folder();
-        let Some(mut postgres) = Postgres::start(&scratch.join(""), &[]) else { return };
+        let scratch = Scratch::create();
+        let Some(mut postgres) = Postgres::start(scratch.path(), &[]) else { return };
         let url = postgres.url();
         prepare(&url);
         for seed in seeds(1) {
@@ -95,9 +96,9 @@ fn a_database_that_is_killed_has_lost_nothing() {
 }
 
 #[test]
-fn a_power_cut_that_takes_everything_has_lost_nothing() {
-    let scratch = folder();
-    let Some(mut postgres) = Postgres::start(&scratch.join(""), &[]) else { return };
+fn killing_service_and_database_loses_no_acknowledged_call() {
+    let scratch = Scratch::create();
+    let Some(mut postgres) = Postgres::start(scratch.path(), &[]) else { return };
     let url = postgres.url();
     prepare(&url);
     for seed in seeds(1) {
@@ -118,26 +119,25 @@ fn a_power_cut_that_takes_everything_has_lost_nothing() {
     }
 }
 
-/// Migrations happen whole or not at all, and whoever comes next goes on.
+/// A migration is atomic, and the next start completes it.
 #[test]
-fn a_migration_that_is_killed_is_done_by_the_next() {
+fn a_killed_migration_is_completed_by_the_next_start() {
     for patience_ms in [0, 20, 40, 80, 160] {
-        let database = Database::new();
-        let process =
-            Program::earmark(["migrate"]).env("EARMARK_DATABASE_URL", &database.url).start();
-        // Any moment is as good as another.
-        last(Duration::from_millis(patience_ms));
+        let database = Database::create();
+        let process = EARMARK.on(&database.url, ["migrate"]).start();
+        // The test kills the migration at five different moments.
+        sleep(Duration::from_millis(patience_ms));
         process.send(Signal::SIGKILL);
-        process.ended();
+        process.wait();
         let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
         let count = database.connect().number(tables);
         let services: Vec<_> =
             (0..2).map(|_| quiet(&database.url).args(["--migrate"]).start()).collect();
         for service in services {
-            Service::listening(service).process.stop();
+            EARMARK.listening(service).process.stop();
         }
-        let whole = database.connect().number(tables);
-        assert!(count == 0 || count == whole, "{count} of {whole} tables after {patience_ms} ms");
+        let all = database.connect().number(tables);
+        assert!(count == 0 || count == all, "{count} of {all} tables after {patience_ms} ms");
         verify(&database.url).unwrap();
     }
 }

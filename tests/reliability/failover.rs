@@ -1,29 +1,29 @@
-//! The primary is gone for good and its standby takes over: what each `synchronous_commit` keeps.
+//! The primary is lost and its standby takes over, for each level of `synchronous_commit`.
 
 use nix::sys::signal::Signal;
+use testkit::postgres::Postgres;
+use testkit::proxy::Proxy;
+use testkit::{Scratch, text, wait_until};
 
 use crate::load::Plan;
-use crate::postgres::{Postgres, folder};
-use crate::proxy::Proxy;
 use crate::stand::{addresses, prepare, round, seeds, start};
-use crate::support::eventually;
 
 const CALLS: usize = 150;
 
-/// Nothing acknowledged is lost when the primary's commits wait for the standby.
+/// If commits on the primary wait for the standby, no acknowledged call is lost.
 #[test]
-fn a_standby_that_commits_wait_for_has_everything() {
+fn a_synchronous_standby_has_every_acknowledged_call() {
     for level in ["on", "remote_write", "remote_apply"] {
-        let (first, second) = (folder(), folder());
+        let (first, second) = (Scratch::create(), Scratch::create());
         let commit = format!("synchronous_commit={level}");
         let settings = ["wal_level=replica", "hot_standby=on", "max_wal_senders=4", &commit];
-        let Some(mut primary) = Postgres::start(&first.join(""), &settings) else { return };
-        let mut standby = primary.follow(&second.join(""));
+        let Some(mut primary) = Postgres::start(first.path(), &settings) else { return };
+        let mut standby = primary.start_standby(second.path());
         primary.sql("postgres").run("ALTER SYSTEM SET synchronous_standby_names = '*'");
         primary.sql("postgres").run("SELECT pg_reload_conf()");
         let synchronous = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
-        eventually("the standby is waited for", || {
-            (primary.sql("postgres").number(synchronous) == 1).then_some(())
+        wait_until("commits wait for the standby", || {
+            primary.sql("postgres").number(synchronous) == 1
         });
         prepare(&primary.url());
         let proxy = Proxy::start(primary.port());
@@ -33,12 +33,11 @@ fn a_standby_that_commits_wait_for_has_everything() {
         let name = format!("fail-over, synchronous_commit = {level}");
         round(&name, &standby.url(), plan, addresses(&services), |load| {
             load.wait_for_calls(CALLS);
-            primary.vanish();
-            let data = standby.data().to_str().unwrap().to_owned();
-            standby.run("pg_ctl", &["promote", "-D", &data]);
+            primary.lose_machine();
+            standby.run("pg_ctl", &["promote", "-D", &text(standby.data())]);
             standby.sql("postgres").run("ALTER SYSTEM RESET synchronous_standby_names");
             standby.sql("postgres").run("SELECT pg_reload_conf()");
-            proxy.lead_to(standby.port());
+            proxy.forward_to(standby.port());
             let recovery = load.time_to_recover();
             load.wait_for_calls(CALLS);
             recovery

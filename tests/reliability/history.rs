@@ -1,26 +1,27 @@
-//! What was asked and answered, user by user, and whether it can be explained.
+//! The recorded calls and answers of each user, and the check that an order of events explains them.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::fates::{Fate, possibly_dead};
-use crate::linearizability::{Failure, Object, Timed, check};
-use crate::model::{Answer, Call, Dead, User};
+use testkit::model::{Answer, Call, Deleted, User};
 
-/// A call and what came of it; `None` if it is not known.
+use crate::deletions::{DirectoryCall, possible_deletions};
+use crate::linearizability::{Failure, Object, Timed, check};
+
+/// A call and its answer. The answer is `None` if the client received none.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
+pub(crate) struct Observation {
     call: Call,
     answer: Option<Answer>,
-    /// What the mortal may have been meanwhile.
-    dead: Vec<Dead>,
+    /// The possible states of the directory during the call.
+    deleted: Vec<Deleted>,
 }
 
-/// Everything that was seen, in the order of one clock.
+/// All recorded calls, with times of one logical clock.
 pub(crate) struct History {
     clock: AtomicU64,
-    users: Vec<Mutex<Vec<Timed<Seen>>>>,
-    fates: [Mutex<Vec<Fate>>; 2],
+    users: Vec<Mutex<Vec<Timed<Observation>>>>,
+    directory_calls: [Mutex<Vec<DirectoryCall>>; 2],
     unexpected: Mutex<Vec<String>>,
 }
 
@@ -29,36 +30,46 @@ impl History {
         Self {
             clock: AtomicU64::new(1),
             users: (0..users).map(|_| Mutex::default()).collect(),
-            fates: Default::default(),
+            directory_calls: Default::default(),
             unexpected: Mutex::default(),
         }
     }
 
-    /// The moment that it is now. No two are the same.
+    /// The next time of the logical clock. Each time is unique.
     pub(crate) fn now(&self) -> u64 {
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
 
-    pub(crate) fn saw(&self, user: usize, called: u64, call: Call, answer: Option<Answer>) {
+    pub(crate) fn record(&self, user: usize, called: u64, call: Call, answer: Option<Answer>) {
         if call.only_reads() && answer.is_none() {
             return;
         }
         let returned = answer.is_some().then(|| self.now());
-        let operation = Seen { call, answer, dead: Vec::new() };
+        let operation = Observation { call, answer, deleted: Vec::new() };
         self.users[user].lock().unwrap().push(Timed { called, returned, operation });
     }
 
-    pub(crate) fn saw_fate(&self, mortal: usize, called: u64, dies: bool, is_known: bool) {
+    pub(crate) fn record_directory_call(
+        &self,
+        entry: usize,
+        called: u64,
+        deletes: bool,
+        is_known: bool,
+    ) {
         let returned = is_known.then(|| self.now());
-        self.fates[mortal].lock().unwrap().push(Fate { called, returned, dies });
+        self.directory_calls[entry].lock().unwrap().push(DirectoryCall {
+            called,
+            returned,
+            deletes,
+        });
     }
 
-    /// Something that must never be answered.
-    pub(crate) fn never(&self, what: String) {
+    /// Records an answer that the service must never give.
+    pub(crate) fn record_unexpected(&self, what: String) {
         self.unexpected.lock().unwrap().push(what);
     }
 
-    /// How many calls were answered, and of how many the answer is not known.
+    /// The number of answered calls, and of calls without an answer.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let mut counts = (0, 0);
         for user in &self.users {
@@ -69,14 +80,15 @@ impl History {
         counts
     }
 
-    /// Every user's answers are explained, or it is said what is not.
+    /// Checks that an order of events explains every answer. Otherwise returns the answer that none explains.
     pub(crate) fn explain(&self) -> Result<(), String> {
         self.explain_restored([u64::MAX; 2], u64::MAX)
     }
 
-    /// Everything that was seen from `resumed` on is explained by what had happened at one moment from `from` to `to`, the
-    /// same one for all users: what was answered before it has happened, what was called after it has not, and what was
-    /// under way has happened wholly, as it was answered, or not at all.
+    /// Checks answers of a database that was restored to one moment from `from` to `to`, the same moment for all users.
+    /// Everything since `resumed` must be explained by the calls before that moment. Calls that were answered before the
+    /// moment have taken effect. Calls that began after the moment have not. A call that was in progress has taken effect
+    /// as it was answered, or not at all.
     pub(crate) fn explain_restored(
         &self,
         [from, to]: [u64; 2],
@@ -85,23 +97,24 @@ impl History {
         if let Some(first) = self.unexpected.lock().unwrap().first() {
             return Err(first.clone());
         }
-        let fates = self.fates.each_ref().map(|fates| fates.lock().unwrap().clone());
+        let directory_calls =
+            self.directory_calls.each_ref().map(|calls| calls.lock().unwrap().clone());
         let mut users: Vec<_> =
             self.users.iter().map(|user| user.lock().unwrap().clone()).collect();
         for history in &mut users {
             history.sort_by_key(|timed| timed.called);
             for timed in &mut *history {
                 let end = timed.returned.unwrap_or(u64::MAX);
-                timed.operation.dead = possibly_dead(&fates, timed.called, end);
+                timed.operation.deleted = possible_deletions(&directory_calls, timed.called, end);
             }
         }
         let mut moments = from..=to;
         loop {
             let moment = moments.next().expect("`from` is not after `to`");
-            let left = fates.each_ref().map(|fates| as_of(moment, fates));
+            let remaining = directory_calls.each_ref().map(|calls| as_of(moment, calls));
             let explained = users
                 .iter()
-                .map(|history| restored(history, &left, moment, resumed))
+                .map(|history| restored(history, &remaining, moment, resumed))
                 .enumerate()
                 .try_for_each(|(number, history)| explain_user(number, &history));
             if explained.is_ok() || moments.is_empty() {
@@ -111,49 +124,49 @@ impl History {
     }
 }
 
-/// The fates that had begun by a moment; those that had not ended may happen at any time after.
-fn as_of(moment: u64, fates: &[Fate]) -> Vec<Fate> {
-    let begun = fates.iter().filter(|fate| fate.called <= moment).copied();
-    let returned = |fate: &Fate| fate.returned.filter(|returned| *returned <= moment);
-    begun.map(|fate| Fate { returned: returned(&fate), ..fate }).collect()
+/// The calls that began before a moment. A call that had not returned by then may take effect at any later time.
+fn as_of(moment: u64, calls: &[DirectoryCall]) -> Vec<DirectoryCall> {
+    let begun = calls.iter().filter(|call| call.called <= moment).copied();
+    let returned = |call: &DirectoryCall| call.returned.filter(|returned| *returned <= moment);
+    begun.map(|call| DirectoryCall { returned: returned(&call), ..call }).collect()
 }
 
-/// What a user who was put back to a moment may have lived through, and what was seen from `resumed` on.
+/// The calls that the restored state of a user may contain, followed by the calls since `resumed`.
 fn restored(
-    history: &[Timed<Seen>],
-    left: &[Vec<Fate>; 2],
+    history: &[Timed<Observation>],
+    remaining: &[Vec<DirectoryCall>; 2],
     moment: u64,
     resumed: u64,
-) -> Vec<Timed<Seen>> {
-    let mut lived: Vec<_> =
+) -> Vec<Timed<Observation>> {
+    let mut before: Vec<_> =
         history.iter().filter(|timed| timed.called <= moment).cloned().collect();
-    for timed in &mut lived {
+    for timed in &mut before {
         timed.returned = timed.returned.filter(|returned| *returned <= moment);
     }
-    // A read that was under way tells nothing.
-    lived.retain(|timed| timed.returned.is_some() || !timed.operation.call.only_reads());
+    // A read that was in progress tells nothing.
+    before.retain(|timed| timed.returned.is_some() || !timed.operation.call.only_reads());
     let mut seen: Vec<_> =
         history.iter().filter(|timed| timed.called >= resumed).cloned().collect();
     for timed in &mut seen {
         let end = timed.returned.unwrap_or(u64::MAX);
-        timed.operation.dead = possibly_dead(left, timed.called, end);
+        timed.operation.deleted = possible_deletions(remaining, timed.called, end);
     }
-    lived.append(&mut seen);
-    lived
+    before.append(&mut seen);
+    before
 }
 
-fn explain_user(number: usize, history: &[Timed<Seen>]) -> Result<(), String> {
+fn explain_user(number: usize, history: &[Timed<Observation>]) -> Result<(), String> {
     check(&OneUser, &User::default(), history).map_err(|failure| {
         let (nr, about) = match failure {
             Failure::Contradiction { operation, about } => (operation, about),
             Failure::Undecided { operation } => (operation, "undecided".to_owned()),
         };
-        let before = history[..=nr].iter().rev().take(12).rev();
-        let before: Vec<_> = before.map(|timed| format!("  {timed:?}")).collect();
-        let said = &history[nr];
+        let last = history[..=nr].iter().rev().take(12).rev();
+        let last: Vec<_> = last.map(|timed| format!("  {timed:?}")).collect();
+        let wrong = &history[nr];
         format!(
-            "user {number}: nothing explains {nr}: {said:?}\n{about}\nthe last calls:\n{}",
-            before.join("\n")
+            "user {number}: nothing explains {nr}: {wrong:?}\n{about}\nthe last calls:\n{}",
+            last.join("\n")
         )
     })
 }
@@ -162,13 +175,13 @@ struct OneUser;
 
 impl Object for OneUser {
     type State = User;
-    type Operation = Seen;
+    type Operation = Observation;
 
-    fn next(&self, state: &User, seen: &Seen) -> Vec<User> {
+    fn next(&self, state: &User, seen: &Observation) -> Vec<User> {
         let mut states = Vec::new();
-        for dead in &seen.dead {
+        for deleted in &seen.deleted {
             let mut next = state.clone();
-            let answer = next.apply(&seen.call, *dead);
+            let answer = next.apply(&seen.call, *deleted);
             let fits =
                 |seen_answer: &Answer| state.normalize(&seen.call, seen_answer.clone()) == answer;
             if seen.answer.as_ref().is_none_or(fits) && !states.contains(&next) {
@@ -178,7 +191,7 @@ impl Object for OneUser {
         states
     }
 
-    fn only_reads(&self, seen: &Seen) -> bool {
+    fn only_reads(&self, seen: &Observation) -> bool {
         seen.call.only_reads()
     }
 }

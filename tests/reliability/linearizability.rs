@@ -1,33 +1,32 @@
 //! Is there an order of operations that explains all their answers?
 //!
-//! Operations overlap; each must have taken effect at one moment between its call and its return. Of an operation whose
-//! answer never came nobody knows: it may have taken effect at any moment after its call, or never. The search is that of
-//! Wing and Gong with Lowe's refinement: events are followed in the order of time, and for every state that is possible
-//! it is kept which of the open operations have taken effect in it; an operation takes effect only when the return of one
-//! needs it.
+//! Operations overlap. Each one must have taken effect at one moment between its call and its return. An operation without an
+//! answer may have taken effect at any moment after its call, or never. The search is the algorithm of Wing and Gong with
+//! Lowe's refinement. It follows the events in the order of time. For each possible state, it keeps which of the open
+//! operations have taken effect. An operation takes effect only when the return of an operation needs it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Debug;
 use std::hash::Hash;
 
-/// States and open operations that are looked at before it is given up.
+/// The search gives up after this many configurations.
 const CONFIGURATIONS_MAX: usize = 300_000;
 
-/// What one object does.
+/// The behaviour of one object.
 pub(crate) trait Object {
     type State: Clone + Eq + Hash + Debug;
     type Operation: Debug;
-    /// The states that may follow when the operation takes effect and is answered as it was.
+    /// The states that may follow if the operation takes effect with its recorded answer.
     fn next(&self, state: &Self::State, operation: &Self::Operation) -> Vec<Self::State>;
-    /// It never changes the state, whatever that is.
+    /// `true` if the operation changes no state.
     fn only_reads(&self, operation: &Self::Operation) -> bool;
 }
 
-/// An operation, between two moments of a clock that all share.
+/// An operation with the times of its call and its return, by one clock for all operations.
 #[derive(Debug, Clone)]
 pub(crate) struct Timed<O> {
     pub(crate) called: u64,
-    /// `None`: the answer never came.
+    /// `None` if there was no answer.
     pub(crate) returned: Option<u64>,
     pub(crate) operation: O,
 }
@@ -35,25 +34,25 @@ pub(crate) struct Timed<O> {
 /// Why a history is not explained.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// No order explains the answer of this operation; and what the state may have been.
+    /// No order explains the answer of this operation. `about` describes the possible states before it.
     Contradiction { operation: usize, about: String },
-    /// There was too much to look at.
+    /// The search had too many configurations.
     Undecided { operation: usize },
 }
 
-/// A state that is possible, and which of the open operations have taken effect in it.
+/// A possible state, and the open operations that have taken effect in it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Configuration<S> {
     state: S,
     done: BTreeSet<usize>,
 }
 
-/// How many of the never answered may take effect for the sake of one return: as few as will do, or any number.
+/// How many operations without an answer may take effect to explain one return: as few as possible, or any number.
 const FEW: [usize; 4] = [0, 1, 2, usize::MAX];
 const ANY: [usize; 1] = [usize::MAX];
 
-/// Explains a history of one object from its first state on. First with as little as possible of what was never
-/// answered, which is quick and mostly enough; if that does not do, with all that may have been.
+/// Explains a history of one object that begins with the state `first`. The first search uses as few operations without an
+/// answer as possible, which is fast and usually enough. If it fails, the second search uses any number.
 pub(crate) fn check<O: Object>(
     object: &O,
     first: &O::State,
@@ -98,12 +97,13 @@ fn follow<O: Object>(
             configuration.done.remove(&nr);
             configuration
         };
-        possible = without_those_that_can_do_less(after.into_iter().map(forget).collect(), history);
+        possible = without_dominated(after.into_iter().map(forget).collect(), history);
     }
     Ok(())
 }
 
-/// The configurations in which the operation has taken effect, along with whatever of the open ones had to before it.
+/// The configurations in which `wanted` has taken effect, after any open operations that had to take effect before it.
+/// `None` if the search gave up.
 fn take_effect<O: Object>(
     object: &O,
     history: &[Timed<O::Operation>],
@@ -114,7 +114,7 @@ fn take_effect<O: Object>(
 ) -> Option<HashSet<Configuration<O::State>>> {
     let reads: Vec<_> =
         open.iter().copied().filter(|nr| object.only_reads(&history[*nr].operation)).collect();
-    // A read that can be explained now need not wait: it is in nobody's way.
+    // A read that can be explained now takes effect at once, because it changes nothing.
     let read = |mut configuration: Configuration<O::State>| {
         for nr in &reads {
             if !object.next(&configuration.state, &history[*nr].operation).is_empty() {
@@ -137,7 +137,7 @@ fn take_effect<O: Object>(
                 continue;
             }
             for state in object.next(&configuration.state, &history[*nr].operation) {
-                // What was never answered and changes nothing explains nothing.
+                // An operation without an answer that changes nothing explains nothing.
                 if history[*nr].returned.is_none() && state == configuration.state {
                     continue;
                 }
@@ -156,9 +156,9 @@ fn take_effect<O: Object>(
     Some(found)
 }
 
-/// Of two configurations that differ only in that more of the never answered have taken effect in one, the other can do
-/// all that the one can.
-fn without_those_that_can_do_less<S: Clone + Eq + Hash, T>(
+/// Removes a configuration if another one has the same state, but fewer operations without an answer have taken effect
+/// in it. The other one can do everything that the removed one can.
+fn without_dominated<S: Clone + Eq + Hash, T>(
     all: HashSet<Configuration<S>>,
     history: &[Timed<T>],
 ) -> HashSet<Configuration<S>> {
@@ -231,7 +231,7 @@ mod tests {
         }
     }
 
-    /// Operations as `(called, returned, operation)`; a return of 0 never came.
+    /// Operations as `(called, returned, operation)`. If `returned` is 0, there was no answer.
     fn explained(history: &[(u64, u64, Do)]) -> bool {
         let timed = |&(called, returned, operation): &(u64, u64, Do)| Timed {
             called,
@@ -247,13 +247,13 @@ mod tests {
     }
 
     #[test]
-    fn what_one_after_the_other_explains_is_fine() {
+    fn sequential_operations_are_explained() {
         assert!(explained(&[]));
         assert!(explained(&[(1, 2, Set(1)), (3, 4, Read(1)), (5, 6, Add(2)), (7, 8, Read(3))]));
     }
 
     #[test]
-    fn overlapping_operations_may_have_happened_in_any_order() {
+    fn overlapping_operations_may_take_effect_in_any_order() {
         for read in [0, 1, 2] {
             let history = [(1, 10, Set(1)), (2, 9, Set(2)), (3, 8, Read(read))];
             assert!(explained(&history), "{read}");
@@ -274,14 +274,14 @@ mod tests {
     }
 
     #[test]
-    fn two_readers_must_not_see_a_change_come_and_go() {
+    fn a_change_that_two_readers_see_appear_and_disappear_is_found() {
         let seen_and_unseen = [(1, 10, Set(1)), (2, 3, Read(1)), (4, 5, Read(0))];
         assert!(!explained(&seen_and_unseen));
         assert!(explained(&[(1, 10, Set(1)), (2, 3, Read(0)), (4, 5, Read(1))]));
     }
 
     #[test]
-    fn what_was_never_answered_may_have_happened_at_any_time_or_never() {
+    fn an_unanswered_operation_may_take_effect_at_any_time_or_never() {
         let unanswered = (1, 0, Add(5));
         for (reads, is_fine) in
             [([0, 0], true), ([0, 5], true), ([5, 5], true), ([5, 0], false), ([0, 10], false)]
@@ -292,13 +292,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_happens_before_it_is_called() {
+    fn an_operation_takes_no_effect_before_its_call() {
         assert!(!explained(&[(1, 2, Read(5)), (3, 0, Set(5))]));
         assert!(!explained(&[(1, 2, Read(5)), (3, 4, Set(5))]));
     }
 
     #[test]
-    fn many_never_answered_operations_are_no_obstacle() {
+    fn many_unanswered_operations_can_be_checked() {
         let mut history: Vec<_> = (1..=14).map(|nr| (nr, 0, Add(1 << nr))).collect();
         for nr in 0..20 {
             history.push((100 + 2 * nr, 101 + 2 * nr, Read(0b1010)));

@@ -1,4 +1,4 @@
-//! Clients that send random calls over keep-alive connections. A test may change the service's addresses meanwhile.
+//! Clients that send random calls over keep-alive connections. A test may change the addresses of the services meanwhile.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,10 +11,13 @@ use proptest::prop_oneof;
 use proptest::strategy::{Strategy, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
+use testkit::model::{
+    Call, DELETABLE, FIRST_CHAT_GROUP, Mark, PEERS, peer_id, read_answer, request,
+};
+use testkit::{APP, Connection, SECRET_KEY, TIMEOUT};
 
+use crate::EARMARK;
 use crate::history::History;
-use crate::model::{Call, FIRST_GROUP, MORTAL, Mark, PEERS, peer_id, read_answer, request};
-use crate::support::{APP, Connection, KEY, LONG, sig};
 
 /// How long a client waits for an answer. It is longer than the service's deadline.
 const PATIENCE: Duration = Duration::from_secs(6);
@@ -39,7 +42,7 @@ pub(crate) struct Plan {
 /// Clients that call in the background, and what they have seen.
 pub(crate) struct Load {
     pub(crate) plan: Plan,
-    sig: String,
+    user_sig: String,
     pub(crate) history: History,
     targets: Mutex<Vec<SocketAddr>>,
     news: Condvar,
@@ -83,28 +86,31 @@ impl Load {
     ) -> (Self, T) {
         let load = Self {
             plan,
-            sig: sig(KEY),
+            user_sig: EARMARK.user_sig(SECRET_KEY),
             history: History::of(plan.users),
             targets: Mutex::new(targets),
             news: Condvar::new(),
             calls: AtomicUsize::new(0),
             is_over: AtomicBool::new(false),
         };
-        for mortal in 0..MORTAL.len() {
-            assert!(load.let_happen(&mut None, mortal, false), "the mortals exist at first");
+        for entry in 0..DELETABLE.len() {
+            assert!(
+                load.call_directory(&mut None, entry, false),
+                "both entries exist at the beginning"
+            );
         }
         let done = thread::scope(|scope| {
             for client in 0..plan.clients {
                 let load = &load;
-                scope.spawn(move || load.be_a_client(client));
+                scope.spawn(move || load.run_client(client));
             }
-            for mortal in 0..MORTAL.len() {
+            for entry in 0..DELETABLE.len() {
                 let load = &load;
-                scope.spawn(move || load.be_the_fate_of(mortal));
+                scope.spawn(move || load.run_directory_client(entry));
             }
-            let ended = Ended(&load);
+            let end = EndOnDrop(&load);
             let done = meanwhile(&load);
-            drop(ended);
+            drop(end);
             done
         });
         load.read_everything();
@@ -127,13 +133,13 @@ impl Load {
     /// Waits until the clients have made this many more calls, or all calls of the plan.
     pub(crate) fn wait_for_calls(&self, more: usize) {
         let mut made = self.calls.load(Ordering::SeqCst);
-        let (wanted, mut end) = ((made + more).min(self.plan.calls), Instant::now() + LONG);
+        let (wanted, mut end) = ((made + more).min(self.plan.calls), Instant::now() + TIMEOUT);
         let mut targets = self.targets.lock().unwrap();
         while made < wanted {
             assert!(Instant::now() < end, "no call was made for a minute");
             let before = std::mem::replace(&mut made, self.calls.load(Ordering::SeqCst));
             if made > before {
-                end = Instant::now() + LONG;
+                end = Instant::now() + TIMEOUT;
             }
             targets = self.news.wait_timeout(targets, PAUSE).unwrap().0;
         }
@@ -147,7 +153,7 @@ impl Load {
         // A service gives new connections to its threads in turn, and the lane of each thread has to recover.
         for target in targets.into_iter().flat_map(|target| [target; THREADS]) {
             while !self.is_served(target) {
-                assert!(start.elapsed() < LONG, "the service did not recover within a minute");
+                assert!(start.elapsed() < TIMEOUT, "the service did not recover within a minute");
                 self.pause(PAUSE);
             }
         }
@@ -185,7 +191,7 @@ impl Load {
         format!("user{}-{user}", self.plan.seed)
     }
 
-    fn be_a_client(&self, client: usize) {
+    fn run_client(&self, client: usize) {
         let mut random = random(self.plan.seed, client);
         let call = prop_oneof![3 => Call::any(), 2 => mark_again()];
         let what = (0..self.plan.users, call, 0..usize::MAX);
@@ -208,14 +214,14 @@ impl Load {
         match self.ask_any(idle, target, command, &body) {
             Outcome::NotDone => false,
             Outcome::Unknown => {
-                self.history.saw(user, called, call, None);
+                self.history.record(user, called, call, None);
                 false
             }
             Outcome::Answered(json) => {
                 if let Some(answer) = read_answer(&call, &json) {
-                    self.history.saw(user, called, call, Some(answer));
+                    self.history.record(user, called, call, Some(answer));
                 } else {
-                    self.history.never(format!("{call:?} was answered {json}"));
+                    self.history.record_unexpected(format!("{call:?} was answered {json}"));
                 }
                 true
             }
@@ -224,7 +230,7 @@ impl Load {
 
     /// Reads the whole state of a user. Repeats each read until it is answered.
     fn read_all(&self, user: usize) {
-        let end = Instant::now() + LONG;
+        let end = Instant::now() + TIMEOUT;
         for call in [Call::Get, Call::List, Call::Search((0..PEERS).collect())] {
             while !self.call(&mut None, user, call.clone(), 0) {
                 assert!(Instant::now() < end, "the service did not recover within a minute");
@@ -233,20 +239,20 @@ impl Load {
         }
     }
 
-    fn be_the_fate_of(&self, mortal: usize) {
-        let (mut dies, mut connection) = (true, None);
+    fn run_directory_client(&self, entry: usize) {
+        let (mut deletes, mut connection) = (true, None);
         while !self.is_over() {
-            if self.let_happen(&mut connection, mortal, dies) {
-                dies = !dies;
+            if self.call_directory(&mut connection, entry, deletes) {
+                deletes = !deletes;
             }
             self.pause(PAUSE);
         }
     }
 
-    /// Removes a mortal from the directory or brings it back. Returns `false` if the test cannot know that it happened.
-    fn let_happen(&self, idle: &mut Idle, mortal: usize, dies: bool) -> bool {
-        let id = peer_id(MORTAL[mortal]);
-        let (command, body) = match (MORTAL[mortal] < FIRST_GROUP, dies) {
+    /// Deletes an entry of the directory or creates it again. Returns `false` if the test cannot know that this happened.
+    fn call_directory(&self, idle: &mut Idle, entry: usize, deletes: bool) -> bool {
+        let id = peer_id(DELETABLE[entry]);
+        let (command, body) = match (DELETABLE[entry] < FIRST_CHAT_GROUP, deletes) {
             (true, true) => {
                 ("im_open_login_svc/account_delete", json!({ "DeleteItem": [{ "UserID": id }] }))
             }
@@ -254,24 +260,25 @@ impl Load {
             (false, true) => ("group_open_http_svc/destroy_group", json!({ "GroupId": id })),
             (false, false) => (
                 "group_open_http_svc/create_group",
-                json!({ "GroupId": id, "Type": "Public", "Name": "mortal" }),
+                json!({ "GroupId": id, "Type": "Public", "Name": "deletable" }),
             ),
         };
         let called = self.history.now();
-        let is_known = match self.ask_any(idle, mortal, command, &body) {
+        let is_known = match self.ask_any(idle, entry, command, &body) {
             Outcome::NotDone => return false,
             Outcome::Unknown => false,
-            // 10010, 10021: the chat group was gone already, or there already. The result is the same.
+            // 10010 and 10021: the chat group did not exist, or existed already. The result is the same.
             Outcome::Answered(answer) => {
                 let code = answer["ErrorCode"].as_u64();
                 let is_fine = matches!(code, Some(0 | 10010 | 10021));
                 if !is_fine {
-                    self.history.never(format!("{command} {body} was answered {answer}"));
+                    self.history
+                        .record_unexpected(format!("{command} {body} was answered {answer}"));
                 }
                 is_fine
             }
         };
-        self.history.saw_fate(mortal, called, dies, is_known);
+        self.history.record_directory_call(entry, called, deletes, is_known);
         is_known
     }
 
@@ -284,11 +291,13 @@ impl Load {
     }
 
     fn ask(&self, idle: &mut Idle, target: SocketAddr, command: &str, body: &Value) -> Outcome {
-        let path =
-            format!("/v4/{command}?sdkappid={APP}&identifier=administrator&usersig={}", self.sig);
+        let path = format!(
+            "/v4/{command}?sdkappid={APP}&identifier=administrator&usersig={}",
+            self.user_sig
+        );
         let connection = idle.take().filter(|(other, _)| *other == target);
         let connection = connection.map_or_else(
-            || Connection::open_patiently(target, PATIENCE),
+            || Connection::open_with_timeout(target, PATIENCE),
             |(_, connection)| Ok(connection),
         );
         let Ok(mut connection) = connection else { return Outcome::NotDone };
@@ -300,7 +309,8 @@ impl Load {
                     Some(50005) => Outcome::Unknown,
                     // The service must not answer an internal error or overload: there are few clients.
                     Some(50004 | 60007) | None => {
-                        self.history.never(format!("{command} {body} was answered {answer}"));
+                        self.history
+                            .record_unexpected(format!("{command} {body} was answered {answer}"));
                         Outcome::Unknown
                     }
                     Some(_) => Outcome::Answered(answer),
@@ -320,9 +330,9 @@ fn exchange(connection: &mut Connection, path: &str, body: &str) -> io::Result<V
 }
 
 /// Ends the load when it is dropped, so that the clients of a test that panics stop.
-struct Ended<'l>(&'l Load);
+struct EndOnDrop<'l>(&'l Load);
 
-impl Drop for Ended<'_> {
+impl Drop for EndOnDrop<'_> {
     fn drop(&mut self) {
         self.0.is_over.store(true, Ordering::SeqCst);
         self.0.news.notify_all();

@@ -1,5 +1,5 @@
-//! The network between the service and its database fails: a proxy cuts connections at every stage of a batch, delays and
-//! throttles them, and lets them fall silent.
+//! Network faults between the service and its database: a proxy closes connections at every stage of a batch, and delays,
+//! throttles and silences them.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use earmark::deadline::Deadline;
 use earmark::domain::{UserId, UserKey};
 use earmark::store::{Database, Store};
+use testkit::postgres::{Postgres, TERMINATE_SESSIONS};
+use testkit::proxy::{Break, Network, Proxy, Side};
+use testkit::{APP, Connection, Scratch, TIMEOUT, eventually};
 use tokio::runtime::Runtime;
 
 use crate::load::{Load, Plan};
-use crate::postgres::{END_SESSIONS, Postgres, folder};
-use crate::proxy::{End, Proxy, Side, Weather};
-use crate::stand::{addresses, last, prepare, round, seeds, start};
-use crate::support::{APP, Connection, LONG, eventually, request};
+use crate::stand::{addresses, prepare, round, seeds, sleep, start};
 
 /// The most messages that the service sends to the database for one user's batch: begin; lock, add the user, lock again;
 /// load conversations, groups and members; remove empty rows, count; save the user, two for groups, conversations; three to
@@ -21,10 +21,10 @@ use crate::support::{APP, Connection, LONG, eventually, request};
 const STAGES: usize = 19;
 const CALLS: usize = 80;
 
-/// Runs a load through a proxy while `change` sets the proxy's weather.
+/// Runs a load through a proxy while `change` changes the proxy's network.
 fn through_a_proxy(name: &str, change: impl Fn(&Load, &Proxy) -> Duration) {
-    let scratch = folder();
-    let Some(postgres) = Postgres::start(&scratch.join(""), &["max_connections=300"]) else {
+    let scratch = Scratch::create();
+    let Some(postgres) = Postgres::start(scratch.path(), &["max_connections=300"]) else {
         return;
     };
     let proxy = Proxy::start(postgres.port());
@@ -35,7 +35,7 @@ fn through_a_proxy(name: &str, change: impl Fn(&Load, &Proxy) -> Duration) {
         round(name, &postgres.url(), plan, addresses(&services), |load| {
             load.wait_for_calls(CALLS);
             let took = change(load, &proxy);
-            proxy.set(Weather::Fine);
+            proxy.set(Network::Normal);
             let recovery = load.time_to_recover();
             load.wait_for_calls(CALLS);
             took.max(recovery)
@@ -45,46 +45,45 @@ fn through_a_proxy(name: &str, change: impl Fn(&Load, &Proxy) -> Duration) {
 }
 
 /// The service sends one message for a page. Besides, it checks a connection once a second and reloads apps every other
-/// second. It does not use a connection that was idle for a second and has ended meanwhile.
+/// second. It does not use a connection that was idle for a second and was closed meanwhile.
 #[test]
-fn a_page_is_one_message_to_the_database() {
+fn a_page_takes_one_message_to_the_database() {
     const PAGES: usize = 40;
-    let scratch = folder();
-    let Some(postgres) = Postgres::start(&scratch.join(""), &[]) else { return };
+    let scratch = Scratch::create();
+    let Some(postgres) = Postgres::start(scratch.path(), &[]) else { return };
     let proxy = Proxy::start(postgres.port());
     prepare(&postgres.url());
     let services = start(&proxy.url(), 1);
     let client = services[0].client();
     let page = |connection: &mut Connection| {
         let body = r#"{"From_Account":"user"}"#;
-        connection.send("POST", &client.path("get_contact_group"), body).unwrap();
+        connection.send("POST", &client.path("recentcontact/get_contact_group"), body).unwrap();
         let answer = connection.answer().unwrap();
-        assert!(answer.body.contains(r#""ErrorCode":0"#), "{answer:?}");
+        assert_eq!(answer.code(), 0, "{answer:?}");
     };
-    let import = client.path("x").replace("recentcontact/x", "im_open_login_svc/account_import");
-    request(client.address, "POST", &import, r#"{"UserID":"user"}"#).unwrap();
-    let mut connection = Connection::open_patiently(client.address, LONG).unwrap();
+    client.must_import("user");
+    let mut connection = Connection::open(client.address).unwrap();
     page(&mut connection);
-    proxy.set(Weather::Fine);
+    proxy.set(Network::Normal);
     let begin = Instant::now();
     for _ in 0..PAGES {
         page(&mut connection);
     }
-    let beside = 4 * (1 + usize::try_from(begin.elapsed().as_secs()).unwrap());
+    let others = 4 * (1 + usize::try_from(begin.elapsed().as_secs()).unwrap());
     let messages = proxy.messages();
-    assert!((PAGES..=PAGES + beside).contains(&messages), "{messages} messages for {PAGES} pages");
+    assert!((PAGES..=PAGES + others).contains(&messages), "{messages} messages for {PAGES} pages");
 
-    postgres.sql("postgres").run(END_SESSIONS);
-    last(Duration::from_millis(1100));
+    postgres.sql("postgres").run(TERMINATE_SESSIONS);
+    sleep(Duration::from_millis(1100));
     page(&mut connection);
 }
 
-/// Readers hand an idle connection from one to the next. Once a second it goes back to the pool, which closes connections
-/// that are too old.
+/// One reader passes an idle connection directly to the next. Once a second the connection returns to the pool, which closes
+/// connections that are too old.
 #[test]
-fn a_connection_that_is_passed_on_goes_back_once_a_second() {
-    let scratch = folder();
-    let Some(postgres) = Postgres::start(&scratch.join(""), &[]) else { return };
+fn a_passed_on_connection_returns_to_the_pool_once_a_second() {
+    let scratch = Scratch::create();
+    let Some(postgres) = Postgres::start(scratch.path(), &[]) else { return };
     let proxy = Proxy::start(postgres.port());
     prepare(&postgres.url());
     let database = Database::from_url(&proxy.url()).unwrap().connections(1);
@@ -97,11 +96,14 @@ fn a_connection_that_is_passed_on_goes_back_once_a_second() {
             store.clone().read(deadline, async |reader| reader.read_page(&key, 0, 1).await).await
         };
         page().await.unwrap();
-        proxy.set(Weather::Fine);
+        proxy.set(Network::Normal);
         let begun = Instant::now();
         let mut pages = 0;
         while proxy.messages() == pages {
-            assert!(begun.elapsed() < LONG, "the connection was not checked within {pages} pages");
+            assert!(
+                begun.elapsed() < TIMEOUT,
+                "the connection was not checked within {pages} pages"
+            );
             page().await.unwrap();
             pages += 1;
         }
@@ -111,73 +113,73 @@ fn a_connection_that_is_passed_on_goes_back_once_a_second() {
 }
 
 #[test]
-fn connections_that_are_cut_at_every_stage_of_a_batch() {
+fn connections_closed_at_every_stage_of_a_batch() {
     for side in [Side::Before, Side::After] {
-        let name = format!("connections cut at each of {STAGES} stages, {side:?}");
+        let name = format!("connections closed at each of {STAGES} stages, {side:?}");
         through_a_proxy(&name, |load, proxy| {
             for stage in 1..=STAGES {
                 // More messages than a batch has, so each stage of some batch is hit.
-                proxy.set(Weather::EndAt(stage + STAGES, side, End::Cut));
+                proxy.set(Network::BreakAt(stage + STAGES, side, Break::Close));
                 load.wait_for_calls(CALLS / 4);
             }
-            assert!(proxy.ended() >= STAGES, "only {} connections were cut", proxy.ended());
+            assert!(proxy.broken() >= STAGES, "only {} connections were closed", proxy.broken());
             Duration::ZERO
         });
     }
 }
 
 #[test]
-fn a_network_that_is_slow() {
+fn a_slow_network() {
     through_a_proxy("20 ms each way", |load, proxy| {
-        proxy.set(Weather::Delay(Duration::from_millis(20)));
+        proxy.set(Network::Delay(Duration::from_millis(20)));
         load.wait_for_calls(CALLS);
         Duration::ZERO
     });
     through_a_proxy("64 bytes a millisecond", |load, proxy| {
-        proxy.set(Weather::Throttle(64));
+        proxy.set(Network::Throttle(64));
         load.wait_for_calls(CALLS);
         Duration::ZERO
     });
 }
 
 #[test]
-fn a_network_that_falls_silent() {
+fn a_silent_network() {
     through_a_proxy("4 seconds of silence", |load, proxy| {
-        proxy.set(Weather::Silence);
-        last(Duration::from_secs(4));
+        proxy.set(Network::Silent);
+        sleep(Duration::from_secs(4));
         let start = Instant::now();
-        proxy.set(Weather::Fine);
+        proxy.set(Network::Normal);
         load.time_to_recover();
         start.elapsed()
     });
 }
 
-/// A firewall forgets connections: new ones work, the old ones are neither answered nor closed.
+/// A firewall that forgets connections: new ones work, and the old ones are neither answered nor closed.
 #[test]
-fn connections_that_fall_silent_one_after_the_other() {
+fn connections_silenced_one_after_the_other() {
     let name = format!("connections silenced at each of {STAGES} stages, before and after");
     through_a_proxy(&name, |load, proxy| {
         for stage in 1..=STAGES {
             for side in [Side::Before, Side::After] {
-                proxy.set(Weather::EndAt(stage + STAGES, side, End::Silent));
+                proxy.set(Network::BreakAt(stage + STAGES, side, Break::Silence));
                 load.wait_for_calls(CALLS / 16);
             }
         }
-        assert!(proxy.ended() >= STAGES, "only {} connections fell silent", proxy.ended());
+        assert!(proxy.broken() >= STAGES, "only {} connections were silenced", proxy.broken());
         Duration::ZERO
     });
 }
 
 #[test]
-fn connections_that_fall_silent_all_at_once() {
+fn all_connections_silenced_at_once() {
     through_a_proxy("all connections silenced, three times", |load, proxy| {
         let mut longest = Duration::ZERO;
         for _ in 0..3 {
-            proxy.silence_all();
+            proxy.silence_open_connections();
             longest = longest.max(load.time_to_recover());
             load.wait_for_calls(CALLS);
         }
-        assert!(longest < Duration::from_secs(10), "back after {longest:?}");
+        assert!(longest < Duration::from_secs(10), "recovered after {longest:?}");
         longest
     });
 }
@@ -185,12 +187,12 @@ fn connections_that_fall_silent_all_at_once() {
 /// PostgreSQL probes idle connections, so it soon ends the session of a service that is gone. The probes also keep
 /// firewalls from forgetting a connection that is only idle.
 #[test]
-fn the_server_asks_whether_the_service_is_still_there() {
-    let scratch = folder();
-    let Some(postgres) = Postgres::start(&scratch.join(""), &[]) else { return };
+fn the_server_probes_idle_connections() {
+    let scratch = Scratch::create();
+    let Some(postgres) = Postgres::start(scratch.path(), &[]) else { return };
     prepare(&postgres.url());
     let _services = start(&postgres.url(), 1);
-    eventually("a connection that is asked after half a minute", || {
+    eventually("a probe is due within 30 seconds", || {
         let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
         let next_probe = sockets.lines().filter_map(|line| {
             let words: Vec<_> = line.split_whitespace().collect();

@@ -1,12 +1,14 @@
-//! Two faults meet: while the first still acts, the second begins. Most defects were found where one of them was survived.
+//! Two faults at once: the second begins while the first still acts.
 
 use std::time::Duration;
 
+use testkit::postgres::{Postgres, Sql, TERMINATE_SESSIONS};
+use testkit::proxy::{Break, Network, Proxy, Side};
+use testkit::{Scratch, Service, wait_until};
+
+use crate::EARMARK;
 use crate::load::Plan;
-use crate::postgres::{END_SESSIONS, Postgres, folder};
-use crate::proxy::{End, Proxy, Side, Weather};
-use crate::stand::{addresses, last, prepare, quiet, round, seeds};
-use crate::support::{Service, Sql, eventually};
+use crate::stand::{addresses, prepare, quiet, round, seeds, sleep};
 
 const CALLS: usize = 60;
 /// Connections to the database that the workers of a service share.
@@ -14,16 +16,16 @@ const CONNECTIONS: i64 = 6;
 /// Connections of a service for health checks and the like.
 const BESIDE: i64 = 4;
 
-/// What can go wrong between the service and its database.
+/// A fault between the service and its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    /// Another session holds the lock of every user for longer than a statement waits for one, so that batches fail and
-    /// each of their requests is tried again alone.
+    /// Another session locks all users for longer than a statement waits for a lock. Batches fail, and the service retries
+    /// each of their requests alone.
     Lock,
-    /// Open connections are never answered any more, and never closed.
+    /// Open connections are neither answered nor closed.
     Silence,
-    /// The answer of a statement or a commit is lost together with its connection, so that requests are tried again or in
-    /// doubt.
+    /// A connection is closed before the answer to a statement or a commit arrives. The service retries requests, or cannot
+    /// know their result.
     LostAnswer,
     /// PostgreSQL ends all sessions.
     Kill,
@@ -39,49 +41,49 @@ impl Fault {
                 sql.run("BEGIN; SELECT FROM users FOR UPDATE");
                 *locker = Some(sql);
             }
-            Self::Silence => proxy.silence_all(),
-            Self::LostAnswer => proxy.set(Weather::EndAt(3, Side::After, End::Cut)),
-            Self::Kill => postgres.sql("postgres").run(END_SESSIONS),
+            Self::Silence => proxy.silence_open_connections(),
+            Self::LostAnswer => proxy.set(Network::BreakAt(3, Side::After, Break::Close)),
+            Self::Kill => postgres.sql("postgres").run(TERMINATE_SESSIONS),
         }
     }
 }
 
-/// The sessions of services, those that they have given up included.
+/// The number of sessions of services, including those that the services have abandoned.
 fn sessions(postgres: &Postgres) -> i64 {
     postgres.sql("postgres").number(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = 'earmark' AND backend_type = 'client backend'",
     )
 }
 
-/// Sessions that were given up do not pile up on the server, and those that are left serve.
-fn check_no_session_is_lost(postgres: &Postgres, services: &[Service], faults: [Fault; 2]) {
+/// Checks that abandoned sessions do not accumulate on the server, and that no session hangs.
+fn check_sessions(postgres: &Postgres, services: &[Service], faults: [Fault; 2]) {
     let most = (CONNECTIONS + BESIDE) * i64::try_from(services.len()).unwrap();
-    // PostgreSQL finds out by itself, and late, that a connection is silent. Until then its session stays.
+    // PostgreSQL notices a silent connection late. Until then its session stays.
     let silenced = if faults.contains(&Fault::Silence) { most } else { 0 };
     let what = format!("{faults:?}: no more than {most} + {silenced} sessions");
-    eventually(&what, || (sessions(postgres) <= most + silenced).then_some(()));
+    wait_until(&what, || sessions(postgres) <= most + silenced);
     let busy = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = 'earmark' AND state <> 'idle' AND pid <> pg_backend_pid()
             AND now() - query_start > interval '3 seconds'";
-    let what = format!("{faults:?}: nothing goes on for longer than a request may");
-    eventually(&what, || (postgres.sql("earmark").number(busy) == 0).then_some(()));
+    let what = format!("{faults:?}: no statement runs longer than a request may");
+    wait_until(&what, || postgres.sql("earmark").number(busy) == 0);
 }
 
 #[test]
-fn two_faults_that_meet_leave_nothing_behind() {
-    let scratch = folder();
-    let Some(postgres) = Postgres::start(&scratch.join(""), &["max_connections=300"]) else {
+fn two_faults_at_once_lose_no_call_and_no_session() {
+    let scratch = Scratch::create();
+    let Some(postgres) = Postgres::start(scratch.path(), &["max_connections=300"]) else {
         return;
     };
     prepare(&postgres.url());
     let pairs = FAULTS.into_iter().flat_map(|first| FAULTS.map(|second| [first, second]));
     for seed in seeds(1) {
         for (nr, faults) in (0..).zip(pairs.clone().filter(|[first, second]| first != second)) {
-            // Those that the last pair has silenced are still there.
-            postgres.sql("postgres").run(END_SESSIONS);
+            // The sessions that the previous pair has silenced are still open.
+            postgres.sql("postgres").run(TERMINATE_SESSIONS);
             let proxy = Proxy::start(postgres.port());
             let services: Vec<_> = start_with(&proxy.url(), 2);
-            // Users are named by the seed, and each pair begins with new ones.
+            // The names of users contain the seed, so each pair has new users.
             let plan = Plan { seed: seed + nr, users: 4, clients: 6, calls: usize::MAX };
             let name = format!("{:?}, then {:?}", faults[0], faults[1]);
             round(&name, &postgres.url(), plan, addresses(&services), |load| {
@@ -89,18 +91,18 @@ fn two_faults_that_meet_leave_nothing_behind() {
                 let mut locker = None;
                 for fault in faults {
                     fault.begin(&postgres, &proxy, &mut locker);
-                    // Longer than a statement waits for a lock, and shorter than a request may take.
-                    last(Duration::from_millis(1200));
+                    // Longer than a statement waits for a lock, and shorter than the deadline of a request.
+                    sleep(Duration::from_millis(1200));
                 }
-                proxy.set(Weather::Fine);
+                proxy.set(Network::Normal);
                 drop(locker);
                 let recovery = load.time_to_recover();
                 load.wait_for_calls(CALLS);
-                assert!(recovery < Duration::from_secs(10), "{name}: back after {recovery:?}");
+                assert!(recovery < Duration::from_secs(10), "{name}: recovered after {recovery:?}");
                 recovery
             })
             .unwrap();
-            check_no_session_is_lost(&postgres, &services, faults);
+            check_sessions(&postgres, &services, faults);
         }
     }
 }
@@ -110,7 +112,7 @@ fn start_with(url: &str, count: usize) -> Vec<Service> {
     (0..count)
         .map(|_| {
             let program = quiet(url);
-            Service::start(program.args(["--workers", "2", "--database-connections", &connections]))
+            EARMARK.start(program.args(["--workers", "2", "--database-connections", &connections]))
         })
         .collect()
 }

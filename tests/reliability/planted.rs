@@ -1,17 +1,17 @@
 //! The tests can fail: each test here plants a bug and expects a finding within a budget of calls.
 //!
-//! The bugs are planted in the test's own database. Triggers, another view and changed settings make PostgreSQL behave as
-//! it would behind a buggy service; the service itself is the one that is shipped. Each bug strikes now and then: a sequence
-//! or the number of the transaction decides when. A run without a bug passes: see `calm.rs`.
+//! The bugs are in the test's own database. Triggers, another view and changed settings make PostgreSQL behave as it would
+//! behind a buggy service. The service itself is the released one. A sequence or the transaction id decides when a bug acts.
+//! A run without a bug passes: see `calm.rs`.
 //!
 //! A panic in a batch is not among the bugs: we know of no content of a database that makes the service panic.
 
 use nix::sys::signal::Signal;
+use testkit::postgres::{Database, Postgres};
+use testkit::{Scratch, Service};
 
 use crate::load::Plan;
-use crate::postgres::{Postgres, folder};
 use crate::stand::{addresses, calm_round, prepare, round, seeds, start};
-use crate::support::{Database, Service};
 
 /// Rounds of calls in which a bug has to be found.
 const ROUNDS: u64 = 5;
@@ -37,7 +37,7 @@ fn find(bug: &str, mut round: impl FnMut(Plan) -> Result<(), String>) -> String 
 /// Starts two services on a database with this bug and returns the finding.
 #[track_caller]
 fn find_in_database(bug: &str, sql: &str) -> (String, Vec<Service>) {
-    let database = Database::new();
+    let database = Database::create();
     prepare(&database.url);
     database.connect().run(sql);
     let services = start(&database.url, 2);
@@ -172,7 +172,7 @@ fn a_mark_that_misses_its_row_is_found() {
 }
 
 /// Readers see every tenth row as it was before the last change of its bits, as on a replica that lags. A writer sees the
-/// newest rows: it has locked its user, so its transaction has a number.
+/// newest rows, because it has locked its user and so its transaction has an id.
 const SHOW_EARLIER: &str = "
     ALTER VIEW live_conversations RENAME TO newest_conversations;
     CREATE FUNCTION as_shown(newest newest_conversations) RETURNS newest_conversations LANGUAGE plpgsql AS $$
@@ -198,7 +198,7 @@ fn a_stale_read_is_found() {
     check_finds("stale read", &format!("{KEEP_EARLIER}{SHOW_EARLIER}"));
 }
 
-/// The schema's own checks of what the service counts.
+/// Removes the constraints on the counts.
 const DROP_CHECKS: &str = "
     ALTER TABLE users
         DROP CONSTRAINT users_rows_counted, DROP CONSTRAINT users_marked_in_room,
@@ -221,7 +221,7 @@ const COUNT_TOO_FEW: &str = "
         EXECUTE FUNCTION count_too_few();";
 
 #[test]
-fn caps_that_are_checked_against_wrong_counts_are_found() {
+fn wrong_counts_are_found() {
     check_finds("wrong counts", &format!("{DROP_CHECKS}{COUNT_TOO_FEW}"));
 }
 
@@ -235,35 +235,34 @@ const OVERWRITE_USERS: &str = "
     CREATE TRIGGER overwrite_user BEFORE UPDATE ON users FOR EACH ROW
         WHEN (NEW.next_position > OLD.next_position) EXECUTE FUNCTION overwrite_user();";
 
-/// The schema stands behind the service: the database refuses the second conversation that gets the same position.
+/// The schema refuses a second conversation with the same position.
 #[test]
-fn a_user_that_is_overwritten_breaks_against_the_schema() {
+fn an_overwritten_user_violates_a_constraint() {
     let (finding, services) = find_in_database("overwritten user", OVERWRITE_USERS);
     assert!(finding.contains("50004"), "{finding}");
     let logs = services.iter().map(|service| service.process.stderr.so_far());
     assert!(logs.into_iter().any(|log| log.contains("conversations_position")), "{finding}");
 }
 
-/// The service asks PostgreSQL once, when it starts, whether commits are durable. It does not notice a server that becomes
-/// lazy later. A later change closes this hole: the service will check every connection. This test then has to plant the bug
+/// When the service starts, it asks PostgreSQL whether commits are durable. It does not notice if that changes later. A later change closes this hole: the service will check every connection. This test then has to plant the bug
 /// in another way.
-const COMMIT_LAZILY: [&str; 2] =
+const ASYNCHRONOUS_COMMIT: [&str; 2] =
     ["ALTER SYSTEM SET synchronous_commit = off", "SELECT pg_reload_conf()"];
 
 #[test]
 fn an_answer_before_the_commit_is_on_disk_is_found() {
-    let scratch = folder();
-    // PostgreSQL writes a lazy commit to the disk a moment later: this makes the moment long.
-    let Some(mut postgres) = Postgres::start(&scratch.join(""), &["wal_writer_delay=10s"]) else {
+    let scratch = Scratch::create();
+    // With this setting, PostgreSQL writes an asynchronous commit to the disk up to 10 seconds later.
+    let Some(mut postgres) = Postgres::start(scratch.path(), &["wal_writer_delay=10s"]) else {
         return;
     };
     let url = postgres.url();
     prepare(&url);
     let services = start(&url, 2);
-    for statement in COMMIT_LAZILY {
+    for statement in ASYNCHRONOUS_COMMIT {
         postgres.sql("postgres").run(statement);
     }
-    let finding = find("lazy commit", |plan| {
+    let finding = find("asynchronous commit", |plan| {
         round("kill -9", &url, plan, addresses(&services), |load| {
             load.wait_for_calls(100);
             postgres.end(Signal::SIGKILL);

@@ -1,33 +1,32 @@
-//! Nothing ends, but something is missing: time, locks, connections, room on the disk.
+//! Nothing crashes, but a resource is missing: CPU time, locks, connections, disk space.
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpStream;
-use std::os::unix::fs::chown;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-
-use crate::load::{Load, Plan};
-use crate::postgres::{END_SESSIONS, Postgres, folder, is_root};
-use crate::stand::{addresses, last, prepare, round, seeds, start};
-use crate::support::{
-    Connection, Database, Service, code, eventually, is_marked, mark_body, request,
+use testkit::postgres::{Database, Postgres, TERMINATE_SESSIONS, is_root};
+use testkit::{
+    Connection, MARK_CONTACT, RawConnection, Scratch, Service, eventually, mark_body, wait_until,
 };
+
+use crate::EARMARK;
+use crate::load::{Load, Plan};
+use crate::stand::{addresses, prepare, round, seeds, sleep, start};
 
 const CALLS: usize = 150;
 
-/// Runs a load on a server with these settings while something is missing.
+/// Runs a load on a server with these settings while `press` takes a resource away.
 fn under_pressure(
     name: &str,
     settings: &[&str],
     press: impl Fn(&Load, &Postgres, &[Service]) -> Duration,
 ) {
-    let scratch = folder();
-    let Some(postgres) = Postgres::start(&scratch.join(""), settings) else { return };
+    let scratch = Scratch::create();
+    let Some(postgres) = Postgres::start(scratch.path(), settings) else { return };
     let url = postgres.url();
     prepare(&url);
     for seed in seeds(1) {
@@ -44,52 +43,46 @@ fn under_pressure(
 }
 
 #[test]
-fn processes_that_stand_still() {
+fn frozen_processes() {
     under_pressure("SIGSTOP of a service for 4 s", &[], |load, _, services| {
         services[0].process.send(Signal::SIGSTOP);
-        last(Duration::from_secs(4));
+        sleep(Duration::from_secs(4));
         services[0].process.send(Signal::SIGCONT);
         load.time_to_recover()
     });
     under_pressure("SIGSTOP of PostgreSQL for 4 s", &[], |load, postgres, _| {
         postgres.signal_all(Signal::SIGSTOP);
-        last(Duration::from_secs(4));
+        sleep(Duration::from_secs(4));
         postgres.signal_all(Signal::SIGCONT);
         load.time_to_recover()
     });
 }
 
 #[test]
-fn locks_that_others_hold() {
+fn locks_of_other_sessions() {
     under_pressure("a table locked for 1 s", &[], |load, postgres, _| {
         let mut other = postgres.sql("earmark");
         other.run("BEGIN; LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE");
-        last(Duration::from_secs(1));
+        sleep(Duration::from_secs(1));
         other.run("COMMIT");
         load.time_to_recover()
     });
     under_pressure("all users locked for 1 s", &[], |load, postgres, _| {
         let mut other = postgres.sql("earmark");
         other.run("BEGIN; SELECT FROM users FOR UPDATE");
-        last(Duration::from_secs(1));
+        sleep(Duration::from_secs(1));
         other.run("COMMIT");
         load.time_to_recover()
     });
 }
 
-/// One of the service's own sessions stops in the middle of a commit, with its user locked: that user has to wait until it
-/// goes on, and nobody else. Who shares the commit is locked as well, so it is made by a process that has no other work.
+/// A session of the service freezes in the middle of a commit while it holds a user's lock. Only that user has to wait. The
+/// users that share the commit are locked as well, so another service without load makes this commit.
 #[test]
-fn a_session_that_freezes_with_a_users_lock() {
+fn a_frozen_session_with_a_users_lock() {
     under_pressure("SIGSTOP of one session, its user locked", &[], |load, postgres, services| {
         let client = services[0].client();
-        let account = |command: &str, body| {
-            let command = format!("im_open_login_svc/{command}");
-            let path = client.path("x").replace("recentcontact/x", &command);
-            let answer = request(client.address, "POST", &path, body).unwrap();
-            assert_eq!(code(&answer), 0, "{answer:?}");
-        };
-        account("account_import", r#"{"UserID":"frozen"}"#);
+        client.must_import("frozen");
         let mut operator = postgres.sql("earmark");
         operator.run(
             "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
@@ -107,30 +100,28 @@ fn a_session_that_freezes_with_a_users_lock() {
             i32::try_from(operator.number(asleep)).ok().filter(|pid| *pid > 0).map(Pid::from_raw)
         });
         kill(session, Signal::SIGSTOP).unwrap();
-        assert_eq!(code(&first.join().unwrap()), 50005);
+        assert_eq!(first.join().unwrap().code(), 50005);
         let recovery = load.time_to_recover();
         let before = load.history.counts();
-        assert_eq!(code(&client.mark("frozen", "other").unwrap()), 50005);
+        assert_eq!(client.mark("frozen", "other").unwrap().code(), 50005);
         load.wait_for_calls(CALLS);
-        assert_eq!(load.history.counts().1, before.1, "others were not answered");
+        assert_eq!(load.history.counts().1, before.1, "other users were not served");
         kill(session, Signal::SIGCONT).unwrap();
-        eventually("the user is served again", || {
-            let answer = client.mark("frozen", "other").unwrap();
-            is_marked(&answer).then_some(())
-        });
-        // The next round begins as this one did.
-        account("account_delete", r#"{"DeleteItem":[{"UserID":"frozen"}]}"#);
+        wait_until("the user is served", || client.mark("frozen", "other").unwrap().is_marked());
+        // Clean up for the next round.
+        let delete = r#"{"DeleteItem":[{"UserID":"frozen"}]}"#;
+        client.must_call("im_open_login_svc/account_delete", delete);
         operator.run("DROP FUNCTION dawdle() CASCADE");
         recovery
     });
 }
 
 #[test]
-fn sessions_that_an_operator_ends() {
+fn sessions_and_statements_that_an_operator_cancels() {
     under_pressure("pg_terminate_backend, 20 times", &[], |load, postgres, _| {
         let mut other = postgres.sql("postgres");
         for _ in 0..20 {
-            other.run(END_SESSIONS);
+            other.run(TERMINATE_SESSIONS);
             load.wait_for_calls(20);
         }
         load.time_to_recover()
@@ -149,32 +140,32 @@ fn sessions_that_an_operator_ends() {
 }
 
 #[test]
-fn connections_that_others_have_taken() {
+fn no_free_database_connections() {
     let few = ["max_connections=24", "superuser_reserved_connections=0"];
     under_pressure("no connections left for 2 s", &few, |load, postgres, _| {
         let mut operator = postgres.sql("postgres");
         let mut others = Vec::new();
-        // Whatever the services let go of is taken by others.
+        // Other clients take each connection that the services give up.
         let taken = Instant::now();
         while taken.elapsed() < Duration::from_secs(2) {
-            operator.run(END_SESSIONS);
+            operator.run(TERMINATE_SESSIONS);
             while let Some(other) = postgres.try_sql("postgres") {
                 others.push(other);
             }
         }
-        assert!(others.len() > 10, "{} were taken", others.len());
+        assert!(others.len() > 10, "only {} connections were taken", others.len());
         drop(others);
         load.time_to_recover()
     });
 }
 
 #[test]
-fn a_disk_without_room() {
+fn a_full_disk() {
     if !is_root() {
         println!("skipped: only root can mount a small disk");
         return;
     }
-    let scratch = folder();
+    let scratch = Scratch::create();
     let disk = scratch.join("disk");
     fs::create_dir(&disk).unwrap();
     let mount = ["-t", "tmpfs", "-o", "size=160m,mode=755", "tmpfs"];
@@ -190,20 +181,19 @@ fn a_disk_without_room() {
     for seed in seeds(1) {
         let services = start(&url, 2);
         let plan = Plan { seed, users: 6, clients: 6, calls: usize::MAX };
-        round("a disk without room for 3 s", &url, plan, addresses(&services), |load| {
+        round("a full disk for 3 s", &url, plan, addresses(&services), |load| {
             load.wait_for_calls(CALLS);
             let ballast = postgres.data().join("ballast");
             let mut file = fs::File::create(&ballast).unwrap();
-            let (uid, gid) = postgres.owner();
-            chown(&ballast, Some(uid), Some(gid)).unwrap();
+            postgres.give(&ballast);
             let full = Instant::now();
             while full.elapsed() < Duration::from_secs(3) {
                 _ = file.write_all(&[0; 4096]);
             }
             drop(file);
             fs::remove_file(&ballast).unwrap();
-            // A server that could not write its log has ended itself; else it goes on.
-            if postgres.has_ended() {
+            // A server that could not write its log has exited. Otherwise it still runs.
+            if postgres.processes().is_empty() {
                 postgres.start_again();
             }
             let recovery = load.time_to_recover();
@@ -224,10 +214,10 @@ impl Drop for Unmounted<'_> {
     }
 }
 
-/// Idle connections of clients, if the machine allows so many descriptors to a process.
+/// The number of idle connections, if a process may open so many descriptors.
 const IDLE: usize = 5000;
 
-/// This process, and the services that it starts from now on, may open as many files as they like; how many those are.
+/// Raises the limit of open files to its maximum for this process and the services that it starts later. Returns the limit.
 fn raise_descriptor_limit() -> usize {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
@@ -238,83 +228,81 @@ fn descriptors(service: &Service) -> usize {
     fs::read_dir(format!("/proc/{}/fd", service.process.pid())).unwrap().count()
 }
 
-/// A burst of connections waits, rather than being ignored, which clients would notice a second later.
+/// While the service is busy, a burst of connections waits in the backlog. If the kernel dropped them, clients would have to
+/// retry a second later.
 #[test]
-fn connections_that_come_while_the_service_is_busy() {
+fn a_burst_of_connections_while_the_service_is_busy() {
     raise_descriptor_limit();
-    let database = Database::new();
-    let service = Service::on(&database);
+    let database = Database::create();
+    let service = EARMARK.start_on(&database);
     service.process.send(Signal::SIGSTOP);
     let patience = Duration::from_millis(900);
-    let open = |_| Connection::open_patiently(service.api, patience).unwrap();
+    let open = |_| Connection::open_with_timeout(service.api, patience).unwrap();
     let mut connections: Vec<_> = (0..1000).map(open).collect();
     service.process.send(Signal::SIGCONT);
     let (client, last) = (service.client(), connections.last_mut().unwrap());
     client.send_mark(last, "user", "friend");
-    assert!(is_marked(&last.answer().unwrap()));
+    assert!(last.answer().unwrap().is_marked());
 }
 
 #[test]
-fn clients_that_take_their_time() {
+fn idle_connections_and_stalled_requests() {
     let idle = IDLE.min(raise_descriptor_limit().saturating_sub(500));
     let name = format!("{idle} idle connections, a quarter with half-sent requests");
     under_pressure(&name, &[], |load, _, services| {
         let (service, client) = (&services[0], services[0].client());
         let before = descriptors(service);
-        let open = || eventually("a connection", || Connection::open(service.api).ok());
+        let open = || eventually("a connection", || RawConnection::open(service.api).ok());
         let mut connections: Vec<_> = (0..idle).map(|_| open()).collect();
         for (nr, connection) in connections.iter_mut().enumerate().filter(|(nr, _)| nr % 4 == 0) {
-            // A head without a body, or with half of one.
+            // A head whose body never arrives.
             let length = if nr % 8 == 0 { 1000 } else { 1_000_000 };
-            connection.send_unfinished("POST", &client.path("mark_contact"), length).unwrap();
+            connection.send_head("POST", &client.path(MARK_CONTACT), length).unwrap();
         }
-        eventually("all are open at once", || (descriptors(service) >= idle).then_some(()));
+        wait_until("all connections are open", || descriptors(service) >= idle);
         load.wait_for_calls(CALLS);
         let recovery = load.time_to_recover();
         drop(connections);
-        // Those of the load and of the database come and go.
-        eventually("all are closed", || (descriptors(service) < before + 50).then_some(()));
+        // The number of other connections varies: those of the load and of the database.
+        wait_until("all connections are closed", || descriptors(service) < before + 50);
         recovery
     });
 }
 
-/// Clients that leave with a reset while their request is being answered: nothing of theirs stays open.
+/// Clients that reset their connection while the service handles their request. The service closes all of them.
 #[test]
-fn clients_that_reset_before_the_answer() {
-    let database = Database::new();
-    let service = Service::on(&database);
+fn clients_that_reset_the_connection_before_the_answer() {
+    let database = Database::create();
+    let service = EARMARK.start_on(&database);
     let client = service.client();
     client.must_mark("user", "friend");
     let before = descriptors(&service);
     for nr in 0..2000 {
-        let mut stream = TcpStream::connect(service.api).unwrap();
-        stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
-        assert!(stream.peek(&mut [0]).unwrap() > 0, "the first answer is there");
-        let (path, body) =
-            (client.path("mark_contact"), mark_body(&format!("user{}", nr % 10), "friend"));
-        let length = body.len();
-        let mark =
-            format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n\r\n{body}");
-        stream.write_all(mark.as_bytes()).unwrap();
-        // To close what still has something to be read is to reset it.
-        drop(stream);
+        let mut connection = RawConnection::open(service.api).unwrap();
+        connection.send(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+        connection.wait_for_bytes().unwrap();
+        let body = mark_body(&format!("user{}", nr % 10), "friend");
+        connection.send_head("POST", &client.path(MARK_CONTACT), body.len()).unwrap();
+        connection.send(body.as_bytes()).unwrap();
+        // The first answer is unread, so the kernel resets the connection instead of closing it.
+        drop(connection);
     }
-    // Connections to the database come and go.
-    eventually("all are closed", || (descriptors(&service) < before + 20).then_some(()));
+    // The number of connections to the database varies.
+    wait_until("all connections are closed", || descriptors(&service) < before + 20);
     client.must_mark("user", "other");
 }
 
-/// Pages of the service's memory that are resident.
+/// The number of resident memory pages of the service.
 fn resident_pages(service: &Service) -> usize {
     let statm = fs::read_to_string(format!("/proc/{}/statm", service.process.pid())).unwrap();
     statm.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 #[test]
-fn memory_is_given_back_after_a_burst() {
+fn memory_is_returned_after_a_burst() {
     raise_descriptor_limit();
-    let database = Database::new();
-    let service = Service::on(&database);
+    let database = Database::create();
+    let service = EARMARK.start_on(&database);
     let client = service.client();
     let burst = |size| {
         let open = |_| Connection::open(service.api).unwrap();
@@ -327,14 +315,14 @@ fn memory_is_given_back_after_a_burst() {
         }
         connections
     };
-    // What any load takes for good: connections to the database, threads' own memory.
+    // The first burst takes memory that the service keeps: connections to the database, and the threads' own memory.
     drop(burst(300));
     let before = resident_pages(&service);
     let connections = burst(3000);
     let taken = resident_pages(&service) - before;
     drop(connections);
-    eventually("three quarters are given back", || {
-        (resident_pages(&service) < before + taken / 4).then_some(())
+    wait_until("three quarters of the memory are returned", || {
+        resident_pages(&service) < before + taken / 4
     });
     client.must_mark("user", "other");
 }

@@ -1,5 +1,5 @@
-//! A restored database has what was acknowledged before the moment that it was restored to, and nothing that was called
-//! after it. Backups are made and restored as the operators' guide says.
+//! A database that was restored to a moment has every call that was acknowledged before it, and no call that began after it.
+//! The tests make and restore backups with the commands of the operators' guide.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -7,18 +7,18 @@ use std::path::Path;
 use std::time::Instant;
 
 use nix::sys::signal::Signal;
+use testkit::postgres::Postgres;
+use testkit::{Scratch, text, wait_until};
 
 use crate::load::{Load, Plan};
-use crate::postgres::{Postgres, folder};
 use crate::stand::{addresses, prepare, seeds, start, verify};
-use crate::support::{Scratch, eventually, text};
 
-/// Calls between two moments.
+/// The number of calls between two moments.
 const CALLS: usize = 200;
-/// So many that a moment is told from the next by somebody's state.
+/// With so many users, at least one has another state at the next moment.
 const USERS: usize = 20;
 
-/// A command of the operators' guide, or the beginning of one.
+/// A part of the operators' guide. Panics if the guide does not have it.
 #[track_caller]
 fn guide(command: &'static str) -> &'static str {
     let guide = include_str!("../../docs/operations.md");
@@ -26,7 +26,7 @@ fn guide(command: &'static str) -> &'static str {
     command
 }
 
-/// Runs a command of the guide, with more arguments at its end.
+/// Runs a command of the guide with more arguments.
 #[track_caller]
 fn run(server: &Postgres, command: &'static str, more: &[&str]) {
     let mut words = guide(command).split(' ');
@@ -34,17 +34,17 @@ fn run(server: &Postgres, command: &'static str, more: &[&str]) {
     server.run(program, &words.chain(more.iter().copied()).collect::<Vec<_>>());
 }
 
-/// What a query answers with.
+/// Runs a query with `psql`, and returns its output.
 #[track_caller]
-fn ask(server: &Postgres, query: &str) -> String {
-    let arguments = ["--no-align", "--tuples-only", "--command", query, "--dbname", &server.url()];
+fn query(server: &Postgres, sql: &str) -> String {
+    let arguments = ["--no-align", "--tuples-only", "--command", sql, "--dbname", &server.url()];
     server.run("psql", &arguments).trim().to_owned()
 }
 
-/// Two moments of the load's clock, and something that is done in between.
-fn during(load: &Load, what: impl FnOnce()) -> [u64; 2] {
+/// Runs `action`, and returns the moments before and after it by the load's clock.
+fn during(load: &Load, action: impl FnOnce()) -> [u64; 2] {
     let from = load.history.now();
-    what();
+    action();
     [from, load.history.now()]
 }
 
@@ -52,7 +52,7 @@ fn plan() -> Plan {
     Plan { seed: seeds(1)[0], users: USERS, clients: 6, calls: usize::MAX }
 }
 
-/// Has a service on the restored database read everything, and says from when on.
+/// Starts a service on the restored database and reads everything. Returns the moment before the first read.
 fn read(load: &Load, restored: &Postgres) -> u64 {
     let services = start(&restored.url(), 1);
     load.set_targets(addresses(&services));
@@ -62,7 +62,7 @@ fn read(load: &Load, restored: &Postgres) -> u64 {
     resumed
 }
 
-/// The restored database is as it was at the second of three moments, and neither as at the one before nor as after it.
+/// Checks that the restored database has the state of the second of three moments, and not of the first or the third.
 fn check(name: &str, load: &Load, restored: &Postgres, moments: [[u64; 2]; 3]) {
     let (began, seed) = (Instant::now(), load.plan.seed);
     let resumed = read(load, restored);
@@ -72,17 +72,17 @@ fn check(name: &str, load: &Load, restored: &Postgres, moments: [[u64; 2]; 3]) {
     if let Err(why) = wanted {
         panic!("{name}, seed {seed}: {why}");
     }
-    assert!(before.is_err(), "{name}, seed {seed}: what came after a moment is not noticed");
-    assert!(after.is_err(), "{name}, seed {seed}: what is missing is not noticed");
+    assert!(before.is_err(), "{name}, seed {seed}: the checker misses calls after the moment");
+    assert!(after.is_err(), "{name}, seed {seed}: the checker misses lost calls");
     verify(&restored.url()).unwrap();
     let (known, _) = load.history.counts();
-    println!("{name}: seed {seed}, of {known} calls, checked in {:.1?}", began.elapsed());
+    println!("{name}: seed {seed}, {known} calls, checked in {:.1?}", began.elapsed());
 }
 
 #[test]
-fn a_dump_has_what_was_acknowledged_before_it_and_nothing_after() {
-    let (old, new) = (folder(), folder());
-    let Some(server) = Postgres::start(&old.join(""), &[]) else { return };
+fn a_dump_has_the_acknowledged_calls_before_it_and_no_later_call() {
+    let (old, new) = (Scratch::create(), Scratch::create());
+    let Some(server) = Postgres::start(old.path(), &[]) else { return };
     prepare(&server.url());
     let services = start(&server.url(), 2);
     let dumps = old.join("dumps");
@@ -97,7 +97,7 @@ fn a_dump_has_what_was_acknowledged_before_it_and_nothing_after() {
         load.wait_for_calls(CALLS);
         moments
     });
-    let restored = Postgres::start(&new.join(""), &[]).expect("another one runs");
+    let restored = Postgres::start(new.path(), &[]).expect("the first server started");
     let database = format!("--dbname={}", restored.url());
     run(
         &restored,
@@ -106,7 +106,7 @@ fn a_dump_has_what_was_acknowledged_before_it_and_nothing_after() {
     );
     check("pg_dump, pg_restore", &load, &restored, moments);
 
-    // One row less of each user, of a conversation that answers show, would be noticed.
+    // The checker finds one missing row of each user.
     restored.sql("earmark").run(
         "DELETE FROM conversations c
          USING (SELECT DISTINCT ON (user_id) * FROM live_conversations WHERE user_id <> 'watcher') v
@@ -117,9 +117,15 @@ fn a_dump_has_what_was_acknowledged_before_it_and_nothing_after() {
     assert!(missing.contains("nothing explains"), "{missing}");
 }
 
-/// A base backup, unpacked into a new server that finds the archive and is told how far to go.
-fn unpack(folder: &Scratch, backup: &Path, archive: &Path, target: &str) -> Postgres {
-    let server = Postgres::at(&folder.join("")).expect("another one runs");
+/// Unpacks a base backup into a new server that will recover from the archive up to `target`.
+fn unpack(
+    source: &Postgres,
+    folder: &Scratch,
+    backup: &Path,
+    archive: &Path,
+    target: &str,
+) -> Postgres {
+    let server = source.sibling(folder.path());
     let (file, data) = (text(&backup.join("base.tar.gz")), text(server.data()));
     run(&server, "tar --extract --gzip", &["--file", &file, "--directory", &data]);
     let from = guide("restore_command = 'cp /archive/%f %p'").replace("/archive", &text(archive));
@@ -131,14 +137,14 @@ fn unpack(folder: &Scratch, backup: &Path, archive: &Path, target: &str) -> Post
 }
 
 #[test]
-fn a_base_backup_and_the_archive_lead_to_any_moment_after_it() {
-    let scratch = folder();
+fn a_base_backup_and_the_archive_restore_any_later_moment() {
+    let scratch = Scratch::create();
     let [archive, backup] = ["archive", "backup"].map(|name| scratch.join(name));
     let command = guide("archive_command = 'test ! -f /archive/%f && cp %p /archive/%f'");
     let command =
         command.replace(" = ", "=").replace('\'', "").replace("/archive", &text(&archive));
     let settings = ["archive_mode=on", &command];
-    let Some(mut server) = Postgres::start(&scratch.join(""), &settings) else { return };
+    let Some(mut server) = Postgres::start(scratch.path(), &settings) else { return };
     for folder in [&archive, &backup] {
         server.make_folder(folder);
     }
@@ -156,19 +162,19 @@ fn a_base_backup_and_the_archive_lead_to_any_moment_after_it() {
             let (mut time, mut file) = (String::new(), String::new());
             let moment = during(load, || {
                 let point = format!("SELECT pg_walfile_name(pg_create_restore_point('point{nr}'))");
-                file = ask(&server, &point);
-                time = ask(&server, "SELECT clock_timestamp()");
+                file = query(&server, &point);
+                time = query(&server, "SELECT clock_timestamp()");
             });
             (moment, time, file)
         });
         load.wait_for_calls(CALLS);
         points
     });
-    // What is in a file that was not archived would be gone with the server.
-    let last = ask(&server, "SELECT pg_walfile_name(pg_switch_wal())");
+    // The server is lost below, so all of its log has to be archived before.
+    let last = query(&server, "SELECT pg_walfile_name(pg_switch_wal())");
     let archived =
         format!("SELECT count(*) FROM pg_stat_archiver WHERE last_archived_wal >= '{last}'");
-    eventually("all is archived", || (sql.number(&archived) == 1).then_some(()));
+    wait_until("the last file is archived", || sql.number(&archived) == 1);
     server.end(Signal::SIGKILL);
     let moments = points.each_ref().map(|(moment, ..)| *moment);
     let (_, time, file) = &points[1];
@@ -176,19 +182,19 @@ fn a_base_backup_and_the_archive_lead_to_any_moment_after_it() {
     let name = "recovery_target_name = 'point1'".to_owned();
     let time = guide("recovery_target_time = '").to_owned() + time + "'";
     for target in [&name, &time] {
-        let new = folder();
-        let mut restored = unpack(&new, &backup, &archive, target);
+        let new = Scratch::create();
+        let mut restored = unpack(&server, &new, &backup, &archive, target);
         restored.start_again();
         let mut sql = restored.sql("earmark");
-        eventually("it is promoted", || {
-            (sql.number("SELECT pg_is_in_recovery()::int::bigint") == 0).then_some(())
+        wait_until("the server is promoted", || {
+            sql.number("SELECT pg_is_in_recovery()::int::bigint") == 0
         });
         check(target, &load, &restored, moments);
     }
 
-    // Without a file of the log it does not come up as if nothing were missing.
+    // If a file of the archive is missing, the server refuses to start.
     fs::remove_file(archive.join(file)).unwrap();
-    let new = folder();
-    let ended = unpack(&new, &backup, &archive, &name).program().run();
-    ended.refused(&["recovery ended before configured recovery target was reached"]);
+    let new = Scratch::create();
+    let exit = unpack(&server, &new, &backup, &archive, &name).program().run();
+    exit.expect_failure(&["recovery ended before configured recovery target was reached"]);
 }

@@ -1,23 +1,25 @@
-//! Where rounds take place: a database, services on it, seeds, and what is looked at in the end.
+//! Rounds: the database, the services, the seeds, the load with a fault, and the checks.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::load::{Load, Plan};
-use crate::model;
-use crate::support::{APP, KEY, Program, Service, app, migrate, serve};
+use testkit::model;
+use testkit::{APP, Program, SECRET_KEY, Service};
 
-/// How often each test is to be repeated, with other seeds.
+use crate::EARMARK;
+use crate::load::{Load, Plan};
+
+/// The number of rounds of each test.
 pub(crate) fn rounds(usual: u64) -> u64 {
     setting("EARMARK_TEST_ROUNDS").unwrap_or(usual)
 }
 
-/// The seeds of a test: the one that was asked for; or a fixed one for every round but the last, which gets a fresh one.
+/// The seeds of a test. Each round has a fixed seed, except the last, which has a new one. `EARMARK_TEST_SEED` replaces them.
 pub(crate) fn seeds(usual_rounds: u64) -> Vec<u64> {
     if let Some(seed) = setting("EARMARK_TEST_SEED") {
         return vec![seed];
     }
-    #[expect(clippy::disallowed_methods, reason = "a seed that nobody has had before")]
+    #[expect(clippy::disallowed_methods, reason = "each run needs a new seed")]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let fresh = u64::from(now.subsec_nanos()) + now.as_secs() * 1_000_000_000;
     (1..rounds(usual_rounds)).chain([fresh]).collect()
@@ -29,42 +31,44 @@ fn setting(name: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|_| panic!("{name}: a number, got {value}")))
 }
 
-/// The schema, and the app with the model's limits.
+/// Creates the schema, and an app with the limits of the model.
 pub(crate) fn prepare(url: &str) {
-    migrate(url).printed();
-    app(url, &["create", APP, "--directory", "owners", "--secret-key", KEY]).printed();
+    EARMARK.migrate(url).expect_success();
+    EARMARK
+        .app(url, &["create", APP, "--directory", "owners", "--secret-key", SECRET_KEY])
+        .expect_success();
     let mut set = vec!["set", APP, "--edition", "premium"];
     let limits = model::limits();
     set.extend(limits.iter().flat_map(|limit| ["--limit", limit]));
-    app(url, &set).printed();
+    EARMARK.app(url, &set).expect_success();
 }
 
-/// Services on one database.
+/// Starts services on one database.
 pub(crate) fn start(url: &str, count: usize) -> Vec<Service> {
-    (0..count).map(|_| Service::start(quiet(url))).collect()
+    (0..count).map(|_| EARMARK.start(quiet(url))).collect()
 }
 
-/// A service that says little: what faults make it warn of would fill memory.
+/// A service with a short log. Faults cause so many warnings that the test would run out of memory.
 pub(crate) fn quiet(url: &str) -> Program {
-    serve(url).env("EARMARK_LOG", "info")
+    EARMARK.serve(url).env("EARMARK_LOG", "info")
 }
 
 pub(crate) fn addresses(services: &[Service]) -> Vec<SocketAddr> {
     services.iter().map(|service| service.api).collect()
 }
 
-/// For as long as a fault lasts. Nothing is waited for here.
-pub(crate) fn last(time: Duration) {
+/// Lets a fault last for this time. Use [`testkit::wait_until`] to wait for a condition.
+pub(crate) fn sleep(time: Duration) {
     std::thread::sleep(time);
 }
 
-/// Nothing in the database is broken, says `earmark verify`.
+/// Checks the database with `earmark verify`.
 pub(crate) fn verify(url: &str) -> Result<(), String> {
-    let ended = Program::earmark(["verify"]).env("EARMARK_DATABASE_URL", url).run();
-    if ended.code == Some(0) { Ok(()) } else { Err(format!("verify: {ended:?}")) }
+    let exit = EARMARK.verify(url);
+    if exit.code == Some(0) { Ok(()) } else { Err(format!("verify: {exit:?}")) }
 }
 
-/// A round without a fault; what is kept is looked at in the middle of it, too.
+/// A round without a fault. Checks the database in the middle of the load, too.
 pub(crate) fn calm_round(url: &str, services: &[Service], plan: Plan) -> Result<(), String> {
     let mut midway = Ok(());
     round("calm", url, plan, addresses(services), |load| {
@@ -76,8 +80,8 @@ pub(crate) fn calm_round(url: &str, services: &[Service], plan: Plan) -> Result<
     midway
 }
 
-/// Runs a load while a fault happens, then checks everything that was seen, and what the database holds. The fault says
-/// how long it took until the service was back.
+/// Runs a load while `fault` happens, then checks all answers and the database. `fault` returns how long the service took to
+/// recover.
 pub(crate) fn round(
     name: &str,
     url: &str,
@@ -94,7 +98,7 @@ pub(crate) fn round(
     verify(url)?;
     println!(
         "{name}: seed {}, {} users, {} clients, {known} calls explained, {unknown} never answered, \
-         back after {recovery:.1?}, ran {ran:.1?}, checked in {checked:.1?}",
+         recovered after {recovery:.1?}, ran {ran:.1?}, checked in {checked:.1?}",
         plan.seed, plan.users, plan.clients,
     );
     Ok(())

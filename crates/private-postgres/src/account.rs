@@ -1,4 +1,4 @@
-//! The account that PostgreSQL runs as: ourselves, or somebody harmless where we are root.
+//! The account that PostgreSQL runs as: ours, or an unprivileged one if we are root.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -10,21 +10,20 @@ use tokio::process::Command;
 
 use super::Error;
 
-/// Accounts to run as where we are root, the best first.
+/// The accounts to choose from if we are root, in order of preference.
 const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
 
-/// Who PostgreSQL runs as.
 #[derive(Debug)]
 pub(super) struct Account {
     name: String,
     uid: u32,
     gid: u32,
-    /// Whether that is somebody else than we are.
+    /// `true` if it is not the account of our process.
     is_other: bool,
 }
 
 impl Account {
-    /// The account for this data directory: its owner, or a fresh choice where there is none yet.
+    /// The account for this data directory: its owner, or one of [`CANDIDATES`] if the directory does not exist yet.
     pub(super) fn of(data: &Path) -> Result<Self, Error> {
         let owner = match fs::metadata(data) {
             Ok(found) => Some((found.uid(), found.gid())),
@@ -63,12 +62,12 @@ impl Account {
         }
     }
 
-    /// Makes a program run as this account; supplementary groups go with the old one.
+    /// Makes a program run as this account, without the supplementary groups of ours.
     pub(super) fn put_on<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         if self.is_other { command.uid(self.uid).gid(self.gid) } else { command }
     }
 
-    /// Makes a directory that only this account can use, or takes over one that is ours.
+    /// Creates a directory that only this account can use. Also accepts an existing directory that is ours.
     pub(super) fn make_private(&self, directory: &Path) -> Result<(), Error> {
         match fs::DirBuilder::new().mode(0o700).create(directory) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -76,7 +75,7 @@ impl Account {
             }
             _ => {}
         }
-        // In a shared place such as /tmp somebody else may have made it first, or a link.
+        // In a shared folder such as /tmp, another user may have created it first, or a link.
         let found = fs::symlink_metadata(directory).map_err(Error::file("look at", directory))?;
         if !found.is_dir() || ![self.uid, geteuid().as_raw()].contains(&found.uid()) {
             return Err(Error::Owner { path: directory.to_owned(), owner: found.uid() });
@@ -89,14 +88,14 @@ impl Account {
             .map_err(Error::file("change the mode of", directory))
     }
 
-    /// Fails with the name of the first directory on the way that this account cannot enter.
-    pub(super) fn check_way_to(&self, folder: &Path) -> Result<(), Error> {
+    /// Fails with the name of the first directory of the path that this account cannot enter.
+    pub(super) fn check_path_to(&self, folder: &Path) -> Result<(), Error> {
         if !self.is_other {
             return Ok(());
         }
-        let mut way: Vec<&Path> = folder.ancestors().collect();
-        way.reverse();
-        for directory in way {
+        let mut path: Vec<&Path> = folder.ancestors().collect();
+        path.reverse();
+        for directory in path {
             let found = fs::metadata(directory).map_err(Error::file("look at", directory))?;
             if !self.may_enter(&found) {
                 let (directory, account) = (directory.to_owned(), self.name.clone());

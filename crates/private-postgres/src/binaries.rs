@@ -1,4 +1,4 @@
-//! Where the programs of PostgreSQL are on this machine, and which of them fit.
+//! Finds the programs of PostgreSQL on this machine.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -12,10 +12,10 @@ use tokio::process::Command;
 use super::Error;
 use super::folder::Folder;
 
-/// The oldest major version that will do.
+/// The oldest supported major version.
 const OLDEST: u32 = 15;
 
-/// Where packages put the programs; a `*` stands for any part of one name.
+/// The folders where packages install the programs. A `*` stands for any part of one name.
 const FOLDERS: [&str; 7] = [
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -26,25 +26,25 @@ const FOLDERS: [&str; 7] = [
     "/Library/PostgreSQL/*/bin",
 ];
 
-/// Where to look for PostgreSQL when no one says where it is.
+/// Where to look for PostgreSQL.
 #[derive(Clone, Debug)]
 pub struct Places {
-    /// Folders with `postgres` in them; a `*` stands for any part of one name.
+    /// Folders that may contain `postgres`. A `*` stands for any part of one name.
     pub folders: Vec<String>,
-    /// Searched when those have nothing that fits: the value of `PATH`.
+    /// A value of `PATH`, searched if the folders have no suitable version.
     pub path: OsString,
-    /// The Docker client that stands in when that has nothing either.
+    /// The Docker client, used if no suitable version is found.
     pub docker: PathBuf,
 }
 
-/// One installation that can be used.
+/// A supported installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Binaries {
     pub(super) folder: PathBuf,
     pub(super) version: Version,
 }
 
-/// What `postgres --version` says, as far as it matters.
+/// The version that `postgres --version` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Version {
     major: u32,
@@ -52,7 +52,7 @@ pub(super) struct Version {
 }
 
 impl Places {
-    /// The places where packages for Linux and macOS put PostgreSQL, then `PATH`, then Docker.
+    /// The folders where packages for Linux and macOS install PostgreSQL, then `PATH`, then Docker.
     #[must_use]
     pub fn of_this_machine() -> Self {
         Self {
@@ -62,7 +62,7 @@ impl Places {
         }
     }
 
-    /// For the message that says nothing was found.
+    /// A list of these places for an error message.
     pub(super) fn describe(&self) -> String {
         format!("{}, PATH", self.folders.join(", "))
     }
@@ -71,7 +71,7 @@ impl Places {
         self.folders.iter().flat_map(|pattern| expand(pattern)).collect()
     }
 
-    /// `initdb` looks for `postgres` next to its real self, so links are followed first.
+    /// Follows links, because `initdb` looks for `postgres` next to its real file.
     fn on_path(&self) -> Vec<PathBuf> {
         std::env::split_paths(&self.path)
             .filter_map(|folder| fs::canonicalize(folder.join("postgres")).ok())
@@ -85,9 +85,9 @@ fn search_path() -> OsString {
     std::env::var_os("PATH").unwrap_or_default()
 }
 
-/// Chooses the installation for a folder; `None` means that a container is to stand in.
+/// Chooses the installation for a folder. `None` means that a container has to be used.
 ///
-/// What the folder holds decides first: data is never left aside for an empty new database.
+/// Data in the folder decides first, so an existing database is never replaced by an empty one.
 pub(super) async fn find(
     given: Option<&Path>,
     places: &Places,
@@ -98,7 +98,7 @@ pub(super) async fn find(
 
     let found = match given {
         Some(folder) => {
-            // The server is started in another directory.
+            // The server is started in another working directory.
             let folder = path::absolute(folder).map_err(Error::file("find", folder))?;
             let usable = Binaries::look_at(&folder).await;
             vec![usable.map_err(|reason| Error::PgBin { folder, reason })?]
@@ -122,7 +122,7 @@ pub(super) async fn find(
 }
 
 impl Binaries {
-    /// An installation that fits, or what is wrong with it.
+    /// Checks the installation in a folder. The error says what is wrong with it.
     async fn look_at(folder: &Path) -> Result<Self, String> {
         if !folder.join("initdb").is_file() {
             return Err("holds no initdb".to_owned());
@@ -139,7 +139,7 @@ impl Binaries {
 }
 
 impl Version {
-    /// Reads `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, `… 17beta1` and the like.
+    /// Parses texts such as `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` and `… 17beta1`.
     fn parse(said: &str) -> Option<Self> {
         let number = said.split_whitespace().find(|word| word.starts_with(char::is_numeric))?;
         let (major, rest) = leading_number(number)?;
@@ -154,12 +154,12 @@ impl fmt::Display for Version {
     }
 }
 
-/// Says why there is no PostgreSQL, and what to install.
+/// The error that says what to install.
 pub(super) fn none(places: &Places, docker: String) -> Error {
     Error::NoPostgres { oldest: OLDEST, docker, looked_in: places.describe() }
 }
 
-/// The highest version, of those that can read the data where there is some.
+/// The highest version. If there is data, only its version can read it.
 fn choose(found: &[Binaries], needed: Option<u32>) -> Option<Binaries> {
     let fits = |one: &&Binaries| needed.is_none_or(|major| one.version.major == major);
     found.iter().filter(fits).max_by_key(|one| one.version).cloned()
@@ -182,7 +182,7 @@ fn list(found: &[Binaries]) -> String {
     if versions.is_empty() { "none".to_owned() } else { versions.join(", ") }
 }
 
-/// The major version that wrote a data directory, if there is one.
+/// The major version that wrote a data directory. `None` if there is no data directory.
 fn version_of_data(data: &Path) -> Result<Option<u32>, Error> {
     let file = data.join("PG_VERSION");
     match fs::read_to_string(&file) {
@@ -197,7 +197,7 @@ fn leading_number(text: &str) -> Option<(u32, &str)> {
     Some((text[..end].parse().ok()?, &text[end..]))
 }
 
-/// The folders that a pattern with at most one `*` stands for.
+/// The folders that match a pattern with at most one `*`.
 fn expand(pattern: &str) -> Vec<PathBuf> {
     let Some((before, after)) = pattern.split_once('*') else {
         return vec![PathBuf::from(pattern)];
@@ -231,14 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_version_wins_by_number_and_not_by_letter() {
+    fn the_highest_version_is_chosen_by_number() {
         check_choice(&[(15, 9), (17, 2), (15, 18), (16, 10)], None, Some("17.2"));
         check_choice(&[(15, 9), (15, 18)], None, Some("15.18"));
         check_choice(&[], None, None);
     }
 
     #[test]
-    fn data_is_opened_only_by_the_version_that_wrote_it() {
+    fn data_is_only_opened_by_the_version_that_wrote_it() {
         check_choice(&[(15, 18), (17, 2), (16, 4), (16, 10)], Some(16), Some("16.10"));
         check_choice(&[(15, 18), (17, 2)], Some(16), None);
     }
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_read_in_every_form() {
+    fn all_forms_of_a_version_are_parsed() {
         check_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n", Some("15.18"));
         check_version("postgres (PostgreSQL) 18beta1\n", Some("18.0"));
         check_version("postgres (PostgreSQL) 9.6.24\n", Some("9.6"));

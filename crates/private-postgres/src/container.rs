@@ -1,4 +1,4 @@
-//! A server that runs in a container, where there are no binaries and Docker answers.
+//! A server that runs in a container, used if there are no binaries.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -15,25 +15,25 @@ use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::folder::{Folder, last_lines};
-use super::leash::Leash;
+use super::supervisor::Supervisor;
 use super::{CONNECTIONS_MAX, Error, NAME, Server, readiness};
 
-/// The official image, of the oldest version that will do: the one most often there already.
+/// The official image of the oldest supported version.
 const IMAGE: &str = "postgres:15";
-/// Where the image keeps its data.
+/// The data directory in the image.
 const IMAGE_DATA: &str = "/var/lib/postgresql/data";
-/// How long Docker may take to answer a question.
+/// The time limit of a Docker command.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
-/// How long the image may take to arrive.
+/// The time limit to pull the image.
 const PULL_LIMIT: Duration = Duration::from_mins(15);
-/// How long the container may take from its creation, `initdb` included, to its first answer.
+/// The time until the server in the container accepts connections. It includes `initdb`.
 const READY_LIMIT: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Why there can be no container.
+/// Why Docker cannot be used.
 pub(super) type NoDocker = String;
 
-/// Whether Docker answers and has the image, which it gets where it is missing.
+/// Checks that Docker works, and pulls the image if it is missing.
 pub(super) async fn check(docker: &Path) -> Result<(), NoDocker> {
     ask(docker, &["version", "--format", "{{.Server.Version}}"], ANSWER_LIMIT).await?;
     if ask(docker, &["image", "inspect", IMAGE], ANSWER_LIMIT).await.is_err() {
@@ -43,7 +43,7 @@ pub(super) async fn check(docker: &Path) -> Result<(), NoDocker> {
     Ok(())
 }
 
-/// Starts a container on the folder's data, which the image makes where there is none.
+/// Starts a container on the data of the folder. The image creates the data if there is none.
 pub(super) async fn start(folder: &mut Folder, docker: &Path) -> Result<Server, Error> {
     let name = format!("{NAME}-{}", folder.fingerprint());
     let password = password(&folder.path().join("container.password"))?;
@@ -54,8 +54,8 @@ pub(super) async fn start(folder: &mut Folder, docker: &Path) -> Result<Server, 
     }
 
     let client = run(folder, docker, &name, &password);
-    let mut leash = Leash::container(folder, docker, &name, &client)?;
-    let address = published(docker, &name, &mut leash).await?;
+    let mut supervisor = Supervisor::container(folder, docker, &name, &client)?;
+    let address = published(docker, &name, &mut supervisor).await?;
     let options = PgConnectOptions::new_without_pgpass()
         .host(&address.ip().to_string())
         .port(address.port())
@@ -63,8 +63,8 @@ pub(super) async fn start(folder: &mut Folder, docker: &Path) -> Result<Server, 
         .password(&password)
         .database(NAME)
         .ssl_mode(PgSslMode::Disable);
-    // While the image makes its data it listens on a socket of its own only: an answer is the end.
-    let mut connection = readiness::wait(&mut leash, &options, READY_LIMIT).await?;
+    // While the image creates its data, it does not listen on TCP. So once we can connect, the data is complete.
+    let mut connection = readiness::wait(&mut supervisor, &options, READY_LIMIT).await?;
     let version: String =
         sqlx::query_scalar("SHOW server_version").fetch_one(&mut connection).await?;
     readiness::make_database(connection).await?;
@@ -72,16 +72,17 @@ pub(super) async fn start(folder: &mut Folder, docker: &Path) -> Result<Server, 
 
     let version = version.split_whitespace().next().unwrap_or_default();
     Ok(Server {
-        leash,
+        supervisor,
         options,
         description: format!("PostgreSQL {version} in a container ({IMAGE})"),
+        programs: None,
         psql: format!("{} exec -it {name} psql -U {NAME} {NAME}", docker.display()),
     })
 }
 
-/// Makes the data directory anew: what is there was never finished.
+/// Creates an empty data directory. Removes an existing one, because it was never completed.
 ///
-/// What an image has made belongs to an account of the image, so a container removes it.
+/// Its files belong to an account of the image, so a container removes them.
 async fn make_data(folder: &Folder, docker: &Path) -> Result<(), Error> {
     let data = folder.container_data();
     if data.exists() {
@@ -95,19 +96,19 @@ async fn make_data(folder: &Folder, docker: &Path) -> Result<(), Error> {
     fs::create_dir(&data).map_err(Error::file("create", &data))
 }
 
-/// The command that runs the container and ends with it.
+/// The command that runs the container in the foreground.
 fn run(folder: &Folder, docker: &Path, name: &str, password: &str) -> Command {
     let mut initdb = "--encoding=UTF8 --locale=C --data-checksums".to_owned();
     let mut client = Command::new(docker);
     client.args(["run", "--rm", "--name", name, "--stop-signal=SIGINT", "--shm-size=256m"]);
     client.args(["--publish", "127.0.0.1::5432", "--security-opt=label=disable"]);
     if folder.is_ephemeral() {
-        // The data is in a volume of the container's own, which goes away with it.
+        // The data is in an anonymous volume, which is removed with the container.
         initdb.push_str(" --no-sync");
     } else {
         client.args(["--mount", &mount(&folder.container_data(), IMAGE_DATA)]);
     }
-    // The password goes by the environment: arguments can be read by everybody here.
+    // The password is in the environment, because every user can read the arguments of a process.
     client.args(["--env", "POSTGRES_PASSWORD"]).env("POSTGRES_PASSWORD", password);
     client.args(["--env", &format!("POSTGRES_USER={NAME}")]);
     client.args(["--env", &format!("POSTGRES_INITDB_ARGS={initdb}")]);
@@ -120,8 +121,12 @@ fn mount(source: &Path, target: &str) -> String {
     format!("type=bind,source={},target={target}", source.display())
 }
 
-/// The loopback port that Docker has chosen.
-async fn published(docker: &Path, name: &str, leash: &mut Leash) -> Result<SocketAddr, Error> {
+/// The local port that Docker has chosen.
+async fn published(
+    docker: &Path,
+    name: &str,
+    supervisor: &mut Supervisor,
+) -> Result<SocketAddr, Error> {
     let deadline = Instant::now() + READY_LIMIT;
     loop {
         let answer = ask(docker, &["port", name, "5432/tcp"], ANSWER_LIMIT).await;
@@ -129,11 +134,11 @@ async fn published(docker: &Path, name: &str, leash: &mut Leash) -> Result<Socke
         if let Some(address) = address {
             return Ok(address);
         }
-        if let Some(exited) = leash.try_exited() {
+        if let Some(exited) = supervisor.try_exited() {
             return Err(exited);
         }
         if Instant::now() >= deadline {
-            let (log, seconds) = (leash.log(), READY_LIMIT.as_secs());
+            let (log, seconds) = (supervisor.log(), READY_LIMIT.as_secs());
             let (log, tail) = (log.path.clone(), log.tail());
             return Err(Error::NotReady { seconds, log, tail, source: None });
         }
@@ -141,18 +146,18 @@ async fn published(docker: &Path, name: &str, leash: &mut Leash) -> Result<Socke
     }
 }
 
-/// Removes what a killed process has left; that there is nothing is the usual case.
+/// Removes a container that a killed process has left. Usually there is none.
 async fn remove(docker: &Path, name: &str) {
-    // Removing kills, so that PostgreSQL would have to recover; stopping comes first.
+    // `docker rm --force` kills PostgreSQL, which would then have to recover. So we stop it first.
     let stopped = ask(docker, &["stop", "--time", "60", name], READY_LIMIT).await;
     if stopped.is_ok() {
         tracing::info!(container = name, "a left-over PostgreSQL was shut down");
     }
-    // `--rm` may have been quicker, which is as good.
+    // This fails if `--rm` has already removed the container.
     _ = ask(docker, &["rm", "--force", "--volumes", name], READY_LIMIT).await;
 }
 
-/// What Docker says, or why it does not.
+/// Runs a Docker command, and returns its output or its error.
 async fn ask(docker: &Path, question: &[&str], limit: Duration) -> Result<String, NoDocker> {
     let mut client = Command::new(docker);
     client.args(question).stdin(std::process::Stdio::null()).kill_on_drop(true);
@@ -166,7 +171,7 @@ async fn ask(docker: &Path, question: &[&str], limit: Duration) -> Result<String
     }
 }
 
-/// The superuser's password, made at the first start and kept for us alone.
+/// The superuser's password. The first start creates it in a file that only our account can read.
 fn password(file: &Path) -> Result<String, Error> {
     match fs::read_to_string(file) {
         Ok(password) if !password.is_empty() => return Ok(password),

@@ -1,4 +1,4 @@
-//! The folder of a private server: what lies where in it, and who holds it.
+//! The folder of a private server: the paths in it, and its locks.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, PipeWriter, Read as _, Seek as _, SeekFrom};
@@ -10,55 +10,55 @@ use tokio::process::{Child, Command};
 
 use super::{Error, Lifetime};
 
-/// The log is put aside at this size, at a start.
+/// A larger log is renamed at the next start.
 const LOG_BYTES_MAX: u64 = 4 << 20;
-/// As much of the log is read for an error.
+/// An error message is made of this much of the log.
 const TAIL_BYTES_MAX: u64 = 64 << 10;
-/// Lines of the log that an error carries.
+/// An error message has this many lines of the log.
 const TAIL_LINES_MAX: usize = 12;
 
 /// The name that PostgreSQL gives its socket.
 pub(super) const SOCKET: &str = ".s.PGSQL.5432";
-/// Longest path of a socket: 107 on Linux, 103 on macOS.
+/// The longest path of a socket is 107 bytes on Linux and 103 on macOS.
 const SOCKET_PATH_BYTES_MAX: usize = 103;
 
-/// Waits until nobody has the other end of its input, then removes what it was given.
-const JANITOR: &str = r#"while read -r _; do :; done; exec rm -rf -- "$1""#;
+/// Waits for the end of its input, and then removes the folder `$1`.
+const REMOVER: &str = r#"while read -r _; do :; done; exec rm -rf -- "$1""#;
 
-/// An open folder; while this lives nobody else can open it.
+/// An open and locked folder. No other process can open it at the same time.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
     claim: Claim,
     /// Where this start's part of the log begins.
     log_start: u64,
-    /// Ours alone, so it is free the moment we die. Dropped last.
-    _lock: Hold,
+    /// No child process inherits this lock, so it is free as soon as our process ends. Dropped last.
+    _lock: Lock,
 }
 
-/// A locked file that is unlocked when it is dropped, and not only closed: a program that is being started at that moment has
-/// a copy of it, for as long as its start takes, and would keep the lock.
+/// A locked file. Dropping it unlocks the file and does not only close it, because a child process that is just being started
+/// has a copy of the descriptor for a moment, which would keep the lock.
 #[derive(Debug)]
-struct Hold(File);
+struct Lock(File);
 
-impl Drop for Hold {
+impl Drop for Lock {
     fn drop(&mut self) {
-        // What cannot be unlocked is let go when it is closed.
+        // If this fails, closing the file unlocks it.
         _ = self.0.unlock();
     }
 }
 
-/// What every process of a server holds open, so that we know when the last one is gone.
+/// A descriptor that every process of a server inherits, so that we know when the last one has ended.
 #[derive(Debug)]
 enum Claim {
-    /// A locked file. A lock is let go when its last holder ends, even by `kill -9`.
-    Lock(File),
-    /// A pipe to a janitor, who cleans up when its last holder ends.
-    Pipe { writer: PipeWriter, janitor: Child },
+    /// A locked file. The kernel unlocks it when the last process that has it open ends.
+    File(File),
+    /// A pipe to a process that removes the folder when the last process with the pipe ends.
+    Pipe { writer: PipeWriter, remover: Child },
 }
 
 impl Folder {
-    /// Makes the folder where it is missing and takes it, or says that it is taken.
+    /// Creates the folder if it is missing, and locks it. Fails if another process has locked it.
     pub(super) fn open(path: &Path, lifetime: Lifetime) -> Result<Self, Error> {
         let path = make(path)?;
         let is_empty = || Ok(fs::read_dir(&path)?.next().is_none());
@@ -74,11 +74,11 @@ impl Folder {
                 return Err(Error::File { action: "lock", path, source });
             }
         }
-        let lock = Hold(lock);
+        let lock = Lock(lock);
 
         let claim = match lifetime {
-            Lifetime::Kept => Claim::Lock(open(&path.join("server.lock"))?),
-            Lifetime::Ephemeral => hire_janitor(&path)?,
+            Lifetime::Kept => Claim::File(open(&path.join("server.lock"))?),
+            Lifetime::Ephemeral => start_remover(&path)?,
         };
         Ok(Self { path, claim, log_start: 0, _lock: lock })
     }
@@ -98,12 +98,12 @@ impl Folder {
         self.path.join("container")
     }
 
-    /// Is there once that data is whole: the image cannot make it under another name first.
+    /// Exists once that data is complete. The image cannot create the data under another name first.
     pub(super) fn container_ready(&self) -> PathBuf {
         self.path.join("container.ready")
     }
 
-    /// Where the socket is: in the folder, or in a short private place where its name is too long.
+    /// The folder of the socket. If its path would be too long for a socket, it is a temporary folder.
     pub(super) fn run(&self) -> PathBuf {
         let short = format!("earmark-{}", self.fingerprint());
         [self.path.join("run"), std::env::temp_dir().join(&short)]
@@ -112,7 +112,7 @@ impl Folder {
             .unwrap_or_else(|| Path::new("/tmp").join(short))
     }
 
-    /// A short name of this folder, the same at every start (FNV-1a, which std does not promise).
+    /// A short name of this folder that is the same at every start. It is FNV-1a, because the hash of std may change.
     pub(super) fn fingerprint(&self) -> String {
         let bytes = self.path.as_os_str().as_encoded_bytes();
         let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -121,19 +121,18 @@ impl Folder {
         format!("{hash:016x}")
     }
 
-    /// Where the server writes what it has to say.
     pub(super) fn log(&self) -> PathBuf {
         self.path.join("postgres.log")
     }
 
-    /// Whether the folder goes away with the server.
+    /// `true` if the folder is removed when the server stops.
     pub(super) fn is_ephemeral(&self) -> bool {
         matches!(self.claim, Claim::Pipe { .. })
     }
 
-    /// Takes the claim, or says `false` while a process of an earlier server still has it.
+    /// Takes the claim. Returns `false` while a process of an earlier server has it.
     pub(super) fn try_claim(&self) -> Result<bool, Error> {
-        let Claim::Lock(file) = &self.claim else { return Ok(true) };
+        let Claim::File(file) = &self.claim else { return Ok(true) };
         match file.try_lock() {
             Ok(()) => Ok(true),
             Err(TryLockError::WouldBlock) => Ok(false),
@@ -143,16 +142,16 @@ impl Folder {
         }
     }
 
-    /// The claim, for a child process to hold as one of its standard streams.
+    /// A copy of the claim for a standard stream of a child process.
     pub(super) fn claim(&self) -> Result<Stdio, Error> {
         let share = || match &self.claim {
-            Claim::Lock(file) => Ok(Stdio::from(file.try_clone()?)),
+            Claim::File(file) => Ok(Stdio::from(file.try_clone()?)),
             Claim::Pipe { writer, .. } => Ok(Stdio::from(writer.try_clone()?)),
         };
         share().map_err(Error::file("share the lock of", &self.path))
     }
 
-    /// Opens the log for a new server; from here on [`LogMark::tail`] shows only its lines.
+    /// Opens the log for a new server. After this, [`LogMark::tail`] only returns lines of that server.
     pub(super) fn begin_log(&mut self) -> Result<File, Error> {
         let path = self.log();
         if fs::metadata(&path).is_ok_and(|log| log.len() > LOG_BYTES_MAX) {
@@ -164,16 +163,16 @@ impl Folder {
         Ok(log)
     }
 
-    /// The place from which on the log is about the present server.
+    /// The part of the log that is about the current server.
     pub(super) fn log_mark(&self) -> LogMark {
         LogMark { path: self.log(), start: self.log_start }
     }
 
-    /// Lets the folder go, and waits until it is removed if it is to be.
+    /// Unlocks the folder. If it is to be removed, waits until that is done.
     pub(super) async fn close(self) -> Result<(), Error> {
-        if let Claim::Pipe { writer, mut janitor } = self.claim {
+        if let Claim::Pipe { writer, mut remover } = self.claim {
             drop(writer);
-            janitor.wait().await.map_err(Error::file("remove", &self.path))?;
+            remover.wait().await.map_err(Error::file("remove", &self.path))?;
         }
         Ok(())
     }
@@ -187,7 +186,7 @@ pub(super) struct LogMark {
 }
 
 impl LogMark {
-    /// The last lines, for an error message; a log that cannot be read says so in their place.
+    /// The last lines, for an error message. If the log cannot be read, returns the reason instead.
     pub(super) fn tail(&self) -> String {
         let read = || -> io::Result<Vec<u8>> {
             let mut log = File::open(&self.path)?;
@@ -201,38 +200,38 @@ impl LogMark {
     }
 }
 
-/// The last lines of what a program wrote.
+/// The last lines of a program's output.
 pub(super) fn last_lines(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(TAIL_LINES_MAX)..].join("\n")
 }
 
-/// Opens a file that grows, for us alone, making it where it is missing.
+/// Opens a file for appending. Creates it if it is missing. Only our account can read it.
 fn open(path: &Path) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true).mode(0o600);
     options.open(path).map_err(Error::file("open", path))
 }
 
-/// Makes a folder that others can pass through but not list: as root, PostgreSQL is one of them.
+/// Creates a folder that other accounts can enter but not list. If we are root, PostgreSQL runs as such an account.
 fn make(path: &Path) -> Result<PathBuf, Error> {
     if !path.exists() {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(Error::file("create", parent))?;
         }
         fs::DirBuilder::new().mode(0o711).create(path).map_err(Error::file("create", path))?;
-        // The umask has its say in `create`, not here.
+        // `create` applies the umask, and this does not.
         fs::set_permissions(path, fs::Permissions::from_mode(0o711))
             .map_err(Error::file("change the mode of", path))?;
     }
     fs::canonicalize(path).map_err(Error::file("find", path))
 }
 
-fn hire_janitor(path: &Path) -> Result<Claim, Error> {
+fn start_remover(path: &Path) -> Result<Claim, Error> {
     let (reader, writer) = io::pipe().map_err(Error::file("guard", path))?;
-    let janitor = Command::new("/bin/sh")
-        .args(["-c", JANITOR, "earmark-janitor"])
+    let remover = Command::new("/bin/sh")
+        .args(["-c", REMOVER, "earmark-remover"])
         .arg(path)
         .current_dir("/")
         .process_group(0)
@@ -241,7 +240,7 @@ fn hire_janitor(path: &Path) -> Result<Claim, Error> {
         .stderr(Stdio::null())
         .spawn()
         .map_err(Error::run("/bin/sh"))?;
-    Ok(Claim::Pipe { writer, janitor })
+    Ok(Claim::Pipe { writer, remover })
 }
 
 #[cfg(test)]
@@ -249,10 +248,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_free_though_a_program_that_starts_has_a_copy_of_its_lock() {
+    fn dropping_a_folder_unlocks_it_even_if_a_copy_of_the_lock_is_open() {
         let path = std::env::temp_dir().join(format!("earmark-folder-{}", std::process::id()));
         let folder = Folder::open(&path, Lifetime::Kept).unwrap();
-        let Folder { _lock: Hold(lock), .. } = &folder;
+        let Folder { _lock: Lock(lock), .. } = &folder;
         let copy = lock.try_clone().unwrap();
         assert!(matches!(Folder::open(&path, Lifetime::Kept), Err(Error::InUse { .. })));
         drop(folder);

@@ -1,8 +1,8 @@
-//! What an earlier server has left behind: it is shut down, and its traces are judged.
+//! Stops a server that an earlier process has left running on the folder.
 //!
-//! A process number in a file proves nothing: after a restart of the machine or of a container it
-//! may be anybody's. Proof is who listens on our private socket, who works in our data directory,
-//! and whether the lock that every process of a server holds is free.
+//! The process id in `postmaster.pid` proves nothing, because after a restart of the machine or of a container it may belong to
+//! any process. A server runs if a process listens on our private socket or works in our data directory. All its processes have
+//! ended if the lock that each of them inherits is free.
 
 use std::fs;
 use std::path::Path;
@@ -21,11 +21,11 @@ use super::folder::{Folder, SOCKET};
 const LIMIT: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Shuts down a server that still runs on the folder, and returns when all its processes are gone.
+/// Shuts down a server that runs on the folder, and waits until all its processes have ended.
 ///
-/// That includes the children of a server that was killed, which share memory with it that the
-/// next one must not meet, and an `initdb` whose master was killed.
-pub(super) async fn evict(folder: &Folder) -> Result<(), Error> {
+/// These include the children of a killed server, whose shared memory would disturb the next server, and an `initdb` whose
+/// parent was killed.
+pub(super) async fn stop(folder: &Folder) -> Result<(), Error> {
     let deadline = Instant::now() + LIMIT;
     let mut asked = None;
     loop {
@@ -45,20 +45,20 @@ pub(super) async fn evict(folder: &Folder) -> Result<(), Error> {
         }
         sleep(PAUSE).await;
     }
-    forget_stale_number(&folder.data())
+    remove_stale_pid_file(&folder.data())
 }
 
-/// The server that runs on the folder, if there is proof of one.
+/// The server that runs on the folder.
 async fn serving(folder: &Folder) -> Option<Pid> {
     let listener = async {
         let stream = UnixStream::connect(folder.run().join(SOCKET)).await.ok()?;
         stream.peer_cred().ok()?.pid()
     };
-    // 0 and 1: the listener is in another container, where a number means nothing to us.
+    // If the listener is in another container, its process id is 0 or 1 and means nothing to us.
     if let Some(pid) = listener.await.filter(|pid| *pid > 1) {
         return Some(Pid::from_raw(pid));
     }
-    number_in(&folder.data()).filter(|pid| works_in(*pid, &folder.data()))
+    pid_in(&folder.data()).filter(|pid| works_in(*pid, &folder.data()))
 }
 
 fn interrupt(server: Pid) -> Result<(), Error> {
@@ -70,21 +70,21 @@ fn interrupt(server: Pid) -> Result<(), Error> {
     }
 }
 
-/// Removes a process number that is now somebody else's, since `postgres` believes it.
+/// Removes `postmaster.pid` if its process id belongs to another program now, because `postgres` would believe it.
 ///
-/// Only where `/proc` can tell. Elsewhere `postgres` refuses to start and its log says why.
-fn forget_stale_number(data: &Path) -> Result<(), Error> {
+/// This needs `/proc`. On other systems, `postgres` refuses to start, and its log says why.
+fn remove_stale_pid_file(data: &Path) -> Result<(), Error> {
     let is_stale = |pid: Pid| {
         kill(pid, None).is_ok() && Path::new("/proc/self").exists() && !works_in(pid, data)
     };
-    if number_in(data).is_some_and(is_stale) {
+    if pid_in(data).is_some_and(is_stale) {
         let file = data.join("postmaster.pid");
         fs::remove_file(&file).map_err(Error::file("remove", &file))?;
     }
     Ok(())
 }
 
-fn number_in(data: &Path) -> Option<Pid> {
+fn pid_in(data: &Path) -> Option<Pid> {
     let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
     let pid = text.lines().next()?.trim().parse().ok()?;
     (pid > 1).then(|| Pid::from_raw(pid))

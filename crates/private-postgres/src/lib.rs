@@ -1,19 +1,19 @@
-//! A private PostgreSQL server, owned by this process: it is started, held on a leash, and stopped.
+//! A private PostgreSQL server that stops when our process ends.
 //!
-//! `earmark dev` and the tests use it, so that a newcomer needs no database of their own.
-//! Why it is done this way: `docs/adr/0004-private-postgresql.md`.
+//! `earmark dev` and the tests use it, so nobody has to install and configure a server.
+//! For the reasons behind it, see `docs/adr/0004-private-postgresql.md`.
 
 mod account;
 mod binaries;
 mod container;
 mod error;
 mod folder;
-mod leash;
 mod leftover;
 mod native;
 mod readiness;
+mod supervisor;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
@@ -21,32 +21,31 @@ use sqlx::postgres::PgConnectOptions;
 pub use self::binaries::Places;
 pub use self::error::Error;
 use self::folder::Folder;
-use self::leash::Leash;
+use self::supervisor::Supervisor;
 
 /// The database that every private server has, and the name of its superuser.
 const NAME: &str = "earmark";
-/// Connections a private server takes: many tests share one.
+/// Many tests share one server.
 const CONNECTIONS_MAX: u32 = 200;
-/// How long a server may take to shut down before we say so.
+/// The time after which [`Cluster::stop`] fails.
 const STOP_LIMIT: Duration = Duration::from_secs(90);
 
-/// Where a private server lives and how it is found.
+/// How to start a private server.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Holds the data, the log and the lock; made when missing.
+    /// Holds the data, the log and the lock. Created if it is missing.
     pub folder: PathBuf,
-    /// Where `postgres` and `initdb` are (`--pg-bin`); without it they are looked for.
+    /// The folder with `postgres` and `initdb` (`--pg-bin`). If `None`, [`Places::of_this_machine`] are searched.
     pub pg_bin: Option<PathBuf>,
-    /// What becomes of the folder when the server stops.
     pub lifetime: Lifetime,
 }
 
-/// What becomes of the folder when the server stops.
+/// What happens to the folder when the server stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
-    /// The data stays and the next start finds it: `dev`.
+    /// The folder stays, and the next start uses its data (`earmark dev`).
     Kept,
-    /// The folder, empty or missing at the start, is removed however this process ends: tests.
+    /// The folder is removed, even if our process is killed. It must be empty or missing at the start (tests).
     Ephemeral,
 }
 
@@ -58,17 +57,20 @@ pub struct Cluster {
     folder: Folder,
 }
 
-/// What a way of running PostgreSQL hands back once it answers.
+/// A server that accepts connections.
 #[derive(Debug)]
 struct Server {
-    leash: Leash,
+    supervisor: Supervisor,
     options: PgConnectOptions,
     description: String,
+    /// Where the programs are. A server in a container has none on this machine.
+    programs: Option<PathBuf>,
     psql: String,
 }
 
 impl Cluster {
-    /// Starts a server and returns when it answers; waits for a left-over of an earlier one first.
+    /// Starts a server, and waits until it accepts connections. First stops a server that an earlier process has left
+    /// running on the folder.
     pub async fn start(settings: &Settings) -> Result<Self, Error> {
         Self::start_from(settings, &Places::of_this_machine()).await
     }
@@ -76,7 +78,7 @@ impl Cluster {
     /// As [`Cluster::start`], looking for PostgreSQL in the given places only.
     pub async fn start_from(settings: &Settings, places: &Places) -> Result<Self, Error> {
         let mut folder = Folder::open(&settings.folder, settings.lifetime)?;
-        leftover::evict(&folder).await?;
+        leftover::stop(&folder).await?;
 
         let found = binaries::find(settings.pg_bin.as_deref(), places, &folder).await?;
         let server = if let Some(binaries) = found {
@@ -90,36 +92,42 @@ impl Cluster {
         Ok(Self { server, folder })
     }
 
-    /// How to connect: as the superuser, to the database `earmark`.
+    /// Options to connect as the superuser to the database `earmark`.
     #[must_use]
     pub fn connect_options(&self) -> PgConnectOptions {
         self.server.options.clone()
     }
 
-    /// Which PostgreSQL this is and where it comes from, for a person.
+    /// The version and the origin of the server, for people.
     #[must_use]
     pub fn describe(&self) -> String {
         self.server.description.clone()
     }
 
-    /// A command line that a person can paste to look inside.
+    /// The folder with `postgres` and PostgreSQL's other programs, unless the server runs in a container.
+    #[must_use]
+    pub fn programs(&self) -> Option<&Path> {
+        self.server.programs.as_deref()
+    }
+
+    /// A command line that opens a `psql` session.
     #[must_use]
     pub fn psql_hint(&self) -> String {
         self.server.psql.clone()
     }
 
-    /// Resolves when the server ends by itself, with what there is to say about it.
+    /// Waits until the server ends by itself, and returns the reason.
     ///
-    /// Like [`Cluster::stop`], it must run on the runtime that the server was started on.
+    /// As [`Cluster::stop`], this must run on the runtime on which the server was started.
     pub async fn exited(&mut self) -> Error {
-        self.server.leash.exited().await
+        self.server.supervisor.exited().await
     }
 
-    /// Shuts the server down without waiting for its clients, and returns when it is gone.
+    /// Shuts the server down without waiting for its clients, and waits until it has ended.
     pub async fn stop(self) -> Result<(), Error> {
         let Self { server, folder } = self;
         let gone = async {
-            server.leash.stop().await?;
+            server.supervisor.stop().await?;
             folder.close().await
         };
         tokio::time::timeout(STOP_LIMIT, gone)

@@ -1,4 +1,4 @@
-//! A server that runs from binaries of this machine.
+//! A server that runs from the binaries of this machine.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -11,46 +11,47 @@ use tokio::process::Command;
 use super::account::Account;
 use super::binaries::Binaries;
 use super::folder::{Folder, last_lines};
-use super::leash::{ENVIRONMENT, Leash};
+use super::supervisor::{ENVIRONMENT, Supervisor};
 use super::{CONNECTIONS_MAX, Error, NAME, Server, readiness};
 
-/// How long a server may take to answer; recovery after a crash is part of it.
+/// The time until a server accepts connections. It includes recovery after a crash.
 const READY_LIMIT: Duration = Duration::from_secs(30);
 const PORT: u16 = 5432;
 
-/// What it acknowledges survives, whatever somebody has written into its configuration file.
+/// These settings make commits durable. They override the configuration file.
 const DURABLE: [&str; 3] = ["fsync=on", "synchronous_commit=on", "full_page_writes=on"];
 
-/// Starts a server on the folder's data, making that first where there is none.
+/// Starts a server on the data of the folder. First creates the data if there is none.
 pub(super) async fn start(folder: &mut Folder, binaries: &Binaries) -> Result<Server, Error> {
     let (data, run) = (folder.data(), folder.run());
     let account = Account::of(&data)?;
-    account.check_way_to(folder.path())?;
+    account.check_path_to(folder.path())?;
     if !data.exists() {
         make_data(folder, &account, binaries).await?;
     }
     if let Some(parent) = run.parent() {
-        account.check_way_to(parent)?;
+        account.check_path_to(parent)?;
     }
     account.make_private(&run)?;
 
     let server = postgres(binaries, &data, &run);
-    let mut leash = Leash::native(folder, &account, &run, &server)?;
-    // Every option is set, as sqlx takes the rest from the environment.
+    let mut supervisor = Supervisor::native(folder, &account, &run, &server)?;
+    // We set every option, because sqlx would take the others from the environment.
     let options = PgConnectOptions::new_without_pgpass()
         .socket(&run)
         .port(PORT)
         .username(NAME)
         .database(NAME)
         .ssl_mode(PgSslMode::Disable);
-    let connection = readiness::wait(&mut leash, &options, READY_LIMIT).await?;
+    let connection = readiness::wait(&mut supervisor, &options, READY_LIMIT).await?;
     readiness::make_database(connection).await?;
 
     let from = binaries.folder.display();
     Ok(Server {
-        leash,
+        supervisor,
         options,
         description: format!("PostgreSQL {} from {from}", binaries.version),
+        programs: Some(binaries.folder.clone()),
         psql: format!(
             "{} -h {} -U {NAME} {NAME}",
             quoted(&binaries.folder.join("psql")),
@@ -59,7 +60,7 @@ pub(super) async fn start(folder: &mut Folder, binaries: &Binaries) -> Result<Se
     })
 }
 
-/// Makes a data directory under another name first: a half-done one must not be taken for whole.
+/// Creates the data directory under another name first, so that an unfinished one is never used.
 async fn make_data(folder: &Folder, account: &Account, binaries: &Binaries) -> Result<(), Error> {
     let (data, new) = (folder.data(), folder.path().join("pgdata.new"));
     if new.exists() {
@@ -75,8 +76,8 @@ async fn make_data(folder: &Folder, account: &Account, binaries: &Binaries) -> R
         initdb.arg("--no-sync");
     }
     initdb.env_clear().envs(ENVIRONMENT).current_dir("/").process_group(0);
-    // It reads nothing, so its input can hold the claim: if we are killed now, the next start waits
-    // for it to end.
+    // `initdb` inherits the claim as its standard input, which it does not read. If our process is killed now, the next
+    // start waits until `initdb` ends.
     initdb.stdin(folder.claim()?).stdout(Stdio::null());
     account.put_on(&mut initdb);
 
@@ -109,12 +110,12 @@ fn postgres(binaries: &Binaries, data: &Path, run: &Path) -> Command {
     server
 }
 
-/// As an item of a list in PostgreSQL's configuration, where commas and blanks have a meaning.
+/// Quotes a path as an item of a list in PostgreSQL's configuration.
 fn list_item(path: &Path) -> String {
     format!("\"{}\"", path.display().to_string().replace('"', "\"\""))
 }
 
-/// As a word for a shell.
+/// Quotes a path as a word of a shell.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-@+".contains(c);
@@ -126,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_quoted_for_a_shell_only_where_it_must_be() {
+    fn a_path_is_quoted_for_a_shell_only_if_necessary() {
         assert_eq!(quoted(Path::new("/usr/lib/postgresql/15/bin")), "/usr/lib/postgresql/15/bin");
         assert_eq!(quoted(Path::new("/it's mine")), r"'/it'\''s mine'");
     }

@@ -1,4 +1,4 @@
-//! Waiting until a fresh server answers, and giving it the one database we need.
+//! Waits until a new server accepts connections, and creates the database.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::leash::Leash;
+use super::supervisor::Supervisor;
 use super::{Error, NAME};
 
 const PAUSE: Duration = Duration::from_millis(20);
-/// A proxy in front of a container may accept us long before there is anybody behind it.
+/// The proxy of a container may accept a connection long before the server does.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
 
-/// Connects to the database that every server has, as soon as the server lets us.
+/// Connects to the database `postgres` as soon as the server accepts connections.
 pub(super) async fn wait(
-    leash: &mut Leash,
+    supervisor: &mut Supervisor,
     options: &PgConnectOptions,
     limit: Duration,
 ) -> Result<PgConnection, Error> {
@@ -28,11 +28,11 @@ pub(super) async fn wait(
             Ok(Err(error)) => Some(error),
             Err(_) => None,
         };
-        if let Some(exited) = leash.try_exited() {
+        if let Some(exited) = supervisor.try_exited() {
             return Err(exited);
         }
         if Instant::now() >= deadline {
-            let (seconds, log) = (limit.as_secs(), leash.log());
+            let (seconds, log) = (limit.as_secs(), supervisor.log());
             let (log, tail) = (log.path.clone(), log.tail());
             return Err(Error::NotReady { seconds, log, tail, source: refused });
         }
@@ -40,7 +40,7 @@ pub(super) async fn wait(
     }
 }
 
-/// Makes the database where it is missing, and closes the connection.
+/// Creates the database if it is missing, and closes the connection.
 pub(super) async fn make_database(mut connection: PgConnection) -> Result<(), Error> {
     let found = sqlx::query("SELECT FROM pg_database WHERE datname = $1")
         .bind(NAME)
@@ -52,7 +52,7 @@ pub(super) async fn make_database(mut connection: PgConnection) -> Result<(), Er
     Ok(connection.close().await?)
 }
 
-/// A wrong password or role (class 28) gets no better by waiting.
+/// A wrong password or role (class 28) stays wrong.
 fn is_final(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| code.starts_with("28"))

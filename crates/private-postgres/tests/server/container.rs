@@ -1,4 +1,4 @@
-//! The container that stands in, where a Docker daemon answers and has the image.
+//! Servers in a container. These tests need a Docker daemon with the image.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,7 +12,7 @@ use crate::support::{
     write_a_row,
 };
 
-/// The places of a machine without binaries; `None`, and a word, where Docker is no help either.
+/// The places of a machine without binaries. If Docker cannot be used, prints why the test is skipped and returns `None`.
 fn docker_only() -> Option<Places> {
     let asked = Command::new("docker").args(["image", "inspect", "postgres:15"]).output();
     if asked.is_ok_and(|answer| answer.status.success()) {
@@ -32,7 +32,7 @@ fn container_in(hint: &str) -> &str {
 }
 
 #[tokio::test]
-async fn a_container_stands_in_where_there_are_no_binaries() {
+async fn a_container_is_used_if_there_are_no_binaries() {
     let Some(places) = docker_only() else { return };
     let scratch = Scratch::new();
     let first = Cluster::start_from(&scratch.settings(), &places).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_container_stands_in_where_there_are_no_binaries() {
     let password = scratch.folder().join("container.password");
     assert_eq!(fs::metadata(&password).unwrap().permissions().mode() & 0o777, 0o600);
     first.stop().await.unwrap();
-    assert!(!containers().contains(name), "the container is gone");
+    assert!(!containers().contains(name), "the container was not removed");
 
     let mut second = Cluster::start_from(&scratch.settings(), &places).await.unwrap();
     check_row(read_the_row(&second).await);
@@ -54,14 +54,14 @@ async fn a_container_stands_in_where_there_are_no_binaries() {
     timeout(LONG, second.exited()).await.unwrap();
     drop(second);
 
-    // Data decides: it is not left aside for the binaries that are here after all.
+    // The data decides: although this machine has binaries, the server runs in a container again.
     let third = scratch.start().await;
     check_row(read_the_row(&third).await);
     third.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_left_over_container_is_replaced_and_unfinished_data_made_anew() {
+async fn a_left_over_container_and_unfinished_data_are_replaced() {
     let Some(places) = docker_only() else { return };
     let scratch = Scratch::new();
     let unfinished = scratch.folder().join("container");
@@ -90,7 +90,7 @@ async fn a_left_over_container_is_replaced_and_unfinished_data_made_anew() {
 }
 
 #[tokio::test]
-async fn an_ephemeral_container_leaves_nothing() {
+async fn an_ephemeral_container_is_removed() {
     let Some(places) = docker_only() else { return };
     let scratch = Scratch::new();
     let settings = Settings { lifetime: Lifetime::Ephemeral, ..scratch.settings() };
@@ -101,7 +101,7 @@ async fn an_ephemeral_container_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn when_we_are_killed_the_container_shuts_down_too() {
+async fn the_container_shuts_down_when_our_process_is_killed() {
     let Some(places) = docker_only() else { return };
     let scratch = Scratch::new();
     let folder = scratch.0.join("container");

@@ -1,4 +1,4 @@
-//! Whoever is killed, nothing that was committed is lost and nothing is left running.
+//! If any process is killed, no commit is lost and no process is left running.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -22,7 +22,6 @@ fn server_of(folder: &Path) -> Pid {
     Pid::from_raw(text.lines().next().unwrap().parse().unwrap())
 }
 
-/// Processes whose parent this is.
 fn children_of(parent: Pid) -> Vec<Pid> {
     let listed = Command::new("ps").args(["-eo", "pid=,ppid="]).output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
@@ -74,14 +73,17 @@ async fn the_next_start_waits_for_the_children_of_a_killed_postgres() {
 
     let during = timeout(Duration::from_secs(1), Cluster::start(&scratch.settings())).await;
     kill(child, Signal::SIGCONT).unwrap();
-    assert!(during.is_err(), "memory is shared with the child, so it waits: {during:?}");
+    assert!(
+        during.is_err(),
+        "the start did not wait for the child, which shares memory: {during:?}"
+    );
     let next = scratch.start().await;
     check_row(read_the_row(&next).await);
     next.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn when_we_are_killed_the_server_shuts_down_by_itself() {
+async fn the_server_shuts_down_when_our_process_is_killed() {
     let scratch = Scratch::new();
     let (mut us, _) = child_with_a_server(&scratch.folder());
     let options = sqlx::postgres::PgConnectOptions::new_without_pgpass()
@@ -104,7 +106,7 @@ async fn when_we_are_killed_the_server_shuts_down_by_itself() {
 
     let error = timeout(LONG, cut_off).await.unwrap().unwrap();
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap();
-    assert_eq!(code, "57P01", "the server was told to shut down, by nobody but the leash");
+    assert_eq!(code, "57P01", "the supervisor shut the server down");
 
     let next = scratch.start().await;
     check_row(read_the_row(&next).await);
@@ -114,7 +116,7 @@ async fn when_we_are_killed_the_server_shuts_down_by_itself() {
 }
 
 #[tokio::test]
-async fn a_server_that_lost_its_leash_is_shut_down_by_the_next_start() {
+async fn a_server_without_a_supervisor_is_shut_down_by_the_next_start() {
     let scratch = Scratch::new();
     let mut cluster = scratch.start().await;
     write_a_row(&cluster).await;
@@ -126,24 +128,24 @@ async fn a_server_that_lost_its_leash_is_shut_down_by_the_next_start() {
     }
     timeout(LONG, cluster.exited()).await.unwrap();
     drop(cluster);
-    assert!(kill(orphan, None).is_ok(), "nobody is left to tell it to stop");
+    assert!(kill(orphan, None).is_ok(), "the server stopped without a supervisor");
 
     let next = scratch.start().await;
     assert_ne!(server_of(&scratch.folder()), orphan);
     check_row(read_the_row(&next).await);
     let log = fs::read_to_string(scratch.folder().join("postgres.log")).unwrap();
-    assert!(!log.contains("not properly shut down"), "it was asked, not killed: {log}");
+    assert!(!log.contains("not properly shut down"), "the server was killed: {log}");
     next.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_process_number_that_is_somebody_elses_now_is_not_believed() {
+async fn a_stale_process_id_of_another_program_is_ignored() {
     let scratch = Scratch::new();
     scratch.start().await.stop().await.unwrap();
     let stale = scratch.folder().join("pgdata/postmaster.pid");
-    // Of the server's own account, as the server takes others' numbers for stale by itself.
+    // The other program runs as the server's account, because the server itself ignores process ids of other accounts.
     let owner = fs::metadata(scratch.folder().join("pgdata")).unwrap();
-    let mut bystander = Command::new("sleep")
+    let mut other_program = Command::new("sleep")
         .arg("600")
         .uid(owner.uid())
         .gid(owner.gid())
@@ -151,18 +153,18 @@ async fn a_process_number_that_is_somebody_elses_now_is_not_believed() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    fs::write(&stale, format!("{}\n/nowhere\n1\n5432\n/tmp\n\n", bystander.id())).unwrap();
+    fs::write(&stale, format!("{}\n/nowhere\n1\n5432\n/tmp\n\n", other_program.id())).unwrap();
 
     let started = timeout(LONG, Cluster::start(&scratch.settings())).await;
-    let ended = bystander.try_wait().unwrap();
-    bystander.kill().unwrap();
-    bystander.wait().unwrap();
-    assert_eq!(ended, None, "the bystander is left alone");
+    let ended = other_program.try_wait().unwrap();
+    other_program.kill().unwrap();
+    other_program.wait().unwrap();
+    assert_eq!(ended, None, "the other program was ended");
     started.unwrap().unwrap().stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn an_ephemeral_folder_is_gone_after_we_are_killed() {
+async fn an_ephemeral_folder_is_removed_when_our_process_is_killed() {
     let scratch = Scratch::new();
     let folder = scratch.0.join("ephemeral");
     let (mut us, _) = child_with_a_server(&folder);

@@ -1,4 +1,4 @@
-//! Starting, stopping and starting again.
+//! Starts, stops and restarts.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,20 +10,27 @@ use private_postgres::{Cluster, Error, Lifetime, Places, Settings};
 use crate::support::{Scratch, check_row, connect, read_the_row, show, write_a_row};
 
 #[tokio::test]
-async fn a_cold_start_gives_a_database_and_a_second_start_finds_it_again() {
+async fn a_restart_finds_the_data_of_the_first_start() {
     let scratch = Scratch::new();
     let first = scratch.start().await;
     write_a_row(&first).await;
     assert!(first.describe().starts_with("PostgreSQL 1"), "{}", first.describe());
     first.stop().await.unwrap();
-    assert!(!scratch.folder().join("pgdata/postmaster.pid").exists(), "it was shut down");
+    assert!(
+        !scratch.folder().join("pgdata/postmaster.pid").exists(),
+        "the server was not shut down"
+    );
 
     let careless = scratch.folder().join("pgdata/postgresql.auto.conf");
     fs::write(careless, "fsync = off\nsynchronous_commit = off\n").unwrap();
     let second = scratch.start().await;
     check_row(read_the_row(&second).await);
     let mut connection = connect(&second).await;
-    assert_eq!(show(&mut connection, "SHOW fsync").await, "on", "nobody can turn it off");
+    assert_eq!(
+        show(&mut connection, "SHOW fsync").await,
+        "on",
+        "the configuration file turned fsync off"
+    );
     assert_eq!(show(&mut connection, "SHOW synchronous_commit").await, "on");
     let log = fs::read_to_string(scratch.folder().join("postgres.log")).unwrap();
     assert!(!log.contains("not properly shut down"), "{log}");
@@ -31,7 +38,7 @@ async fn a_cold_start_gives_a_database_and_a_second_start_finds_it_again() {
 }
 
 #[tokio::test]
-async fn what_it_acknowledges_survives_even_in_a_test() {
+async fn commits_are_durable_in_every_lifetime() {
     let scratch = Scratch::new();
     for lifetime in [Lifetime::Kept, Lifetime::Ephemeral] {
         let folder = scratch.0.join(format!("{lifetime:?}"));
@@ -50,7 +57,7 @@ async fn what_it_acknowledges_survives_even_in_a_test() {
 }
 
 #[tokio::test]
-async fn the_hint_is_a_command_that_works() {
+async fn the_psql_hint_works() {
     let scratch = Scratch::new();
     let cluster = scratch.start().await;
     let command = format!("{} -Atc 'SELECT current_database()'", cluster.psql_hint());
@@ -60,7 +67,7 @@ async fn the_hint_is_a_command_that_works() {
 }
 
 #[tokio::test]
-async fn two_cannot_have_one_folder() {
+async fn two_servers_cannot_share_a_folder() {
     let scratch = Scratch::new();
     let first = scratch.start().await;
     let second = Cluster::start(&scratch.settings()).await.unwrap_err();
@@ -73,7 +80,7 @@ async fn two_cannot_have_one_folder() {
 }
 
 #[tokio::test]
-async fn an_unfinished_initdb_does_not_spoil_the_folder() {
+async fn an_unfinished_initdb_is_repeated() {
     let scratch = Scratch::new();
     let unfinished = scratch.folder().join("pgdata.new");
     fs::create_dir_all(unfinished.join("base")).unwrap();
@@ -86,7 +93,7 @@ async fn an_unfinished_initdb_does_not_spoil_the_folder() {
 }
 
 #[tokio::test]
-async fn path_is_searched_when_the_usual_places_have_nothing() {
+async fn path_is_searched_if_the_usual_folders_have_nothing() {
     let scratch = Scratch::new();
     let described = scratch.start().await.describe();
     let programs = PathBuf::from(described.split(" from ").last().unwrap());
@@ -98,23 +105,23 @@ async fn path_is_searched_when_the_usual_places_have_nothing() {
     let folder = scratch.0.join("by-path");
     let settings = Settings { folder, ..scratch.settings() };
     let cluster = Cluster::start_from(&settings, &places).await.unwrap();
-    assert_eq!(cluster.describe(), described, "a link is followed to the real place");
+    assert_eq!(cluster.describe(), described, "the link was not followed");
     cluster.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn an_ephemeral_folder_is_gone_after_the_stop() {
+async fn an_ephemeral_folder_is_removed_at_the_stop() {
     let scratch = Scratch::new();
     let settings = Settings { lifetime: Lifetime::Ephemeral, ..scratch.settings() };
     let cluster = Cluster::start(&settings).await.unwrap();
     write_a_row(&cluster).await;
     cluster.stop().await.unwrap();
     assert!(!scratch.folder().exists());
-    assert!(scratch.0.exists(), "and nothing else is");
+    assert!(scratch.0.exists(), "the parent folder was removed");
 }
 
 #[tokio::test]
-async fn a_path_may_be_long_and_hold_odd_characters() {
+async fn a_path_may_be_long_and_contain_special_characters() {
     let scratch = Scratch::new();
     for name in ["long/".repeat(40), "it's, \"odd\" & spaced".to_owned()] {
         let folder = scratch.0.join(name);
@@ -125,7 +132,7 @@ async fn a_path_may_be_long_and_hold_odd_characters() {
             let mut connection = connect(&cluster).await;
             assert_eq!(show(&mut connection, "SELECT 'here'").await, "here");
             let mode = fs::metadata(&socket).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o700, "only its owner can connect");
+            assert_eq!(mode & 0o777, 0o700, "other accounts can connect");
             cluster.stop().await.unwrap();
             assert!(settings.folder.join("run") == socket || !socket.exists(), "{socket:?}");
         }

@@ -1,9 +1,12 @@
-//! The private PostgreSQL server, on a real PostgreSQL, killed in every way that can be tried here.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
-#![expect(clippy::print_stdout, reason = "a skipped test says why, and a child says it is ready")]
+//! The private server on a real PostgreSQL.
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a skipped test prints the reason, and the child prints that it is ready"
+)]
 #![expect(
     clippy::disallowed_methods,
-    reason = "the environment tells a child of the test its part"
+    reason = "the child process gets its folder from the environment"
 )]
 
 mod container;

@@ -1,4 +1,4 @@
-//! Every reason not to start has a message that names what to change.
+//! Each error at the start names what to change.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::support::{LONG, Scratch};
 
 #[tokio::test]
-async fn a_server_that_cannot_start_says_why() {
+async fn a_server_that_cannot_start_shows_its_log() {
     let scratch = Scratch::new();
     scratch.start().await.stop().await.unwrap();
     let settings = scratch.folder().join("pgdata/postgresql.conf");
@@ -20,7 +20,7 @@ async fn a_server_that_cannot_start_says_why() {
 }
 
 #[tokio::test]
-async fn binaries_given_by_hand_are_used_or_refused_by_the_name_of_the_setting() {
+async fn unsuitable_binaries_are_refused_with_the_name_of_the_setting() {
     let scratch = Scratch::new();
     let old = scratch.0.join("old");
     fs::create_dir(&old).unwrap();
@@ -40,7 +40,7 @@ async fn binaries_given_by_hand_are_used_or_refused_by_the_name_of_the_setting()
 }
 
 #[tokio::test]
-async fn where_there_is_nothing_it_says_what_to_install() {
+async fn without_postgres_and_docker_the_error_says_what_to_install() {
     let scratch = Scratch::new();
     let places = Places {
         folders: vec![format!("{}/*/bin", scratch.0.display())],
@@ -59,7 +59,7 @@ async fn where_there_is_nothing_it_says_what_to_install() {
 }
 
 #[tokio::test]
-async fn data_of_another_version_is_not_touched() {
+async fn data_of_another_version_is_refused() {
     let scratch = Scratch::new();
     scratch.start().await.stop().await.unwrap();
     fs::write(scratch.folder().join("pgdata/PG_VERSION"), "99\n").unwrap();
@@ -69,7 +69,7 @@ async fn data_of_another_version_is_not_touched() {
 }
 
 #[tokio::test]
-async fn an_ephemeral_server_does_not_take_a_folder_that_holds_something() {
+async fn an_ephemeral_server_refuses_a_folder_with_content() {
     let scratch = Scratch::new();
     fs::create_dir(scratch.folder()).unwrap();
     fs::write(scratch.folder().join("thesis.txt"), "years of work").unwrap();
@@ -80,7 +80,7 @@ async fn an_ephemeral_server_does_not_take_a_folder_that_holds_something() {
 }
 
 #[tokio::test]
-async fn a_directory_closed_to_the_server_is_named() {
+async fn a_directory_that_the_server_cannot_enter_is_named() {
     if !nix::unistd::geteuid().is_root() {
         println!("skipped: only root runs PostgreSQL as another account");
         return;

@@ -1,4 +1,4 @@
-//! What the tests share: a folder each, a row to look for, and a process of ours to kill.
+//! Shared parts of the tests: folders, a row to find again, and a process to kill.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -13,12 +13,12 @@ use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::time::timeout;
 
-/// Where a child of a test is told its folder.
+/// The variable with the folder of a child process.
 const CHILD_FOLDER: &str = "EARMARK_TEST_CLUSTER_FOLDER";
-/// Nothing here takes this long unless it hangs.
+/// Nothing takes this long unless it hangs.
 pub(crate) const LONG: Duration = Duration::from_mins(1);
 
-/// A folder of the test's own, removed at its end; an account other than ours can enter it.
+/// A temporary folder that is removed when this is dropped. Other accounts can enter it.
 pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
@@ -72,7 +72,7 @@ pub(crate) async fn read_the_row(cluster: &Cluster) -> Result<i32, sqlx::Error> 
 
 #[track_caller]
 pub(crate) fn check_row(number: Result<i32, sqlx::Error>) {
-    assert_eq!(number.unwrap(), 42, "what was committed is there");
+    assert_eq!(number.unwrap(), 42, "the row was lost");
 }
 
 /// A machine without binaries.
@@ -80,9 +80,8 @@ pub(crate) fn no_binaries() -> Places {
     Places { folders: vec![], path: "".into(), docker: "docker".into() }
 }
 
-/// Starts a process of ours with a server in this folder, and returns when that has a row.
-///
-/// With it comes the hint of that server.
+/// Starts a child process with a server in this folder, and waits until the server has the row. Returns the process and the
+/// server's `psql` hint.
 pub(crate) fn child_with_a_server(folder: &Path) -> (Child, String) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "support::child_holds_a_server_until_it_is_killed", "--nocapture"])
@@ -95,7 +94,7 @@ pub(crate) fn child_with_a_server(folder: &Path) -> (Child, String) {
     (child, hint.unwrap())
 }
 
-/// Not a test: what a child of the tests below runs, which is why it ends at once elsewhere.
+/// Not a test: the child process runs this. In the test process itself, it returns at once.
 #[tokio::test]
 async fn child_holds_a_server_until_it_is_killed() {
     let Some(folder) = std::env::var_os(CHILD_FOLDER).map(PathBuf::from) else { return };

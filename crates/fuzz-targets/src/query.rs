@@ -1,16 +1,17 @@
-//! Any query string: it says what a simple reader of forms finds in it, and no answer repeats the UserSig.
+//! The service reads any query string as a simple form parser does, and never repeats the UserSig in an error.
 
 use std::sync::LazyLock;
 
-use earmark::error::{Error, Family};
 use earmark::http::tencent::caller::{Credentials, VerifiedSigs};
+use earmark::http::tencent::codes::Family;
+use earmark::http::tencent::failure::Failure;
 use earmark::limits::Limits;
 use earmark::metrics::Metrics;
 
-/// Within the time of the recorded UserSigs.
+/// Unix seconds at which the recorded UserSigs are valid.
 const NOW: u64 = 1_700_000_001;
 
-/// All that is ever said of a UserSig.
+/// All error texts about UserSigs.
 const TEXTS: [&str; 9] = [
     "usersig: invalid, perhaps cut short: it is not base64",
     "usersig: invalid, perhaps cut short: it is not a zlib stream",
@@ -25,7 +26,7 @@ const TEXTS: [&str; 9] = [
 
 static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics::new().unwrap());
 
-/// Reads `query`, and asks whether it vouches for whoever it names.
+/// Parses `query`, and verifies its UserSig.
 pub fn run(query: &[u8]) {
     let Ok(query) = std::str::from_utf8(query) else { return };
     let fields = fields(query);
@@ -53,22 +54,22 @@ pub fn run(query: &[u8]) {
     let check = || sigs.check(&who, &app, NOW, &METRICS.user_sig_cache);
     let (first, second) = (check(), check());
     match (&first, &second) {
-        // Only those who have the key can make another one that is good.
+        // A valid UserSig needs the key, and all recorded ones are for this administrator.
         (Ok(()), Ok(())) => assert_eq!(identifier, "administrator"),
         (Err(first), Err(second)) => {
             assert!((70001..=70014).contains(&code(first)), "{first}");
             assert_eq!(first.to_string(), second.to_string());
             assert!(TEXTS.contains(&&*first.to_string()), "it repeats the UserSig: {first}");
         }
-        _ => panic!("remembered as something else: {first:?}, then {second:?}"),
+        _ => panic!("the cache changes the result: {first:?}, then {second:?}"),
     }
 }
 
-fn code(error: &Error) -> u32 {
-    error.code(Family::RecentContact)
+fn code(failure: &Failure) -> u32 {
+    failure.code(Family::RecentContact).number()
 }
 
-/// The fields of a form, decoded byte by byte.
+/// The decoded fields of a form.
 fn fields(query: &str) -> Vec<(String, String)> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     pairs

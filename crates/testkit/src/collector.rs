@@ -1,18 +1,18 @@
-//! As much of an OpenTelemetry collector as the tests need: it takes whatever comes, and keeps it.
+//! A minimal OpenTelemetry collector that keeps what it receives.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// It runs until the tests end.
-pub(crate) struct Collector {
-    /// Where it listens.
-    pub(crate) url: String,
+/// A collector. Its threads end with the process.
+#[derive(Debug)]
+pub struct Collector {
+    pub url: String,
     received: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Collector {
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let received = Arc::<Mutex<Vec<u8>>>::default();
@@ -20,20 +20,20 @@ impl Collector {
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let keep = keep.clone();
-                std::thread::spawn(move || take(&stream, &keep));
+                std::thread::spawn(move || receive(&stream, &keep));
             }
         });
         Self { url, received }
     }
 
-    /// The bodies that came. Names and texts stand in OTLP's protobuf as they are.
-    pub(crate) fn received(&self) -> Vec<u8> {
+    /// The bodies of all requests, one after the other. OTLP's protobuf has names and texts as plain bytes.
+    pub fn received(&self) -> Vec<u8> {
         self.received.lock().unwrap().clone()
     }
 }
 
 /// Answers each request of a connection, and keeps its body.
-fn take(mut stream: &TcpStream, keep: &Mutex<Vec<u8>>) {
+fn receive(mut stream: &TcpStream, keep: &Mutex<Vec<u8>>) {
     let mut from = BufReader::new(stream);
     loop {
         let (mut length, mut line, mut first) = (0, String::new(), String::new());

@@ -5,21 +5,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::MORTAL;
 use earmark::domain::{
     App, Change, CombinedMark, ContactGroup, Conversation, Counts, CustomMark, Entry, Growth, Kept,
     Numbers, Standing, UserState,
 };
 use earmark::limits::Limits;
+use testkit::model::DELETABLE;
 
-/// The locking path removes a row in passing if it has been empty for longer than so many seconds.
+/// The locking path removes rows that have been empty for longer than this many seconds.
 const HISTORY: u64 = 4;
 
-/// Changes of one user's state that are committed together.
+/// Changes to one user's state that share a commit.
 pub(super) struct Batch<'b> {
     pub(super) app: &'b App,
     pub(super) changes: &'b [Change],
-    /// What the directory says of the other end of a conversation.
+    /// The state of a conversation's other end in the directory.
     pub(super) standing: &'b dyn Fn(&Conversation) -> Standing,
     /// Unix seconds.
     pub(super) now: u64,
@@ -63,7 +63,7 @@ pub(super) enum Removal {
 }
 
 impl Stored {
-    /// Commits a batch on the fast path: returns the rows as they are then, or `None` if the batch needs the locking path.
+    /// Commits a batch on the fast path, and returns the new rows. Returns `None` if the batch needs the locking path.
     pub(super) fn mark(&self, batch: &Batch<'_>) -> Option<Self> {
         let mut marks: BTreeMap<&Conversation, CombinedMark<'_>> = BTreeMap::new();
         for change in batch.changes {
@@ -102,7 +102,8 @@ impl Stored {
         Some(marked)
     }
 
-    /// Loads what the locking path needs to apply a batch. Removes empty rows if that is allowed and the limits demand it.
+    /// Loads the rows that the locking path needs to apply a batch. Removes empty rows if that is allowed and the limits demand
+    /// it.
     pub(super) fn load(&mut self, batch: &Batch<'_>, removal: Removal) -> UserState {
         let mut state = UserState::of(self.numbers);
         state.owner = self.owner;
@@ -134,8 +135,8 @@ impl Stored {
         state
     }
 
-    /// Removes the oldest empty rows: as many as the limits demand, and all that are older than [`HISTORY`]. The rows that
-    /// go are those whose last change was at a certain revision or before it, so more than enough may go.
+    /// Removes the oldest empty rows: as many as the limits demand, and all that are older than [`HISTORY`]. It removes all
+    /// empty rows up to a revision, so it may remove more than the limits demand.
     fn remove_empty(&mut self, state: &mut UserState, batch: &Batch<'_>) {
         let (limits, now) = (&batch.app.limits, batch.now);
         let wanted = state.rows_to_forget(limits, batch.growth());
@@ -153,15 +154,15 @@ impl Stored {
             });
             assert_eq!(state.numbers.forgotten_revision, removed_until);
         }
-        // This bounds the rows of a user: the changes then add one row for each of `new_rows`, and for each conversation
-        // that they touch and whose empty row was just removed.
+        // This bounds the rows of a user. The changes then add at most one row for each of `new_rows`, and one for each of
+        // their conversations whose empty row was just removed.
         let has_empty = self.conversations.values().any(|row| row.kept.is_empty());
         let rows = self.conversations.len() + new_rows;
         assert!(!has_empty || rows <= rows_max(limits), "{rows} rows: {self:?}");
     }
 
-    /// The revision up to which empty rows are removed, if there are any: `wanted` rows, and all before the first that has
-    /// changed at `changed_before` or later.
+    /// The revision up to which empty rows are removed: `wanted` rows, and all before the first one that changed at
+    /// `changed_before` or later. `None` if no row is to be removed.
     fn last_revision_to_remove(&self, wanted: u32, changed_before: u64) -> Option<u64> {
         let rows = self.conversations.values().filter(|row| row.kept.is_empty());
         let mut empty: Vec<_> = rows.collect();
@@ -176,7 +177,7 @@ impl Stored {
         of_wanted.max(of_old)
     }
 
-    /// Counts what takes room among these conversations: what is not empty, unless the other end is gone.
+    /// Counts these conversations against the limits. A conversation whose other end is deleted does not count.
     fn taken(&self, batch: &Batch<'_>, is_counted: impl Fn(&Conversation) -> bool) -> Counts {
         let rows = self.conversations.iter();
         let rows = rows.filter(|(other, _)| is_counted(other) && !batch.is_dead(other));
@@ -223,7 +224,7 @@ impl Stored {
         assert!(!adds_rows || batch.growth() != Growth::default());
     }
 
-    /// Checks what holds between a stored row and the one that replaces it.
+    /// Checks a row against the row that it replaces.
     fn check_change(&self, before: Option<&Kept>, after: &Kept, now: u64) {
         let before = before.cloned().unwrap_or_default();
         let marks = |kept: &Kept| (kept.standard, kept.custom.clone(), kept.group_ids.clone());
@@ -241,7 +242,7 @@ impl Stored {
         }
     }
 
-    /// Checks what holds for the rows at any time.
+    /// Checks what must hold for the rows at any time.
     fn check(&self, limits: &Limits) {
         let Numbers { revision, forgotten_revision, next_position, next_group_id, counts } =
             self.numbers;
@@ -277,13 +278,14 @@ impl Stored {
             assert_eq!(self.groups.iter().filter(same).count(), 1, "a contact group exists twice");
         }
 
-        // A conversation whose other end was gone when others were added may be one too many when its other end is back.
+        // While an other end is deleted, its conversation does not count against a limit. When the other end is created
+        // again, there may be one conversation too many.
         let shown = kept.iter().filter(|kept| !kept.is_empty()).count();
-        assert!(shown <= rows_max(limits) + MORTAL.len());
+        assert!(shown <= rows_max(limits) + DELETABLE.len());
     }
 
-    /// Checks the part of the counts that takes no room: where a limit is near it is exact, and elsewhere it is not too
-    /// large.
+    /// Checks the part of the counts that does not count against a limit. Near a limit it is exact, and elsewhere it is not
+    /// too large.
     fn check_room(&self, state: &UserState, batch: &Batch<'_>) {
         let taken = self.taken(batch, |_| true);
         let of_each = |counts: Counts| [counts.marked, counts.grouped, counts.pinned];
@@ -294,7 +296,7 @@ impl Stored {
     }
 }
 
-/// The rows of a user beyond which the service removes empty ones.
+/// If a user has more rows, the service removes empty ones.
 fn rows_max(limits: &Limits) -> usize {
     usize::try_from(limits.marked + limits.grouped + limits.pinned).unwrap()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Answer, Call, ConversationView, GROUPED_MAX, GROUPS_MAX, MARKED_MAX, MORTAL, Mark, PEERS,
+    Answer, Call, ConversationView, DELETABLE, GROUPED_MAX, GROUPS_MAX, MARKED_MAX, Mark, PEERS,
     PINNED_MAX,
 };
 
@@ -24,7 +24,6 @@ impl Conversation {
         !self.groups.is_empty()
     }
 
-    /// Pages show it.
     fn is_marked_or_grouped(&self) -> bool {
         self.is_marked() || self.is_grouped()
     }
@@ -40,39 +39,39 @@ impl Conversation {
 /// an order only among conversations that were never empty since they were first marked or grouped. The others may stand
 /// anywhere in a page, but must be there.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct User {
+pub struct User {
     imported: bool,
     conversations: [Conversation; PEERS as usize],
-    /// Conversations that were marked or grouped, and were never empty since, in the order of a page.
+    /// Conversations that were marked or grouped and were never empty since, in the order of a page.
     order: Vec<u8>,
-    /// Conversations that were marked or grouped, and were empty since then: the model does not know their place.
+    /// Conversations that were marked or grouped and were empty since then. The model does not know their place.
     unordered: BTreeSet<u8>,
     /// Pinned conversations, oldest pin first.
     pins: Vec<u8>,
     /// Names and ids of contact groups.
     groups: Vec<(u8, u64)>,
-    /// How many contact groups were ever created: ids are never used again.
+    /// How many contact groups were ever created. An id is never used again.
     groups_ever: u64,
 }
 
-/// Which of [`MORTAL`] the directory says are gone: when the service looks up the other ends of conversations, and when it
-/// counts what takes room. The directory is not part of a user's state, so it may change between the two.
+/// Which of [`DELETABLE`] are deleted from the directory: when the service looks up the other ends of conversations, and when
+/// it counts conversations against a limit. The directory is not part of a user's state, so it may change between the two.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Dead {
-    pub(crate) at_look_up: [bool; 2],
-    pub(crate) at_count: [bool; 2],
+pub struct Deleted {
+    pub at_look_up: [bool; 2],
+    pub at_count: [bool; 2],
 }
 
-fn is_among(dead: [bool; 2], peer: u8) -> bool {
-    MORTAL.iter().zip(dead).any(|(mortal, dead)| dead && *mortal == peer)
+fn is_among(deleted: [bool; 2], peer: u8) -> bool {
+    DELETABLE.iter().zip(deleted).any(|(other, deleted)| deleted && *other == peer)
 }
 
-impl Dead {
-    /// The service does not ask the directory a second time about a peer that the call has looked up.
+impl Deleted {
+    /// The service asks the directory only once about a peer that the call has looked up.
     fn as_seen_by(self, call: &Call) -> Self {
         let mut seen = self;
-        for (nr, mortal) in MORTAL.into_iter().enumerate() {
-            if call.looks_up(mortal) {
+        for (nr, peer) in DELETABLE.into_iter().enumerate() {
+            if call.looks_up(peer) {
                 seen.at_count[nr] = self.at_look_up[nr];
             }
         }
@@ -80,15 +79,15 @@ impl Dead {
     }
 }
 
-/// The code that refuses a write to a peer that is gone.
-fn gone_code(peer: u8) -> u64 {
-    if peer < super::FIRST_GROUP { 50001 } else { 51007 }
+/// The code that refuses a write to a deleted peer.
+fn deleted_code(peer: u8) -> u64 {
+    if peer < super::FIRST_CHAT_GROUP { 50001 } else { 51007 }
 }
 
 impl User {
     /// Applies a call, and returns the answer that the service must give.
-    pub(crate) fn apply(&mut self, call: &Call, dead: Dead) -> Answer {
-        let dead = dead.as_seen_by(call);
+    pub fn apply(&mut self, call: &Call, deleted: Deleted) -> Answer {
+        let deleted = deleted.as_seen_by(call);
         match call {
             Call::Import => {
                 self.imported = true;
@@ -101,41 +100,41 @@ impl User {
                 Answer::items(vec![0])
             }
             Call::Mark(marks) => {
-                Answer::items(marks.iter().map(|mark| self.mark(mark, dead)).collect())
+                Answer::items(marks.iter().map(|mark| self.mark(mark, deleted)).collect())
             }
-            Call::Create(name, peers) => self.create(*name, peers, dead),
+            Call::Create(name, peers) => self.create(*name, peers, deleted),
             Call::Rename(old, new) => self.rename(*old, *new),
             Call::Update(name, changes) => {
                 let Some(id) = self.id(*name) else { return Answer::failure(51009) };
-                let item = |(peer, member): &(u8, bool)| self.member(id, *peer, *member, dead);
+                let item = |(peer, member): &(u8, bool)| self.member(id, *peer, *member, deleted);
                 Answer::items(changes.iter().map(item).collect())
             }
             Call::Del(name) => {
                 let Some(id) = self.id(*name) else { return Answer::failure(51009) };
                 for peer in 0..PEERS {
-                    self.change(peer, dead, |one| _ = one.groups.remove(&id));
+                    self.change(peer, deleted, |one| _ = one.groups.remove(&id));
                 }
                 self.groups.retain(|(other, _)| other != name);
                 Answer::default()
             }
             Call::Top(pin, peers) => {
-                Answer::items(peers.iter().map(|peer| self.pin(*peer, *pin, dead)).collect())
+                Answer::items(peers.iter().map(|peer| self.pin(*peer, *pin, deleted)).collect())
             }
             Call::Forget(peer) => {
-                self.change(*peer, dead, |one| *one = Conversation::default());
+                self.change(*peer, deleted, |one| *one = Conversation::default());
                 self.pins.retain(|other| other != peer);
                 self.update_order(*peer);
                 Answer::default()
             }
-            Call::Get => self.page(dead),
-            Call::Search(peers) => self.search(peers, dead),
-            Call::List => self.list(dead),
+            Call::Get => self.page(deleted),
+            Call::Search(peers) => self.search(peers, deleted),
+            Call::List => self.list(deleted),
         }
     }
 
     /// Brings the service's answer into the form of [`Self::apply`], so that the two are equal if the service is right. In
-    /// a page, the conversations of unknown place move to the end, sorted by peer. Everything else stays as it is.
-    pub(crate) fn normalize(&self, call: &Call, mut answer: Answer) -> Answer {
+    /// a page, moves the conversations whose place is unknown to the end, sorted by peer. Changes nothing else.
+    pub fn normalize(&self, call: &Call, mut answer: Answer) -> Answer {
         if matches!(call, Call::Get) {
             // `None` comes first, and the sort is stable.
             let place = |peer: u8| self.unordered.contains(&peer).then_some(peer);
@@ -144,13 +143,13 @@ impl User {
         answer
     }
 
-    fn mark(&mut self, item: &Mark, dead: Dead) -> u64 {
-        if is_among(dead.at_look_up, item.peer) {
-            return gone_code(item.peer);
+    fn mark(&mut self, item: &Mark, deleted: Deleted) -> u64 {
+        if is_among(deleted.at_look_up, item.peer) {
+            return deleted_code(item.peer);
         }
         let mask =
             |bits: &Option<Vec<u8>>| bits.iter().flatten().fold(0, |mask, bit| mask | 1_u64 << bit);
-        self.change(item.peer, dead, |one| {
+        self.change(item.peer, deleted, |one| {
             if item.opt_type != 2 {
                 one.mark = (one.mark | mask(&item.set)) & !mask(&item.clear);
             }
@@ -160,7 +159,7 @@ impl User {
         })
     }
 
-    fn create(&mut self, name: u8, peers: &[u8], dead: Dead) -> Answer {
+    fn create(&mut self, name: u8, peers: &[u8], deleted: Deleted) -> Answer {
         if self.id(name).is_some() {
             return Answer::failure(50002);
         }
@@ -170,7 +169,7 @@ impl User {
         self.groups_ever += 1;
         let id = self.groups_ever;
         self.groups.push((name, id));
-        let items = peers.iter().map(|peer| self.member(id, *peer, true, dead)).collect();
+        let items = peers.iter().map(|peer| self.member(id, *peer, true, deleted)).collect();
         Answer { groups: vec![(name, id)], ..Answer::items(items) }
     }
 
@@ -187,19 +186,19 @@ impl User {
         Answer::default()
     }
 
-    /// Edits a conversation, or returns the code that refuses the edit because of a limit. A conversation takes no room
-    /// while its peer is gone.
-    fn change(&mut self, peer: u8, dead: Dead, edit: impl FnOnce(&mut Conversation)) -> u64 {
+    /// Edits a conversation. If a limit refuses the edit, returns the code of the refusal. A conversation does not count
+    /// against a limit while its peer is deleted.
+    fn change(&mut self, peer: u8, deleted: Deleted, edit: impl FnOnce(&mut Conversation)) -> u64 {
         let nr = usize::from(peer);
         let before = self.conversations[nr].clone();
         edit(&mut self.conversations[nr]);
         let is_marked: fn(&Conversation) -> bool = Conversation::is_marked;
         for (has, max) in [(is_marked, MARKED_MAX), (Conversation::is_grouped, GROUPED_MAX)] {
             let grows = has(&self.conversations[nr]) && !has(&before);
-            let takes_room = |other: &u8| {
-                has(&self.conversations[usize::from(*other)]) && !is_among(dead.at_count, *other)
+            let counts = |other: &u8| {
+                has(&self.conversations[usize::from(*other)]) && !is_among(deleted.at_count, *other)
             };
-            if grows && (0..PEERS).filter(takes_room).count() > max {
+            if grows && (0..PEERS).filter(counts).count() > max {
                 self.conversations[nr] = before;
                 return 51008;
             }
@@ -208,7 +207,7 @@ impl User {
         0
     }
 
-    /// Notes that a conversation has got a place in pages, or has become empty.
+    /// Updates the order after a conversation has got a place in pages or has become empty.
     fn update_order(&mut self, peer: u8) {
         let is_shown = self.conversations[usize::from(peer)].is_marked_or_grouped();
         let is_in_order = self.order.contains(&peer);
@@ -220,16 +219,15 @@ impl User {
         }
     }
 
-    /// The id of the contact group with this name.
     fn id(&self, name: u8) -> Option<u64> {
         self.groups.iter().find(|(other, _)| *other == name).map(|(_, id)| *id)
     }
 
-    fn member(&mut self, id: u64, peer: u8, member: bool, dead: Dead) -> u64 {
-        if is_among(dead.at_look_up, peer) {
-            return gone_code(peer);
+    fn member(&mut self, id: u64, peer: u8, member: bool, deleted: Deleted) -> u64 {
+        if is_among(deleted.at_look_up, peer) {
+            return deleted_code(peer);
         }
-        self.change(peer, dead, |one| {
+        self.change(peer, deleted, |one| {
             if member {
                 one.groups.insert(id);
             } else {
@@ -238,16 +236,16 @@ impl User {
         })
     }
 
-    fn pin(&mut self, peer: u8, pin: bool, dead: Dead) -> u64 {
-        if is_among(dead.at_look_up, peer) {
-            return gone_code(peer);
+    fn pin(&mut self, peer: u8, pin: bool, deleted: Deleted) -> u64 {
+        if is_among(deleted.at_look_up, peer) {
+            return deleted_code(peer);
         }
         if !pin {
             self.pins.retain(|other| *other != peer);
             self.update_order(peer);
         } else if !self.pins.contains(&peer) {
-            let take_room = self.pins.iter().filter(|other| !is_among(dead.at_count, **other));
-            if take_room.count() >= PINNED_MAX {
+            let counted = self.pins.iter().filter(|other| !is_among(deleted.at_count, **other));
+            if counted.count() >= PINNED_MAX {
                 return 51012;
             }
             self.pins.push(peer);
@@ -267,11 +265,11 @@ impl User {
         groups
     }
 
-    /// All marked or grouped conversations, those of unknown place last and sorted by peer.
-    fn page(&self, dead: Dead) -> Answer {
+    /// All marked or grouped conversations. Those whose place is unknown come last, sorted by peer.
+    fn page(&self, deleted: Deleted) -> Answer {
         let is_shown = |peer: &u8| {
             let one = &self.conversations[usize::from(*peer)];
-            one.is_marked_or_grouped() && !is_among(dead.at_look_up, *peer)
+            one.is_marked_or_grouped() && !is_among(deleted.at_look_up, *peer)
         };
         let shown = self.order.iter().chain(&self.unordered).copied().filter(is_shown);
         let view = |peer| ConversationView { pinned: false, ..self.view(peer) };
@@ -279,9 +277,9 @@ impl User {
         Answer { conversations, groups: self.sorted_groups(), ..Answer::default() }
     }
 
-    fn search(&self, peers: &[u8], dead: Dead) -> Answer {
+    fn search(&self, peers: &[u8], deleted: Deleted) -> Answer {
         let look = |peer: &u8| {
-            if is_among(dead.at_look_up, *peer) {
+            if is_among(deleted.at_look_up, *peer) {
                 ConversationView { peer: *peer, ..ConversationView::default() }
             } else {
                 ConversationView { pinned: false, ..self.view(*peer) }
@@ -293,13 +291,14 @@ impl User {
         Answer { conversations, groups, ..Answer::default() }
     }
 
-    /// Pinned conversations, newest pin first, then the others sorted by peer: their order depends on the clock.
-    fn list(&self, dead: Dead) -> Answer {
+    /// Pinned conversations, newest pin first, then the others. The others are sorted by peer, because their order depends on
+    /// the clock.
+    fn list(&self, deleted: Deleted) -> Answer {
         let is_marked_or_grouped =
             |peer: &u8| self.conversations[usize::from(*peer)].is_marked_or_grouped();
         let others = (0..PEERS).filter(|peer| !self.pins.contains(peer));
         let all = self.pins.iter().rev().copied().chain(others.filter(is_marked_or_grouped));
-        let shown = all.filter(|peer| !is_among(dead.at_look_up, *peer));
+        let shown = all.filter(|peer| !is_among(deleted.at_look_up, *peer));
         let conversations = shown.map(|peer| self.view(peer)).collect();
         Answer { conversations, ..Answer::default() }
     }

@@ -1,9 +1,12 @@
-//! What is fuzzed: each target takes any bytes, and panics when the service is wrong about them.
+//! The fuzz targets. Each one takes any bytes, and panics if the service handles them wrongly.
+//!
+//! The programs in `fuzz/` call them with libFuzzer. `tests/corpora.rs` calls them with every input that libFuzzer found.
 
-#![expect(clippy::unwrap_used, reason = "a target panics when something is wrong")]
-
-#[path = "../../tests/model/mod.rs"]
-mod model;
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a target panics if the service is wrong"
+)]
 
 pub mod body;
 mod grammar;
@@ -15,10 +18,10 @@ pub mod user_sig;
 use earmark::domain::{App, Directory, Edition, SdkAppId, SecretKey};
 use earmark::limits::Limits;
 
-/// The key that the recorded UserSigs were made with.
+/// The key of the recorded UserSigs.
 const KEY: &str = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
 
-/// An app whose limits are `limits`, in which only owners have to be imported.
+/// An app with these limits, in which only owners need an account.
 fn app(limits: Limits) -> App {
     App {
         sdk_app_id: SdkAppId::new(1_400_000_000).unwrap(),

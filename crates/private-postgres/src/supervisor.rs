@@ -1,8 +1,8 @@
-//! The leash: a small shell script between us and the server, which stops the server when we end.
+//! The supervisor: a small shell script that runs the server, and stops it when our process ends.
 //!
-//! We hold the other end of the script's input and never write to it. When we let go, or the kernel
-//! does because we were killed, the script reads the end of it and shuts the server down. This
-//! needs no `unsafe` code, and unlike Linux' parent-death signal it works on macOS too.
+//! The script's standard input is a pipe that we never write to. When our process closes the pipe or is killed, the script
+//! reads the end of its input and shuts the server down. This needs no `unsafe` code. Unlike the parent-death signal of
+//! Linux, it works on macOS too.
 
 use std::fs::File;
 use std::io::{self, PipeWriter};
@@ -15,10 +15,10 @@ use super::Error;
 use super::account::Account;
 use super::folder::{Folder, LogMark};
 
-/// `$1` is the directory of the socket, the rest is the server and its arguments.
+/// `$1` is the directory of the socket. The other arguments are the server and its arguments.
 ///
-/// A shell gives what it runs in the background an empty input; so that the watcher can read ours,
-/// it is kept as number 3. The server starts before that and does not have it.
+/// A shell gives background commands an empty standard input, so the script keeps ours as descriptor 3 for the watcher. The
+/// server starts before that, so it does not inherit the descriptor.
 const NATIVE: &str = r#"
 run=$1; shift
 "$@" </dev/null &
@@ -32,9 +32,9 @@ rm -f "$run"/.s.PGSQL.*; rmdir "$run" 2>/dev/null
 exit "$status"
 "#;
 
-/// `$1` is the `docker` program, `$2` the container's name, the rest runs it in the foreground.
+/// `$1` is the `docker` program and `$2` the name of the container. The other arguments run it in the foreground.
 ///
-/// The container may not exist yet when we let go, so stopping it is tried until its client ends.
+/// The container may not exist yet when our process ends, so the script tries to stop it until the `docker` client exits.
 const CONTAINER: &str = r#"
 docker=$1 name=$2; shift 2
 "$@" </dev/null >&2 &
@@ -50,16 +50,16 @@ kill "$watcher"
 exit "$status"
 "#;
 
-/// A server that ends when this is dropped, or when our process does.
+/// A running server. It stops when this is dropped or when our process ends.
 #[derive(Debug)]
-pub(super) struct Leash {
+pub(super) struct Supervisor {
     script: Child,
-    hand: PipeWriter,
+    pipe: PipeWriter,
     log: LogMark,
 }
 
-impl Leash {
-    /// Runs `postgres` itself as the account it belongs to.
+impl Supervisor {
+    /// Runs `postgres` as this account.
     pub(super) fn native(
         folder: &mut Folder,
         account: &Account,
@@ -73,7 +73,7 @@ impl Leash {
         Self::spawn(folder, script)
     }
 
-    /// Runs the `docker` client, with our environment: that is where it finds its daemon.
+    /// Runs the `docker` client with our environment, which tells it where its daemon is.
     pub(super) fn container(
         folder: &mut Folder,
         docker: &Path,
@@ -89,22 +89,22 @@ impl Leash {
 
     fn spawn(folder: &mut Folder, mut script: Command) -> Result<Self, Error> {
         let log: File = folder.begin_log()?;
-        // Not the child's own pipe: waiting for a child closes that.
-        let (leash, hand) = io::pipe().map_err(Error::file("guard", folder.path()))?;
-        script.stdin(leash).stdout(folder.claim()?).stderr(log);
+        // `Stdio::piped` will not do, because `Child::wait` closes that pipe.
+        let (input, pipe) = io::pipe().map_err(Error::file("guard", folder.path()))?;
+        script.stdin(input).stdout(folder.claim()?).stderr(log);
         let script = script.spawn().map_err(Error::run("/bin/sh"))?;
-        Ok(Self { script, hand, log: folder.log_mark() })
+        Ok(Self { script, pipe, log: folder.log_mark() })
     }
 
-    /// What the server's log is called and where to look in it.
+    /// The part of the log that is about this server.
     pub(super) fn log(&self) -> &LogMark {
         &self.log
     }
 
-    /// What there is to say if the server has ended already.
+    /// The error if the server has ended, and `None` while it runs.
     pub(super) fn try_exited(&mut self) -> Option<Error> {
         match self.script.try_wait() {
-            Ok(status) => status.map(|status| self.say_exited(status)),
+            Ok(status) => status.map(|status| self.exit_error(status)),
             Err(source) => Some(Error::Run { program: PathBuf::from("/bin/sh"), source }),
         }
     }
@@ -112,33 +112,33 @@ impl Leash {
     /// Resolves when the server has ended.
     pub(super) async fn exited(&mut self) -> Error {
         match self.script.wait().await {
-            Ok(status) => self.say_exited(status),
+            Ok(status) => self.exit_error(status),
             Err(source) => Error::Run { program: PathBuf::from("/bin/sh"), source },
         }
     }
 
-    /// Lets go, and returns when the server has ended.
+    /// Stops the server, and waits until it has ended.
     pub(super) async fn stop(self) -> Result<(), Error> {
-        let Self { mut script, hand, log: _ } = self;
-        drop(hand);
+        let Self { mut script, pipe, log: _ } = self;
+        drop(pipe);
         script.wait().await.map_err(Error::run("/bin/sh"))?;
         Ok(())
     }
 
-    fn say_exited(&self, status: ExitStatus) -> Error {
+    fn exit_error(&self, status: ExitStatus) -> Error {
         let (status, log) = (status.to_string(), self.log.path.clone());
         Error::Exited { status, log, tail: self.log.tail() }
     }
 }
 
-/// All of the environment that `initdb` and `postgres` get: their texts in English, times in UTC.
+/// The whole environment of `initdb` and `postgres`: English texts, times in UTC.
 pub(super) const ENVIRONMENT: [(&str, &str); 3] =
     [("LC_ALL", "C"), ("TZ", "UTC"), ("PATH", "/usr/local/bin:/usr/bin:/bin")];
 
 fn script(text: &str) -> Command {
     let mut script = Command::new("/bin/sh");
-    script.args(["-c", text, "earmark-leash"]);
-    // A Ctrl-C is for us; we tell the server. And our own directory may be closed to it.
+    script.args(["-c", text, "earmark-supervisor"]);
+    // With a process group of its own, the server does not receive our Ctrl-C. Its account may not enter our directory.
     script.process_group(0).current_dir("/");
     script
 }

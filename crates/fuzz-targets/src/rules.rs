@@ -1,23 +1,24 @@
-//! Any sequence of changes of one user's state, some of which share a commit. The rules must give every answer of the model,
-//! and what is stored must be what the model shows. Both paths on which marks are committed must store the same.
+//! Any sequence of changes to one user's state, some of which share a commit. The rules must give the answers of the model, and
+//! the stored rows must match its state. Both paths that commit marks must store the same.
 
 use arbitrary::{Result, Unstructured};
 
-use super::model::{
-    Answer, Call, ConversationView, Dead, FIRST_GROUP, GROUPED_MAX, GROUPS_MAX, MARKED_MAX, MORTAL,
-    Mark, PEERS, PINNED_MAX, User, peer_id,
-};
 use super::stored::{Batch, Removal, Stored};
 use earmark::domain::{
     App, Applied, BitChange, Change, ChatGroupId, ContactGroupName, Conversation, CustomMark, Kept,
-    MarkBit, MarkChange, MemberChange, Standing, UserId, UserState,
+    MarkBit, MarkChange, MemberChange, Refusal, Standing, UserId, UserState,
 };
-use earmark::error::{Error, Family};
+use earmark::http::tencent::codes::Family;
+use earmark::http::tencent::failure::Failure;
 use earmark::limits::Limits;
+use testkit::model::{
+    Answer, Call, ConversationView, DELETABLE, Deleted, FIRST_CHAT_GROUP, GROUPED_MAX, GROUPS_MAX,
+    MARKED_MAX, Mark, PEERS, PINNED_MAX, User, peer_id,
+};
 
 const NAMES: u8 = 3;
 
-type Outcome = std::result::Result<Applied, Error>;
+type Outcome = std::result::Result<Applied, Refusal>;
 
 /// Reads `input` as calls, and applies them.
 pub fn run(input: &[u8]) {
@@ -44,7 +45,7 @@ pub fn run(input: &[u8]) {
     }
 }
 
-/// The rules with what they have stored, and the model.
+/// The rules with the rows that they have stored, and the model.
 struct Comparison {
     app: App,
     stored: Stored,
@@ -62,7 +63,7 @@ impl Comparison {
         match below(input, 8)? {
             0 => {
                 self.stored.owner = Standing::Alive;
-                self.model.apply(&Call::Import, Dead::default());
+                self.model.apply(&Call::Import, Deleted::default());
             }
             1 => {
                 let nr = usize::from(below(input, 2)?);
@@ -79,7 +80,7 @@ impl Comparison {
         let dead = self.dead;
         let standing = |conversation: &Conversation| {
             let is = |peer: u8| conversation.peer_id() == peer_id(peer);
-            let is_dead = MORTAL.iter().zip(dead).any(|(peer, dead)| dead && is(*peer));
+            let is_dead = DELETABLE.iter().zip(dead).any(|(peer, dead)| dead && is(*peer));
             if is_dead { Standing::Dead } else { Standing::Unknown }
         };
         let (app, now) = (&self.app, self.now);
@@ -92,7 +93,7 @@ impl Comparison {
             assert_eq!(*marked, other, "the two paths store something else: {calls:?}");
             assert!(outcomes.iter().all(is_done), "{calls:?}: {outcomes:?}");
         }
-        // A batch that the fast path could commit may come to the locking path, too: after an error it is tried again there.
+        // The locking path also gets batches that the fast path could commit: it retries them after an error.
         let outcomes = match marked {
             Some(marked) if now % 2 == 0 => {
                 self.stored = marked;
@@ -100,15 +101,15 @@ impl Comparison {
             }
             _ => commit_locked(&mut self.stored, &batch, Removal::Allowed),
         };
-        let dead = Dead { at_look_up: dead, at_count: dead };
+        let dead = Deleted { at_look_up: dead, at_count: dead };
         for (call, outcome) in calls.iter().zip(outcomes) {
             assert_eq!(answer(call, outcome), self.model.apply(call, dead), "{call:?}");
         }
     }
 
-    /// Checks that what is stored is what the model shows.
+    /// Checks that the stored rows match the model.
     fn compare(&mut self) {
-        let dead = Dead::default();
+        let dead = Deleted::default();
         if self.stored.owner != Standing::Alive {
             assert!(self.stored.conversations.is_empty() && self.stored.groups.is_empty());
             assert_eq!(self.model.apply(&Call::Get, dead), Answer::failure(50001));
@@ -136,7 +137,7 @@ impl Comparison {
         assert_eq!(list, self.model.apply(&Call::List, dead));
     }
 
-    /// The conversations that have such a position, in its order.
+    /// The conversations that have a position, in its order.
     fn views(&self, position: impl Fn(&Kept) -> Option<u32>) -> Vec<ConversationView> {
         let row = |peer: u8| self.stored.conversations.get(&conversation(peer));
         let mut all: Vec<_> = (0..PEERS)
@@ -185,7 +186,7 @@ fn is_done(outcome: &Outcome) -> bool {
     outcome.as_ref().is_ok_and(|applied| applied.items.iter().all(std::result::Result::is_ok))
 }
 
-/// No part of the change was done.
+/// No part of the change was applied.
 fn is_refused_altogether(change: &Change, outcome: &Outcome) -> bool {
     let Ok(applied) = outcome else { return true };
     let changes_groups = matches!(
@@ -206,7 +207,7 @@ fn assert_same(before: &UserState, after: &UserState) {
 
 fn conversation(peer: u8) -> Conversation {
     let id = peer_id(peer);
-    if peer < FIRST_GROUP {
+    if peer < FIRST_CHAT_GROUP {
         Conversation::OneToOne(UserId::parse(id, 32).unwrap())
     } else {
         Conversation::Group(ChatGroupId::parse(id, 48).unwrap())
@@ -252,15 +253,16 @@ fn mark_change(mark: &Mark) -> MarkChange {
     }
 }
 
-/// The outcome in the form of the model.
+/// The outcome as an answer of the model.
 fn answer(call: &Call, outcome: Outcome) -> Answer {
-    let code = |error: &Error| u64::from(error.code(Family::RecentContact));
+    let code =
+        |refusal: Refusal| u64::from(Failure::from(refusal).code(Family::RecentContact).number());
     let applied = match (call, outcome) {
         (_, Ok(applied)) => applied,
-        (Call::DeleteAccount, Err(error)) => return Answer::items(vec![code(&error)]),
-        (_, Err(error)) => return Answer::failure(code(&error)),
+        (Call::DeleteAccount, Err(refusal)) => return Answer::items(vec![code(refusal)]),
+        (_, Err(refusal)) => return Answer::failure(code(refusal)),
     };
-    let items = applied.items.iter().map(|item| item.as_ref().map_or_else(code, |()| 0)).collect();
+    let items = applied.items.iter().map(|item| item.map_or_else(code, |()| 0)).collect();
     match (call, &applied.group) {
         (Call::Create(name, _), Some(group)) => {
             Answer { groups: vec![(*name, group.id.into())], ..Answer::items(items) }
@@ -312,7 +314,7 @@ fn mark(input: &mut Unstructured<'_>) -> Result<Mark> {
     Ok(Mark { peer, opt_type, set, clear, custom })
 }
 
-/// Any bit, but mostly one of a few, so that changes of the same bit meet.
+/// Any bit, but mostly one of four, so that several changes use the same bit.
 fn bit(input: &mut Unstructured<'_>) -> Result<u8> {
     let bit = below(input, 64)?;
     Ok(if bit < 48 { [0, 1, 2, 63][usize::from(bit % 4)] } else { bit })

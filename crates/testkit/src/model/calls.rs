@@ -1,13 +1,13 @@
-//! Calls: their requests, and the part of their answers that the model predicts.
+//! Calls, their requests, and the parts of their answers that the model predicts.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{CALLED_PEERS, FIRST_GROUP, PEERS, peer_id};
+use super::{CALLED_PEERS, FIRST_CHAT_GROUP, PEERS, peer_id};
 
-/// A call about one user. The name of a contact group is a number.
+/// A call about one user. Names of contact groups are numbers.
 #[derive(Debug, Clone)]
-pub(crate) enum Call {
+pub enum Call {
     Import,
     DeleteAccount,
     Mark(Vec<Mark>),
@@ -24,42 +24,42 @@ pub(crate) enum Call {
 
 /// A `MarkItem`.
 #[derive(Debug, Clone)]
-pub(crate) struct Mark {
-    pub(crate) peer: u8,
-    pub(crate) opt_type: u8,
-    pub(crate) set: Option<Vec<u8>>,
-    pub(crate) clear: Option<Vec<u8>>,
-    pub(crate) custom: Option<String>,
+pub struct Mark {
+    pub peer: u8,
+    pub opt_type: u8,
+    pub set: Option<Vec<u8>>,
+    pub clear: Option<Vec<u8>>,
+    pub custom: Option<String>,
 }
 
 /// The part of an answer that the model predicts.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Answer {
+pub struct Answer {
     /// `ErrorCode`.
-    pub(crate) code: u64,
+    pub code: u64,
     /// The `ResultCode` of each item.
-    pub(crate) items: Vec<u64>,
-    pub(crate) conversations: Vec<ConversationView>,
+    pub items: Vec<u64>,
+    pub conversations: Vec<ConversationView>,
     /// Names and ids of contact groups.
-    pub(crate) groups: Vec<(u8, u64)>,
+    pub groups: Vec<(u8, u64)>,
 }
 
 /// A conversation as an answer shows it.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct ConversationView {
-    pub(crate) peer: u8,
-    pub(crate) mark: u64,
-    pub(crate) custom: String,
-    pub(crate) groups: Vec<u64>,
-    pub(crate) pinned: bool,
+pub struct ConversationView {
+    pub peer: u8,
+    pub mark: u64,
+    pub custom: String,
+    pub groups: Vec<u64>,
+    pub pinned: bool,
 }
 
 impl Answer {
-    pub(crate) fn failure(code: u64) -> Self {
+    pub fn failure(code: u64) -> Self {
         Self { code, ..Self::default() }
     }
 
-    pub(crate) fn items(items: Vec<u64>) -> Self {
+    pub fn items(items: Vec<u64>) -> Self {
         Self { items, ..Self::default() }
     }
 }
@@ -91,12 +91,12 @@ impl Mark {
 }
 
 impl Call {
-    pub(crate) fn only_reads(&self) -> bool {
+    pub fn only_reads(&self) -> bool {
         matches!(self, Self::Get | Self::Search(_) | Self::List)
     }
 
-    /// The service refuses this call if the directory says that `peer` is gone.
-    pub(crate) fn looks_up(&self, peer: u8) -> bool {
+    /// The service refuses this call if `peer` is deleted from the directory.
+    pub fn looks_up(&self, peer: u8) -> bool {
         match self {
             Self::Mark(marks) => marks.iter().any(|mark| mark.peer == peer),
             Self::Update(_, changes) => changes.iter().any(|(other, _)| *other == peer),
@@ -112,8 +112,8 @@ impl Call {
         }
     }
 
-    /// Writes and reads.
-    pub(crate) fn any() -> impl Strategy<Value = Self> {
+    /// A random write or read.
+    pub fn any() -> impl Strategy<Value = Self> {
         let peers = || prop::collection::vec(0..CALLED_PEERS, 1..5);
         prop_oneof![
             14 => Self::write(),
@@ -123,8 +123,8 @@ impl Call {
         ]
     }
 
-    /// Writes only.
-    pub(crate) fn write() -> impl Strategy<Value = Self> {
+    /// A random write.
+    pub fn write() -> impl Strategy<Value = Self> {
         let peers = || prop::collection::vec(0..CALLED_PEERS, 1..4);
         let changes = prop::collection::vec((0..CALLED_PEERS, any::<bool>()), 1..4);
         prop_oneof![
@@ -142,7 +142,7 @@ impl Call {
 }
 
 fn contact_item(peer: u8) -> Value {
-    if peer < FIRST_GROUP {
+    if peer < FIRST_CHAT_GROUP {
         json!({ "Type": 1, "To_Account": peer_id(peer) })
     } else {
         json!({ "Type": 2, "ToGroupId": peer_id(peer) })
@@ -151,7 +151,7 @@ fn contact_item(peer: u8) -> Value {
 
 /// The command and the body of a call's request.
 #[expect(clippy::too_many_lines, reason = "a table with one body for each call")]
-pub(crate) fn request(owner: &str, call: &Call) -> (&'static str, Value) {
+pub fn request(owner: &str, call: &Call) -> (&'static str, Value) {
     let items = |peers: &[u8]| peers.iter().copied().map(contact_item).collect::<Vec<_>>();
     let name = |name: u8| name.to_string();
     match call {
@@ -231,9 +231,9 @@ pub(crate) fn request(owner: &str, call: &Call) -> (&'static str, Value) {
     }
 }
 
-/// Reads the answer to a call; `None` if a field is missing or has the wrong type. The part of a list behind the pinned
-/// conversations is sorted by peer: its order depends on the clock.
-pub(crate) fn read_answer(call: &Call, answer: &Value) -> Option<Answer> {
+/// Reads the answer to a call. Returns `None` if a field is missing or has the wrong type. Sorts the part of a list after the
+/// pinned conversations by peer, because its order depends on the clock.
+pub fn read_answer(call: &Call, answer: &Value) -> Option<Answer> {
     let code = answer["ErrorCode"].as_u64()?;
     if code != 0 {
         return Some(Answer::failure(code));

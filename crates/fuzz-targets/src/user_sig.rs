@@ -1,4 +1,4 @@
-//! Any UserSig: as it stands, as what is in the base64, and as what is in the zlib stream in there.
+//! Any bytes as a UserSig, as the content of its base64, and as the content of its zlib stream.
 
 use std::io::Write;
 
@@ -10,13 +10,14 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
 
-use earmark::domain::{App, Flaw, UserSig};
+use earmark::domain::App;
+use earmark::http::tencent::user_sig::{Flaw, UserSig};
 use earmark::limits::Limits;
 
-/// The longest JSON that may be inside.
+/// The longest JSON that a UserSig may contain.
 const INFLATED_MAX: usize = 4096;
 
-/// Decodes and verifies `input` in each of the three forms.
+/// Decodes and verifies `input` in all three forms.
 pub fn run(input: &[u8]) {
     let app = super::app(Limits::default());
     if let Ok(text) = std::str::from_utf8(input) {
@@ -26,7 +27,7 @@ pub fn run(input: &[u8]) {
     check_json(&app, input);
 }
 
-/// Whatever it is, it is read or called undecodable, and good for nobody but the admin it was made for.
+/// A text is either undecodable, or a UserSig that is invalid for other users.
 fn check_any(app: &App, text: &str) {
     let sig = match UserSig::decode(text) {
         Ok(sig) => sig,
@@ -35,7 +36,7 @@ fn check_any(app: &App, text: &str) {
     assert!(matches!(sig.verify(app, "somebody", 0), Err(Flaw::Forged | Flaw::OtherUser)));
 }
 
-/// A UserSig with this JSON inside is what its claims say, as soon as it is signed.
+/// A UserSig with this JSON is as valid as its claims once it is signed.
 fn check_json(app: &App, json: &[u8]) {
     let decoded = UserSig::decode(&packed(&deflated(json)));
     let claims = (json.len() <= INFLATED_MAX)
@@ -70,7 +71,7 @@ fn check_json(app: &App, json: &[u8]) {
     assert_eq!(verify(&format!("{user}x"), begin), Err(Flaw::OtherUser));
 }
 
-/// What a UserSig claims, read once more.
+/// The claims of a UserSig.
 struct Claims {
     identifier: String,
     sdk_app_id: u64,
@@ -121,7 +122,7 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
     zlib.finish().unwrap()
 }
 
-/// Base64 in the letters of a UserSig.
+/// Base64 with the characters of a UserSig.
 fn packed(bytes: &[u8]) -> String {
     STANDARD.encode(bytes).replace('+', "*").replace('/', "-").replace('=', "_")
 }

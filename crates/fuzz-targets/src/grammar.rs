@@ -1,12 +1,50 @@
-//! What each command allows in a body, said once more: it shares no code with the service.
+//! The bodies that each command must accept. This shares no code with the service.
 
 use serde_json::Value;
 
+use earmark::http::tencent::codes::Code;
+
 use super::body::LIMITS;
+
+/// What a call accepts, and the codes with which it may refuse a body.
+pub(super) fn of(command: &str) -> (fn(&Value) -> bool, &'static [Code]) {
+    use Code::{
+        AccountNotString, BadAccountParameter, BadChatGroupParameter, BadParameter,
+        ContactGroupNameLength, EntryCount, ItemCount, NotImportable,
+    };
+    match command {
+        "mark_contact" => (mark_contact, &[BadParameter, ItemCount, AccountNotString]),
+        "create_contact_group" => (
+            create_contact_group,
+            &[BadParameter, ItemCount, ContactGroupNameLength, AccountNotString],
+        ),
+        "update_contact_group" => (
+            update_contact_group,
+            &[BadParameter, ItemCount, ContactGroupNameLength, AccountNotString],
+        ),
+        "del_contact_group" => (del_contact_group, &[BadParameter, AccountNotString]),
+        "search_contact_group" => (search_contact_group, &[BadParameter, AccountNotString]),
+        "get_contact_group" => (get_contact_group, &[BadParameter, AccountNotString]),
+        "top" => (top, &[BadParameter, ItemCount, AccountNotString]),
+        "get_list" => (get_list, &[BadParameter, AccountNotString]),
+        "delete" => (delete, &[BadParameter, AccountNotString]),
+        "account_import" => (account_import, &[BadAccountParameter, AccountNotString]),
+        "multiaccount_import" => {
+            (multiaccount_import, &[BadAccountParameter, AccountNotString, EntryCount])
+        }
+        "account_check" => (account_check, &[BadAccountParameter, AccountNotString, EntryCount]),
+        "account_delete" => (account_delete, &[BadAccountParameter, AccountNotString, EntryCount]),
+        "create_group" => (create_group, &[BadChatGroupParameter, AccountNotString]),
+        "import_group" => (import_group, &[BadChatGroupParameter, AccountNotString, NotImportable]),
+        "destroy_group" => (destroy_group, &[BadChatGroupParameter]),
+        "get_group_info" => (get_group_info, &[BadChatGroupParameter]),
+        other => panic!("{other} has no grammar"),
+    }
+}
 
 const CHAT_GROUP_TYPES: [&str; 5] = ["Private", "Public", "ChatRoom", "AVChatRoom", "Community"];
 
-pub(super) fn mark_contact(body: &Value) -> bool {
+fn mark_contact(body: &Value) -> bool {
     let item = |item: &Value| {
         let (has_bits, has_text) = match item["OptType"].as_u64() {
             Some(1) => (true, false),
@@ -26,7 +64,7 @@ pub(super) fn mark_contact(body: &Value) -> bool {
     owner(body) && list(&body["MarkItem"], 1, LIMITS.mark_items as usize, item)
 }
 
-pub(super) fn create_contact_group(body: &Value) -> bool {
+fn create_contact_group(body: &Value) -> bool {
     let members = |members: &Value| list(members, 0, LIMITS.group_items as usize, contact_item);
     let group = |group: &Value| {
         text(&group["GroupName"], 1, LIMITS.group_name_bytes)
@@ -35,7 +73,7 @@ pub(super) fn create_contact_group(body: &Value) -> bool {
     owner(body) && list(&body["GroupContactItem"], 1, 1, group)
 }
 
-pub(super) fn update_contact_group(body: &Value) -> bool {
+fn update_contact_group(body: &Value) -> bool {
     let group = &body["UpdateGroup"];
     let item = |item: &Value| {
         matches!(item["ContactOptType"].as_u64(), Some(1 | 2)) && contact_item(&item["ContactItem"])
@@ -50,40 +88,40 @@ pub(super) fn update_contact_group(body: &Value) -> bool {
         }
 }
 
-pub(super) fn del_contact_group(body: &Value) -> bool {
+fn del_contact_group(body: &Value) -> bool {
     owner(body) && list(&body["GroupName"], 1, 1, |name| text(name, 0, u32::MAX))
 }
 
-pub(super) fn search_contact_group(body: &Value) -> bool {
+fn search_contact_group(body: &Value) -> bool {
     owner(body) && list(&body["ContactItem"], 1, LIMITS.search_items as usize, contact_item)
 }
 
-pub(super) fn get_contact_group(body: &Value) -> bool {
+fn get_contact_group(body: &Value) -> bool {
     owner(body) && cursor(&body["StartIndex"])
 }
 
-pub(super) fn top(body: &Value) -> bool {
+fn top(body: &Value) -> bool {
     let item = |item: &Value| conversation(item, &["GroupId", "ToGroupId"]);
     owner(body)
         && matches!(body["OperationType"].as_u64(), Some(1 | 2))
         && list(&body["RecentContactItem"], 1, LIMITS.mark_items as usize, item)
 }
 
-pub(super) fn get_list(body: &Value) -> bool {
+fn get_list(body: &Value) -> bool {
     let cursors = ["TimeStamp", "StartIndex", "TopTimeStamp", "TopStartIndex", "AssistFlags"];
     owner(body) && cursors.iter().all(|name| cursor(&body[name]))
 }
 
-pub(super) fn delete(body: &Value) -> bool {
+fn delete(body: &Value) -> bool {
     owner(body) && conversation(body, &["ToGroupid", "ToGroupId"])
 }
 
-pub(super) fn account_import(body: &Value) -> bool {
+fn account_import(body: &Value) -> bool {
     let value = |name| optional(&body[name], |value| text(value, 0, 500));
     account(first_of(body, &["UserID", "Identifier"])) && value("Nick") && value("FaceUrl")
 }
 
-pub(super) fn multiaccount_import(body: &Value) -> bool {
+fn multiaccount_import(body: &Value) -> bool {
     let (newer, older) = (&body["AccountList"], &body["Accounts"]);
     match (newer.is_null(), older.is_null()) {
         (false, true) => list(newer, 1, 100, named),
@@ -92,15 +130,15 @@ pub(super) fn multiaccount_import(body: &Value) -> bool {
     }
 }
 
-pub(super) fn account_check(body: &Value) -> bool {
+fn account_check(body: &Value) -> bool {
     list(&body["CheckItem"], 1, 100, named)
 }
 
-pub(super) fn account_delete(body: &Value) -> bool {
+fn account_delete(body: &Value) -> bool {
     list(&body["DeleteItem"], 1, 100, named)
 }
 
-pub(super) fn create_group(body: &Value) -> bool {
+fn create_group(body: &Value) -> bool {
     let chosen = |id: &Value| {
         id.as_str().is_some_and(|id| {
             id.len() <= LIMITS.chat_group_id_bytes as usize
@@ -114,15 +152,15 @@ pub(super) fn create_group(body: &Value) -> bool {
         && text(&body["Name"], 1, 30)
 }
 
-pub(super) fn import_group(body: &Value) -> bool {
+fn import_group(body: &Value) -> bool {
     create_group(body) && body["Type"] != "AVChatRoom"
 }
 
-pub(super) fn destroy_group(body: &Value) -> bool {
+fn destroy_group(body: &Value) -> bool {
     text(&body["GroupId"], 1, LIMITS.chat_group_id_bytes)
 }
 
-pub(super) fn get_group_info(body: &Value) -> bool {
+fn get_group_info(body: &Value) -> bool {
     list(&body["GroupIdList"], 1, 50, |id| text(id, 1, LIMITS.chat_group_id_bytes))
 }
 
@@ -134,7 +172,7 @@ fn account(name: &Value) -> bool {
     text(name, 1, LIMITS.user_id_bytes)
 }
 
-/// An item that names a user, by any text: a bad name is an item that fails.
+/// An item that names a user by any text. A bad name makes only its item fail.
 fn named(item: &Value) -> bool {
     first_of(item, &["UserID", "Identifier"]).is_string()
 }
@@ -174,7 +212,7 @@ fn text(value: &Value, least: u32, most: u32) -> bool {
     value.as_str().is_some_and(|text| fits(text) && !text.contains('\0'))
 }
 
-/// Whatever is no fraction and not negative.
+/// A number that is neither a fraction nor negative.
 fn cursor(value: &Value) -> bool {
     optional(value, |value| value.is_u64() || value.as_f64().is_some_and(|number| number > 1e19))
 }
