@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use secrecy::{ExposeSecret, SecretString};
 
 pub use secret::KeyArgs;
-use secret::{Secret, secret};
+use secret::given_or_read;
 pub use serve::Serve;
 pub use telemetry::{LogArgs, RequestLogArgs};
 
@@ -73,7 +74,7 @@ pub struct DatabaseArgs {
         hide_env_values = true,
         value_name = "URL"
     )]
-    url: Option<Secret>,
+    url: Option<SecretString>,
 
     /// A file that holds the database URL.
     #[arg(
@@ -112,11 +113,11 @@ impl DatabaseArgs {
     /// The database that these settings describe.
     pub fn database(&self) -> anyhow::Result<Database> {
         let setting = DATABASE_SETTING;
-        let url = secret(self.url.as_ref(), self.url_file.as_deref())
+        let url = given_or_read(self.url.as_ref(), self.url_file.as_deref())
             .context("--database-url-file / EARMARK_DATABASE_URL_FILE")?
             .with_context(|| format!("{setting} is missing"))?;
-        let database =
-            Database::from_url(&url).map_err(|problem| anyhow::anyhow!("{setting} {problem}"))?;
+        let database = Database::from_url(url.expose_secret())
+            .map_err(|problem| anyhow::anyhow!("{setting} {problem}"))?;
         let connections = if self.connections == 0 { CONNECTIONS } else { self.connections };
         Ok(database.connections(connections).statement_cache(self.statement_cache))
     }

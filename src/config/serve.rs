@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use secrecy::{ExposeSecret, SecretString};
 
-use super::secret::{Secret, secret};
+use super::secret::given_or_read;
 use super::telemetry::RequestLogArgs;
 use super::{CONNECTIONS, DatabaseArgs, HISTORY_DAYS, days};
 use crate::http::{OperatorToken, Operators};
@@ -37,7 +38,7 @@ pub struct Serve {
     /// The token that operators show to the admin API, /admin/v1. Better in a file: flags can be seen by others on the
     /// machine. Without a token there is no admin API.
     #[arg(long, env = "EARMARK_OPERATOR_TOKEN", hide_env_values = true, value_name = "TOKEN")]
-    operator_token: Option<Secret>,
+    operator_token: Option<SecretString>,
 
     /// A file that holds the operators' token.
     #[arg(long, env = "EARMARK_OPERATOR_TOKEN_FILE", value_name = "FILE")]
@@ -93,10 +94,11 @@ pub struct Serve {
 impl Serve {
     /// Who may use the admin API.
     pub fn operators(&self) -> anyhow::Result<Operators> {
-        let token = secret(self.operator_token.as_ref(), self.operator_token_file.as_deref())
-            .context("--operator-token-file / EARMARK_OPERATOR_TOKEN_FILE")?;
+        let token =
+            given_or_read(self.operator_token.as_ref(), self.operator_token_file.as_deref())
+                .context("--operator-token-file / EARMARK_OPERATOR_TOKEN_FILE")?;
         let Some(token) = token else { return Ok(Operators::Nobody) };
-        let token = OperatorToken::parse(&token).map_err(|problem| {
+        let token = OperatorToken::parse(token.expose_secret()).map_err(|problem| {
             anyhow::anyhow!("--operator-token / EARMARK_OPERATOR_TOKEN {problem}")
         })?;
         Ok(Operators::WithToken(token))

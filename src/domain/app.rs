@@ -1,7 +1,9 @@
 //! An app: its edition, its directory, its keys, its admins, its limits.
 
-use std::fmt;
 use std::str::FromStr;
+
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
 
 use super::problem::check_text;
 use super::{Problem, SdkAppId, Standing};
@@ -101,9 +103,9 @@ impl FromStr for Directory {
     }
 }
 
-/// The text that an app's UserSigs are signed with. Never shown by `Debug`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SecretKey(String);
+/// The text that an app's UserSigs are signed with. `Debug` does not show it.
+#[derive(Debug, Clone)]
+pub struct SecretKey(SecretString);
 
 impl SecretKey {
     /// Accepts a text of at least 16 bytes, without white space around it or NUL in it.
@@ -114,28 +116,32 @@ impl SecretKey {
         if text.len() < SECRET_KEY_BYTES_MIN {
             return Err(Problem::new(format!("must be at least {SECRET_KEY_BYTES_MIN} bytes")));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 
     /// The key of 32 random bytes, in the original's form: 64 hex digits.
     #[must_use]
     pub fn of_random_bytes(bytes: [u8; 32]) -> Self {
         let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-        Self(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
+        let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+        Self(digits.collect::<String>().into())
     }
 
     /// The text: for signing, for the database, and for showing to the operator who made it.
     #[must_use]
     pub fn reveal(&self) -> &str {
-        &self.0
+        self.0.expose_secret()
     }
 }
 
-impl fmt::Debug for SecretKey {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("SecretKey(…)")
+/// The time of a comparison depends on the lengths of the keys, and on nothing else.
+impl PartialEq for SecretKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.reveal().as_bytes().ct_eq(other.reveal().as_bytes()).into()
     }
 }
+
+impl Eq for SecretKey {}
 
 /// An app as callers meet it.
 #[derive(Debug, Clone)]

@@ -1,7 +1,5 @@
 //! Who is let in to the admin API.
 
-use std::fmt;
-
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -11,6 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 
 use super::super::{origin, problem_details};
@@ -29,12 +28,12 @@ pub enum Operators {
     ThisMachine,
 }
 
-/// The token that operators show. What is kept is a digest, so that nothing can print the token.
-#[derive(Clone)]
-pub struct OperatorToken([u8; 32]);
+/// The operators' token. We keep only its digest, so that nothing can print the token.
+#[derive(Debug, Clone)]
+pub struct OperatorToken(SecretSlice<u8>);
 
 impl OperatorToken {
-    /// Accepts at least 16 characters of visible ASCII, as a header can hold them.
+    /// Accepts at least 16 characters of visible ASCII, since a client sends the token in a header.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Problem::new("must be visible ASCII, without white space"));
@@ -42,25 +41,20 @@ impl OperatorToken {
         if text.len() < OPERATOR_TOKEN_BYTES_MIN {
             return Err(Problem::new(format!("must be at least {OPERATOR_TOKEN_BYTES_MIN} bytes")));
         }
-        Ok(Self(digest(text.as_bytes()).map_or([0; 32], |mac| mac.finalize().into_bytes().into())))
+        let digest = digest(text.as_bytes()).finalize().into_bytes();
+        Ok(Self(digest.to_vec().into()))
     }
 
-    /// The token is this one. Compared in constant time.
-    fn is(&self, shown: &[u8]) -> bool {
-        digest(shown).is_some_and(|mac| mac.verify_slice(&self.0).is_ok())
+    /// Compares in constant time.
+    fn is(&self, sent: &[u8]) -> bool {
+        digest(sent).verify_slice(self.0.expose_secret()).is_ok()
     }
 }
 
-/// An HMAC takes keys of any length, so there always is one.
-fn digest(token: &[u8]) -> Option<Hmac<Sha256>> {
-    let mac = Hmac::<Sha256>::new_from_slice(token).ok()?;
-    Some(mac.chain_update(b"operator token"))
-}
-
-impl fmt::Debug for OperatorToken {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("OperatorToken(…)")
-    }
+fn digest(token: &[u8]) -> Hmac<Sha256> {
+    #[expect(clippy::expect_used, reason = "it cannot fail")]
+    let mac = Hmac::<Sha256>::new_from_slice(token).expect("HMAC takes keys of any length");
+    mac.chain_update(b"operator token")
 }
 
 /// Lets a request through to its handler, or answers it.
