@@ -192,7 +192,7 @@ fn count(bencher: Bencher<'_, '_>) {
     let metrics = Metrics::new().unwrap();
     let (call, app) = (metrics.call("mark_contact"), metrics.app(1_400_000_001));
     bencher.bench_local(|| {
-        let id = RequestId::Made(NOW);
+        let id = RequestId::make();
         let mut watch = Watch::start(&metrics, &call, &id);
         app.requests.inc();
         metrics.app_cache.hits.inc();

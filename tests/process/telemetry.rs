@@ -86,6 +86,12 @@ fn id_of(client: &Client, lines: &str) -> (String, Answer) {
     (ids[0].to_owned(), answer)
 }
 
+/// 36 characters: hex digits in five parts.
+fn is_uuid(id: &str) -> bool {
+    id.split('-').map(str::len).eq([8, 4, 4, 4, 12])
+        && id.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
+}
+
 #[test]
 fn a_request_has_one_id_in_its_answer_in_the_log_and_in_the_text_of_a_fault() {
     let database = Database::new();
@@ -94,12 +100,12 @@ fn a_request_has_one_id_in_its_answer_in_the_log_and_in_the_text_of_a_fault() {
     let service = Service::start(serve(&database.url).args(settings));
     let client = service.client();
     let (made, _) = id_of(&client, "");
-    assert!(made.len() == 16 && made.chars().all(|c| c.is_ascii_hexdigit()), "{made}");
+    assert!(is_uuid(&made), "{made}");
     assert_ne!(id_of(&client, "").0, made);
     assert_eq!(id_of(&client, "X-Request-Id: mine-1.A_b\r\n").0, "mine-1.A_b");
     for bad in ["", "a b", "a\"b", "{}", &"x".repeat(65), "<script>"] {
         let (id, _) = id_of(&client, &format!("X-Request-Id: {bad}\r\n"));
-        assert!(id.len() == 16 && id != bad, "{bad}: {id}");
+        assert!(is_uuid(&id) && id != bad, "{bad}: {id}");
     }
 
     // What no request can bring about.

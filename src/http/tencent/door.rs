@@ -15,7 +15,7 @@ use tracing::Instrument;
 use crate::deadline::{Arrival, Deadline};
 use crate::domain::App;
 use crate::error::{Error, Family};
-use crate::http::request_id::{self, RequestId, RequestIds};
+use crate::http::request_id::{self, RequestId};
 use crate::http::tencent::caller::{Credentials, VerifiedSigs};
 use crate::http::tencent::envelope::{self, ItemCounts};
 use crate::http::tencent::json::{Field, Json};
@@ -77,13 +77,11 @@ pub struct Door {
     pub service: Service,
     sigs: VerifiedSigs,
     rates: RateLimits,
-    request_ids: RequestIds,
 }
 
 impl Door {
     pub fn new(service: Service) -> Self {
-        let request_ids = RequestIds::new();
-        Self { service, sigs: VerifiedSigs::new(), rates: RateLimits::new(), request_ids }
+        Self { service, sigs: VerifiedSigs::new(), rates: RateLimits::new() }
     }
 
     /// The same door for the thread that this is called on, one of `threads`.
@@ -92,7 +90,6 @@ impl Door {
             service: self.service.for_this_thread(threads),
             sigs: self.sigs.clone(),
             rates: self.rates.clone(),
-            request_ids: RequestIds::new(),
         }
     }
 }
@@ -105,7 +102,7 @@ pub async fn handle<C: Call>(
     request: HttpRequest,
     payload: Payload,
 ) -> HttpResponse {
-    let id = door.request_ids.of(&request);
+    let id = RequestId::of(&request);
     let span = tracing::trace_span!(
         target: "earmark::span",
         "request",
@@ -145,7 +142,7 @@ async fn answer<C: Call>(
 
 /// What is on no path of the API.
 pub fn refuse_path(door: &Door, counted: &CallMetrics, request: &HttpRequest) -> HttpResponse {
-    let id = door.request_ids.of(request);
+    let id = RequestId::of(request);
     let mut watch = Watch::start(door.service.metrics(), counted, &id);
     watch.answered(Error::UnknownPath.code(Family::RecentContact));
     finish(door, &id, request, envelope::failure(&Error::UnknownPath, Family::RecentContact))
