@@ -3,16 +3,16 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Path, Payload};
+use actix_web::web::{Data, Path};
 use serde_json::json;
 
 use super::super::problem_details;
+use super::body::Body;
 use super::form::{self, NewApp, ShownApp};
 use crate::deadline::Deadline;
 use crate::domain::{App, Problem, SdkAppId, SecretKey};
 use crate::error::Error;
-use crate::http::tencent::door::{self, Door};
-use crate::http::tencent::json::{Field, Json};
+use crate::http::tencent::door::Door;
 use crate::service::{AppChange, random_secret_key};
 
 pub(super) async fn list(door: Data<Door>) -> HttpResponse {
@@ -30,7 +30,7 @@ pub(super) async fn show(door: Data<Door>, path: Path<String>) -> HttpResponse {
     answer(shown.await.map(|app| (app, false)))
 }
 
-pub(super) async fn create(door: Data<Door>, body: Payload) -> HttpResponse {
+pub(super) async fn create(door: Data<Door>, body: Body) -> HttpResponse {
     match try_create(&door, body).await {
         Ok((Some(app), made)) => {
             let location = format!("/admin/v1/apps/{}", app.sdk_app_id);
@@ -47,8 +47,8 @@ pub(super) async fn create(door: Data<Door>, body: Payload) -> HttpResponse {
     }
 }
 
-async fn try_create(door: &Door, body: Payload) -> Result<(Option<App>, bool), Error> {
-    let new = read(body, NewApp::parse).await?;
+async fn try_create(door: &Door, body: Body) -> Result<(Option<App>, bool), Error> {
+    let new = body.parse(NewApp::parse)?;
     let (key, made) = given_or_made(new.secret_key)?;
     let mut app = App::new(new.sdk_app_id, key);
     new.settings.apply(&mut app);
@@ -56,8 +56,8 @@ async fn try_create(door: &Door, body: Payload) -> Result<(Option<App>, bool), E
     Ok((door.service.create_app(app, Deadline::of_a_request()).await?, made))
 }
 
-pub(super) async fn change(door: Data<Door>, path: Path<String>, body: Payload) -> HttpResponse {
-    let settings = read(body, form::change).await;
+pub(super) async fn change(door: Data<Door>, path: Path<String>, body: Body) -> HttpResponse {
+    let settings = body.parse(form::change);
     answer(update(&door, &path, "set", settings.map(AppChange::Set)).await)
 }
 
@@ -73,12 +73,8 @@ pub(super) async fn remove_admin(door: Data<Door>, path: Path<(String, String)>)
     answer(update(&door, &app, "remove-admin", change).await)
 }
 
-pub(super) async fn rotate_key(
-    door: Data<Door>,
-    path: Path<String>,
-    body: Payload,
-) -> HttpResponse {
-    let key = read(body, form::new_key).await.and_then(given_or_made);
+pub(super) async fn rotate_key(door: Data<Door>, path: Path<String>, body: Body) -> HttpResponse {
+    let key = body.parse(form::new_key).and_then(given_or_made);
     let (key, made) = match key {
         Ok((key, made)) => (Ok(AppChange::RotateKey(key)), made),
         Err(error) => (Err(error), false),
@@ -87,12 +83,8 @@ pub(super) async fn rotate_key(
     answer(rotated.map(|(app, _)| (app, made)))
 }
 
-pub(super) async fn retire_key(
-    door: Data<Door>,
-    path: Path<String>,
-    body: Payload,
-) -> HttpResponse {
-    let change = read(body, |body| body.only(&[])).await.map(|()| AppChange::RetireKey);
+pub(super) async fn retire_key(door: Data<Door>, path: Path<String>, body: Body) -> HttpResponse {
+    let change = body.parse(|body| body.only(&[])).map(|()| AppChange::RetireKey);
     answer(update(&door, &path, "retire-key", change).await)
 }
 
@@ -131,12 +123,4 @@ fn given_or_made(given: Option<SecretKey>) -> Result<(SecretKey, bool), Error> {
         Some(key) => Ok((key, false)),
         None => Ok((random_secret_key()?, true)),
     }
-}
-
-async fn read<T>(
-    body: Payload,
-    parse: impl FnOnce(&Field<'_>) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let body = door::whole(body).await?;
-    parse(&Field::root(&Json::parse(&body)?))
 }

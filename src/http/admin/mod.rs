@@ -1,17 +1,19 @@
 //! The admin API, `/admin/v1`: what operators do with apps, in JSON, with ordinary HTTP statuses.
 
 mod apps;
+mod body;
 mod form;
 mod guard;
 
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::{self, Data, PayloadConfig, ServiceConfig};
 use actix_web::{HttpResponse, Resource};
 
 pub use guard::{OperatorToken, Operators};
 
 use super::problem_details;
+use crate::limits::BODY_BYTES_MAX;
 
 /// Every path of the admin API. Without operators there is nothing there, and it says so.
 pub(super) fn routes(app: &mut ServiceConfig, operators: &Operators) {
@@ -29,6 +31,7 @@ pub(super) fn routes(app: &mut ServiceConfig, operators: &Operators) {
     let scope = web::scope("/admin/v1")
         .wrap(from_fn(guard::check))
         .app_data(Data::new(operators.clone()))
+        .app_data(PayloadConfig::new(BODY_BYTES_MAX))
         .service(all)
         .service(one)
         .service(admin)

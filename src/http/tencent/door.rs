@@ -26,7 +26,7 @@ use crate::metrics::CallMetrics;
 use crate::service::Service;
 
 /// How long a body may take to arrive.
-const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// How much of a body that is too large is still read, so that the caller gets to see the answer.
 const BODY_DRAIN_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
 
@@ -222,7 +222,7 @@ fn takes_the_connection(request: &HttpRequest) -> bool {
 }
 
 /// A body to its end, within the time and the size that any body may have.
-pub async fn whole(payload: Payload) -> Result<Vec<u8>, Error> {
+async fn whole(payload: Payload) -> Result<Vec<u8>, Error> {
     let collected = tokio::time::timeout(BODY_TIME_MAX, collect(payload)).await;
     collected.map_err(|_| Error::BodyUnreadable)?
 }
