@@ -8,20 +8,18 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::SecretKey;
 
-/// A secret key, if one is given.
 #[derive(Debug, Clone, Args)]
 pub struct KeyArgs {
-    /// The secret key. Better in a file: flags can be seen by others on the machine.
+    /// The secret key. Prefer a file, since other users of the machine can see the flags of a process.
     #[arg(long, env = "EARMARK_SECRET_KEY", hide_env_values = true, value_name = "KEY")]
     secret_key: Option<SecretString>,
 
-    /// A file that holds the secret key.
+    /// A file that contains the secret key.
     #[arg(long, env = "EARMARK_SECRET_KEY_FILE", value_name = "FILE")]
     secret_key_file: Option<PathBuf>,
 }
 
 impl KeyArgs {
-    /// The key, if one is given.
     pub fn secret_key(&self) -> anyhow::Result<Option<SecretKey>> {
         let text = given_or_read(self.secret_key.as_ref(), self.secret_key_file.as_deref())
             .context("--secret-key-file / EARMARK_SECRET_KEY_FILE")?;
@@ -41,7 +39,9 @@ pub(super) fn given_or_read(
     let given = given.filter(|given| !given.expose_secret().is_empty());
     let file = file.filter(|file| !file.as_os_str().is_empty());
     match (given, file) {
-        (Some(_), Some(_)) => anyhow::bail!("must not be given beside the setting without file"),
+        (Some(_), Some(_)) => {
+            anyhow::bail!("must not be set together with the setting that has the secret itself")
+        }
         (Some(given), None) => Ok(Some(given.clone())),
         (None, Some(file)) => {
             let text = std::fs::read_to_string(file)

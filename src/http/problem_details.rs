@@ -1,4 +1,4 @@
-//! Failures outside the API: an ordinary HTTP status, and a body as RFC 9457 has it.
+//! Errors outside the API: an ordinary HTTP status and a problem document (RFC 9457).
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -8,17 +8,16 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::http::tencent::envelope::described;
 
-/// What is wrong, for people and for programs.
 #[derive(Debug, Serialize)]
 struct ProblemDetails<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
+    /// The path to the wrong field, if a field of the body is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
 }
 
-/// Answers with `status`. `field` is the path to what is wrong with a body, if that is what is wrong.
 pub(super) fn answer(status: StatusCode, detail: &str, field: Option<&str>) -> HttpResponse {
     let title = status.canonical_reason().unwrap_or_default();
     HttpResponse::build(status)
@@ -28,7 +27,7 @@ pub(super) fn answer(status: StatusCode, detail: &str, field: Option<&str>) -> H
         .json(ProblemDetails { title, status: status.as_u16(), detail, field })
 }
 
-/// Answers a failure, and logs it.
+/// Answers an error, and logs it if the service is at fault.
 pub(super) fn failure(error: &Error) -> HttpResponse {
     let field = if let Error::Parameter { path, .. } = error { Some(path.as_str()) } else { None };
     let status = if matches!(error, Error::Internal(_)) {

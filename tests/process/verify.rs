@@ -181,7 +181,7 @@ fn every_flaw_is_named_with_its_user_and_nothing_else_is() {
     assert_eq!(ended.stdout.lines().count(), expected, "{}", ended.stdout);
     let app = format!("app {APP}, user \"fewer\": ");
     assert!(ended.stdout.contains(&app), "{}", ended.stdout);
-    ended.refused(&[&format!("{expected} of what must hold is broken")]);
+    ended.refused(&[&format!("{expected} problems found")]);
 }
 
 #[test]

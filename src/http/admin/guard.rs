@@ -1,4 +1,4 @@
-//! Who is let in to the admin API.
+//! Access control of the admin API.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -16,15 +16,15 @@ use super::super::{origin, problem_details};
 use crate::domain::Problem;
 use crate::limits::OPERATOR_TOKEN_BYTES_MIN;
 
-/// Who may use the admin API.
+/// Who may call the admin API.
 #[derive(Debug, Clone, Default)]
 pub enum Operators {
-    /// Nobody: there is none.
+    /// The admin API is off.
     #[default]
     Nobody,
-    /// Whoever shows this token.
+    /// Clients that send this token.
     WithToken(OperatorToken),
-    /// Whoever is at this machine, without a token: a try-out.
+    /// For a trial: clients on this machine, without a token.
     ThisMachine,
 }
 
@@ -57,13 +57,13 @@ fn digest(token: &[u8]) -> Hmac<Sha256> {
     mac.chain_update(b"operator token")
 }
 
-/// Lets a request through to its handler, or answers it.
+/// A middleware that passes a request on to its handler, or refuses it.
 pub(super) async fn check(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let mut response = match refusal(request.request()) {
-        Some(refused) => request.into_response(refused),
+        Some(refusal) => request.into_response(refusal),
         None => next.call(request).await?.map_into_boxed_body(),
     };
     let headers = response.headers_mut();
@@ -72,14 +72,16 @@ pub(super) async fn check(
     Ok(response)
 }
 
-/// Why this request goes no further. Pages of other sites come first: they are not even told whether a token is right.
+/// The answer to a request that must not reach a handler. Pages of other sites are refused first, so that they do not even
+/// learn whether a token is right.
 fn refusal(request: &HttpRequest) -> Option<HttpResponse> {
     let refuse = |status, detail| Some(problem_details::answer(status, detail, None));
     if !origin::is_same_origin(request) {
         return refuse(StatusCode::FORBIDDEN, "the request was sent by a page of another site");
     }
     match request.app_data::<Data<Operators>>().map(|operators| &***operators) {
-        Some(Operators::WithToken(token)) if shown(request).is_some_and(|it| token.is(it)) => {}
+        Some(Operators::WithToken(token))
+            if bearer_token(request).is_some_and(|sent| token.is(sent)) => {}
         Some(Operators::WithToken(_)) => return Some(unauthorized(request)),
         Some(Operators::ThisMachine) if origin::is_local(request) => {}
         Some(Operators::ThisMachine) => {
@@ -98,7 +100,7 @@ fn refusal(request: &HttpRequest) -> Option<HttpResponse> {
 }
 
 fn unauthorized(request: &HttpRequest) -> HttpResponse {
-    let (detail, challenge) = match shown(request) {
+    let (detail, challenge) = match bearer_token(request) {
         None => ("Authorization must be `Bearer` and the operator token", "Bearer"),
         Some(_) => ("this is not the operator token", "Bearer error=\"invalid_token\""),
     };
@@ -107,8 +109,7 @@ fn unauthorized(request: &HttpRequest) -> HttpResponse {
     response
 }
 
-/// The token that the request shows.
-fn shown(request: &HttpRequest) -> Option<&[u8]> {
+fn bearer_token(request: &HttpRequest) -> Option<&[u8]> {
     let (scheme, token) = request.headers().get(AUTHORIZATION)?.as_bytes().split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
 }
