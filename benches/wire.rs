@@ -1,5 +1,5 @@
-//! What a request costs beside the database: reading its body, checking its UserSig, applying the rules, framing the
-//! answer, counting all of it. Times and allocations; `cargo bench --bench wire`.
+//! Times and allocations of the parts of a request that need no database: parse the body, verify the UserSig, apply the
+//! rules, serialize the answer, count metrics. Run with `cargo bench --bench wire`.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may fail loudly")]
 
@@ -67,7 +67,7 @@ fn body(items: usize) -> String {
     body + "]}"
 }
 
-/// Body to call.
+/// From a body to a call.
 #[divan::bench(args = ITEMS)]
 fn parse(bencher: Bencher<'_, '_>, items: usize) {
     let (app, body) = (app(), body(items));
@@ -77,7 +77,7 @@ fn parse(bencher: Bencher<'_, '_>, items: usize) {
     });
 }
 
-/// Query string to a caller who is vouched for. Uncached: no UserSig was seen before.
+/// From a query string to a verified caller. "uncached" verifies a UserSig for the first time.
 #[divan::bench(args = ["cached", "uncached"])]
 fn verify(bencher: Bencher<'_, '_>, how: &str) {
     let app = app();
@@ -101,7 +101,7 @@ fn verify(bencher: Bencher<'_, '_>, how: &str) {
     }
 }
 
-/// What the time of a check tells somebody who guesses: the signature is right, or wrong in its first byte, or in its last.
+/// The times must be equal: otherwise an attacker could guess a signature byte by byte.
 #[divan::bench(args = ["right", "first byte wrong", "last byte wrong"], sample_size = 2000)]
 fn signature(bencher: Bencher<'_, '_>, how: &str) {
     let app = app();
@@ -127,7 +127,7 @@ fn signature(bencher: Bencher<'_, '_>, how: &str) {
     bencher.bench(|| sig.verify(&app, "administrator", NOW).is_ok());
 }
 
-/// A call to what has to be saved, as if just loaded.
+/// From a call and a loaded state to the changed rows.
 #[divan::bench(args = ITEMS)]
 fn apply(bencher: Bencher<'_, '_>, items: usize) {
     let app = app();
@@ -154,7 +154,7 @@ struct Answer<T> {
     items: Vec<T>,
 }
 
-/// Outcomes to an answer.
+/// From the outcomes of a write to its answer.
 #[divan::bench(args = ITEMS)]
 fn frame(bencher: Bencher<'_, '_>, items: usize) {
     let shown: Vec<_> = (0..items).map(peer).collect();
@@ -165,7 +165,7 @@ fn frame(bencher: Bencher<'_, '_>, items: usize) {
     });
 }
 
-/// A page of `get_contact_group` to an answer.
+/// From a page of `get_contact_group` to its answer.
 #[divan::bench(args = [100])]
 fn frame_page(bencher: Bencher<'_, '_>, items: usize) {
     let kept = Kept {
@@ -185,14 +185,13 @@ fn frame_page(bencher: Bencher<'_, '_>, items: usize) {
         });
 }
 
-/// All that is counted of a write and told of it: its id, the time it took and waited, its app, call, code and items, the
-/// lookups in caches, and a commit that it shares with nobody. Nobody listens to the log.
+/// All metrics of one write that does not share its commit, and its request id. The log is off.
 #[divan::bench]
 fn count(bencher: Bencher<'_, '_>) {
     let metrics = Metrics::new().unwrap();
     let (call, app) = (metrics.call("mark_contact"), metrics.app(1_400_000_001));
     bencher.bench_local(|| {
-        let id = RequestId::Made(NOW);
+        let id = RequestId::make();
         let mut watch = Watch::start(&metrics, &call, &id);
         app.requests.inc();
         metrics.app_cache.hits.inc();

@@ -1,4 +1,4 @@
-//! Settings in, exit code out; and the one thing about memory that is a program's affair.
+//! The program: runs a command and turns its result into an exit code.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -9,27 +9,27 @@ use earmark::{commands, config::Config};
 #[actix_web::main]
 async fn main() -> ExitCode {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    memory::give_back();
+    memory::trim_regularly();
     match commands::run(Config::parse()).await {
         Ok(code) => code,
         Err(error) => {
-            // Standard error is the last resort: if it is closed, there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "earmark: {}", told(&error));
+            // If standard error is closed, there is no other place to report to.
+            _ = writeln!(std::io::stderr(), "earmark: {}", message(&error));
             ExitCode::FAILURE
         }
     }
 }
 
-/// The error and its causes, each once: some libraries repeat the cause in their own words.
-fn told(error: &anyhow::Error) -> String {
-    let mut told = String::new();
+/// The error and its causes. A cause is left out if the text before contains it, since some libraries repeat their cause.
+fn message(error: &anyhow::Error) -> String {
+    let mut message = String::new();
     for cause in error.chain().map(ToString::to_string) {
-        if !told.contains(&cause) {
-            told += if told.is_empty() { "" } else { ": " };
-            told += &cause;
+        if !message.contains(&cause) {
+            message += if message.is_empty() { "" } else { ": " };
+            message += &cause;
         }
     }
-    told
+    message
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -39,18 +39,18 @@ mod memory {
 
     const PAUSE: Duration = Duration::from_secs(5);
 
-    /// Gives the system back what is free, again and again. By itself glibc's allocator gives back only what is free at an
-    /// end of its heaps, so that a burst of connections would cost the process its memory for good.
-    pub(super) fn give_back() {
-        let again_and_again = || loop {
+    /// Returns free memory to the system every few seconds. glibc's allocator by itself returns only memory at the end of
+    /// a heap, so that the process would keep the memory of a burst of connections forever.
+    pub(super) fn trim_regularly() {
+        let trim_forever = || loop {
             sleep(PAUSE);
-            #[expect(unsafe_code, reason = "no library that is kept well does it")]
-            // SAFETY: it takes no pointer, and any thread may call it at any time.
+            #[expect(unsafe_code, reason = "no maintained library wraps this call")]
+            // SAFETY: the call takes no pointer, and any thread may make it at any time.
             unsafe {
                 libc::malloc_trim(0);
             }
         };
-        // Where there is no thread to be had, the memory stays: no reason not to serve.
-        _ = Builder::new().name("memory".to_owned()).spawn(again_and_again);
+        // Without this thread the process uses more memory, but it can serve.
+        _ = Builder::new().name("memory".to_owned()).spawn(trim_forever);
     }
 }

@@ -1,7 +1,7 @@
-//! What is counted and timed, for Prometheus. `docs/metrics.md` explains each.
+//! Metrics for Prometheus. `docs/metrics.md` explains each.
 //!
-//! Handles are looked up once, when the service starts or an app is loaded; counting is then an atomic addition. Every
-//! label's values come from our own lists and from apps that exist, never from a request alone.
+//! A handle to a series is looked up once, when the service starts or loads an app. From then on, counting is an atomic
+//! addition. Label values come from our own lists and from apps that exist, so that clients cannot create series.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -14,99 +14,150 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-/// Apps with series of their own, in the order in which they were first seen; all others share one.
+/// Apps that have series of their own. They are the first that the process sees; all later apps share the label
+/// [`OTHER_APPS`].
 pub const LABELLED_APPS_MAX: usize = 100;
-/// The label of the others.
 const OTHER_APPS: &str = "other";
-/// The codes by which the service says that it or its database is at fault.
-const OWN_FAULTS: [&str; 2] = ["50004", "50005"];
+/// The `ErrorCode`s that mean a fault of the service or of its database.
+const FAULT_CODES: [&str; 2] = ["50004", "50005"];
 
-/// From half a millisecond, which is a good answer, past the deadline of the API.
+/// From half a millisecond, a good time for an answer, to beyond the deadline of a request.
 const SECONDS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-/// From a connection that was free, past the deadline.
+/// From an idle connection to beyond the deadline of a request.
 const ACQUIRE_SECONDS: &[f64] = &[0.0001, 0.001, 0.01, 0.1, 0.5, 1.0, 2.5, 5.0];
-/// Up to the most requests that share a commit.
+/// Up to the largest batch of requests that share a transaction.
 const BATCH: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// Everything that one service counts.
+/// Declares the struct `Families` with a field for each metric, and a function that registers them all. A line gives a
+/// metric's name without `earmark_`, its type, its labels, its buckets and its help text.
+macro_rules! metrics {
+    ($($name:ident: $type:ident $([$($label:literal),+])? $(in $buckets:ident)? = $help:literal;)+) => {
+        #[derive(Debug)]
+        struct Families {
+            $($name: $type,)+
+        }
+
+        impl Families {
+            fn register(registry: &Registry) -> prometheus::Result<Self> {
+                $(
+                    let opts = Opts::new(concat!("earmark_", stringify!($name)), $help);
+                    let $name = $type::describe(opts, &[$($($label),+)?], metrics!(@buckets $($buckets)?))?;
+                    registry.register(Box::new($name.clone()))?;
+                )+
+                Ok(Self { $($name,)+ })
+            }
+        }
+    };
+    (@buckets) => { &[] };
+    (@buckets $buckets:ident) => { $buckets };
+}
+
+metrics! {
+    requests_total: IntCounterVec["call", "code"] = "Requests answered, by call and ErrorCode";
+    request_duration_seconds: HistogramVec["call"] in SECONDS = "Time from a request's head to its answer";
+    requests_in_flight: IntGauge = "Requests that are being answered";
+    items_total: IntCounterVec["call", "outcome"] = "Items of answered requests, by outcome";
+    app_requests_total: IntCounterVec["app"] = "Requests that named an existing app";
+    rate_limited_total: IntCounterVec["app"] = "Requests refused because of the rate limit of their app";
+    overloaded_total: IntCounter = "Writes refused because the queue of their lane was full";
+
+    commit_requests: Histogram in BATCH = "Requests that shared a transaction of writes";
+    commit_duration_seconds: Histogram in SECONDS = "Duration of a transaction of writes";
+    commit_failures_total: IntCounterVec["kind"] = "Transactions of writes that failed";
+    commit_retries_total: IntCounter = "Requests retried alone after the transaction that they shared failed";
+    queue_wait_seconds: Histogram in SECONDS = "Time that a write waited for its transaction to begin";
+    lane_queue_depth: IntGaugeVec["lane"] = "Requests that wait in a lane";
+
+    database_connections: IntGaugeVec["state"] = "Open connections to the database";
+    database_connections_max: IntGauge = "Maximum number of connections to the database";
+    database_acquire_seconds: Histogram in ACQUIRE_SECONDS = "Time until a database connection could be used";
+    database_sessions_given_up_total: IntCounter = "Database sessions that did not answer in time: connection closed, statement cancelled";
+    cache_lookups_total: IntCounterVec["cache", "result"] = "Cache lookups";
+
+    build_info: IntGaugeVec["version"] = "Always 1; the label has the version of the binary";
+    log_lines_dropped_total: IntCounter = "Log lines dropped because their reader was too slow";
+}
+
+trait Family: Collector + Clone + 'static {
+    /// `labels` and `buckets` are empty for a type that has none.
+    fn describe(opts: Opts, labels: &[&str], buckets: &[f64]) -> prometheus::Result<Self>;
+}
+
+impl Family for IntCounter {
+    fn describe(opts: Opts, _: &[&str], _: &[f64]) -> prometheus::Result<Self> {
+        Self::with_opts(opts)
+    }
+}
+
+impl Family for IntCounterVec {
+    fn describe(opts: Opts, labels: &[&str], _: &[f64]) -> prometheus::Result<Self> {
+        Self::new(opts, labels)
+    }
+}
+
+impl Family for IntGauge {
+    fn describe(opts: Opts, _: &[&str], _: &[f64]) -> prometheus::Result<Self> {
+        Self::with_opts(opts)
+    }
+}
+
+impl Family for IntGaugeVec {
+    fn describe(opts: Opts, labels: &[&str], _: &[f64]) -> prometheus::Result<Self> {
+        Self::new(opts, labels)
+    }
+}
+
+impl Family for Histogram {
+    fn describe(opts: Opts, _: &[&str], buckets: &[f64]) -> prometheus::Result<Self> {
+        Self::with_opts(HistogramOpts::from(opts).buckets(buckets.to_vec()))
+    }
+}
+
+impl Family for HistogramVec {
+    fn describe(opts: Opts, labels: &[&str], buckets: &[f64]) -> prometheus::Result<Self> {
+        Self::new(HistogramOpts::from(opts).buckets(buckets.to_vec()), labels)
+    }
+}
+
+/// The metrics of one service.
 #[derive(Debug)]
 pub struct Metrics {
-    /// Requests under way.
     pub in_flight: IntGauge,
-    /// Writes refused because too many waited.
+    /// Writes refused because the queue of their lane was full.
     pub overloaded: IntCounter,
-    /// The commits of writes.
     pub commits: Commits,
-    /// Lookups of apps.
     pub app_cache: CacheLookups,
-    /// Lookups of verified UserSigs.
     pub user_sig_cache: CacheLookups,
-    /// How long it took until a connection to the database could be used.
     pub acquire_seconds: Histogram,
-    /// Sessions of the database that were closed because they did not answer in time, and whose statement was cancelled.
+    /// Database sessions that did not answer in time.
     pub sessions_given_up: IntCounter,
-    calls: Calls,
-    apps: Apps,
-    looked_at: LookedAt,
+    families: Families,
+    labelled_apps: Mutex<BTreeSet<i64>>,
     registry: Registry,
 }
 
-/// What is counted by call.
-#[derive(Debug)]
-struct Calls {
-    requests: IntCounterVec,
-    seconds: HistogramVec,
-    items: IntCounterVec,
-}
-
-/// What is counted by app.
-#[derive(Debug)]
-struct Apps {
-    requests: IntCounterVec,
-    rate_limited: IntCounterVec,
-    labelled: Mutex<BTreeSet<i64>>,
-}
-
-/// What is set when somebody asks.
-#[derive(Debug)]
-struct LookedAt {
-    connections: IntGaugeVec,
-    connections_max: IntGauge,
-    queue_depth: IntGaugeVec,
-    log_lines_dropped: IntCounter,
-}
-
-/// The commits of writes.
+/// Transactions of writes.
 #[derive(Debug)]
 pub struct Commits {
-    /// Requests in each.
     requests: Histogram,
-    /// From the first statement to the answer of the commit.
     seconds: Histogram,
-    /// How long requests waited for theirs to begin.
     wait_seconds: Histogram,
-    /// Requests that were tried again, alone.
+    /// Requests retried alone after the transaction that they shared failed.
     pub retries: IntCounter,
-    /// Failed before anything had happened.
-    failed_before: IntCounter,
-    /// Failed so that nobody knows whether they happened.
+    failed_before_commit: IntCounter,
     in_doubt: IntCounter,
 }
 
-/// Lookups in a cache.
 #[derive(Debug)]
 pub struct CacheLookups {
-    /// Found.
     pub hits: IntCounter,
-    /// Not found.
     pub misses: IntCounter,
 }
 
-/// What is counted of one call of the API.
+/// The series of one call of the API.
 #[derive(Debug)]
 pub struct CallMetrics {
-    /// Its name.
     pub name: &'static str,
     seconds: Histogram,
     ok: IntCounter,
@@ -115,60 +166,54 @@ pub struct CallMetrics {
     items_refused: IntCounter,
 }
 
-/// What is counted of one app.
+/// The series of one app.
 #[derive(Debug, Clone)]
 pub struct AppMetrics {
-    /// Requests that named it.
     pub requests: IntCounter,
-    /// Those of them above its rate.
     pub rate_limited: IntCounter,
 }
 
-/// What is looked at when somebody asks.
+/// Values that are read when Prometheus asks, instead of counted.
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
-    /// Connections to the database, those in use included.
+    /// Open connections to the database, in use or idle.
     pub connections: u32,
-    /// Those that are in use.
     pub connections_in_use: u32,
-    /// As many as there may be.
     pub connections_max: u32,
-    /// Requests that wait, per lane.
+    /// Requests that wait, by lane.
     pub queues: Vec<usize>,
-    /// Log lines that were dropped since the start.
+    /// Since the process started.
     pub log_lines_dropped: u64,
 }
 
 impl Commits {
-    /// A request's transaction begins, after it waited so long.
-    pub fn waited(&self, so_long: Duration) {
-        self.wait_seconds.observe(so_long.as_secs_f64());
+    /// A request's transaction begins after the request waited for `time`.
+    pub fn waited(&self, time: Duration) {
+        self.wait_seconds.observe(time.as_secs_f64());
     }
 
-    /// A transaction of so many requests has ended, whatever came of it.
+    /// A transaction has ended, committed or not.
     pub fn ended(&self, requests: usize, took: Duration) {
         self.requests.observe(f64::from(u32::try_from(requests).unwrap_or(u32::MAX)));
         self.seconds.observe(took.as_secs_f64());
     }
 
-    /// A transaction has failed.
+    /// A transaction has failed. It is in doubt if PostgreSQL did not answer its COMMIT.
     pub fn failed(&self, is_in_doubt: bool) {
-        if is_in_doubt { &self.in_doubt } else { &self.failed_before }.inc();
+        if is_in_doubt { &self.in_doubt } else { &self.failed_before_commit }.inc();
     }
 }
 
 impl CallMetrics {
-    /// Counts an answer with this `ErrorCode` that took so long.
-    pub fn answered(&self, code: u32, took: Duration) {
-        if code == 0 {
+    pub fn answered(&self, error_code: u32, took: Duration) {
+        if error_code == 0 {
             self.ok.inc();
         } else {
-            self.by_code.with_label_values(&[self.name, &code.to_string()]).inc();
+            self.by_code.with_label_values(&[self.name, &error_code.to_string()]).inc();
         }
         self.seconds.observe(took.as_secs_f64());
     }
 
-    /// Counts items by what became of them.
     pub fn items(&self, ok: u64, refused: u64) {
         self.items_ok.inc_by(ok);
         self.items_refused.inc_by(refused);
@@ -176,220 +221,92 @@ impl CallMetrics {
 }
 
 impl Metrics {
-    /// Fails only if a name here is wrong.
+    /// Fails only if two metrics have the same name, or a name is invalid.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
-        let made = Made(&registry);
-        made.build_info()?;
-        let help = "Lookups in a cache";
-        let lookups = made.counters("earmark_cache_lookups_total", help, &["cache", "result"])?;
+        let families = Families::register(&registry)?;
+        families.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let lookups = |cache| CacheLookups {
-            hits: lookups.with_label_values(&[cache, "hit"]),
-            misses: lookups.with_label_values(&[cache, "miss"]),
+            hits: families.cache_lookups_total.with_label_values(&[cache, "hit"]),
+            misses: families.cache_lookups_total.with_label_values(&[cache, "miss"]),
         };
-        let help = "Writes refused because too many waited in their lane";
-        let overloaded = made.counter("earmark_overloaded_total", help)?;
-        let help = "Time until a connection to the database could be used";
-        let acquire_seconds =
-            made.histogram("earmark_database_acquire_seconds", help, ACQUIRE_SECONDS)?;
-        let help = "Database sessions closed, and their statement cancelled, as they did not answer in time";
-        let sessions_given_up = made.counter("earmark_database_sessions_given_up_total", help)?;
+        let failures = |kind| families.commit_failures_total.with_label_values(&[kind]);
         Ok(Self {
-            in_flight: made.gauge("earmark_requests_in_flight", "Requests being answered")?,
-            overloaded,
-            commits: Commits::new(&made)?,
+            in_flight: families.requests_in_flight.clone(),
+            overloaded: families.overloaded_total.clone(),
+            commits: Commits {
+                requests: families.commit_requests.clone(),
+                seconds: families.commit_duration_seconds.clone(),
+                wait_seconds: families.queue_wait_seconds.clone(),
+                retries: families.commit_retries_total.clone(),
+                failed_before_commit: failures("before_commit"),
+                in_doubt: failures("in_doubt"),
+            },
             app_cache: lookups("app"),
             user_sig_cache: lookups("user_sig"),
-            acquire_seconds,
-            sessions_given_up,
-            calls: Calls::new(&made)?,
-            apps: Apps::new(&made)?,
-            looked_at: LookedAt::new(&made)?,
+            acquire_seconds: families.database_acquire_seconds.clone(),
+            sessions_given_up: families.database_sessions_given_up_total.clone(),
+            labelled_apps: Mutex::default(),
+            families,
             registry,
         })
     }
 
-    /// What is counted of this call. The name is one of ours.
+    /// The series of a call. `name` must come from our own list, not from a request.
     #[must_use]
     pub fn call(&self, name: &'static str) -> CallMetrics {
-        let calls = &self.calls;
-        // Alerts watch these grow, and a counter that begins with its first event has not grown.
-        for code in OWN_FAULTS {
-            calls.requests.with_label_values(&[name, code]);
+        let Families { requests_total, request_duration_seconds, items_total, .. } = &self.families;
+        // Alerts watch these codes increase, and Prometheus sees no increase in a series that starts with its first event.
+        for code in FAULT_CODES {
+            requests_total.with_label_values(&[name, code]);
         }
         CallMetrics {
             name,
-            seconds: calls.seconds.with_label_values(&[name]),
-            ok: calls.requests.with_label_values(&[name, "0"]),
-            by_code: calls.requests.clone(),
-            items_ok: calls.items.with_label_values(&[name, "ok"]),
-            items_refused: calls.items.with_label_values(&[name, "refused"]),
+            seconds: request_duration_seconds.with_label_values(&[name]),
+            ok: requests_total.with_label_values(&[name, "0"]),
+            by_code: requests_total.clone(),
+            items_ok: items_total.with_label_values(&[name, "ok"]),
+            items_refused: items_total.with_label_values(&[name, "refused"]),
         }
     }
 
-    /// What is counted of this app, which exists: a number that somebody has made up must not come here.
+    /// The series of an app. The app must exist: otherwise clients could use up [`LABELLED_APPS_MAX`] with invented
+    /// numbers.
     #[must_use]
-    pub fn app(&self, number: i64) -> AppMetrics {
-        let apps = &self.apps;
-        let mut labelled = apps.labelled.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn app(&self, sdk_app_id: i64) -> AppMetrics {
+        let mut labelled = self.labelled_apps.lock().unwrap_or_else(PoisonError::into_inner);
         if labelled.len() < LABELLED_APPS_MAX {
-            labelled.insert(number);
+            labelled.insert(sdk_app_id);
         }
-        let label = if labelled.contains(&number) { &number.to_string() } else { OTHER_APPS };
+        let label =
+            if labelled.contains(&sdk_app_id) { &sdk_app_id.to_string() } else { OTHER_APPS };
         AppMetrics {
-            requests: apps.requests.with_label_values(&[label]),
-            rate_limited: apps.rate_limited.with_label_values(&[label]),
+            requests: self.families.app_requests_total.with_label_values(&[label]),
+            rate_limited: self.families.rate_limited_total.with_label_values(&[label]),
         }
     }
 
-    /// All of it, in Prometheus's text format.
-    pub fn render(&self, now: &Observed) -> Result<String, prometheus::Error> {
-        self.looked_at.set(now);
+    /// All metrics in Prometheus's text format.
+    pub fn render(&self, observed: &Observed) -> Result<String, prometheus::Error> {
+        self.families.set(observed);
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }
 
-impl Commits {
-    fn new(made: &Made<'_>) -> prometheus::Result<Self> {
-        let help = "Transactions of writes that failed";
-        let failures = made.counters("earmark_commit_failures_total", help, &["kind"])?;
-        let requests = made.histogram(
-            "earmark_commit_requests",
-            "Requests that shared a transaction of writes",
-            BATCH,
-        )?;
-        let seconds = made.histogram(
-            "earmark_commit_duration_seconds",
-            "Time of a transaction of writes",
-            SECONDS,
-        )?;
-        let wait_seconds = made.histogram(
-            "earmark_queue_wait_seconds",
-            "Time that a write waited for its transaction to begin",
-            SECONDS,
-        )?;
-        let retries = made.counter(
-            "earmark_commit_retries_total",
-            "Requests tried again alone, after the transaction that they shared had failed",
-        )?;
-        Ok(Self {
-            requests,
-            seconds,
-            wait_seconds,
-            retries,
-            failed_before: failures.with_label_values(&["before_commit"]),
-            in_doubt: failures.with_label_values(&["in_doubt"]),
-        })
-    }
-}
-
-impl Calls {
-    fn new(made: &Made<'_>) -> prometheus::Result<Self> {
-        let requests = "Requests answered, by call and ErrorCode";
-        let seconds = "Time from a request's head to its answer";
-        let items = "Items of requests that were answered, by what became of them";
-        Ok(Self {
-            requests: made.counters("earmark_requests_total", requests, &["call", "code"])?,
-            seconds: made.histograms("earmark_request_duration_seconds", seconds, "call")?,
-            items: made.counters("earmark_items_total", items, &["call", "outcome"])?,
-        })
-    }
-}
-
-impl Apps {
-    fn new(made: &Made<'_>) -> prometheus::Result<Self> {
-        let requests = "Requests that named an app that exists";
-        let rate_limited = "Requests refused because their app called too often";
-        Ok(Self {
-            requests: made.counters("earmark_app_requests_total", requests, &["app"])?,
-            rate_limited: made.counters("earmark_rate_limited_total", rate_limited, &["app"])?,
-            labelled: Mutex::default(),
-        })
-    }
-}
-
-impl LookedAt {
-    fn new(made: &Made<'_>) -> prometheus::Result<Self> {
-        let connections =
-            made.gauges("earmark_database_connections", "Connections to the database", "state")?;
-        let connections_max = made.gauge(
-            "earmark_database_connections_max",
-            "Connections to the database that there may be",
-        )?;
-        let queue_depth =
-            made.gauges("earmark_lane_queue_depth", "Requests that wait in a lane", "lane")?;
-        let log_lines_dropped = made.counter(
-            "earmark_log_lines_dropped_total",
-            "Log lines dropped because they were not taken as fast as they came",
-        )?;
-        Ok(Self { connections, connections_max, queue_depth, log_lines_dropped })
-    }
-
-    fn set(&self, now: &Observed) {
+impl Families {
+    fn set(&self, observed: &Observed) {
         let connections = |state, number: u32| {
-            self.connections.with_label_values(&[state]).set(number.into());
+            self.database_connections.with_label_values(&[state]).set(number.into());
         };
-        connections("in_use", now.connections_in_use);
-        connections("idle", now.connections.saturating_sub(now.connections_in_use));
-        self.connections_max.set(now.connections_max.into());
-        for (lane, depth) in now.queues.iter().enumerate() {
+        connections("in_use", observed.connections_in_use);
+        connections("idle", observed.connections.saturating_sub(observed.connections_in_use));
+        self.database_connections_max.set(observed.connections_max.into());
+        for (lane, depth) in observed.queues.iter().enumerate() {
             let depth = i64::try_from(*depth).unwrap_or(i64::MAX);
-            self.queue_depth.with_label_values(&[&lane.to_string()]).set(depth);
+            self.lane_queue_depth.with_label_values(&[&lane.to_string()]).set(depth);
         }
-        let more = now.log_lines_dropped.saturating_sub(self.log_lines_dropped.get());
-        self.log_lines_dropped.inc_by(more);
-    }
-}
-
-/// Makes metrics that the registry knows.
-struct Made<'r>(&'r Registry);
-
-impl Made<'_> {
-    fn registered<M: Collector + Clone + 'static>(
-        &self,
-        made: prometheus::Result<M>,
-    ) -> prometheus::Result<M> {
-        let metric = made?;
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
-        self.registered(IntCounter::new(name, help))
-    }
-
-    fn counters(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> prometheus::Result<IntCounterVec> {
-        self.registered(IntCounterVec::new(Opts::new(name, help), labels))
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
-        self.registered(IntGauge::new(name, help))
-    }
-
-    fn gauges(&self, name: &str, help: &str, label: &str) -> prometheus::Result<IntGaugeVec> {
-        self.registered(IntGaugeVec::new(Opts::new(name, help), &[label]))
-    }
-
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
-        let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        self.registered(Histogram::with_opts(opts))
-    }
-
-    fn histograms(&self, name: &str, help: &str, label: &str) -> prometheus::Result<HistogramVec> {
-        let opts = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
-        self.registered(HistogramVec::new(opts, &[label]))
-    }
-
-    /// A metric that is always 1, and says in its label what runs.
-    fn build_info(&self) -> prometheus::Result<()> {
-        let info = self.gauges("earmark_build_info", "The binary that runs", "version")?;
-        info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        Ok(())
+        let counted = self.log_lines_dropped_total.get();
+        self.log_lines_dropped_total.inc_by(observed.log_lines_dropped.saturating_sub(counted));
     }
 }

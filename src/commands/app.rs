@@ -1,4 +1,4 @@
-//! `earmark app`: what an operator does with apps.
+//! `earmark app`: creates, shows and changes apps.
 
 use anyhow::Context;
 
@@ -14,7 +14,7 @@ pub(super) async fn run(settings: AppArgs) -> anyhow::Result<()> {
     check_schema(&store).await?;
     match settings.command {
         AppCommand::Create { sdk_app_id, edition, directory, admins, key, limits } => {
-            let (secret_key, made) = given_or_made(key.secret_key()?)?;
+            let (secret_key, is_generated) = given_or_generated(key.secret_key()?)?;
             let mut app = App::new(sdk_app_id, secret_key);
             AppSettings { edition, directory, limits, ..AppSettings::default() }.apply(&mut app);
             if !admins.is_empty() {
@@ -23,7 +23,7 @@ pub(super) async fn run(settings: AppArgs) -> anyhow::Result<()> {
             let created = service::create_app(&store, app, Deadline::of_a_request()).await?;
             let app = created.with_context(|| format!("there is an app {sdk_app_id} already"))?;
             show(&app)?;
-            show_key(&app, made)
+            show_key(&app, is_generated)
         }
         AppCommand::List => {
             let apps = service::list_apps(&store, Deadline::of_a_request()).await?;
@@ -34,10 +34,10 @@ pub(super) async fn run(settings: AppArgs) -> anyhow::Result<()> {
             show(&found(app, sdk_app_id)?)
         }
         AppCommand::RotateKey { sdk_app_id, key, retire: false } => {
-            let (secret_key, made) = given_or_made(key.secret_key()?)?;
+            let (secret_key, is_generated) = given_or_generated(key.secret_key()?)?;
             let app = update(&store, sdk_app_id, AppChange::RotateKey(secret_key)).await?;
             show(&app)?;
-            show_key(&app, made)
+            show_key(&app, is_generated)
         }
         AppCommand::RotateKey { sdk_app_id, retire: true, .. } => {
             show(&update(&store, sdk_app_id, AppChange::RetireKey).await?)
@@ -68,17 +68,17 @@ fn found(app: Option<App>, sdk_app_id: SdkAppId) -> anyhow::Result<App> {
     app.with_context(|| format!("there is no app {sdk_app_id}"))
 }
 
-/// The key, and whether it was made here.
-fn given_or_made(given: Option<SecretKey>) -> anyhow::Result<(SecretKey, bool)> {
+/// The key, and whether this command generated it.
+fn given_or_generated(given: Option<SecretKey>) -> anyhow::Result<(SecretKey, bool)> {
     match given {
         Some(key) => Ok((key, false)),
         None => Ok((service::random_secret_key()?, true)),
     }
 }
 
-/// A key that was made here has to be seen once; one that was given is known.
-fn show_key(app: &App, made: bool) -> anyhow::Result<()> {
-    if made { print(&format!("secret key: {}", app.secret_key.reveal())) } else { Ok(()) }
+/// Prints a generated key, since the operator has no other way to learn it.
+fn show_key(app: &App, is_generated: bool) -> anyhow::Result<()> {
+    if is_generated { print(&format!("secret key: {}", app.secret_key.reveal())) } else { Ok(()) }
 }
 
 fn show(app: &App) -> anyhow::Result<()> {

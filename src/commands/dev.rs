@@ -1,4 +1,4 @@
-//! `earmark dev`: everything at once, for a try-out.
+//! `earmark dev`: a private PostgreSQL, a demo app and the service, for a trial.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
@@ -27,9 +27,9 @@ use private_postgres::{Cluster, Lifetime, Settings};
 const DEMO_APP: i64 = 1_400_000_001;
 const DEMO_ADMIN: &str = "administrator";
 const DEMO_SIG_LIFETIME_S: u64 = 180 * 24 * 3600;
-/// A try-out needs no more, and each worker has connections of its own to a server that allows a hundred.
+/// Enough for a trial. Each worker has its own connections, and the private PostgreSQL allows a hundred.
 const WORKERS_MAX: usize = 4;
-/// The bits that the original gives a meaning to.
+/// Bits that Tencent Cloud Chat gives a meaning to.
 const FAVOURITE: i128 = 0;
 const UNREAD: i128 = 1;
 const COLLAPSED: i128 = 2;
@@ -38,14 +38,14 @@ const DEMO_MARK: &str = r#"{"From_Account":"user0","MarkItem":[{"OptType":3,"Con
 
 pub(super) async fn run(settings: Dev) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let at = Settings {
+    let cluster_settings = Settings {
         folder: settings.data.clone(),
         pg_bin: settings.pg_bin.clone(),
         lifetime: Lifetime::Kept,
     };
     let mut cluster = tokio::select! {
-        started = Cluster::start(&at) => started?,
-        // What has started by now is let go, and ends as it does when we are killed.
+        started = Cluster::start(&cluster_settings) => started?,
+        // PostgreSQL notices that we are gone and stops by itself, as after a kill.
         () = signals.any() => return Ok(()),
     };
     let database = Database::from_options(cluster.connect_options());
@@ -81,8 +81,8 @@ async fn serve(
         workers: available_parallelism().map_or(1, Into::into).min(WORKERS_MAX),
         shutdown_s: 10,
     };
-    let ready = |at: Addresses| introduce(at.api, &app, &settings.data, about);
-    serve::until_signal(signals, service, listen, Duration::ZERO, ready).await
+    let introduce = |at: Addresses| introduce(at.api, &app, &settings.data, about);
+    serve::until_signal(signals, service, listen, Duration::ZERO, introduce).await
 }
 
 async fn prepare(database: &Database) -> anyhow::Result<(Service, Arc<App>)> {
@@ -104,12 +104,12 @@ async fn demo_app(store: &Store, service: &Service) -> anyhow::Result<Arc<App>> 
         ..App::new(sdk_app_id, service::random_secret_key()?)
     };
     let created = service::create_app(store, app, Deadline::of_a_request()).await?;
-    let app = Arc::new(created.context("demo app: someone else has made it")?);
+    let app = Arc::new(created.context("demo app: another process has just created it")?);
     write_demo_state(service, &app).await.context("demo app")?;
     Ok(app)
 }
 
-/// A few marks, a contact group and a pin, so that the first read shows something.
+/// A few marks, a contact group and a pin, so that the first read returns something.
 async fn write_demo_state(service: &Service, app: &Arc<App>) -> anyhow::Result<()> {
     let user = |name: &str| UserId::parse(name, app.limits.user_id_bytes);
     let with = |name: &str| user(name).map(Conversation::OneToOne);
@@ -146,7 +146,7 @@ async fn write_demo_state(service: &Service, app: &Arc<App>) -> anyhow::Result<(
     Ok(())
 }
 
-/// The key as the database has it, for its owner's eyes only.
+/// Only the owner of the file may read it.
 fn write_secret_key(file: &Path, key: &SecretKey) -> anyhow::Result<()> {
     let write = || {
         let mut options = std::fs::OpenOptions::new();

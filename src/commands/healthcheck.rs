@@ -9,12 +9,12 @@ use tokio::net::TcpStream;
 use crate::config::Healthcheck;
 
 const TIME_MAX: Duration = Duration::from_secs(4);
-/// All that is needed of the answer is its first line.
+/// Enough for the status line of the answer.
 const ANSWER_BYTES_MAX: u64 = 1024;
 
 pub(super) async fn run(settings: &Healthcheck) -> anyhow::Result<()> {
-    let answered = tokio::time::timeout(TIME_MAX, status_line(&settings.url));
-    let status_line = answered.await.context("no answer in time")??;
+    let status_line = tokio::time::timeout(TIME_MAX, status_line(&settings.url));
+    let status_line = status_line.await.context("no answer in time")??;
     if status_line.split(' ').nth(1) == Some("200") {
         Ok(())
     } else {

@@ -1,4 +1,4 @@
-//! `earmark migrate`: brings the schema up to date, or says what that would take.
+//! `earmark migrate`: brings the schema up to date, or prints which migrations that would run.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use crate::config::Migrate;
 use crate::deadline::Deadline;
 use crate::store::{MigrationState, Store};
 
-/// With `--plan`: something would run.
+/// The exit code of `--plan` if a migration would run.
 const WOULD_CHANGE: u8 = 3;
 
 pub(super) async fn run(settings: &Migrate) -> anyhow::Result<ExitCode> {
@@ -29,16 +29,16 @@ async fn plan(store: &Store) -> anyhow::Result<ExitCode> {
         .migration_plan(Deadline::of_a_request())
         .await
         .context("cannot read which migrations have run")?;
-    for one in &plan {
-        let state = match one.state {
+    for migration in &plan {
+        let state = match migration.state {
             MigrationState::Applied => "has run",
-            MigrationState::Changed => "has run, but was another then",
+            MigrationState::Changed => "has run, but its text has changed since",
             MigrationState::Pending => "would run",
             MigrationState::Unknown => "has run, by a newer binary",
         };
-        print(&format!("{one} (checksum {:016x}): {state}", one.checksum))?;
+        print(&format!("{migration} (checksum {:016x}): {state}", migration.checksum))?;
     }
-    if plan.iter().any(|one| one.state == MigrationState::Pending) {
+    if plan.iter().any(|migration| migration.state == MigrationState::Pending) {
         Ok(ExitCode::from(WOULD_CHANGE))
     } else {
         print("the schema is up to date")?;

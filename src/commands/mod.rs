@@ -1,4 +1,4 @@
-//! What each command does, from settings to exit.
+//! The commands of the program.
 
 mod app;
 mod dev;
@@ -22,7 +22,6 @@ use crate::service;
 use crate::store::{Database, MigrationState, SchemaState, Store};
 use crate::telemetry::Telemetry;
 
-/// Runs the command of these settings to its end.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let requests = if let Command::Serve(settings) = &config.command {
         Some(&settings.requests)
@@ -54,7 +53,7 @@ async fn connect_to(database: &Database) -> anyhow::Result<Store> {
         .with_context(|| format!("cannot connect to the database of {DATABASE_SETTING}"))
 }
 
-/// Refuses a schema that this binary cannot work on.
+/// Fails if the schema is older than this binary needs. Warns if it is newer.
 async fn check_schema(store: &Store) -> anyhow::Result<()> {
     match store
         .schema_state(Deadline::of_a_request())
@@ -63,18 +62,18 @@ async fn check_schema(store: &Store) -> anyhow::Result<()> {
     {
         SchemaState::Current => {}
         SchemaState::Older { found, expected } => {
-            let missing: Vec<_> = store.migration_plan(Deadline::of_a_request()).await?;
-            let missing = missing.iter().filter(|one| one.state == MigrationState::Pending);
+            let plan = store.migration_plan(Deadline::of_a_request()).await?;
+            let missing = plan.iter().filter(|one| one.state == MigrationState::Pending);
             let missing: Vec<_> = missing.map(ToString::to_string).collect();
             bail!(
-                "the schema is older (version {found}) than this binary (version {expected}); missing: {}: \
+                "the schema is older (version {found}) than this binary (version {expected}); missing: {}; \
                  run `earmark migrate`, or start `earmark serve` with --migrate",
                 missing.join(", ")
             )
         }
         SchemaState::Newer { found, expected } => tracing::warn!(
             "the schema is newer (version {found}) than this binary (version {expected}): \
-             fine during a rolling upgrade, otherwise upgrade the binary"
+             expected during a rolling upgrade, otherwise upgrade the binary"
         ),
     }
     Ok(())
@@ -93,15 +92,15 @@ async fn sig(settings: Sig) -> anyhow::Result<()> {
     print(&UserSig::sign(&key, sdk_app_id, &identifier, unix_now(), lifetime_s))
 }
 
-/// Writes a line to standard output: what a command was asked for. Everything else is log.
+/// Writes a line of the command's result to standard output. Everything else goes to the log.
 fn print(line: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{line}").context("standard output")
+    writeln!(std::io::stdout(), "{line}").context("cannot write to standard output")
 }
 
 fn unix_now() -> u64 {
     #[expect(
         clippy::disallowed_methods,
-        reason = "a command runs once: its start is the time it needs"
+        reason = "a command runs once, and needs only the time of its start"
     )]
     let now = SystemTime::now();
     now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())

@@ -1,4 +1,4 @@
-//! `earmark prune`: removes conversations that have been empty for long.
+//! `earmark prune`: removes conversations that have been empty for a long time.
 
 use anyhow::Context;
 

@@ -1,4 +1,4 @@
-//! `earmark serve`: the service, until a signal ends it.
+//! `earmark serve`: runs the service until a signal stops it.
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use crate::store::Store;
 pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let (identity, operators) = (identity(&settings)?, settings.operators()?);
-    let how = service::Settings { history: settings.history(), ..service::Settings::default() };
+    let service_settings =
+        service::Settings { history: settings.history(), ..service::Settings::default() };
     let store = tokio::select! {
         opened = open(&settings) => opened?,
         () = signals.any() => return Ok(()),
@@ -31,7 +32,7 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
         shutdown_s: settings.shutdown_s,
     };
     let delay = Duration::from_secs(settings.shutdown_delay_s);
-    until_signal(signals, Service::new(store, how), listen, delay, |at| {
+    until_signal(signals, Service::new(store, service_settings), listen, delay, |at| {
         let admin = at.admin.map(|address| address.to_string());
         tracing::info!(api = %at.api, admin, "listening on {}", at.api);
         Ok(())
@@ -60,7 +61,7 @@ fn identity(settings: &Serve) -> anyhow::Result<Option<Identity>> {
     })
 }
 
-/// SIGINT and SIGTERM. From here on they end nothing by themselves.
+/// SIGINT and SIGTERM. While a `Signals` exists, they do not end the process.
 pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -72,7 +73,6 @@ impl Signals {
         Ok(Self { interrupt: signal(interrupt)?, terminate: signal(terminate)? })
     }
 
-    /// Waits for either.
     pub(super) async fn any(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -81,8 +81,12 @@ impl Signals {
     }
 }
 
-/// Serves until SIGINT or SIGTERM: then says for the time of `delay` that it is about to stop (a second signal cuts that
-/// short), stops to accept, finishes what is in flight, and closes the database.
+/// Serves until SIGINT or SIGTERM, then shuts down in four steps:
+///
+/// 1. For the time of `delay`, or until a second signal, `/readyz` fails while the service still serves.
+/// 2. The servers stop to accept connections.
+/// 3. The servers finish the requests in flight.
+/// 4. The service closes its database connections.
 pub(super) async fn until_signal(
     mut signals: Signals,
     service: Service,

@@ -1,4 +1,4 @@
-//! `earmark settings`: every setting with its variable, its default and its meaning, as `docs/settings.md` has them.
+//! `earmark settings`: prints `docs/settings.md`, a table of all settings.
 
 use clap::{Arg, Command, CommandFactory};
 
@@ -8,17 +8,17 @@ use crate::config::Config;
 const INTRODUCTION: &str = "\
 # Settings
 
-Each setting is a flag and an environment variable; a flag wins over its variable. A setting that is wrong ends the program
-at once, with its name, before anything listens. What is said on the spot and is no setting of a program that runs on, such
-as the edition of an app, is in `earmark <command> --help`.
+Each setting is a flag and an environment variable. If both are set, the flag counts. If a setting is invalid, the program
+prints its name and exits before it listens. Arguments of a single run, such as the edition of an app, are not in this table;
+`earmark <command> --help` lists them.
 
-This page is printed by `earmark settings`, and a test compares it.
+`earmark settings` prints this page, and a test compares them.
 
-| Flag | Variable | Default | For | Meaning |
+| Flag | Variable | Default | Commands | Meaning |
 |---|---|---|---|---|";
 
-/// A setting, and the commands that read it.
-struct Row {
+struct SettingRow {
+    /// Flag, variable and default.
     setting: String,
     meaning: String,
     commands: Vec<String>,
@@ -28,18 +28,18 @@ pub(super) fn run() -> anyhow::Result<()> {
     let mut rows = Vec::new();
     collect(&Config::command(), "all", &mut rows);
     print(INTRODUCTION)?;
-    rows.iter().try_for_each(|Row { setting, commands, meaning }| {
+    rows.iter().try_for_each(|SettingRow { setting, commands, meaning }| {
         print(&format!("| {setting} | {} | {meaning} |", commands.join(", ")))
     })
 }
 
-fn collect(command: &Command, name: &str, rows: &mut Vec<Row>) {
+fn collect(command: &Command, name: &str, rows: &mut Vec<SettingRow>) {
     for argument in command.get_arguments() {
         let Some(setting) = setting(argument) else { continue };
         let meaning = meaning(argument);
         match rows.iter_mut().find(|row| row.setting == setting && row.meaning == meaning) {
             Some(row) => row.commands.push(format!("`{name}`")),
-            None => rows.push(Row { setting, meaning, commands: vec![format!("`{name}`")] }),
+            None => rows.push(SettingRow { setting, meaning, commands: vec![format!("`{name}`")] }),
         }
     }
     for inner in command.get_subcommands() {
@@ -50,7 +50,7 @@ fn collect(command: &Command, name: &str, rows: &mut Vec<Row>) {
     }
 }
 
-/// Flag, variable and default; `None` for what is no setting.
+/// The first three columns; `None` if the argument has no variable or is hidden.
 fn setting(argument: &Arg) -> Option<String> {
     let (flag, variable) = (argument.get_long()?, argument.get_env()?);
     if argument.is_hide_set() {
@@ -65,7 +65,7 @@ fn setting(argument: &Arg) -> Option<String> {
     Some(format!("`--{flag}` | `{}` | {default}", variable.display()))
 }
 
-/// The help, on one line.
+/// The help text in one line.
 fn meaning(argument: &Arg) -> String {
     let help = argument.get_long_help().or(argument.get_help());
     let mut meaning = help.map(ToString::to_string).unwrap_or_default().replace('\n', " ");

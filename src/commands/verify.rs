@@ -1,4 +1,4 @@
-//! `earmark verify`: is anything broken in the database?
+//! `earmark verify`: checks that the database is consistent.
 
 use anyhow::{Context, bail};
 
@@ -8,13 +8,13 @@ use crate::config::DatabaseArgs;
 pub(super) async fn run(settings: &DatabaseArgs) -> anyhow::Result<()> {
     let store = connect(settings).await?;
     check_schema(&store).await?;
-    let verdict = store.verify().await.context("cannot look at the database")?;
-    for found in &verdict.broken {
+    let report = store.verify().await.context("cannot check the database")?;
+    for found in &report.broken {
         print(&format!("app {}, user {:?}: {}", found.sdk_app_id, found.user_id, found.problem))?;
     }
-    let looked_at = format!("{} users, {} conversations", verdict.users, verdict.conversations);
-    match verdict.broken.len() {
-        0 => print(&format!("{looked_at}: nothing is broken")),
-        number => bail!("{looked_at}: {number} of what must hold is broken"),
+    let checked = format!("{} users, {} conversations", report.users, report.conversations);
+    match report.broken.len() {
+        0 => print(&format!("{checked}: nothing is broken")),
+        number => bail!("{checked}: {number} problems found"),
     }
 }

@@ -1,4 +1,4 @@
-//! Every setting, once. The doc comments are `--help`; each flag has an environment variable beside it.
+//! All settings. The doc comments are the text of `--help`, and each flag has an environment variable.
 
 mod secret;
 mod serve;
@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use secrecy::{ExposeSecret, SecretString};
 
 pub use secret::KeyArgs;
-use secret::{Secret, secret};
+use secret::given_or_read;
 pub use serve::Serve;
 pub use telemetry::{LogArgs, RequestLogArgs};
 
@@ -26,46 +27,42 @@ use crate::store::Database;
 #[derive(Debug, Parser)]
 #[command(version, about)]
 pub struct Config {
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 
-    /// What to log.
     #[command(flatten)]
     pub logs: LogArgs,
 }
 
-/// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Runs everything for a try-out: a PostgreSQL of its own, a demo app, the service, and a curl line to paste.
+    /// Runs everything for a trial: a private PostgreSQL, a demo app, the service, and a curl command to paste.
     Dev(Dev),
     /// Runs the service on your PostgreSQL.
     Serve(Serve),
     /// Brings the database's schema up to date.
     Migrate(Migrate),
-    /// Looks for what must never be in the database, without changing anything; exits with 0 if there is nothing.
+    /// Checks that the database is consistent, and changes nothing. Exits with 0 if it is.
     Verify(DatabaseArgs),
-    /// Remove conversations that have been empty for long. Run it now and then; it does not disturb the service.
+    /// Removes conversations that have been empty for a long time. Run it from time to time, also while the service runs.
     Prune(Prune),
     /// Creates and changes apps.
     App(AppArgs),
     /// Signs a UserSig.
     Sig(Sig),
-    /// Asks a running service whether it is ready; exits with 0 if so. For images without a shell.
+    /// Asks a running service whether it is ready. Exits with 0 if it is. For images without a shell.
     Healthcheck(Healthcheck),
-    /// Prints all settings as a table, in Markdown.
+    /// Prints all settings as a Markdown table.
     Settings,
 }
 
-/// The setting that says where the database is, for messages.
+/// The name of the setting in messages.
 pub const DATABASE_SETTING: &str = "--database-url / EARMARK_DATABASE_URL";
 
-/// Where the database is.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
-    /// The database, as `postgres://user:password@host:5432/name?sslmode=verify-full`. What is left out comes from
-    /// libpq's own variables (PGHOST, PGPASSWORD, PGSSLMODE and so on).
+    /// The database, as `postgres://user:password@host:5432/name?sslmode=verify-full`. Parts that are left out come from
+    /// the variables of libpq (PGHOST, PGPASSWORD, PGSSLMODE and so on).
     #[arg(
         long = "database-url",
         env = "EARMARK_DATABASE_URL",
@@ -73,9 +70,9 @@ pub struct DatabaseArgs {
         hide_env_values = true,
         value_name = "URL"
     )]
-    url: Option<Secret>,
+    url: Option<SecretString>,
 
-    /// A file that holds the database URL.
+    /// A file that contains the database URL.
     #[arg(
         long = "database-url-file",
         env = "EARMARK_DATABASE_URL_FILE",
@@ -84,8 +81,8 @@ pub struct DatabaseArgs {
     )]
     url_file: Option<PathBuf>,
 
-    /// Most connections to the database at once. `serve` gives each of its workers an equal part; 0 = 10, or three
-    /// for each worker if that is more.
+    /// Maximum number of connections to the database. `serve` divides them equally among its workers. 0 means 10, or
+    /// three for each worker if that is more.
     #[arg(
         long = "database-connections",
         env = "EARMARK_DATABASE_CONNECTIONS",
@@ -96,7 +93,7 @@ pub struct DatabaseArgs {
     )]
     connections: u32,
 
-    /// Keep prepared statements on their connection. Set to false behind PgBouncer in transaction mode.
+    /// Keep prepared statements on each connection. Set to false behind PgBouncer in transaction mode.
     #[arg(
         long = "database-statement-cache",
         env = "EARMARK_DATABASE_STATEMENT_CACHE",
@@ -109,207 +106,195 @@ pub struct DatabaseArgs {
 }
 
 impl DatabaseArgs {
-    /// The database that these settings describe.
     pub fn database(&self) -> anyhow::Result<Database> {
         let setting = DATABASE_SETTING;
-        let url = secret(self.url.as_ref(), self.url_file.as_deref())
+        let url = given_or_read(self.url.as_ref(), self.url_file.as_deref())
             .context("--database-url-file / EARMARK_DATABASE_URL_FILE")?
             .with_context(|| format!("{setting} is missing"))?;
-        let database =
-            Database::from_url(&url).map_err(|problem| anyhow::anyhow!("{setting} {problem}"))?;
+        let database = Database::from_url(url.expose_secret())
+            .map_err(|problem| anyhow::anyhow!("{setting} {problem}"))?;
         let connections = if self.connections == 0 { CONNECTIONS } else { self.connections };
         Ok(database.connections(connections).statement_cache(self.statement_cache))
     }
 }
 
-/// Connections to the database, where nobody says how many.
+/// Default number of connections to the database.
 const CONNECTIONS: u32 = 10;
 
-/// The service for a try-out.
 #[derive(Debug, Args)]
 pub struct Dev {
-    /// Where everything is kept: the database, its log, the demo app's secret key.
+    /// The folder for all data: the database, its log, and the demo app's secret key.
     #[arg(long, env = "EARMARK_DATA", default_value = "data", value_name = "FOLDER")]
     pub data: PathBuf,
 
-    /// Where to listen.
+    /// The address to listen on.
     #[arg(long, env = "EARMARK_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub listen: SocketAddr,
 
-    /// The folder with PostgreSQL's programs (15 or newer). Looked for when not given.
+    /// The folder with PostgreSQL's programs (15 or newer). By default, the command searches for them, and uses
+    /// Docker if it finds none.
     #[arg(long, env = "EARMARK_PG_BIN", value_name = "FOLDER")]
     pub pg_bin: Option<PathBuf>,
 }
 
-/// Bringing the schema up to date.
 #[derive(Debug, Args)]
 pub struct Migrate {
-    /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
 
-    /// Print what would run, and change nothing. Exits with 0 if the schema is up to date, with 3 if not.
+    /// Print which migrations would run, and change nothing. Exits with 0 if the schema is up to date, with 3 if not.
     #[arg(long)]
     pub plan: bool,
 }
 
-/// Removing empty conversations.
 #[derive(Debug, Args)]
 pub struct Prune {
-    /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
 
-    /// For how many days conversations stay stored after they have become empty.
+    /// For how many days to keep a conversation after its last mark, contact group and pin were removed.
     #[arg(long, env = "EARMARK_HISTORY_DAYS", default_value_t = HISTORY_DAYS, value_name = "DAYS",
         value_parser = clap::value_parser!(u32).range(1..=3650))]
     history_days: u32,
 }
 
 impl Prune {
-    /// For how long empty conversations stay stored.
     #[must_use]
     pub fn history(&self) -> Duration {
         days(self.history_days)
     }
 }
 
-/// For how many days empty conversations stay stored by default.
+/// Default of `--history-days`.
 const HISTORY_DAYS: u32 = 30;
 
 fn days(number: u32) -> Duration {
     Duration::from_hours(u64::from(number) * 24)
 }
 
-/// Creating and changing apps.
 #[derive(Debug, Args)]
 pub struct AppArgs {
-    /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
 
-    /// What to do.
     #[command(subcommand)]
     pub command: AppCommand,
 }
 
-/// What can be done with apps.
 #[derive(Debug, Subcommand)]
 pub enum AppCommand {
-    /// Adds an app and prints it; prints its secret key when that was made here.
+    /// Creates an app and prints it. Prints its secret key if the command generated it.
     Create {
-        /// The app's number.
+        /// The number of the app.
         #[arg(value_name = "SDKAPPID")]
         sdk_app_id: SdkAppId,
-        /// What it may write: `trial`, `standard`, `pro`, `pro_plus`, `enterprise` or `premium` (the default).
+        /// The edition: `trial`, `standard`, `pro`, `pro_plus`, `enterprise` or `premium` (the default). `trial` and
+        /// `standard` have only custom marks.
         #[arg(long)]
         edition: Option<Edition>,
-        /// Who must have been imported: nobody (`open`), the user (`owners`, the default), or the other end too
-        /// (`strict`).
+        /// Who must have been imported: nobody (`open`), the user (`owners`, the default), or also the other user or
+        /// the chat group (`strict`).
         #[arg(long)]
         directory: Option<Directory>,
-        /// Who may call; can be given several times. `administrator` if nobody is named.
+        /// An admin, who may call the API. Can be given several times; `administrator` by default.
         #[arg(long = "admin", value_name = "IDENTIFIER", value_parser = App::check_admin)]
         admins: Vec<String>,
-        /// The secret key.
         #[command(flatten)]
         key: KeyArgs,
-        /// A limit to change, as NAME=NUMBER; can be given several times. `app show` names them.
+        /// A limit to change, as NAME=NUMBER. Can be given several times; `app show` prints the names.
         #[arg(long = "limit", value_name = "NAME=NUMBER")]
         limits: Vec<LimitChange>,
     },
     /// Lists all apps.
     List,
-    /// Shows one app, without its keys.
+    /// Shows an app, without its secret keys.
     Show {
-        /// The app's number.
+        /// The number of the app.
         #[arg(value_name = "SDKAPPID")]
         sdk_app_id: SdkAppId,
     },
     /// Changes an app's edition, directory mode or limits.
     Set {
-        /// The app's number.
+        /// The number of the app.
         #[arg(value_name = "SDKAPPID")]
         sdk_app_id: SdkAppId,
-        /// What it may write: `trial`, `standard`, `pro`, `pro_plus`, `enterprise` or `premium`.
+        /// The edition: `trial`, `standard`, `pro`, `pro_plus`, `enterprise` or `premium`.
         #[arg(long)]
         edition: Option<Edition>,
-        /// Who must have been imported: nobody (`open`), the user (`owners`), or the other end too (`strict`).
+        /// Who must have been imported: nobody (`open`), the user (`owners`), or also the other user or the chat group
+        /// (`strict`).
         #[arg(long)]
         directory: Option<Directory>,
-        /// A limit to change, as NAME=NUMBER; can be given several times. `app show` names them.
+        /// A limit to change, as NAME=NUMBER. Can be given several times; `app show` prints the names.
         #[arg(long = "limit", value_name = "NAME=NUMBER")]
         limits: Vec<LimitChange>,
     },
-    /// Gives an app a new secret key, and prints it when it was made here. The one before stays good until `--retire`.
+    /// Gives an app a new secret key, and prints the key if the command generated it. The old key stays valid until
+    /// `--retire`.
     RotateKey {
-        /// The app's number.
+        /// The number of the app.
         #[arg(value_name = "SDKAPPID")]
         sdk_app_id: SdkAppId,
-        /// The new secret key.
         #[command(flatten)]
         key: KeyArgs,
-        /// Make no new key: end the one before the last rotation instead.
+        /// Add no key. Instead, remove the key from before the last rotation.
         #[arg(long, conflicts_with_all = ["secret_key", "secret_key_file"])]
         retire: bool,
     },
-    /// Lets one more identifier call.
+    /// Adds an admin, who may call the API.
     AddAdmin {
-        /// The app's number.
+        /// The number of the app.
         #[arg(value_name = "SDKAPPID")]
         sdk_app_id: SdkAppId,
-        /// Who.
+        /// The identifier of the admin.
         #[arg(value_parser = App::check_admin)]
         identifier: String,
     },
-    /// Lets an identifier call no more.
+    /// Removes an admin.
     RemoveAdmin {
-        /// The app's number.
+        /// The number of the app.
         #[arg(value_name = "SDKAPPID")]
         sdk_app_id: SdkAppId,
-        /// Who.
+        /// The identifier of the admin.
         #[arg(value_parser = App::check_admin)]
         identifier: String,
     },
-    /// Refuses all calls of an app (60016) until it is enabled again.
+    /// Disables an app: the service refuses all its calls with 60016.
     Disable {
-        /// The app's number.
+        /// The number of the app.
         #[arg(value_name = "SDKAPPID")]
         sdk_app_id: SdkAppId,
-        /// Enable it again.
+        /// Enable the app again.
         #[arg(long)]
         undo: bool,
     },
 }
 
-/// Signing a UserSig.
 #[derive(Debug, Args)]
 pub struct Sig {
-    /// The app's number.
+    /// The number of the app.
     #[arg(value_name = "SDKAPPID")]
     pub sdk_app_id: SdkAppId,
 
-    /// Whose UserSig.
+    /// The user that the UserSig is for.
     #[arg(long, default_value = "administrator", value_parser = App::check_admin)]
     pub identifier: String,
 
-    /// How long it is good, in seconds.
+    /// How long the UserSig is valid, in seconds.
     #[arg(long, default_value_t = 180 * 24 * 3600, value_name = "SECONDS")]
     pub lifetime_s: u64,
 
-    /// The secret key; taken from the database when not given.
+    /// Without a key, the command takes the key of the app from the database.
     #[command(flatten)]
     pub key: KeyArgs,
 
-    /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
 }
 
-/// Asking a running service.
 #[derive(Debug, Args)]
 pub struct Healthcheck {
-    /// The service's readiness page, on its admin listener.
+    /// The URL of the service's /readyz, on its admin listener.
     #[arg(
         long,
         env = "EARMARK_HEALTHCHECK_URL",

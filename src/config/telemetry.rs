@@ -1,13 +1,13 @@
-//! What is logged and traced.
+//! Settings of the log and of traces.
 
 use clap::Args;
 
 use crate::telemetry::{LogFormat, LogRequests, Settings, Traces};
 
-/// The log of every command.
 #[derive(Debug, Args)]
 pub struct LogArgs {
-    /// What to log: a level (error, warn, info, debug, trace), or targets with levels as in `earmark=debug,sqlx=warn`.
+    /// What to log: a level (error, warn, info, debug, trace), or a level for each target, as in
+    /// `earmark=debug,sqlx=warn`.
     #[arg(
         long,
         global = true,
@@ -17,22 +17,21 @@ pub struct LogArgs {
     )]
     log: String,
 
-    /// How log lines look.
+    /// The format of log lines.
     #[arg(long, global = true, env = "EARMARK_LOG_FORMAT", default_value = "human", value_enum)]
     log_format: LogFormat,
 }
 
-/// What the service tells of requests.
 #[derive(Debug, Args)]
 pub struct RequestLogArgs {
-    /// Which requests have a line in the log: all of them, those that did not go well, or none. A line has the request's
-    /// id, app, call, code, items and time; what went well is `info`, what did not is `warn`. Under full load, a line for
-    /// each costs nearly a tenth of the processor time of an answer.
+    /// Which requests to log: all of them, those with an error, or none. A line has the request's id, app, call, code,
+    /// items and time. Its level is `info`, or `warn` if there was an error. At full load, a line for each request takes
+    /// almost a tenth of the CPU time of a request.
     #[arg(long, env = "EARMARK_LOG_REQUESTS", default_value = "errors", value_enum)]
     log_requests: LogRequests,
 
-    /// An OpenTelemetry collector to send traces to, over OTLP with HTTP, as `http://host:4318`. Nothing is traced without
-    /// it. The standard variable `OTEL_EXPORTER_OTLP_ENDPOINT` stands in for it.
+    /// The OpenTelemetry collector to send traces to, over OTLP with HTTP, as `http://host:4318`. Without it there are no
+    /// traces. The standard variable `OTEL_EXPORTER_OTLP_ENDPOINT` works too.
     #[arg(long, env = "EARMARK_OTLP_ENDPOINT", value_name = "URL", value_parser = endpoint)]
     otlp_endpoint: Option<String>,
 
@@ -45,7 +44,7 @@ pub struct RequestLogArgs {
     )]
     otel_exporter_otlp_endpoint: Option<String>,
 
-    /// The part of all requests that is traced, from 0 to 1.
+    /// The fraction of requests to trace, from 0 to 1.
     #[arg(
         long,
         env = "EARMARK_OTLP_SAMPLE_RATIO",
@@ -57,7 +56,7 @@ pub struct RequestLogArgs {
 }
 
 impl LogArgs {
-    /// What these settings mean, for the service with its own beside them.
+    /// `requests` are the additional settings of `serve`.
     #[must_use]
     pub fn telemetry(&self, requests: Option<&RequestLogArgs>) -> Settings {
         let traces = |args: &RequestLogArgs| {
@@ -77,7 +76,7 @@ impl LogArgs {
     }
 }
 
-/// A collector that is reached over plain HTTP: one beside the service, which forwards.
+/// Only plain HTTP: the collector is expected on the same machine or network, from where it forwards.
 fn endpoint(text: &str) -> Result<String, String> {
     let host = text.strip_prefix("http://").unwrap_or_default();
     let is_fine = !host.is_empty() && text.parse::<actix_web::http::Uri>().is_ok();

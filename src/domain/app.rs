@@ -1,7 +1,9 @@
 //! An app, the tenant of this service: edition, directory mode, secret keys, admins and limits.
 
-use std::fmt;
 use std::str::FromStr;
+
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
 
 use super::problem::check_text;
 use super::{Problem, Refusal, SdkAppId, Standing};
@@ -94,8 +96,8 @@ impl FromStr for Directory {
 }
 
 /// The key that signs an app's UserSigs. `Debug` does not print it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SecretKey(String);
+#[derive(Debug, Clone)]
+pub struct SecretKey(SecretString);
 
 impl SecretKey {
     /// Accepts at least 16 bytes without NUL, and without white space at the start or the end.
@@ -106,28 +108,32 @@ impl SecretKey {
         if text.len() < SECRET_KEY_BYTES_MIN {
             return Err(Problem::new(format!("must be at least {SECRET_KEY_BYTES_MIN} bytes")));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 
     /// Formats random bytes as 64 hex digits, the format of Tencent's keys.
     #[must_use]
     pub fn of_random_bytes(bytes: [u8; 32]) -> Self {
         let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-        Self(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
+        let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+        Self(digits.collect::<String>().into())
     }
 
     /// The key in plain text: to sign, to store, and to show a new key to the operator.
     #[must_use]
     pub fn reveal(&self) -> &str {
-        &self.0
+        self.0.expose_secret()
     }
 }
 
-impl fmt::Debug for SecretKey {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("SecretKey(…)")
+/// The time of a comparison depends on the lengths of the keys, and on nothing else.
+impl PartialEq for SecretKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.reveal().as_bytes().ct_eq(other.reveal().as_bytes()).into()
     }
 }
+
+impl Eq for SecretKey {}
 
 #[derive(Debug, Clone)]
 pub struct App {

@@ -1,4 +1,4 @@
-//! What is the same for everybody: prepared once, sent compressed, and not sent again to those who have it.
+//! Static content: compressed once at the start, and not sent again to a client that has the current version.
 
 use std::io::Write;
 
@@ -12,10 +12,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
-/// Bytes that are ready to be sent.
 pub(super) struct Asset {
     content_type: &'static str,
-    /// A quoted digest: the same for both forms, so it is sent as a weak one.
+    /// A quoted digest of the plain bytes. It is sent as a weak tag, since it stands for both the plain and the compressed
+    /// form.
     etag: String,
     plain: Bytes,
     gzip: Bytes,
@@ -31,25 +31,26 @@ impl Asset {
         }
     }
 
-    /// Sends it, in an answer that `begun` has begun.
+    /// `builder` starts the response and sets the headers that all responses of the caller have.
     pub(super) fn send(
         &self,
         request: &HttpRequest,
-        begun: impl FnOnce(StatusCode) -> HttpResponseBuilder,
+        builder: impl FnOnce(StatusCode) -> HttpResponseBuilder,
     ) -> HttpResponse {
-        let known = listed(request.headers(), header::IF_NONE_MATCH)
+        let is_current = list_items(request.headers(), header::IF_NONE_MATCH)
             .any(|tag| tag.trim_start_matches("W/") == self.etag);
-        let mut response = begun(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
-        // Kept, but asked for each time: the names stay the same from version to version.
+        let mut response =
+            builder(if is_current { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
+        // Clients revalidate each time, because a file has the same name in every version.
         response
             .insert_header((header::CACHE_CONTROL, "no-cache"))
             .insert_header((header::ETAG, format!("W/{}", self.etag)))
             .insert_header((header::VARY, "accept-encoding"));
-        if known {
+        if is_current {
             return response.finish();
         }
         response.content_type(self.content_type);
-        if listed(request.headers(), header::ACCEPT_ENCODING).any(is_gzip) {
+        if list_items(request.headers(), header::ACCEPT_ENCODING).any(is_gzip) {
             response.insert_header((header::CONTENT_ENCODING, "gzip")).body(self.gzip.clone())
         } else {
             response.body(self.plain.clone())
@@ -57,8 +58,8 @@ impl Asset {
     }
 }
 
-/// The parts of a header that is a list.
-fn listed(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+/// The items of a header whose value is a comma-separated list.
+fn list_items(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
@@ -70,7 +71,7 @@ fn is_gzip(coding: &str) -> bool {
 
 fn compressed(plain: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    // Writing to memory does not fail.
-    let done = encoder.write_all(plain).and_then(|()| encoder.finish());
-    done.unwrap_or_default()
+    let compressed = encoder.write_all(plain).and_then(|()| encoder.finish());
+    #[expect(clippy::expect_used, reason = "it cannot fail")]
+    compressed.expect("a write to memory does not fail")
 }

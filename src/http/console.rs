@@ -1,4 +1,4 @@
-//! The console: a page that is part of the program, and what it asks when it opens.
+//! The console: a web page that is built into the program, and the session that it asks for when it opens.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -18,30 +18,23 @@ use crate::domain::SdkAppId;
 use crate::http::tencent::door::{Door, unix_now};
 use crate::http::tencent::user_sig::UserSig;
 
-/// How long the UserSig is good that a signed-in console gets.
+/// How long the UserSig of a signed-in console is valid.
 const SESSION_LIFETIME_S: u64 = 12 * 3600;
-/// The page loads what is served beside it, and nothing else from anywhere.
+/// The page may load and call only its own origin.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Whether there is a console, and how it opens.
 #[derive(Debug, Clone, Default)]
 pub enum Console {
-    /// There is none.
     #[default]
     Off,
-    /// For whoever can sign in.
+    /// The console asks the user to sign in.
     On,
-    /// Signed in already, as this admin, for people at this machine: a try-out.
-    SignedIn {
-        /// The app.
-        sdk_app_id: SdkAppId,
-        /// One of its admins.
-        identifier: String,
-    },
+    /// For a trial: the console is signed in as this admin when it is opened on this machine.
+    SignedIn { sdk_app_id: SdkAppId, identifier: String },
 }
 
-/// What `console/` builds.
+/// The files that the build of `console/` writes.
 #[derive(RustEmbed)]
 #[folder = "console/dist"]
 struct Dist;
@@ -51,7 +44,7 @@ static ASSETS: LazyLock<HashMap<String, Asset>> = LazyLock::new(|| {
     Dist::iter().filter_map(|name| asset(&name).map(|asset| (name.into_owned(), asset))).collect()
 });
 
-/// Every path of the console, with the admin API that its page uses.
+/// The paths of the console, and those of the admin API, which the page calls.
 pub(super) fn routes(app: &mut ServiceConfig, console: &Console, operators: &Operators) {
     if matches!(console, Console::Off) {
         return;
@@ -71,7 +64,7 @@ async fn file(request: HttpRequest, file: Path<String>) -> HttpResponse {
     send(&request, if file.is_empty() { "index.html" } else { &file })
 }
 
-/// What the page asks when it opens: how it was started, and who is signed in already.
+/// Tells the page by which command the service was started, and who is already signed in.
 #[derive(Serialize)]
 #[serde(tag = "mode", rename_all = "lowercase")]
 enum Session<'a> {
@@ -79,7 +72,7 @@ enum Session<'a> {
     Dev { sdkappid: i64, identifier: &'a str, usersig: String },
 }
 
-/// A UserSig is given to this machine's own pages alone.
+/// Gives a UserSig only to a page of this service that is opened on this machine.
 async fn session(request: HttpRequest, door: Data<Door>, console: Data<Console>) -> HttpResponse {
     let session = match &**console {
         Console::Off | Console::On => Session::Serve,
@@ -103,7 +96,7 @@ async fn session(request: HttpRequest, door: Data<Door>, console: Data<Console>)
     guarded(StatusCode::OK).insert_header((header::CACHE_CONTROL, "no-store")).json(session)
 }
 
-/// An answer with the headers that every file of the console has.
+/// A response with the security headers of the console.
 fn guarded(status: StatusCode) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response

@@ -1,4 +1,4 @@
-//! Liveness, readiness and metrics. Outside the API, so ordinary HTTP statuses apply.
+//! `/livez`, `/readyz` and `/metrics`. They are not part of the API, so they use ordinary HTTP statuses.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -7,12 +7,12 @@ use crate::http::tencent::door::Door;
 use crate::metrics::Observed;
 use crate::telemetry::dropped_lines;
 
-/// The process answers.
+/// The process runs. Says nothing about the database.
 pub(super) async fn live() -> HttpResponse {
     HttpResponse::Ok().body("ok\n")
 }
 
-/// The database answers, its schema fits, and the service is not about to stop.
+/// The database answers, its schema is not too old, and the service is not stopping.
 pub(super) async fn ready(door: Data<Door>) -> HttpResponse {
     if door.service.is_stopping() {
         return HttpResponse::ServiceUnavailable().body("stopping\n");
@@ -26,13 +26,12 @@ pub(super) async fn ready(door: Data<Door>) -> HttpResponse {
     }
 }
 
-/// Everything that is counted, in Prometheus's text format.
 pub(super) async fn metrics(door: Data<Door>) -> HttpResponse {
-    let now = Observed { log_lines_dropped: dropped_lines(), ..door.service.observe() };
-    match door.service.metrics().render(&now) {
+    let observed = Observed { log_lines_dropped: dropped_lines(), ..door.service.observe() };
+    match door.service.metrics().render(&observed) {
         Ok(text) => HttpResponse::Ok().content_type(prometheus::TEXT_FORMAT).body(text),
         Err(error) => {
-            tracing::warn!(cause = %error, "metrics");
+            tracing::warn!(cause = %error, "cannot render the metrics");
             HttpResponse::InternalServerError().body("no metrics\n")
         }
     }

@@ -1,26 +1,26 @@
-//! Where a request comes from: pages of other sites are kept out of everything that is not the API.
+//! The origin of a request. Outside the API we refuse requests that a page of another site sent.
 //!
-//! A browser sends requests for any page that it shows. The API is safe from that, for a UserSig is no cookie; what is
-//! open to this machine, or remembers who asked, is not.
+//! A browser sends requests on behalf of any page that it shows. Those cannot harm the API, since a UserSig is not a cookie.
+//! They could harm what is open to every request from this machine.
 
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
 use actix_web::http::uri::{Authority, Uri};
 
-/// No page of another site has sent it: browsers say so, and other clients say nothing.
+/// True unless a page of another site sent the request. Browsers name the site in these headers; other clients omit them.
 pub(super) fn is_same_origin(request: &HttpRequest) -> bool {
-    let told_site = header(request, "sec-fetch-site");
-    let told_origin = header(request, "origin");
-    told_site.is_none_or(|site| matches!(site, "same-origin" | "none"))
-        && told_origin.is_none_or(|origin| {
+    let fetch_site = header(request, "sec-fetch-site");
+    let origin = header(request, "origin");
+    fetch_site.is_none_or(|site| matches!(site, "same-origin" | "none"))
+        && origin.is_none_or(|origin| {
             let origin = origin.parse::<Uri>().ok().and_then(|uri| uri.into_parts().authority);
             origin.is_some() && origin == host(request)
         })
 }
 
-/// It was sent on this machine, to this machine. The name that was asked for counts too: a page of another site can
-/// have its own name lead here, but cannot have it called `localhost`.
+/// True if the request comes from this machine and its `Host` names this machine. The owner of another site can point a
+/// host name of their own at 127.0.0.1 (DNS rebinding), but the browser then sends that name, not `localhost`.
 pub(super) fn is_local(request: &HttpRequest) -> bool {
     let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
     request.peer_addr().is_some_and(|peer| is_loopback(peer.ip()))
@@ -35,7 +35,7 @@ fn host(request: &HttpRequest) -> Option<Authority> {
     header(request, "host")?.parse().ok()
 }
 
-/// A header's value; one that is not text is there, and equal to nothing.
+/// The value of a header. A value that is not ASCII becomes the empty string, which matches nothing.
 fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
     request.headers().get(name).map(|value| value.to_str().unwrap_or_default())
 }

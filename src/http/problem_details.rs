@@ -1,4 +1,4 @@
-//! Failures outside the API: an ordinary HTTP status, and a body as RFC 9457 has it.
+//! Errors outside the API: an ordinary HTTP status and a problem document (RFC 9457).
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -11,17 +11,16 @@ use crate::http::tencent::codes::ContactGroupPaths;
 use crate::http::tencent::envelope::described;
 use crate::http::tencent::failure::Failure;
 
-/// What is wrong, for people and for programs.
 #[derive(Debug, Serialize)]
 struct ProblemDetails<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
+    /// The path to the wrong field, if a field of the body is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
 }
 
-/// Answers with `status`. `field` is the path to what is wrong with a body, if that is what is wrong.
 pub(super) fn answer(status: StatusCode, detail: &str, field: Option<&str>) -> HttpResponse {
     let title = status.canonical_reason().unwrap_or_default();
     HttpResponse::build(status)

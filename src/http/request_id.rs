@@ -1,36 +1,51 @@
-//! What a request is called: in the log, in its answer's head, in the text of a fault.
+//! The id of a request: in the `X-Request-Id` header of its answer, in the log, and in the text of an internal error.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, HeaderValue};
+use uuid::{NoContext, Timestamp, Uuid};
 
-/// Where a caller may say it, and where the answer does.
+/// Clients may send an id in this header, and every answer has it.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
-/// Longest id that is taken over from a caller, in bytes.
-const GIVEN_BYTES_MAX: usize = 64;
+/// Longest id that we accept from a client, in bytes.
+const SENT_BYTES_MAX: usize = 64;
 
 tokio::task_local! {
-    /// The id of the request that is being answered.
+    /// The id of the request that the task is answering.
     pub static CURRENT: RequestId;
 }
 
-/// The id of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestId {
-    /// Made here.
-    Made(u64),
-    /// The caller's.
-    Given(HeaderValue),
+    Made(Uuid),
+    /// Sent by the client.
+    Sent(HeaderValue),
 }
 
 impl RequestId {
-    /// For the head of the answer.
+    /// The id that the client sent, or a new one if it sent none or one that could garble a log line.
+    pub fn of(request: &HttpRequest) -> Self {
+        match request.headers().get(HEADER) {
+            Some(sent) if is_safe_in_logs(sent.as_bytes()) => Self::Sent(sent.clone()),
+            _ => Self::make(),
+        }
+    }
+
+    /// A UUID of version 7, so that ids sort by time in a log. Within a millisecond, 74 random bits tell them apart; a
+    /// counter would have to be shared by all worker threads.
+    #[must_use]
+    pub fn make() -> Self {
+        Self::Made(Uuid::new_v7(Timestamp::now(NoContext)))
+    }
+
     pub fn header(&self) -> Option<HeaderValue> {
         match self {
-            Self::Made(_) => HeaderValue::try_from(self.to_string()).ok(),
-            Self::Given(value) => Some(value.clone()),
+            Self::Made(id) => {
+                let mut buffer = Uuid::encode_buffer();
+                HeaderValue::from_str(id.hyphenated().encode_lower(&mut buffer)).ok()
+            }
+            Self::Sent(id) => Some(id.clone()),
         }
     }
 }
@@ -38,75 +53,47 @@ impl RequestId {
 impl fmt::Display for RequestId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Made(number) => write!(out, "{number:016x}"),
-            Self::Given(value) => out.write_str(value.to_str().unwrap_or_default()),
+            Self::Made(id) => id.fmt(out),
+            Self::Sent(id) => out.write_str(id.to_str().unwrap_or_default()),
         }
     }
 }
 
-/// Where ids come from.
-#[derive(Debug)]
-pub struct RequestIds {
-    start: u64,
-    count: AtomicU64,
-}
-
-impl RequestIds {
-    /// Those of this thread: others begin elsewhere.
-    #[must_use]
-    pub fn new() -> Self {
-        let mut bytes = [0; 8];
-        // Without randomness all begin at the same number: worse to search for, no reason to fail.
-        let _ = getrandom::fill(&mut bytes);
-        Self { start: u64::from_ne_bytes(bytes), count: AtomicU64::new(0) }
-    }
-
-    /// The caller's id, if there is one that can stand in a log, or a new one.
-    pub fn of(&self, request: &HttpRequest) -> RequestId {
-        match request.headers().get(HEADER) {
-            Some(given) if is_fine(given.as_bytes()) => RequestId::Given(given.clone()),
-            _ => RequestId::Made(self.next()),
-        }
-    }
-
-    /// Numbers that do not repeat and do not look alike: `SplitMix64`.
-    fn next(&self) -> u64 {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let number = self.start.wrapping_add(count.wrapping_mul(STEP));
-        let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        number ^ (number >> 31)
-    }
-}
-
-fn is_fine(given: &[u8]) -> bool {
+fn is_safe_in_logs(id: &[u8]) -> bool {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
-    (1..=GIVEN_BYTES_MAX).contains(&given.len()) && given.iter().all(is_plain)
+    (1..=SENT_BYTES_MAX).contains(&id.len()) && id.iter().all(is_plain)
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use actix_web::test::TestRequest;
+
     use super::*;
 
     #[test]
     fn made_ids_do_not_repeat() {
-        let ids = RequestIds::new();
-        let made: BTreeSet<_> =
-            (0..10_000).map(|_| RequestId::Made(ids.next()).to_string()).collect();
+        let made: BTreeSet<_> = (0..10_000).map(|_| RequestId::make().to_string()).collect();
         assert_eq!(made.len(), 10_000);
-        assert!(made.iter().all(|id| id.len() == 16));
+        assert!(made.iter().all(|id| Uuid::try_parse(id).unwrap().get_version_num() == 7));
     }
 
     #[test]
-    fn an_id_is_taken_over_only_if_it_can_stand_in_a_log() {
+    fn the_header_and_the_log_show_the_same_id() {
+        let sent = TestRequest::get().insert_header((HEADER, "mine-1.A_b")).to_http_request();
+        for id in [RequestId::make(), RequestId::of(&sent)] {
+            assert_eq!(id.header().unwrap().to_str().unwrap(), id.to_string());
+        }
+    }
+
+    #[test]
+    fn a_client_may_send_an_id_that_is_safe_in_logs() {
         for good in ["a", "0f8fad5b-d9cb-469f-a165-70867728950e", "A_b.9", &"x".repeat(64)] {
-            assert!(is_fine(good.as_bytes()), "{good}");
+            assert!(is_safe_in_logs(good.as_bytes()), "{good}");
         }
         for bad in ["", &"x".repeat(65), "a b", "a\tb", "a\"b", "é", "a=b", "{}"] {
-            assert!(!is_fine(bad.as_bytes()), "{bad}");
+            assert!(!is_safe_in_logs(bad.as_bytes()), "{bad}");
         }
     }
 }

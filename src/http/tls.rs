@@ -1,4 +1,4 @@
-//! The server's certificate.
+//! The server's certificate and private key.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,24 +7,18 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// What keeps a certificate from being used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The certificate file.
     #[error("--tls-cert {0}: {1}")]
     Certificate(PathBuf, rustls::pki_types::pem::Error),
-    /// The key file.
     #[error("--tls-key {0}: {1}")]
     Key(PathBuf, rustls::pki_types::pem::Error),
-    /// The two do not fit.
     #[error("--tls-cert and --tls-key do not go together: {0}")]
     Mismatch(rustls::Error),
-    /// None could be made.
     #[error("--tls-self-signed: {0}")]
     SelfSigned(rcgen::Error),
 }
 
-/// A certificate chain with its key, ready to serve.
 #[derive(Debug)]
 pub struct Identity {
     config: ServerConfig,
@@ -32,7 +26,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The certificate chain and the key in these PEM files.
+    /// Reads PEM files.
     pub fn from_files(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         let bad = |error| TlsError::Certificate(certificate.to_owned(), error);
         let chain: Vec<_> =
@@ -42,17 +36,17 @@ impl Identity {
         Ok(Self { config: config(chain, private)?, certificate_pem: None })
     }
 
-    /// A certificate made for the occasion, for `localhost`, loopback addresses and `host`.
+    /// Makes a certificate for `localhost`, the loopback addresses and `host`.
     pub fn self_signed(host: &str) -> Result<Self, TlsError> {
         let names: Vec<String> =
             ["localhost", "127.0.0.1", "::1", host].into_iter().map(Into::into).collect();
-        let made = rcgen::generate_simple_self_signed(names).map_err(TlsError::SelfSigned)?;
-        let private = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-        let config = config(vec![made.cert.der().clone()], private)?;
-        Ok(Self { config, certificate_pem: Some(made.cert.pem()) })
+        let generated = rcgen::generate_simple_self_signed(names).map_err(TlsError::SelfSigned)?;
+        let private = PrivateKeyDer::Pkcs8(generated.signing_key.serialize_der().into());
+        let config = config(vec![generated.cert.der().clone()], private)?;
+        Ok(Self { config, certificate_pem: Some(generated.cert.pem()) })
     }
 
-    /// The certificate that a client has to trust, if it was made for the occasion.
+    /// The certificate that a client has to trust. `None` if it came from a file.
     #[must_use]
     pub fn certificate_pem(&self) -> Option<&str> {
         self.certificate_pem.as_deref()

@@ -1,6 +1,6 @@
-//! Logs, to standard error, for people or as JSON; traces, to an OpenTelemetry collector.
+//! Logs go to standard error, for people or as JSON. Traces go to an OpenTelemetry collector.
 //!
-//! Neither is waited for: a log line or a span that finds its queue full is dropped, and counted.
+//! A request never waits for either: when a queue is full, we drop the log line or the span. Dropped log lines are counted.
 
 #[cfg(feature = "otlp")]
 mod otlp;
@@ -19,13 +19,12 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
-/// Log lines that may wait to be written: about a second of a busy service, a megabyte or two.
+/// Log lines in the queue: about a second of a busy service, and one or two megabytes.
 const LINES_MAX: usize = 8 * 1024;
 
-/// How many log lines were dropped. There is one log per process.
+/// Set when the log starts. A process has one log.
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
-/// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
@@ -34,40 +33,36 @@ pub enum LogFormat {
     Json,
 }
 
-/// Which requests have a line in the log.
+/// Which requests are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogRequests {
-    /// Each: at `info` if it went well, at `warn` if not.
+    /// All requests: at level `info`, or `warn` for one with an error.
     All,
-    /// Those that did not go well.
+    /// Requests with an error.
     Errors,
-    /// None.
+    /// No requests.
     None,
 }
 
-/// Where traces go, and how many.
 #[derive(Debug, Clone)]
 pub struct Traces {
-    /// The collector, as `http://host:port`.
+    /// The URL of the collector, as `http://host:port`.
     pub endpoint: String,
-    /// The part of all requests that is traced, from 0 to 1.
+    /// The fraction of requests to trace, from 0 to 1.
     pub sample_ratio: f64,
 }
 
-/// What to log and to trace.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// In the syntax of `RUST_LOG`, such as `info` or `earmark=debug,sqlx=warn`.
     pub filter: String,
-    /// How lines look.
     pub format: LogFormat,
-    /// Which requests have one.
     pub requests: LogRequests,
-    /// Nothing is traced without it.
+    /// `None` turns traces off.
     pub traces: Option<Traces>,
 }
 
-/// Logs and traces flow while this exists. Dropping it writes what waits, but does not wait long for whoever takes it.
+/// Keeps the log and the traces running. Its drop writes what is in the queues, within a second for each.
 #[must_use = "logging ends when this is dropped"]
 pub struct Telemetry {
     traces: Option<otlp::Exporter>,
@@ -75,7 +70,7 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Starts both, for the whole process.
+    /// Starts the log and the traces of the whole process.
     pub fn start(settings: &Settings) -> anyhow::Result<Self> {
         let filter = EnvFilter::try_new(&settings.filter)
             .map_err(|error| anyhow::anyhow!("--log / EARMARK_LOG: {error}"))?;
@@ -84,7 +79,7 @@ impl Telemetry {
             LogRequests::Errors => filter.add_directive("earmark::request=warn".parse()?),
             LogRequests::None => filter.add_directive("earmark::request=off".parse()?),
         };
-        // The buffer is emptied as soon as nothing waits: many lines are one write when there are many.
+        // The writer thread flushes the buffer when the queue is empty, so that many lines need only one write.
         let (writer, guard) = NonBlockingBuilder::default()
             .lossy(true)
             .buffered_lines_limit(LINES_MAX)
@@ -111,7 +106,7 @@ impl Drop for Telemetry {
     }
 }
 
-/// Log lines that were dropped since the process began.
+/// Log lines dropped since the process started.
 #[must_use]
 pub fn dropped_lines() -> u64 {
     DROPPED.get().map_or(0, |dropped| u64::try_from(dropped.dropped_lines()).unwrap_or(u64::MAX))

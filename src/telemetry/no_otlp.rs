@@ -1,4 +1,4 @@
-//! What stands in for traces in a binary that was built without them.
+//! Replaces `otlp` in a binary that was built without traces.
 
 use tracing_subscriber::layer::Identity;
 

@@ -1,5 +1,5 @@
-//! Traces over OTLP. They are handed to a thread of their own through a queue of bounded length: when the collector is slow
-//! or gone, spans are dropped, and nobody waits.
+//! Traces over OTLP. A thread of its own sends them from a bounded queue. If the collector is slow or unreachable, we drop
+//! spans, and no request waits.
 
 use std::time::Duration;
 
@@ -19,29 +19,26 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::Traces;
 
-/// The target of every span that is meant for traces.
+/// The target of all spans that go into traces.
 const SPANS: &str = "earmark::span";
-/// Spans that may wait to be sent.
+/// Spans in the queue.
 const SPANS_MAX: usize = 4096;
-/// How often they are sent, and how long the collector may take for it.
+/// How often the thread sends a batch.
 const PERIOD: Duration = Duration::from_secs(1);
 const EXPORT_TIME_MAX: Duration = Duration::from_secs(3);
-/// How long the end may take.
 const STOP_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// What sends spans.
 pub(super) struct Exporter(SdkTracerProvider);
 
 impl Exporter {
-    /// Sends what waits, if that is quickly done.
+    /// Sends the rest of the queue, as far as that takes no longer than [`STOP_TIME_MAX`].
     pub(super) fn stop(self) {
         if let Err(error) = self.0.shutdown_with_timeout(STOP_TIME_MAX) {
-            tracing::debug!(cause = %error, "traces");
+            tracing::debug!(cause = %error, "the last traces were not sent");
         }
     }
 }
 
-/// Starts to send spans to this collector.
 pub(super) fn start<S>(traces: &Traces) -> anyhow::Result<(Exporter, impl Layer<S> + use<S>)>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use earmark::http::{Console, Operators};
+use earmark::limits::BODY_BYTES_MAX;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -223,6 +224,27 @@ async fn each_bad_field_is_named_and_nothing_is_written() {
         assert_eq!(page.status, 400, "{page:?}");
     }
     assert_eq!(ask(at, "GET", "").await.text(), before);
+}
+
+#[actix_web::test]
+async fn a_body_of_more_than_a_mebibyte_is_refused() {
+    let (_app, at) = open().await;
+    let longest = " ".repeat(BODY_BYTES_MAX - 2) + "{}";
+    assert_eq!(ask(at, "PATCH /1400000001", &longest).await.status, 200);
+    let page = ask(at, "PATCH /1400000001", format!(" {longest}")).await;
+    assert_eq!(page.status, 413, "{page:?}");
+    assert_eq!(page.header("content-type"), Some("application/problem+json"));
+    assert_eq!(page.json()["detail"], "the body must be at most 1048576 bytes");
+
+    // Here the server learns the length only at the end.
+    let length = longest.len() + 1;
+    let chunked = format!(
+        "PATCH /admin/v1/apps/1400000001 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
+         {length:x}\r\n {longest}\r\n0\r\n\r\n"
+    );
+    let answer = String::from_utf8(raw_bytes(at, chunked.as_bytes()).await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
 
 #[actix_web::test]

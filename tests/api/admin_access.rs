@@ -169,5 +169,8 @@ fn a_token_is_long_enough_and_fits_a_header() {
     ] {
         assert!(OperatorToken::parse(bad).is_err(), "{bad:?}");
     }
-    assert_eq!(format!("{:?}", OperatorToken::parse(TOKEN).unwrap()), "OperatorToken(…)");
+    assert_eq!(
+        format!("{:?}", OperatorToken::parse(TOKEN).unwrap()),
+        "OperatorToken(SecretBox<[u8]>([REDACTED]))"
+    );
 }

@@ -87,6 +87,12 @@ fn id_of(client: &Client, headers: &str) -> String {
     id.to_owned()
 }
 
+/// 36 characters: hex digits in five parts.
+fn is_uuid(id: &str) -> bool {
+    id.split('-').map(str::len).eq([8, 4, 4, 4, 12])
+        && id.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
+}
+
 #[test]
 fn a_request_id_is_in_the_answer_in_the_log_and_in_internal_errors() {
     let database = Database::create();
@@ -95,12 +101,12 @@ fn a_request_id_is_in_the_answer_in_the_log_and_in_internal_errors() {
     let service = EARMARK.start(EARMARK.serve(&database.url).args(settings));
     let client = service.client();
     let made = id_of(&client, "");
-    assert!(made.len() == 16 && made.chars().all(|c| c.is_ascii_hexdigit()), "{made}");
+    assert!(is_uuid(&made), "{made}");
     assert_ne!(id_of(&client, ""), made);
     assert_eq!(id_of(&client, "X-Request-Id: mine-1.A_b\r\n"), "mine-1.A_b");
     for bad in ["", "a b", "a\"b", "{}", &"x".repeat(65), "<script>"] {
         let id = id_of(&client, &format!("X-Request-Id: {bad}\r\n"));
-        assert!(id.len() == 16 && id != bad, "{bad}: {id}");
+        assert!(is_uuid(&id) && id != bad, "{bad}: {id}");
     }
 
     // No request can bring about this state. It makes the next mark fail.

@@ -40,7 +40,7 @@ fn a_plan_shows_changed_migrations_and_those_of_a_newer_binary() {
          VALUES (9999, 'from_the_future', '2030-01-01T00:00:00Z', '2')",
     );
     let planned = plan(&database.url).expect_success();
-    assert!(planned.contains("): has run, but was another then\n"), "{planned}");
+    assert!(planned.contains("): has run, but its text has changed since\n"), "{planned}");
     let newer = "V9999__from_the_future (checksum 0000000000000002): has run, by a newer binary\n";
     assert!(planned.contains(newer), "{planned}");
 }

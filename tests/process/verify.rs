@@ -183,7 +183,7 @@ fn verify_names_each_flaw_with_its_user_and_nothing_else() {
     assert_eq!(exit.stdout.lines().count(), expected, "{}", exit.stdout);
     let app = format!("app {APP}, user \"fewer\": ");
     assert!(exit.stdout.contains(&app), "{}", exit.stdout);
-    exit.expect_failure(&[&format!("{expected} of what must hold is broken")]);
+    exit.expect_failure(&[&format!("{expected} problems found")]);
 }
 
 #[test]

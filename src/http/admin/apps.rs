@@ -1,18 +1,18 @@
-//! The handlers: a form is read, the service does it, the app is shown.
+//! The handlers of the admin API. Each parses a body, calls the service, and shows the app.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Path, Payload};
+use actix_web::web::{Data, Path};
 use serde_json::json;
 
 use super::super::problem_details;
+use super::body::Body;
 use super::form::{self, NewApp, ShownApp};
 use crate::deadline::Deadline;
 use crate::domain::{App, Problem, Refusal, SdkAppId, SecretKey};
-use crate::http::tencent::door::{self, Door};
+use crate::http::tencent::door::Door;
 use crate::http::tencent::failure::Failure;
-use crate::http::tencent::json::{Field, Json};
 use crate::service::{AppChange, random_secret_key};
 
 pub(super) async fn list(door: Data<Door>) -> HttpResponse {
@@ -26,19 +26,18 @@ pub(super) async fn list(door: Data<Door>) -> HttpResponse {
 }
 
 pub(super) async fn show(door: Data<Door>, path: Path<String>) -> HttpResponse {
-    let shown =
-        async { Ok(door.service.load_app(number(&path)?, Deadline::of_a_request()).await?) };
-    answer(shown.await.map(|app| (app, false)))
+    let app = async { Ok(door.service.load_app(number(&path)?, Deadline::of_a_request()).await?) };
+    answer(app.await.map(|app| (app, false)))
 }
 
-pub(super) async fn create(door: Data<Door>, body: Payload) -> HttpResponse {
+pub(super) async fn create(door: Data<Door>, body: Body) -> HttpResponse {
     match try_create(&door, body).await {
-        Ok((Some(app), made)) => {
+        Ok((Some(app), is_generated)) => {
             let location = format!("/admin/v1/apps/{}", app.sdk_app_id);
             tracing::info!(app = %app.sdk_app_id, "app created by the admin API");
             HttpResponse::Created()
                 .insert_header((LOCATION, location))
-                .json(ShownApp::with_key(&app, made))
+                .json(ShownApp::with_generated_key(&app, is_generated))
         }
         Ok((None, _)) => {
             let detail = "sdkappid: there is an app of this number already";
@@ -48,56 +47,49 @@ pub(super) async fn create(door: Data<Door>, body: Payload) -> HttpResponse {
     }
 }
 
-async fn try_create(door: &Door, body: Payload) -> Result<(Option<App>, bool), Failure> {
-    let new = read(body, NewApp::parse).await?;
-    let (key, made) = given_or_made(new.secret_key)?;
+/// The new app, or `None` if its number is taken; and whether the service generated the key.
+async fn try_create(door: &Door, body: Body) -> Result<(Option<App>, bool), Failure> {
+    let new = body.parse(NewApp::parse)?;
+    let (key, is_generated) = given_or_generated(new.secret_key)?;
     let mut app = App::new(new.sdk_app_id, key);
     new.settings.apply(&mut app);
     app.admins = new.admins.unwrap_or(app.admins);
-    Ok((door.service.create_app(app, Deadline::of_a_request()).await?, made))
+    Ok((door.service.create_app(app, Deadline::of_a_request()).await?, is_generated))
 }
 
-pub(super) async fn change(door: Data<Door>, path: Path<String>, body: Payload) -> HttpResponse {
-    let settings = read(body, form::change).await;
+pub(super) async fn change(door: Data<Door>, path: Path<String>, body: Body) -> HttpResponse {
+    let settings = body.parse(form::parse_change);
     answer(update(&door, &path, "set", settings.map(AppChange::Set)).await)
 }
 
 pub(super) async fn add_admin(door: Data<Door>, path: Path<(String, String)>) -> HttpResponse {
     let (app, identifier) = path.into_inner();
-    let change = checked(&identifier).map(AppChange::AddAdmin);
+    let change = check_identifier(&identifier).map(AppChange::AddAdmin);
     answer(update(&door, &app, "add-admin", change).await)
 }
 
 pub(super) async fn remove_admin(door: Data<Door>, path: Path<(String, String)>) -> HttpResponse {
     let (app, identifier) = path.into_inner();
-    let change = checked(&identifier).map(AppChange::RemoveAdmin);
+    let change = check_identifier(&identifier).map(AppChange::RemoveAdmin);
     answer(update(&door, &app, "remove-admin", change).await)
 }
 
-pub(super) async fn rotate_key(
-    door: Data<Door>,
-    path: Path<String>,
-    body: Payload,
-) -> HttpResponse {
-    let key = read(body, form::new_key).await.and_then(given_or_made);
-    let (key, made) = match key {
-        Ok((key, made)) => (Ok(AppChange::RotateKey(key)), made),
+pub(super) async fn rotate_key(door: Data<Door>, path: Path<String>, body: Body) -> HttpResponse {
+    let key = body.parse(form::parse_new_key).and_then(given_or_generated);
+    let (change, is_generated) = match key {
+        Ok((key, is_generated)) => (Ok(AppChange::RotateKey(key)), is_generated),
         Err(error) => (Err(error), false),
     };
-    let rotated = update(&door, &path, "rotate-key", key).await;
-    answer(rotated.map(|(app, _)| (app, made)))
+    let rotated = update(&door, &path, "rotate-key", change).await;
+    answer(rotated.map(|(app, _)| (app, is_generated)))
 }
 
-pub(super) async fn retire_key(
-    door: Data<Door>,
-    path: Path<String>,
-    body: Payload,
-) -> HttpResponse {
-    let change = read(body, |body| body.only(&[])).await.map(|()| AppChange::RetireKey);
+pub(super) async fn retire_key(door: Data<Door>, path: Path<String>, body: Body) -> HttpResponse {
+    let change = body.parse(|body| body.only(&[])).map(|()| AppChange::RetireKey);
     answer(update(&door, &path, "retire-key", change).await)
 }
 
-/// Changes an app; says that no key was made for it.
+/// Changes an app. The `false` in its result means that this function generated no key.
 async fn update(
     door: &Door,
     path: &str,
@@ -111,33 +103,27 @@ async fn update(
 
 fn answer(outcome: Result<(App, bool), Failure>) -> HttpResponse {
     match outcome {
-        Ok((app, made)) => HttpResponse::Ok().json(ShownApp::with_key(&app, made)),
+        Ok((app, is_generated)) => {
+            HttpResponse::Ok().json(ShownApp::with_generated_key(&app, is_generated))
+        }
         Err(error) => problem_details::failure(error),
     }
 }
 
-/// The app that a path names; what is no number is no app's.
+/// The `{sdkappid}` of a path. A text that is not a number names no app, so it gets the same error as an unknown app.
 fn number(path: &str) -> Result<SdkAppId, Failure> {
     path.parse().map_err(|_| Refusal::UnknownApp.into())
 }
 
-fn checked(identifier: &str) -> Result<String, Failure> {
+fn check_identifier(identifier: &str) -> Result<String, Failure> {
     let refuse = |problem: Problem| Failure::Parameter { path: "identifier".to_owned(), problem };
     App::check_admin(identifier).map_err(refuse)
 }
 
-/// The key, and whether it was made here.
-fn given_or_made(given: Option<SecretKey>) -> Result<(SecretKey, bool), Failure> {
+/// The key, and whether the service generated it.
+fn given_or_generated(given: Option<SecretKey>) -> Result<(SecretKey, bool), Failure> {
     match given {
         Some(key) => Ok((key, false)),
         None => Ok((random_secret_key()?, true)),
     }
-}
-
-async fn read<T>(
-    body: Payload,
-    parse: impl FnOnce(&Field<'_>) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let body = door::whole(body).await?;
-    parse(&Field::root(&Json::parse(&body)?))
 }

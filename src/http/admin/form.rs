@@ -1,4 +1,4 @@
-//! Apps as the admin API reads and shows them.
+//! The JSON documents of the admin API.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -9,18 +9,17 @@ use crate::http::tencent::json::Field;
 use crate::limits::{LimitChange, Limits};
 use crate::service::AppSettings;
 
-/// An app without its keys.
 #[derive(Serialize)]
 pub(super) struct ShownApp<'a> {
     sdkappid: i64,
     edition: &'static str,
     directory: &'static str,
     disabled: bool,
-    /// How many secret keys are good.
+    /// The number of valid secret keys.
     secret_keys: usize,
     admins: &'a [String],
     limits: Map<String, Value>,
-    /// Only where it was made just now: it cannot be seen again.
+    /// Set only in the answer to the request that generated the key. The API never shows it again.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_key: Option<&'a str>,
 }
@@ -44,17 +43,15 @@ impl<'a> ShownApp<'a> {
         }
     }
 
-    /// With the key that was made for it.
-    pub(super) fn with_key(app: &'a App, was_made: bool) -> Self {
-        let secret_key = was_made.then(|| app.secret_key.reveal());
+    pub(super) fn with_generated_key(app: &'a App, is_generated: bool) -> Self {
+        let secret_key = is_generated.then(|| app.secret_key.reveal());
         Self { secret_key, ..Self::new(app) }
     }
 }
 
-/// The fields that both a new app and a change have.
+/// The fields that a new app and a change have in common.
 const SETTINGS: [&str; 4] = ["edition", "directory", "disabled", "limits"];
 
-/// What a new app is to be.
 pub(super) struct NewApp {
     pub(super) sdk_app_id: SdkAppId,
     pub(super) admins: Option<Vec<String>>,
@@ -77,14 +74,13 @@ impl NewApp {
     }
 }
 
-/// What is to change.
-pub(super) fn change(body: &Field<'_>) -> Result<AppSettings, Failure> {
+pub(super) fn parse_change(body: &Field<'_>) -> Result<AppSettings, Failure> {
     body.only(&SETTINGS)?;
     settings(body)
 }
 
-/// A key that the operator has chosen.
-pub(super) fn new_key(body: &Field<'_>) -> Result<Option<SecretKey>, Failure> {
+/// `None` asks the service to generate a key.
+pub(super) fn parse_new_key(body: &Field<'_>) -> Result<Option<SecretKey>, Failure> {
     body.only(&["secret_key"])?;
     secret_key(body)
 }

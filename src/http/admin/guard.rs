@@ -1,6 +1,4 @@
-//! Who is let in to the admin API.
-
-use std::fmt;
+//! Access control of the admin API.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -11,30 +9,31 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 
 use super::super::{origin, problem_details};
 use crate::domain::Problem;
 use crate::limits::OPERATOR_TOKEN_BYTES_MIN;
 
-/// Who may use the admin API.
+/// Who may call the admin API.
 #[derive(Debug, Clone, Default)]
 pub enum Operators {
-    /// Nobody: there is none.
+    /// The admin API is off.
     #[default]
     Nobody,
-    /// Whoever shows this token.
+    /// Clients that send this token.
     WithToken(OperatorToken),
-    /// Whoever is at this machine, without a token: a try-out.
+    /// For a trial: clients on this machine, without a token.
     ThisMachine,
 }
 
-/// The token that operators show. What is kept is a digest, so that nothing can print the token.
-#[derive(Clone)]
-pub struct OperatorToken([u8; 32]);
+/// The operators' token. We keep only its digest, so that nothing can print the token.
+#[derive(Debug, Clone)]
+pub struct OperatorToken(SecretSlice<u8>);
 
 impl OperatorToken {
-    /// Accepts at least 16 characters of visible ASCII, as a header can hold them.
+    /// Accepts at least 16 characters of visible ASCII, since a client sends the token in a header.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Problem::new("must be visible ASCII, without white space"));
@@ -42,34 +41,29 @@ impl OperatorToken {
         if text.len() < OPERATOR_TOKEN_BYTES_MIN {
             return Err(Problem::new(format!("must be at least {OPERATOR_TOKEN_BYTES_MIN} bytes")));
         }
-        Ok(Self(digest(text.as_bytes()).map_or([0; 32], |mac| mac.finalize().into_bytes().into())))
+        let digest = digest(text.as_bytes()).finalize().into_bytes();
+        Ok(Self(digest.to_vec().into()))
     }
 
-    /// The token is this one. Compared in constant time.
-    fn is(&self, shown: &[u8]) -> bool {
-        digest(shown).is_some_and(|mac| mac.verify_slice(&self.0).is_ok())
-    }
-}
-
-/// An HMAC takes keys of any length, so there always is one.
-fn digest(token: &[u8]) -> Option<Hmac<Sha256>> {
-    let mac = Hmac::<Sha256>::new_from_slice(token).ok()?;
-    Some(mac.chain_update(b"operator token"))
-}
-
-impl fmt::Debug for OperatorToken {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("OperatorToken(…)")
+    /// Compares in constant time.
+    fn is(&self, sent: &[u8]) -> bool {
+        digest(sent).verify_slice(self.0.expose_secret()).is_ok()
     }
 }
 
-/// Lets a request through to its handler, or answers it.
+fn digest(token: &[u8]) -> Hmac<Sha256> {
+    #[expect(clippy::expect_used, reason = "it cannot fail")]
+    let mac = Hmac::<Sha256>::new_from_slice(token).expect("HMAC takes keys of any length");
+    mac.chain_update(b"operator token")
+}
+
+/// A middleware that passes a request on to its handler, or refuses it.
 pub(super) async fn check(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let mut response = match refusal(request.request()) {
-        Some(refused) => request.into_response(refused),
+        Some(refusal) => request.into_response(refusal),
         None => next.call(request).await?.map_into_boxed_body(),
     };
     let headers = response.headers_mut();
@@ -78,14 +72,16 @@ pub(super) async fn check(
     Ok(response)
 }
 
-/// Why this request goes no further. Pages of other sites come first: they are not even told whether a token is right.
+/// The answer to a request that must not reach a handler. Pages of other sites are refused first, so that they do not even
+/// learn whether a token is right.
 fn refusal(request: &HttpRequest) -> Option<HttpResponse> {
     let refuse = |status, detail| Some(problem_details::answer(status, detail, None));
     if !origin::is_same_origin(request) {
         return refuse(StatusCode::FORBIDDEN, "the request was sent by a page of another site");
     }
     match request.app_data::<Data<Operators>>().map(|operators| &***operators) {
-        Some(Operators::WithToken(token)) if shown(request).is_some_and(|it| token.is(it)) => {}
+        Some(Operators::WithToken(token))
+            if bearer_token(request).is_some_and(|sent| token.is(sent)) => {}
         Some(Operators::WithToken(_)) => return Some(unauthorized(request)),
         Some(Operators::ThisMachine) if origin::is_local(request) => {}
         Some(Operators::ThisMachine) => {
@@ -104,7 +100,7 @@ fn refusal(request: &HttpRequest) -> Option<HttpResponse> {
 }
 
 fn unauthorized(request: &HttpRequest) -> HttpResponse {
-    let (detail, challenge) = match shown(request) {
+    let (detail, challenge) = match bearer_token(request) {
         None => ("Authorization must be `Bearer` and the operator token", "Bearer"),
         Some(_) => ("this is not the operator token", "Bearer error=\"invalid_token\""),
     };
@@ -113,8 +109,7 @@ fn unauthorized(request: &HttpRequest) -> HttpResponse {
     response
 }
 
-/// The token that the request shows.
-fn shown(request: &HttpRequest) -> Option<&[u8]> {
+fn bearer_token(request: &HttpRequest) -> Option<&[u8]> {
     let (scheme, token) = request.headers().get(AUTHORIZATION)?.as_bytes().split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
 }

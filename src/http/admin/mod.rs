@@ -1,26 +1,28 @@
-//! The admin API, `/admin/v1`: what operators do with apps, in JSON, with ordinary HTTP statuses.
+//! The admin API, `/admin/v1`: operators create and change apps, in JSON and with ordinary HTTP statuses.
 
 mod apps;
+mod body;
 mod form;
 mod guard;
 
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::{self, Data, PayloadConfig, ServiceConfig};
 use actix_web::{HttpResponse, Resource};
 
 pub use guard::{OperatorToken, Operators};
 
 use super::problem_details;
+use crate::limits::BODY_BYTES_MAX;
 
-/// Every path of the admin API. Without operators there is nothing there, and it says so.
+/// The paths of the admin API. With [`Operators::Nobody`], each of them answers 404.
 pub(super) fn routes(app: &mut ServiceConfig, operators: &Operators) {
     let resource = |path: &str| -> Resource {
         web::resource(path.to_owned()).default_service(web::to(method_not_allowed))
     };
-    let all =
+    let collection =
         resource("/apps").route(web::get().to(apps::list)).route(web::post().to(apps::create));
-    let one = resource("/apps/{sdkappid}")
+    let app_resource = resource("/apps/{sdkappid}")
         .route(web::get().to(apps::show))
         .route(web::patch().to(apps::change));
     let admin = resource("/apps/{sdkappid}/admins/{identifier}");
@@ -29,8 +31,9 @@ pub(super) fn routes(app: &mut ServiceConfig, operators: &Operators) {
     let scope = web::scope("/admin/v1")
         .wrap(from_fn(guard::check))
         .app_data(Data::new(operators.clone()))
-        .service(all)
-        .service(one)
+        .app_data(PayloadConfig::new(BODY_BYTES_MAX))
+        .service(collection)
+        .service(app_resource)
         .service(admin)
         .service(resource("/apps/{sdkappid}/rotate-key").route(web::post().to(apps::rotate_key)))
         .service(resource("/apps/{sdkappid}/retire-key").route(web::post().to(apps::retire_key)))

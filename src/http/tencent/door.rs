@@ -20,7 +20,7 @@ use crate::deadline::{Arrival, Deadline};
 use crate::domain::App;
 use crate::error::Error;
 use crate::http::openapi::Operation;
-use crate::http::request_id::{self, RequestId, RequestIds};
+use crate::http::request_id::{self, RequestId};
 use crate::http::tencent::caller::{Credentials, VerifiedSigs};
 use crate::http::tencent::json::{Field, Json};
 use crate::http::tencent::rate_limit::RateLimits;
@@ -30,7 +30,7 @@ use crate::metrics::{CallMetrics, Metrics};
 use crate::service::Service;
 
 /// Time limit for receiving a body.
-const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+pub(in crate::http) const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// How much of a body that is too large is still read. If we closed the connection at once, the client would not see
 /// the answer.
 const BODY_DRAIN_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
@@ -88,13 +88,11 @@ pub(in crate::http) struct Door {
     pub(in crate::http) service: Service,
     sigs: VerifiedSigs,
     rates: RateLimits,
-    request_ids: RequestIds,
 }
 
 impl Door {
     pub(in crate::http) fn new(service: Service) -> Self {
-        let request_ids = RequestIds::new();
-        Self { service, sigs: VerifiedSigs::new(), rates: RateLimits::new(), request_ids }
+        Self { service, sigs: VerifiedSigs::new(), rates: RateLimits::new() }
     }
 
     pub(in crate::http) fn for_this_thread(&self, threads: usize) -> Self {
@@ -102,7 +100,6 @@ impl Door {
             service: self.service.for_this_thread(threads),
             sigs: self.sigs.clone(),
             rates: self.rates.clone(),
-            request_ids: RequestIds::new(),
         }
     }
 }
@@ -119,7 +116,7 @@ async fn handle<C: Call>(
     request: HttpRequest,
     payload: Payload,
 ) -> HttpResponse {
-    let id = door.request_ids.of(&request);
+    let id = RequestId::of(&request);
     let span = tracing::trace_span!(
         target: "earmark::span",
         "request",
@@ -162,7 +159,7 @@ pub(in crate::http) fn refuse_path(
     counted: &CallMetrics,
     request: &HttpRequest,
 ) -> HttpResponse {
-    let id = door.request_ids.of(request);
+    let id = RequestId::of(request);
     let mut watch = Watch::start(door.service.metrics(), counted, &id);
     watch.answered(Code::UnknownCommand);
     let paths = ContactGroupPaths::default();

@@ -1,29 +1,18 @@
-//! JSON bodies, read so that every error names the path to the wrong field.
+//! JSON bodies, read so that every error names the path to the wrong value.
 //!
-//! serde's messages name Rust types. Its structs drop a duplicate key, or report it without a path. So we parse a body
-//! into a tree that borrows from it, and [`Field`] reads the tree with the API's own error texts.
+//! serde's own messages speak of Rust types, and a derived struct drops the second of two equal keys or refuses it without
+//! a path. So a body becomes a tree that borrows from the body, and [`Field`] walks the tree.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::ops::RangeInclusive;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json_borrow::Value;
 
-use super::failure::Failure;
 use crate::domain::{Problem, UserId};
+use crate::http::tencent::failure::Failure;
 
-/// A JSON value. Texts without escapes are borrowed from the body. Objects keep duplicate keys.
+/// A JSON body. Strings without escapes are borrowed from the body; objects keep all their entries, in order.
 #[derive(Debug)]
-pub enum Json<'b> {
-    Null,
-    Bool(bool),
-    Integer(i128),
-    /// A number that is not an integer, or beyond 64 bits.
-    Number(f64),
-    Text(Cow<'b, str>),
-    Array(Vec<Json<'b>>),
-    Object(Vec<(Cow<'b, str>, Json<'b>)>),
-}
+pub struct Json<'b>(pub Value<'b>);
 
 impl<'b> Json<'b> {
     pub fn parse(body: &'b [u8]) -> Result<Self, Failure> {
@@ -32,112 +21,28 @@ impl<'b> Json<'b> {
         }
         let text =
             std::str::from_utf8(body).map_err(|error| Failure::NotJson(format!("{error}")))?;
-        serde_json::from_str(text).map_err(|error| Failure::NotJson(error.to_string()))
-    }
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Bool(_) => "a boolean",
-            Self::Integer(_) => "an integer",
-            Self::Number(_) => "a number that is not an integer",
-            Self::Text(_) => "a string",
-            Self::Array(_) => "an array",
-            Self::Object(_) => "an object",
-        }
+        serde_json::from_str(text).map(Self).map_err(|error| Failure::NotJson(error.to_string()))
     }
 }
 
-struct Text<'b>(Cow<'b, str>);
-
-struct TextVisitor;
-
-impl<'b> Visitor<'b> for TextVisitor {
-    type Value = Text<'b>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a string")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'b str) -> Result<Self::Value, E> {
-        Ok(Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Text(Cow::Owned(text.to_owned())))
+/// The type of a value, as error texts call it.
+fn kind(value: &Value<'_>) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        // serde_json reads an integer beyond 64 bits as a float.
+        Value::Number(number) if number.is_f64() => "a number that is not an integer",
+        Value::Number(_) => "an integer",
+        Value::Str(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
     }
 }
 
-impl<'b> Deserialize<'b> for Text<'b> {
-    fn deserialize<D: Deserializer<'b>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_str(TextVisitor)
-    }
-}
-
-struct JsonVisitor;
-
-impl<'b> Visitor<'b> for JsonVisitor {
-    type Value = Json<'b>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Json::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(Json::Bool(value))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Json::Integer(number.into()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Json::Integer(number.into()))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(Json::Number(number))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'b str) -> Result<Self::Value, E> {
-        Ok(Json::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Json::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'b>>(self, mut from: A) -> Result<Self::Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = from.next_element()? {
-            items.push(item);
-        }
-        Ok(Json::Array(items))
-    }
-
-    fn visit_map<A: MapAccess<'b>>(self, mut from: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some((Text(name), value)) = from.next_entry()? {
-            entries.push((name, value));
-        }
-        Ok(Json::Object(entries))
-    }
-}
-
-impl<'b> Deserialize<'b> for Json<'b> {
-    fn deserialize<D: Deserializer<'b>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(JsonVisitor)
-    }
-}
-
-/// A place in a body: the value, if it is present, and the path to it.
+/// A value in a body, or its absence, with the path to it.
 #[derive(Debug, Clone, Copy)]
 pub struct Field<'f> {
-    value: Option<&'f Json<'f>>,
+    value: Option<&'f Value<'f>>,
     step: Step<'f>,
 }
 
@@ -150,21 +55,22 @@ enum Step<'f> {
 
 impl<'f> Field<'f> {
     #[must_use]
-    pub fn root(value: &'f Json<'f>) -> Self {
-        Self { value: Some(value), step: Step::Root }
+    pub fn root(Json(body): &'f Json<'f>) -> Self {
+        Self { value: Some(body), step: Step::Root }
     }
 
-    /// The path to this field: `MarkItem[3].SetMark[1]`.
+    /// The path as a client would write it: `MarkItem[3].SetMark[1]`. Built only for an error.
     #[must_use]
     pub fn path(&self) -> String {
         match self.step {
             Step::Root => String::new(),
-            Step::Item(array, nr) => format!("{}[{nr}]", array.path()),
+            Step::Item(array, index) => format!("{}[{index}]", array.path()),
             Step::Name(Field { step: Step::Root, .. }, name) => name.to_owned(),
             Step::Name(object, name) => format!("{}.{name}", object.path()),
         }
     }
 
+    /// The error that says `problem` about this field.
     #[must_use]
     pub fn refuse(&self, problem: Problem) -> Failure {
         let path = match self.step {
@@ -177,26 +83,26 @@ impl<'f> Field<'f> {
     fn expected(&self, what: &str) -> Failure {
         self.refuse(Problem::new(match self.value {
             None => format!("missing, must be {what}"),
-            Some(other) => format!("must be {what}, got {}", other.kind()),
+            Some(other) => format!("must be {what}, got {}", kind(other)),
         }))
     }
 
-    /// The field `name` of this object. `null` counts as absent. A duplicate name is refused, because one of the values
-    /// would be ignored.
+    /// The field `name` of this object. `null` means absent. A name that is given twice is refused, since we would have to
+    /// drop one of the two values.
     pub fn get(&'f self, name: &'static str) -> Result<Self, Failure> {
-        let Some(Json::Object(entries)) = self.value else {
+        let Some(Value::Object(entries)) = self.value else {
             return Err(self.expected("an object"));
         };
         let field = |value| Field { value, step: Step::Name(self, name) };
-        let mut found = entries.iter().filter(|(key, _)| key == name).map(|(_, value)| value);
-        let value = found.next().filter(|value| !matches!(value, Json::Null));
+        let mut found = entries.iter().filter(|(key, _)| *key == name).map(|(_, value)| value);
+        let value = found.next().filter(|value| !value.is_null());
         match found.next() {
             None => Ok(field(value)),
             Some(_) => Err(field(value).refuse(Problem::new("must not be given twice"))),
         }
     }
 
-    /// The first of these fields that is present. If none is, the first of `names`, so that errors have a path.
+    /// The first of these fields that is present. If none is, the field of the first name, which is absent.
     pub fn first_of(&'f self, names: &[&'static str]) -> Result<Self, Failure> {
         let fields: Vec<Self> =
             names.iter().map(|name| self.get(name)).collect::<Result<_, _>>()?;
@@ -204,73 +110,72 @@ impl<'f> Field<'f> {
         found.ok_or_else(|| crate::error::Error::internal("a field has no name").into())
     }
 
-    /// `None` if the field is absent.
+    /// This field, or `None` if it is absent.
     #[must_use]
     pub fn present(self) -> Option<Self> {
         self.value.is_some().then_some(self)
     }
 
-    /// Requires an object without other fields.
+    /// Refuses anything but an object whose fields are all among `names`.
     pub fn only(&self, names: &[&str]) -> Result<(), Failure> {
-        let Some(Json::Object(entries)) = self.value else {
+        let Some(Value::Object(entries)) = self.value else {
             return Err(self.expected("an object"));
         };
-        let Some((other, _)) = entries.iter().find(|(name, _)| !names.contains(&&**name)) else {
+        let Some(unknown) = entries.keys().find(|name| !names.contains(name)) else {
             return Ok(());
         };
         let parent = self.path();
-        let path = if parent.is_empty() { other.to_string() } else { format!("{parent}.{other}") };
+        let path =
+            if parent.is_empty() { unknown.to_owned() } else { format!("{parent}.{unknown}") };
         let problem = Problem::new(format!("no such field, must be one of {}", names.join(", ")));
         Err(Failure::Parameter { path, problem })
     }
 
     pub fn boolean(&self) -> Result<bool, Failure> {
-        match self.value {
-            Some(Json::Bool(value)) => Ok(*value),
-            _ => Err(self.expected("true or false")),
-        }
+        self.value.and_then(Value::as_bool).ok_or_else(|| self.expected("true or false"))
     }
 
     pub fn text(&self) -> Result<&'f str, Failure> {
-        match self.value {
-            Some(Json::Text(text)) => Ok(text),
-            _ => Err(self.expected("a string")),
-        }
+        self.value.and_then(Value::as_str).ok_or_else(|| self.expected("a string"))
     }
 
+    /// An integer of 64 bits, signed or unsigned.
     pub fn integer(&self) -> Result<i128, Failure> {
-        match self.value {
-            Some(Json::Integer(number)) => Ok(*number),
-            _ => Err(self.expected("an integer")),
-        }
+        let unsigned = self.value.and_then(Value::as_u64).map(i128::from);
+        let integer = unsigned.or_else(|| self.value.and_then(Value::as_i64).map(i128::from));
+        integer.ok_or_else(|| self.expected("an integer"))
     }
 
-    /// Requires a page cursor. 0 or an absent field is the beginning. A number that is too large is the end.
+    /// The offset to continue a list from. Absent means 0; an offset beyond `u32` means the end of the list.
     pub fn cursor(&self) -> Result<u32, Failure> {
         match self.value {
             None => return Ok(0),
-            // serde_json parses an integer beyond 64 bits as f64.
-            Some(Json::Number(number)) if *number > 1e19 => return Ok(u32::MAX),
+            // serde_json reads an integer beyond 64 bits as a float.
+            Some(value) if value.as_f64().is_some_and(|number| number > 1e19) => {
+                return Ok(u32::MAX);
+            }
             Some(_) => {}
         }
         match u128::try_from(self.integer()?) {
-            Ok(place) => Ok(u32::try_from(place).unwrap_or(u32::MAX)),
+            Ok(offset) => Ok(u32::try_from(offset).unwrap_or(u32::MAX)),
             Err(_) => Err(self.refuse(Problem::new("must not be negative"))),
         }
     }
 
+    /// An array; `read` reads each of its items.
     pub fn array<T>(
         &self,
         mut read: impl FnMut(&Field<'_>) -> Result<T, Failure>,
     ) -> Result<Vec<T>, Failure> {
-        let Some(Json::Array(items)) = self.value else { return Err(self.expected("an array")) };
+        let Some(Value::Array(items)) = self.value else { return Err(self.expected("an array")) };
         items
             .iter()
             .enumerate()
-            .map(|(nr, item)| read(&Field { value: Some(item), step: Step::Item(self, nr) }))
+            .map(|(index, item)| read(&Field { value: Some(item), step: Step::Item(self, index) }))
             .collect()
     }
 
+    /// Refuses an array of `got` items if that is fewer or more than `allowed`.
     pub fn check_count(&self, got: usize, allowed: RangeInclusive<u32>) -> Result<(), Failure> {
         if u32::try_from(got).is_ok_and(|got| allowed.contains(&got)) {
             return Ok(());
@@ -279,16 +184,17 @@ impl<'f> Field<'f> {
         Err(Failure::ItemCount { path: self.path(), min, max, got })
     }
 
-    /// Requires the name of an account. If it is not a string, the error is `AccountType`.
+    /// A user id. The API has an error code of its own for an account that is not a string.
     pub fn account(&self, bytes_max: u32) -> Result<UserId, Failure> {
         match self.value {
-            None | Some(Json::Text(_)) => {
+            None | Some(Value::Str(_)) => {
                 UserId::parse(self.text()?, bytes_max).map_err(|problem| self.refuse(problem))
             }
-            Some(other) => Err(Failure::AccountType { path: self.path(), got: other.kind() }),
+            Some(other) => Err(Failure::AccountType { path: self.path(), got: kind(other) }),
         }
     }
 
+    /// A string that `parse` accepts.
     pub fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, Problem>) -> Result<T, Failure> {
         parse(self.text()?).map_err(|problem| self.refuse(problem))
     }
@@ -296,6 +202,8 @@ impl<'f> Field<'f> {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
 
     #[track_caller]
@@ -310,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_path_to_the_field() {
+    fn an_error_names_the_path_to_the_wrong_value() {
         let deep = |root: Field<'_>| root.get("a")?.array(|item| item.get("b")?.array(read_bit));
         check(
             r#"{"a":[{"b":[1]},{"b":[2,"x"]}]}"#,
@@ -324,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duplicate_name_is_refused_unless_it_is_unknown() {
+    fn a_name_that_is_given_twice_is_refused_and_unknown_names_are_not() {
         let read = |root: Field<'_>| root.get("a")?.integer();
         check(r#"{"a":1,"a":1}"#, read, "a: must not be given twice");
         check(r#"{"a":null,"a":1}"#, read, "a: must not be given twice");
@@ -333,13 +241,71 @@ mod tests {
     }
 
     #[test]
-    fn a_number_must_be_an_integer() {
+    fn only_integers_of_64_bits_are_integers() {
         let read = |root: Field<'_>| root.get("a")?.integer();
         let no_integer = "a: must be an integer, got a number that is not an integer";
         check(r#"{"a":1.0}"#, read, no_integer);
         check(r#"{"a":1e400000}"#.replace("e400000", "e40").as_str(), read, no_integer);
         check(r#"{"a":18446744073709551616}"#, read, no_integer);
         check(r#"{"a":true}"#, read, "a: must be an integer, got a boolean");
+        for number in [0, 1, -1, i64::MIN.into(), i64::MAX.into(), u64::MAX.into()] {
+            let json = format!(r#"{{"a":{number}}}"#);
+            let json = Json::parse(json.as_bytes()).unwrap();
+            assert_eq!(read(Field::root(&json)).unwrap(), number);
+        }
+    }
+
+    #[test]
+    fn a_cursor_beyond_the_end_is_the_end() {
+        let read = |text: &str| {
+            let body = format!(r#"{{"a":{text}}}"#);
+            let json = Json::parse(body.as_bytes()).unwrap();
+            Field::root(&json).get("a").unwrap().cursor().map_err(|error| error.to_string())
+        };
+        for (text, expected) in [
+            ("null", 0),
+            ("0", 0),
+            ("4294967295", u32::MAX),
+            ("4294967296", u32::MAX),
+            ("18446744073709551615", u32::MAX),
+            ("18446744073709551616", u32::MAX),
+        ] {
+            assert_eq!(read(text), Ok(expected), "{text}");
+        }
+        assert_eq!(read("-1"), Err("a: must not be negative".to_owned()));
+        let no_integer = "a: must be an integer, got a number that is not an integer";
+        assert_eq!(read("0.5"), Err(no_integer.to_owned()));
+    }
+
+    #[test]
+    fn strings_are_borrowed_unless_they_have_escapes() {
+        let json = Json::parse(br#"{"plain":"plain","escaped":"escaped"}"#).unwrap();
+        let Value::Object(entries) = json.0 else { panic!("no object") };
+        let borrowed: Vec<_> = entries
+            .into_vec()
+            .into_iter()
+            .map(|(name, value)| {
+                let Value::Str(value) = value else { panic!("{value}") };
+                (matches!(name, Cow::Borrowed(_)), matches!(value, Cow::Borrowed(_)))
+            })
+            .collect();
+        assert_eq!(borrowed, [(true, true), (false, false)]);
+    }
+
+    /// The texts that a client sees after "the body is not JSON: ".
+    #[test]
+    fn the_parser_says_what_is_wrong_and_where() {
+        for (body, expected) in [
+            ("", "it is empty, the least is {}"),
+            ("{", "EOF while parsing an object at line 1 column 1"),
+            ("{\"a\":1}x", "trailing characters at line 1 column 8"),
+            ("{1:2}", "key must be a string at line 1 column 2"),
+            ("{\"a\":1e999}", "number out of range at line 1 column 10"),
+            ("{\"\\ud800\":1}", "unexpected end of hex escape at line 1 column 9"),
+        ] {
+            let error = Json::parse(body.as_bytes()).err().unwrap();
+            assert_eq!(error.to_string(), format!("the body is not JSON: {expected}"));
+        }
     }
 
     #[test]
