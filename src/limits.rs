@@ -89,7 +89,7 @@ pub struct LimitChange {
 }
 
 impl Limits {
-    /// The limits by the names that operators use, in the order of the columns of `apps`.
+    /// The limits by the names that operators use.
     #[must_use]
     pub fn named(&mut self) -> [(&'static str, &mut u32); 13] {
         [

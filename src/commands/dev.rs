@@ -19,7 +19,7 @@ use crate::domain::{
 };
 use crate::http::{Addresses, Console, Listen, Operators};
 use crate::service::{self, Service, Write};
-use crate::store::{Database, Store};
+use crate::store::{Database, Store, schema};
 use private_postgres::{Cluster, Lifetime, Settings};
 
 const DEMO_APP: i64 = 1_400_000_001;
@@ -85,7 +85,7 @@ async fn serve(
 
 async fn prepare(database: &Database) -> anyhow::Result<(Service, Arc<App>)> {
     let store = Store::connect(database).await?;
-    store.migrate().await.context("migrations")?;
+    schema::migrate(&store).await.context("migrations")?;
     let service = Service::new(store.clone(), service::Settings::default());
     let app = demo_app(&store, &service).await?;
     Ok((service, app))

@@ -19,7 +19,8 @@ use crate::config::{Command, Config, DATABASE_SETTING, DatabaseArgs, Sig};
 use crate::deadline::Deadline;
 use crate::domain::UserSig;
 use crate::service;
-use crate::store::{Database, MigrationState, SchemaState, Store};
+use crate::store::schema::{self, MigrationState, SchemaState};
+use crate::store::{Database, Store};
 use crate::telemetry::Telemetry;
 
 /// Runs the command of these settings to its end.
@@ -56,14 +57,13 @@ async fn connect_to(database: &Database) -> anyhow::Result<Store> {
 
 /// Refuses a schema that this binary cannot work on.
 async fn check_schema(store: &Store) -> anyhow::Result<()> {
-    match store
-        .schema_state(Deadline::of_a_request())
+    match schema::check(store, Deadline::of_a_request())
         .await
         .context("cannot read the schema's version")?
     {
         SchemaState::Current => {}
         SchemaState::Older { found, expected } => {
-            let missing: Vec<_> = store.migration_plan(Deadline::of_a_request()).await?;
+            let missing: Vec<_> = schema::plan(store, Deadline::of_a_request()).await?;
             let missing = missing.iter().filter(|one| one.state == MigrationState::Pending);
             let missing: Vec<_> = missing.map(ToString::to_string).collect();
             bail!(

@@ -4,16 +4,17 @@ use anyhow::{Context, bail};
 
 use super::{check_schema, connect, print};
 use crate::config::DatabaseArgs;
+use crate::store::verify;
 
 pub(super) async fn run(settings: &DatabaseArgs) -> anyhow::Result<()> {
     let store = connect(settings).await?;
     check_schema(&store).await?;
-    let verdict = store.verify().await.context("cannot look at the database")?;
-    for found in &verdict.broken {
+    let report = verify::run(&store).await.context("cannot look at the database")?;
+    for found in &report.findings {
         print(&format!("app {}, user {:?}: {}", found.sdk_app_id, found.user_id, found.problem))?;
     }
-    let looked_at = format!("{} users, {} conversations", verdict.users, verdict.conversations);
-    match verdict.broken.len() {
+    let looked_at = format!("{} users, {} conversations", report.users, report.conversations);
+    match report.findings.len() {
         0 => print(&format!("{looked_at}: nothing is broken")),
         number => bail!("{looked_at}: {number} of what must hold is broken"),
     }

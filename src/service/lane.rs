@@ -29,8 +29,8 @@ const JOBS_MAX: usize = 1024;
 /// Requests, and conversations in them, that one batch takes: what a batch may cost its last request in time.
 const BATCH_JOBS_MAX: usize = 256;
 const BATCH_ITEMS_MAX: usize = 1600;
-/// After how long without use the connection is asked whether it still answers. Under load it is never idle that long.
-const TRUSTED: Duration = Duration::from_millis(20);
+/// A connection that was idle for longer is pinged before it is used. Under load it is never idle that long.
+const UNCHECKED_IDLE_MAX: Duration = Duration::from_millis(20);
 
 /// The side of a lane that takes writes.
 #[derive(Debug, Clone)]
@@ -240,7 +240,7 @@ impl Worker {
     /// the write happened would not be known.
     async fn connection(&mut self, deadline: Deadline) -> Result<&mut Connection, Error> {
         let kept = match self.connection.take() {
-            Some(connection) => connection.if_it_answers(deadline, TRUSTED).await,
+            Some(connection) => connection.check_idle(deadline, UNCHECKED_IDLE_MAX).await,
             None => None,
         };
         let connection = match kept {
@@ -257,7 +257,7 @@ impl Worker {
     ) -> Result<Vec<Option<Applied>>, Failure> {
         let connection = self.connection(deadline).await?;
         let outcomes = mark(connection, writes).await?;
-        connection.has_answered();
+        connection.mark_used();
         Ok(outcomes)
     }
 
@@ -269,7 +269,7 @@ impl Worker {
         let history = self.history;
         let connection = self.connection(deadline).await?;
         let outcomes = commit(connection, writes, history).await?;
-        connection.has_answered();
+        connection.mark_used();
         Ok(outcomes)
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use earmark::deadline::Deadline;
 use earmark::domain::{UserId, UserKey};
-use earmark::store::{Database, Store};
+use earmark::store::{Database, Store, reading};
 use tokio::runtime::Runtime;
 
 use crate::load::{Load, Plan};
@@ -94,7 +94,10 @@ fn a_connection_that_is_passed_on_goes_back_once_a_second() {
         let store = Store::connect(&database).await.unwrap();
         let page = async || {
             let deadline = Deadline::of_a_request();
-            store.clone().read(deadline, async |reader| reader.read_page(&key, 0, 1).await).await
+            store
+                .clone()
+                .read(deadline, async |reader| reading::read_page(reader, &key, 0, 1).await)
+                .await
         };
         page().await.unwrap();
         proxy.set(Weather::Fine);
