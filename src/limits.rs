@@ -86,7 +86,7 @@ pub struct LimitChange {
 }
 
 impl Limits {
-    /// Each limit with the name that operators use, in the order of the columns of `apps`.
+    /// Each limit with the name that operators use.
     #[must_use]
     pub fn named(&mut self) -> [(&'static str, &mut u32); 13] {
         [

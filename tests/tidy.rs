@@ -121,7 +121,7 @@ fn an_arrow_in_the_wrong_direction_is_noticed() {
         ("src/domain/mark.rs", "pub async fn load() {}"),
         ("src/service/write.rs", "use sqlx::PgPool;"),
         ("src/http/door.rs", "    sqlx::query(text)"),
-        ("src/store/users.rs", "AssertSqlSafe(text)"),
+        ("src/store/apps.rs", "AssertSqlSafe(text)"),
         ("src/main.rs", "#[allow(dead_code)]"),
     ] {
         assert_eq!(offences(path, text).len(), 1, "{path}: {text}");

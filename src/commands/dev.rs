@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::http::tencent::user_sig::UserSig;
 use crate::http::{Addresses, Console, Listen, Operators};
 use crate::service::{self, Service, Write};
-use crate::store::{Database, Store};
+use crate::store::{Database, Store, schema};
 use private_postgres::{Cluster, Lifetime, Settings};
 
 const DEMO_APP: i64 = 1_400_000_001;
@@ -87,7 +87,7 @@ async fn serve(
 
 async fn prepare(database: &Database) -> anyhow::Result<(Service, Arc<App>)> {
     let store = Store::connect(database).await?;
-    store.migrate().await.context("migrations")?;
+    schema::migrate(&store).await.context("migrations")?;
     let service = Service::new(store.clone(), service::Settings::default());
     let app = demo_app(&store, &service).await?;
     Ok((service, app))

@@ -7,7 +7,8 @@ use anyhow::Context;
 use super::{connect, print};
 use crate::config::Migrate;
 use crate::deadline::Deadline;
-use crate::store::{MigrationState, Store};
+use crate::store::Store;
+use crate::store::schema::{self, MigrationState};
 
 /// The exit code of `--plan` if a migration would run.
 const WOULD_CHANGE: u8 = 3;
@@ -17,7 +18,7 @@ pub(super) async fn run(settings: &Migrate) -> anyhow::Result<ExitCode> {
     if settings.plan {
         return plan(&store).await;
     }
-    match store.migrate().await.context("migrations")?.as_slice() {
+    match schema::migrate(&store).await.context("migrations")?.as_slice() {
         [] => print("the schema is up to date")?,
         names => names.iter().try_for_each(|name| print(&format!("applied {name}")))?,
     }
@@ -25,8 +26,7 @@ pub(super) async fn run(settings: &Migrate) -> anyhow::Result<ExitCode> {
 }
 
 async fn plan(store: &Store) -> anyhow::Result<ExitCode> {
-    let plan = store
-        .migration_plan(Deadline::of_a_request())
+    let plan = schema::plan(store, Deadline::of_a_request())
         .await
         .context("cannot read which migrations have run")?;
     for migration in &plan {

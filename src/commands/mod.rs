@@ -19,7 +19,8 @@ use crate::config::{Command, Config, DATABASE_SETTING, DatabaseArgs, Sig};
 use crate::deadline::Deadline;
 use crate::http::tencent::user_sig::UserSig;
 use crate::service;
-use crate::store::{Database, MigrationState, SchemaState, Store};
+use crate::store::schema::{self, MigrationState, SchemaState};
+use crate::store::{Database, Store};
 use crate::telemetry::Telemetry;
 
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
@@ -55,14 +56,13 @@ async fn connect_to(database: &Database) -> anyhow::Result<Store> {
 
 /// Fails if the schema is older than this binary needs. Warns if it is newer.
 async fn check_schema(store: &Store) -> anyhow::Result<()> {
-    match store
-        .schema_state(Deadline::of_a_request())
+    match schema::check(store, Deadline::of_a_request())
         .await
         .context("cannot read the schema's version")?
     {
         SchemaState::Current => {}
         SchemaState::Older { found, expected } => {
-            let plan = store.migration_plan(Deadline::of_a_request()).await?;
+            let plan = schema::plan(store, Deadline::of_a_request()).await?;
             let missing = plan.iter().filter(|one| one.state == MigrationState::Pending);
             let missing: Vec<_> = missing.map(ToString::to_string).collect();
             bail!(

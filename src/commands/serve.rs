@@ -11,7 +11,7 @@ use super::{check_schema, connect_to};
 use crate::config::Serve;
 use crate::http::{self, Addresses, Console, Identity, Listen};
 use crate::service::{self, Service};
-use crate::store::Store;
+use crate::store::{Store, schema};
 
 pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
@@ -43,7 +43,7 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
 async fn open(settings: &Serve) -> anyhow::Result<Store> {
     let store = connect_to(&settings.database()?).await?;
     if settings.migrate {
-        for name in store.migrate().await.context("migrations")? {
+        for name in schema::migrate(&store).await.context("migrations")? {
             tracing::info!("applied {name}");
         }
     }

@@ -6,7 +6,8 @@ use super::{Service, Write};
 use crate::deadline::{Arrival, Deadline};
 use crate::domain::{App, Change, UserId};
 use crate::error::Error;
-pub use crate::store::Account;
+use crate::store;
+pub use crate::store::accounts::Account;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountState {
@@ -27,7 +28,7 @@ impl Service {
         self.within(deadline, async move {
             let mut connection = store.connection(deadline).await?;
             let mut tx = connection.begin().await?;
-            tx.import_accounts(sdk_app_id, &accounts).await?;
+            store::accounts::import(&mut tx, sdk_app_id, &accounts).await?;
             tx.commit().await
         })
         .await
@@ -55,9 +56,9 @@ impl Service {
         deadline: Deadline,
     ) -> Result<Vec<AccountState>, Error> {
         let sdk_app_id = app.sdk_app_id;
-        let store = self.store.clone();
-        let read = store
-            .read(deadline, async move |reader| reader.have_accounts(sdk_app_id, &users).await);
+        let read = self.store.clone().read(deadline, async move |reader| {
+            store::accounts::exist(reader, sdk_app_id, &users).await
+        });
         let have_accounts = self.within(deadline, read).await?;
         let state = |has_account| {
             if has_account { AccountState::Imported } else { AccountState::NotImported }

@@ -13,7 +13,7 @@ use crate::domain::{App, Directory, Edition, Refusal, SdkAppId, SecretKey};
 use crate::error::Error;
 use crate::limits::LimitChange;
 use crate::metrics::AppMetrics;
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// Capacity of the cache. A number without an app also takes an entry.
 const APPS_MAX: u64 = 10_000;
@@ -178,11 +178,11 @@ pub async fn create_app(
     app.admins.dedup();
     let mut connection = store.connection(deadline).await?;
     let mut tx = connection.begin().await?;
-    if !tx.insert_app(&app).await? {
+    if !store::apps::insert(&mut tx, &app).await? {
         tx.rollback().await?;
         return Ok(None);
     }
-    tx.save_app(&app).await?;
+    store::apps::save(&mut tx, &app).await?;
     tx.commit().await?;
     Ok(Some(app))
 }
@@ -196,19 +196,19 @@ pub async fn update_app(
 ) -> Result<Option<App>, Error> {
     let mut connection = store.connection(deadline).await?;
     let mut tx = connection.begin().await?;
-    let Some(mut app) = tx.lock_app(sdk_app_id).await? else {
+    let Some(mut app) = store::apps::lock(&mut tx, sdk_app_id).await? else {
         tx.rollback().await?;
         return Ok(None);
     };
     change.apply(&mut app);
-    tx.save_app(&app).await?;
+    store::apps::save(&mut tx, &app).await?;
     tx.commit().await?;
     Ok(Some(app))
 }
 
 /// All apps, sorted by number.
 pub async fn list_apps(store: &Store, deadline: Deadline) -> Result<Vec<App>, Error> {
-    store.clone().read(deadline, async |reader| reader.load_apps().await).await
+    store.clone().read(deadline, async |reader| store::apps::load_all(reader).await).await
 }
 
 pub async fn load_app(
@@ -216,7 +216,7 @@ pub async fn load_app(
     sdk_app_id: SdkAppId,
     deadline: Deadline,
 ) -> Result<Option<App>, Error> {
-    store.clone().read(deadline, async |reader| reader.load_app(sdk_app_id).await).await
+    store.clone().read(deadline, async |reader| store::apps::load(reader, sdk_app_id).await).await
 }
 
 /// Uses the random generator of the operating system.

@@ -6,6 +6,7 @@ use super::Service;
 use crate::deadline::Deadline;
 use crate::domain::{App, ChatGroup, ChatGroupId, ChatGroupType, Refusal};
 use crate::error::Error;
+use crate::store;
 
 #[derive(Debug, Clone)]
 pub struct ChatGroupRequest {
@@ -29,7 +30,7 @@ impl Service {
         self.within(deadline, async move {
             let mut connection = store.connection(deadline).await?;
             let mut tx = connection.begin().await?;
-            if tx.insert_chat_group(sdk_app_id, &group).await? {
+            if store::chat_groups::insert(&mut tx, sdk_app_id, &group).await? {
                 tx.commit().await?;
                 Ok(group.id)
             } else {
@@ -51,7 +52,7 @@ impl Service {
         self.within(deadline, async move {
             let mut connection = store.connection(deadline).await?;
             let mut tx = connection.begin().await?;
-            let destroyed = tx.destroy_chat_group(sdk_app_id, &id).await?;
+            let destroyed = store::chat_groups::destroy(&mut tx, sdk_app_id, &id).await?;
             tx.commit().await?;
             if destroyed { Ok(()) } else { Err(Refusal::UnknownChatGroup.into()) }
         })
@@ -67,7 +68,7 @@ impl Service {
     ) -> Result<Vec<(ChatGroupId, Option<ChatGroup>)>, Error> {
         let sdk_app_id = app.sdk_app_id;
         let read = self.store.clone().read(deadline, async move |reader| {
-            let groups = reader.load_chat_groups(sdk_app_id, &ids).await?;
+            let groups = store::chat_groups::load(reader, sdk_app_id, &ids).await?;
             let find = |id: &ChatGroupId| groups.iter().find(|group| group.id == *id).cloned();
             Ok(ids.into_iter().map(|id| (id.clone(), find(&id))).collect())
         });

@@ -11,7 +11,8 @@ use tracing::trace;
 use super::Write;
 use crate::domain::{App, Applied, Change, CombinedMark, Conversation, Growth, UserKey, UserState};
 use crate::error::Error;
-use crate::store::{Changed, Connection, MarkRow, MarkUser, Tx};
+use crate::store::marks::{MarkRow, MarkUser};
+use crate::store::{self, ChangedUser, Connection, Tx};
 
 /// One result per write, in order.
 pub(super) type Outcomes = Vec<Result<Applied, Error>>;
@@ -44,7 +45,7 @@ pub(super) async fn mark(
         let row = |(conversation, (mark, now))| MarkRow { user, conversation, mark, now };
         rows.extend(marks.into_iter().map(row));
     }
-    let done = connection.mark(&users, &rows).await?;
+    let done = store::marks::update(connection, &users, &rows).await?;
     trace!(target: "earmark::span", "conversations marked");
     let done: BTreeMap<_, _> = by_user.into_keys().zip(done).collect();
     let outcome = |write: &&Write| {
@@ -63,9 +64,9 @@ pub(super) async fn commit(
 ) -> Result<Outcomes, Error> {
     let batch = Batch::of(writes);
     let mut tx = connection.begin().await?;
-    let mut states = tx.lock_users(&batch.users()).await?;
+    let mut states = store::users::lock(&mut tx, &batch.users()).await?;
     trace!(target: "earmark::span", "users locked");
-    tx.load_conversations(&mut states, &batch.touched()).await?;
+    store::conversations::load(&mut tx, &mut states, &batch.touched()).await?;
     load_groups(&mut tx, &mut states, &batch).await?;
     trace!(target: "earmark::span", "conversations and contact groups loaded");
     make_room(&mut tx, &mut states, &batch, history).await?;
@@ -126,13 +127,13 @@ impl<'w> Batch<'w> {
         growth
     }
 
-    fn changed<'s>(&self, states: &'s BTreeMap<UserKey, UserState>) -> Vec<Changed<'s>>
+    fn changed<'s>(&self, states: &'s BTreeMap<UserKey, UserState>) -> Vec<ChangedUser<'s>>
     where
         'w: 's,
     {
         let apps = self.apps();
         let changed = states.iter().filter(|(_, state)| state.is_changed());
-        changed.map(|(key, state)| (key, state, &apps[key].limits)).collect()
+        changed.map(|(key, state)| ChangedUser { key, state, limits: &apps[key].limits }).collect()
     }
 }
 
@@ -144,11 +145,12 @@ async fn load_groups(
     let with_groups: BTreeSet<&UserKey> =
         batch.each().filter(|(_, write)| write.change.needs_groups()).map(|(key, _)| key).collect();
     if !with_groups.is_empty() {
-        tx.load_contact_groups(states, &with_groups.into_iter().collect::<Vec<_>>()).await?;
+        let with_groups: Vec<_> = with_groups.into_iter().collect();
+        store::contact_groups::load(tx, states, &with_groups).await?;
     }
     for (key, _) in batch.each().filter(|(_, write)| write.change.needs_members()) {
         if let Some(state) = states.get_mut(key) {
-            tx.load_members(key, state).await?;
+            store::conversations::load_members(tx, key, state).await?;
         }
     }
     Ok(())
@@ -171,27 +173,24 @@ async fn make_room(
         .collect();
     if !wanted.is_empty() {
         let now = batch.writes.iter().map(|write| write.arrival.now).max().unwrap_or_default();
-        tx.forget_empty(states, &wanted, now.saturating_sub(history.as_secs())).await?;
+        let changed_before = now.saturating_sub(history.as_secs());
+        store::forgetting::remove_empty(tx, states, &wanted, changed_before).await?;
     }
     let is_near = |(key, state): &(&UserKey, &mut UserState)| {
         state.is_near_a_limit(&apps[key].limits, growth[key])
     };
     for (key, state) in states.iter_mut().filter(is_near) {
-        let others = tx.count_others(key, state).await?;
+        let others = store::conversations::count_others(tx, key, state).await?;
         state.load_taken(others);
     }
     Ok(())
 }
 
-async fn save(tx: &mut Tx<'_>, changed: &[Changed<'_>]) -> Result<(), Error> {
-    let states: Vec<_> = changed.iter().map(|(key, state, _)| (*key, *state)).collect();
-    tx.save_users(changed).await?;
-    tx.save_contact_groups(&states).await?;
-    tx.save_conversations(&states).await?;
+async fn save(tx: &mut Tx<'_>, changed: &[ChangedUser<'_>]) -> Result<(), Error> {
+    store::users::save(tx, changed).await?;
+    store::contact_groups::save(tx, changed).await?;
+    store::conversations::save(tx, changed).await?;
     let deleted: Vec<_> =
-        states.iter().filter(|(_, state)| state.deleted).map(|(key, _)| *key).collect();
-    if !deleted.is_empty() {
-        tx.delete_accounts(&deleted).await?;
-    }
-    Ok(())
+        changed.iter().filter(|user| user.state.deleted).map(|user| user.key).collect();
+    store::accounts::delete(tx, &deleted).await
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Service;
 use crate::deadline::Deadline;
 use crate::error::Error;
-use crate::store::SchemaState;
+use crate::store::schema::{self, SchemaState};
 
 /// Time limit of the check. By default, Kubernetes gives a probe 1 second.
 const ANSWER_TIME_MAX: Duration = Duration::from_millis(900);
@@ -15,7 +15,7 @@ impl Service {
     pub async fn check_ready(&self) -> Result<(), Error> {
         let (store, deadline) = (self.store.clone(), Deadline::within(ANSWER_TIME_MAX));
         let schema =
-            self.within(deadline, async move { store.schema_state(deadline).await }).await?;
+            self.within(deadline, async move { schema::check(&store, deadline).await }).await?;
         match schema {
             SchemaState::Current | SchemaState::Newer { .. } => Ok(()),
             SchemaState::Older { .. } => {

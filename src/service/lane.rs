@@ -29,8 +29,8 @@ const JOBS_MAX: usize = 1024;
 /// Most requests, and most conversations, in one batch. This bounds how long a request waits for the others.
 const BATCH_JOBS_MAX: usize = 256;
 const BATCH_ITEMS_MAX: usize = 1600;
-/// A connection that was idle for longer is checked before use. Under load it is never idle for so long.
-const TRUSTED: Duration = Duration::from_millis(20);
+/// A connection that was idle for longer is pinged before it is used. Under load it is never idle that long.
+const UNCHECKED_IDLE_MAX: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Clone)]
 pub(super) struct Lane(mpsc::Sender<Message>);
@@ -236,7 +236,7 @@ impl Worker {
     /// not know whether PostgreSQL committed the write.
     async fn connection(&mut self, deadline: Deadline) -> Result<&mut Connection, Error> {
         let kept = match self.connection.take() {
-            Some(connection) => connection.if_it_answers(deadline, TRUSTED).await,
+            Some(connection) => connection.check_idle(deadline, UNCHECKED_IDLE_MAX).await,
             None => None,
         };
         let connection = match kept {
@@ -253,7 +253,7 @@ impl Worker {
     ) -> Result<Vec<Option<Applied>>, Error> {
         let connection = self.connection(deadline).await?;
         let outcomes = mark(connection, writes).await?;
-        connection.has_answered();
+        connection.mark_used();
         Ok(outcomes)
     }
 
@@ -265,7 +265,7 @@ impl Worker {
         let history = self.history;
         let connection = self.connection(deadline).await?;
         let outcomes = commit(connection, writes, history).await?;
-        connection.has_answered();
+        connection.mark_used();
         Ok(outcomes)
     }
 

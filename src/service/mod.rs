@@ -20,8 +20,8 @@ use tracing::Instrument;
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::metrics::{Metrics, Observed};
-pub use crate::store::ListCursor;
 use crate::store::Store;
+pub use crate::store::reading::ListCursor;
 pub use accounts::{Account, AccountState};
 use apps::AppCache;
 pub use apps::{

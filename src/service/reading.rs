@@ -6,7 +6,7 @@ use super::Service;
 use crate::deadline::Deadline;
 use crate::domain::{App, ContactGroup, Conversation, Kept, UserId, UserKey};
 use crate::error::Error;
-use crate::store::{ListCursor, Reading};
+use crate::store::reading::{self, ListCursor, Reading};
 
 #[derive(Debug)]
 pub struct ConversationPage {
@@ -37,10 +37,9 @@ impl Service {
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
         // One more than the page size, to know whether another page follows.
         let limit = size.saturating_add(1);
-        let read = self
-            .store
-            .clone()
-            .read(deadline, async move |reader| reader.read_page(&key, after, limit).await);
+        let read = self.store.clone().read(deadline, async move |reader| {
+            reading::read_page(reader, &key, after, limit).await
+        });
         let Reading { owner, groups, mut conversations } = self.within(deadline, read).await?;
         app.check_owner(owner)?;
         let next = cut(&mut conversations, size).and_then(|last| last.position);
@@ -58,7 +57,7 @@ impl Service {
     ) -> Result<ConversationPage, Error> {
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
         let read = self.store.clone().read(deadline, async move |reader| {
-            Ok((reader.read_conversations(&key, &wanted).await?, wanted))
+            Ok((reading::read_conversations(reader, &key, &wanted).await?, wanted))
         });
         let (Reading { owner, mut groups, conversations: found }, wanted) =
             self.within(deadline, read).await?;
@@ -89,20 +88,21 @@ impl Service {
         let size = app.limits.page_items;
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
         let limit = size.saturating_add(1);
-        let read = self
-            .store
-            .clone()
-            .read(deadline, async move |reader| reader.read_list(&key, after, limit).await);
+        let read = self.store.clone().read(deadline, async move |reader| {
+            reading::read_list(reader, &key, after, limit).await
+        });
         let Reading { owner, mut conversations, .. } = self.within(deadline, read).await?;
         app.check_owner(owner)?;
-        let next = cut(&mut conversations, size).map(|last| match last.pin_position {
-            Some(pin_position) => ListCursor { pin_position, ..after },
-            None => ListCursor {
-                changed_at: last.changed_at,
-                position: last.position.unwrap_or_default(),
-                ..after
-            },
-        });
+        let next = match cut(&mut conversations, size) {
+            None => None,
+            Some(Kept { pin_position: Some(pin_position), .. }) => {
+                Some(ListCursor { pin_position: *pin_position, ..after })
+            }
+            Some(Kept { position: Some(position), changed_at, .. }) => {
+                Some(ListCursor { position: *position, changed_at: *changed_at, ..after })
+            }
+            Some(_) => return Err(Error::internal("conversations.position: NULL")),
+        };
         Ok(ConversationList { conversations, next })
     }
 }

@@ -1,7 +1,9 @@
 //! Apps and their admins.
 
-use super::session::Session;
-use super::{Reader, Tx, count, stored};
+use super::convert::{corrupt, number};
+use super::pool::Session;
+use super::unnest::unnest;
+use super::{Reader, Tx};
 use crate::domain::{App, SdkAppId, SecretKey};
 use crate::error::Error;
 use crate::limits::Limits;
@@ -29,60 +31,65 @@ struct AppRow {
     admins: Vec<String>,
 }
 
-impl AppRow {
-    fn into_app(self) -> Result<App, Error> {
-        let bad =
-            |problem| Error::Internal(anyhow::anyhow!("apps, {}: {problem}", self.sdk_app_id));
-        Ok(App {
-            sdk_app_id: SdkAppId::new(self.sdk_app_id).map_err(bad)?,
-            edition: self.edition.parse().map_err(bad)?,
-            directory: self.directory.parse().map_err(bad)?,
-            disabled: self.disabled,
-            secret_key: SecretKey::parse(&self.secret_key).map_err(bad)?,
-            previous_secret_key: self
-                .previous_secret_key
-                .as_deref()
-                .map(SecretKey::parse)
-                .transpose()
-                .map_err(bad)?,
-            admins: self.admins,
+impl TryFrom<AppRow> for App {
+    type Error = Error;
+
+    fn try_from(row: AppRow) -> Result<Self, Error> {
+        let key =
+            |column, text: &str| SecretKey::parse(text).map_err(|problem| corrupt(column, problem));
+        let previous = row.previous_secret_key.as_deref();
+        Ok(Self {
+            sdk_app_id: SdkAppId::new(row.sdk_app_id)
+                .map_err(|problem| corrupt("apps.sdk_app_id", problem))?,
+            edition: row.edition.parse().map_err(|problem| corrupt("apps.edition", problem))?,
+            directory: row
+                .directory
+                .parse()
+                .map_err(|problem| corrupt("apps.directory", problem))?,
+            disabled: row.disabled,
+            secret_key: key("apps.secret_key", &row.secret_key)?,
+            previous_secret_key: previous
+                .map(|text| key("apps.previous_secret_key", text))
+                .transpose()?,
+            admins: row.admins,
             limits: Limits {
-                marked: count(self.marked_max),
-                grouped: count(self.grouped_max),
-                groups: count(self.groups_max),
-                group_name_bytes: count(self.group_name_bytes_max),
-                custom_mark_bytes: count(self.custom_mark_bytes_max),
-                mark_items: count(self.mark_items_max),
-                group_items: count(self.group_items_max),
-                search_items: count(self.search_items_max),
-                page_items: count(self.page_items_max),
-                pinned: count(self.pinned_max),
-                user_id_bytes: count(self.user_id_bytes_max),
-                chat_group_id_bytes: count(self.chat_group_id_bytes_max),
-                calls_per_second: count(self.calls_per_second_max),
+                marked: number("apps.marked_max", row.marked_max)?,
+                grouped: number("apps.grouped_max", row.grouped_max)?,
+                groups: number("apps.groups_max", row.groups_max)?,
+                group_name_bytes: number("apps.group_name_bytes_max", row.group_name_bytes_max)?,
+                custom_mark_bytes: number("apps.custom_mark_bytes_max", row.custom_mark_bytes_max)?,
+                mark_items: number("apps.mark_items_max", row.mark_items_max)?,
+                group_items: number("apps.group_items_max", row.group_items_max)?,
+                search_items: number("apps.search_items_max", row.search_items_max)?,
+                page_items: number("apps.page_items_max", row.page_items_max)?,
+                pinned: number("apps.pinned_max", row.pinned_max)?,
+                user_id_bytes: number("apps.user_id_bytes_max", row.user_id_bytes_max)?,
+                chat_group_id_bytes: number(
+                    "apps.chat_group_id_bytes_max",
+                    row.chat_group_id_bytes_max,
+                )?,
+                calls_per_second: number("apps.calls_per_second_max", row.calls_per_second_max)?,
             },
         })
     }
 }
 
-impl Reader<'_> {
-    /// The app of this number, with its admins.
-    pub async fn load_app(&mut self, sdk_app_id: SdkAppId) -> Result<Option<App>, Error> {
-        select_app(self.session(), sdk_app_id).await
-    }
-
-    /// All apps, by number.
-    pub async fn load_apps(&mut self) -> Result<Vec<App>, Error> {
-        select_apps(self.session(), 1, i64::MAX).await
-    }
+/// Loads an app with its admins.
+pub async fn load(reader: &mut Reader<'_>, sdk_app_id: SdkAppId) -> Result<Option<App>, Error> {
+    select_one(reader.session(), sdk_app_id).await
 }
 
-async fn select_app(session: Session<'_>, sdk_app_id: SdkAppId) -> Result<Option<App>, Error> {
+/// Loads all apps, by number.
+pub async fn load_all(reader: &mut Reader<'_>) -> Result<Vec<App>, Error> {
+    select(reader.session(), 1, i64::MAX).await
+}
+
+async fn select_one(session: Session<'_>, sdk_app_id: SdkAppId) -> Result<Option<App>, Error> {
     let number = sdk_app_id.number();
-    Ok(select_apps(session, number, number).await?.pop())
+    Ok(select(session, number, number).await?.pop())
 }
 
-async fn select_apps(session: Session<'_>, first: i64, last: i64) -> Result<Vec<App>, Error> {
+async fn select(session: Session<'_>, first: i64, last: i64) -> Result<Vec<App>, Error> {
     sqlx::query_as!(
         AppRow,
         r#"
@@ -105,84 +112,85 @@ async fn select_apps(session: Session<'_>, first: i64, last: i64) -> Result<Vec<
     .fetch_all(session)
     .await?
     .into_iter()
-    .map(AppRow::into_app)
+    .map(App::try_from)
     .collect()
 }
 
-impl Tx<'_> {
-    /// Holds the app against everyone else who would change it, and says whether it is there.
-    pub async fn lock_app(&mut self, sdk_app_id: SdkAppId) -> Result<Option<App>, Error> {
-        sqlx::query!(
-            "SELECT sdk_app_id FROM apps WHERE sdk_app_id = $1 FOR NO KEY UPDATE",
-            sdk_app_id.number(),
-        )
-        .fetch_optional(self.session())
-        .await?;
-        select_app(self.session(), sdk_app_id).await
-    }
+/// Locks an app against other changes of it, and loads it.
+pub async fn lock(tx: &mut Tx<'_>, sdk_app_id: SdkAppId) -> Result<Option<App>, Error> {
+    sqlx::query!(
+        "SELECT sdk_app_id FROM apps WHERE sdk_app_id = $1 FOR NO KEY UPDATE",
+        sdk_app_id.number(),
+    )
+    .fetch_optional(tx.session())
+    .await?;
+    select_one(tx.session(), sdk_app_id).await
+}
 
-    /// Adds an app, without its admins; `false` when the number is taken.
-    pub async fn insert_app(&mut self, app: &App) -> Result<bool, Error> {
-        let done = sqlx::query!(
-            r#"
-            INSERT INTO apps (sdk_app_id, edition, directory, secret_key)
-            VALUES ($1, $2, $3, $4)
-            ON CONFLICT (sdk_app_id) DO NOTHING
-            "#,
-            app.sdk_app_id.number(),
-            app.edition.name(),
-            app.directory.name(),
-            app.secret_key.reveal(),
-        )
-        .execute(self.session())
-        .await?;
-        Ok(done.rows_affected() == 1)
-    }
+/// Adds an app without limits and admins, which [`save`] sets. Returns false if the number is taken.
+pub async fn insert(tx: &mut Tx<'_>, app: &App) -> Result<bool, Error> {
+    let done = sqlx::query!(
+        r#"
+        INSERT INTO apps (sdk_app_id, edition, directory, secret_key)
+        VALUES ($1, $2, $3, $4)
+        ON CONFLICT (sdk_app_id) DO NOTHING
+        "#,
+        app.sdk_app_id.number(),
+        app.edition.name(),
+        app.directory.name(),
+        app.secret_key.reveal(),
+    )
+    .execute(tx.session())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
 
-    /// Stores everything about an app that is there, its admins included.
-    pub async fn save_app(&mut self, app: &App) -> Result<(), Error> {
-        let mut limits = app.limits;
-        let limits: Vec<i32> = limits.named().map(|(_, value)| stored(*value)).to_vec();
-        sqlx::query!(
-            r#"
-            UPDATE apps SET
-                edition = $2, directory = $3, disabled = $4, secret_key = $5, previous_secret_key = $6,
-                marked_max = ($7::int[])[1], grouped_max = ($7::int[])[2], groups_max = ($7::int[])[3],
-                group_name_bytes_max = ($7::int[])[4], custom_mark_bytes_max = ($7::int[])[5],
-                mark_items_max = ($7::int[])[6], group_items_max = ($7::int[])[7],
-                search_items_max = ($7::int[])[8], page_items_max = ($7::int[])[9],
-                pinned_max = ($7::int[])[10], user_id_bytes_max = ($7::int[])[11],
-                chat_group_id_bytes_max = ($7::int[])[12], calls_per_second_max = ($7::int[])[13]
-            WHERE sdk_app_id = $1
-            "#,
-            app.sdk_app_id.number(),
-            app.edition.name(),
-            app.directory.name(),
-            app.disabled,
-            app.secret_key.reveal(),
-            app.previous_secret_key.as_ref().map(SecretKey::reveal),
-            &limits,
-        )
-        .execute(self.session())
-        .await?;
-        sqlx::query!(
-            "DELETE FROM app_admins WHERE sdk_app_id = $1 AND identifier <> ALL ($2)",
-            app.sdk_app_id.number(),
-            &app.admins,
-        )
-        .execute(self.session())
-        .await?;
-        sqlx::query!(
-            r#"
-            INSERT INTO app_admins (sdk_app_id, identifier)
-            SELECT $1, identifier FROM unnest($2::text[]) AS t (identifier)
-            ON CONFLICT (sdk_app_id, identifier) DO NOTHING
-            "#,
-            app.sdk_app_id.number(),
-            &app.admins,
-        )
-        .execute(self.session())
-        .await?;
-        Ok(())
-    }
+/// Saves an app that exists, and its admins.
+pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), Error> {
+    unnest!(
+        query_file!("src/store/sql/save_app.sql"),
+        for app in [app] => {
+            sdk_app_id: i64 = app.sdk_app_id.number(),
+            edition: &str = app.edition.name(),
+            directory: &str = app.directory.name(),
+            disabled: bool = app.disabled,
+            secret_key: &str = app.secret_key.reveal(),
+            previous_secret_key: Option<&str> = app.previous_secret_key.as_ref().map(SecretKey::reveal),
+            marked_max: i32 = number("apps.marked_max", app.limits.marked)?,
+            grouped_max: i32 = number("apps.grouped_max", app.limits.grouped)?,
+            groups_max: i32 = number("apps.groups_max", app.limits.groups)?,
+            group_name_bytes_max: i32 = number("apps.group_name_bytes_max", app.limits.group_name_bytes)?,
+            custom_mark_bytes_max: i32 = number("apps.custom_mark_bytes_max", app.limits.custom_mark_bytes)?,
+            mark_items_max: i32 = number("apps.mark_items_max", app.limits.mark_items)?,
+            group_items_max: i32 = number("apps.group_items_max", app.limits.group_items)?,
+            search_items_max: i32 = number("apps.search_items_max", app.limits.search_items)?,
+            page_items_max: i32 = number("apps.page_items_max", app.limits.page_items)?,
+            pinned_max: i32 = number("apps.pinned_max", app.limits.pinned)?,
+            user_id_bytes_max: i32 = number("apps.user_id_bytes_max", app.limits.user_id_bytes)?,
+            chat_group_id_bytes_max: i32 =
+                number("apps.chat_group_id_bytes_max", app.limits.chat_group_id_bytes)?,
+            calls_per_second_max: i32 = number("apps.calls_per_second_max", app.limits.calls_per_second)?,
+        }
+    )
+    .execute(tx.session())
+    .await?;
+    sqlx::query!(
+        "DELETE FROM app_admins WHERE sdk_app_id = $1 AND identifier <> ALL ($2)",
+        app.sdk_app_id.number(),
+        &app.admins,
+    )
+    .execute(tx.session())
+    .await?;
+    sqlx::query!(
+        r#"
+        INSERT INTO app_admins (sdk_app_id, identifier)
+        SELECT $1, identifier FROM unnest($2::text[]) AS t (identifier)
+        ON CONFLICT (sdk_app_id, identifier) DO NOTHING
+        "#,
+        app.sdk_app_id.number(),
+        &app.admins,
+    )
+    .execute(tx.session())
+    .await?;
+    Ok(())
 }

@@ -1,41 +1,35 @@
-//! Looks for what must never be in the database: counts that are not those of the rows, rows that belong to nothing or say
-//! nothing, numbers that will be given out a second time.
+//! Looks for data that must never exist: counts that differ from the rows, rows that belong to nothing or carry nothing, and
+//! numbers that would be used twice.
 //!
-//! A limit that was lowered is no such thing: a user may keep more than the app allows today.
+//! More rows than a limit allows are no error: the limit may have been lowered since.
 
 use super::Store;
 use crate::deadline::Deadline;
 use crate::error::Error;
 
-/// What holds for the transaction that looks: one moment's truth, nothing is written, and it may take its time.
+/// Settings of the transaction: it reads a single snapshot without a timeout, and may scan tables.
 const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; \
     SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on";
 
-/// Something in the database that must not be.
+/// Corrupt data of one user.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct Broken {
-    /// The app.
+pub struct Finding {
     pub sdk_app_id: i64,
-    /// The user whose state it is.
     pub user_id: String,
-    /// What is wrong with it.
     pub problem: String,
 }
 
-/// How much was looked at, and what of it is broken.
+/// The numbers of rows that were checked, and the findings, by app and user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
-    /// Users with state.
+pub struct Report {
     pub users: i64,
-    /// Their conversations.
     pub conversations: i64,
-    /// What is broken, by app and user.
-    pub broken: Vec<Broken>,
+    pub findings: Vec<Finding>,
 }
 
-/// Everything that is asked of the tables. A query answers with what is broken.
+/// Each query returns findings.
 const CHECKS: [&str; 10] = [
-    // The counts are those of the rows, and no more than there was room for.
+    // The counts equal the numbers of rows, and do not exceed the room for them.
     "SELECT u.sdk_app_id, u.user_id, format('%s: counted are %s, there are %s, room was for %s', what, counted, there, room)
         AS problem
     FROM users u
@@ -55,7 +49,7 @@ const CHECKS: [&str; 10] = [
         ('pinned', u.pinned, COALESCE(c.pinned, 0), u.pinned_max)
     ) AS v (what, counted, there, room)
     WHERE counted <> there OR counted > room OR counted < 0",
-    // Everything that belongs to a user belongs to one who has a row.
+    // Conversations and contact groups belong to a user who has a row.
     "SELECT DISTINCT sdk_app_id, user_id, what || ' of a user without a row' AS problem
     FROM (
         SELECT sdk_app_id, user_id, 'conversations' AS what FROM conversations
@@ -64,7 +58,7 @@ const CHECKS: [&str; 10] = [
     WHERE NOT EXISTS (SELECT FROM users u WHERE (u.sdk_app_id, u.user_id) = (kept.sdk_app_id, kept.user_id))",
     "SELECT sdk_app_id, user_id, 'the user of no app' AS problem
     FROM users u WHERE NOT EXISTS (SELECT FROM apps a WHERE a.sdk_app_id = u.sdk_app_id)",
-    // A deleted account keeps nothing, and who is in the directory is not gone.
+    // A deleted account has no rows, and an entry of the directory is not gone.
     "SELECT g.sdk_app_id, g.id AS user_id, problem
     FROM gone g CROSS JOIN LATERAL (VALUES
         ('deleted, but something is kept', g.kind = 1 AND (
@@ -80,8 +74,8 @@ const CHECKS: [&str; 10] = [
         AS problem
     FROM gone g JOIN apps a USING (sdk_app_id)
     WHERE g.directory_revision NOT BETWEEN 1 AND a.directory_revision",
-    // A row is of a kind and has another end; if it was ever marked or grouped, it has a place in the order; no change is
-    // newer than its user's; and what was forgotten is not there.
+    // A conversation has a known kind and another end. If it was ever marked or grouped, it has a position. Its last change
+    // is not newer than its user's, and an empty one is newer than the last removal.
     "SELECT c.sdk_app_id, c.user_id, format('conversation %s %s: %s', kind, peer_id, what) AS problem
     FROM conversations c LEFT JOIN users u USING (sdk_app_id, user_id)
     CROSS JOIN LATERAL (VALUES
@@ -97,7 +91,7 @@ const CHECKS: [&str; 10] = [
         )
     ) AS v (what, is_so)
     WHERE is_so",
-    // Conversations are in groups that there are, in each once.
+    // Conversations are in contact groups that exist, once in each.
     "SELECT c.sdk_app_id, c.user_id, format('conversation %s %s: in groups %s, not all of which there are', kind, peer_id, group_ids)
         AS problem
     FROM conversations c
@@ -106,7 +100,7 @@ const CHECKS: [&str; 10] = [
         WHERE (g.sdk_app_id, g.user_id) = (c.sdk_app_id, c.user_id) AND g.group_id = ANY (c.group_ids)
         ORDER BY g.group_id
     )",
-    // Numbers that are in use have been given out, and will not be again.
+    // A number that is in use is lower than the next one.
     "SELECT c.sdk_app_id, c.user_id, format('conversation %s %s: position %s, the next one is %s', kind, peer_id, at, next_position)
         AS problem
     FROM users u JOIN conversations c USING (sdk_app_id, user_id)
@@ -116,7 +110,7 @@ const CHECKS: [&str; 10] = [
         AS problem
     FROM users u JOIN contact_groups g USING (sdk_app_id, user_id)
     WHERE g.group_id NOT BETWEEN 1 AND next_group_id - 1",
-    // Nothing is there twice.
+    // Positions and names are unique.
     "SELECT sdk_app_id, user_id, format('%s %s: %s times', what, value, count(*)) AS problem
     FROM (
         SELECT sdk_app_id, user_id, 'position' AS what, position::text AS value FROM conversations
@@ -127,20 +121,18 @@ const CHECKS: [&str; 10] = [
     GROUP BY sdk_app_id, user_id, what, value HAVING count(*) > 1",
 ];
 
-impl Store {
-    /// Looks at everything that is kept, as it is at one moment, and changes nothing.
-    pub async fn verify(&self) -> Result<Verdict, Error> {
-        let mut connection = self.connection(Deadline::NONE).await?;
-        let mut tx = connection.begin().await?;
-        sqlx::raw_sql(SNAPSHOT).execute(tx.session()).await?;
-        let mut broken: Vec<Broken> = Vec::new();
-        for check in CHECKS {
-            broken.extend(sqlx::query_as(check).fetch_all(tx.session()).await?);
-        }
-        broken.sort_by(|a, b| (a.sdk_app_id, &a.user_id).cmp(&(b.sdk_app_id, &b.user_id)));
-        let count = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM conversations)";
-        let (users, conversations) = sqlx::query_as(count).fetch_one(tx.session()).await?;
-        tx.rollback().await?;
-        Ok(Verdict { users, conversations, broken })
+/// Checks all data in one snapshot. Changes nothing.
+pub async fn run(store: &Store) -> Result<Report, Error> {
+    let mut connection = store.connection(Deadline::NONE).await?;
+    let mut tx = connection.begin().await?;
+    sqlx::raw_sql(SNAPSHOT).execute(tx.session()).await?;
+    let mut findings: Vec<Finding> = Vec::new();
+    for check in CHECKS {
+        findings.extend(sqlx::query_as(check).fetch_all(tx.session()).await?);
     }
+    findings.sort_by(|a, b| (a.sdk_app_id, &a.user_id).cmp(&(b.sdk_app_id, &b.user_id)));
+    let count = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM conversations)";
+    let (users, conversations) = sqlx::query_as(count).fetch_one(tx.session()).await?;
+    tx.rollback().await?;
+    Ok(Report { users, conversations, findings })
 }

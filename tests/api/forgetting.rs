@@ -1,6 +1,7 @@
 //! Conversations that have become empty keep their rows for a while. Rows are removed at a limit, in passing, and by
 //! `earmark prune`.
 
+use earmark::store::forgetting;
 use serde_json::{Value, json};
 
 use crate::support::{CREATE, TOP, TestApp, clear, create, marked, on_runtime, set, top, user};
@@ -109,7 +110,8 @@ async fn what_is_younger_than_an_old_row_keeps_the_rows_after_it() {
     age(&app, &["first", "third"], 31).await;
     let now = crate::support::unix_now();
     let store = app.store.clone();
-    let pruned = on_runtime(async move { store.prune(now - 30 * DAY_S).await.unwrap() }).await;
+    let prune = async move { forgetting::prune(&store, now - 30 * DAY_S).await.unwrap() };
+    let pruned = on_runtime(prune).await;
     assert_eq!((pruned.users, pruned.conversations), (1, 1));
     assert_eq!(rows(&app).await, ["second", "third"]);
     assert_eq!(forgotten_revision(&app).await, 2);

@@ -30,6 +30,7 @@ mod reading;
 mod samples;
 mod shared_commits;
 mod smoke;
+mod stored_values;
 mod support;
 mod tencent_im_rs;
 mod wire;

@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use earmark::deadline::Deadline;
 use earmark::domain::{SdkAppId, UserId, UserKey};
 use earmark::error::Error;
-use earmark::store::{Database, Store};
+use earmark::store::{Database, Store, reading};
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 
@@ -259,7 +259,10 @@ async fn readers_hand_on_a_single_connection() {
         let store = Store::connect(&database).await.unwrap();
         let read = async || {
             let deadline = Deadline::of_a_request();
-            store.clone().read(deadline, async |reader| reader.read_page(&key, 0, 10).await).await
+            store
+                .clone()
+                .read(deadline, async |reader| reading::read_page(reader, &key, 0, 10).await)
+                .await
         };
         let pass = async || drop(store.connection(Deadline::of_a_request()).await.unwrap());
         let pages: Vec<_> =

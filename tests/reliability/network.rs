@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use earmark::deadline::Deadline;
 use earmark::domain::{UserId, UserKey};
-use earmark::store::{Database, Store};
+use earmark::store::{Database, Store, reading};
 use testkit::postgres::{Postgres, TERMINATE_SESSIONS};
 use testkit::proxy::{Break, Network, Proxy, Side};
 use testkit::{APP, Connection, Scratch, TIMEOUT, eventually};
@@ -93,7 +93,10 @@ fn a_passed_on_connection_returns_to_the_pool_once_a_second() {
         let store = Store::connect(&database).await.unwrap();
         let page = async || {
             let deadline = Deadline::of_a_request();
-            store.clone().read(deadline, async |reader| reader.read_page(&key, 0, 1).await).await
+            store
+                .clone()
+                .read(deadline, async |reader| reading::read_page(reader, &key, 0, 1).await)
+                .await
         };
         page().await.unwrap();
         proxy.set(Network::Normal);

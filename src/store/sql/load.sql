@@ -1,5 +1,5 @@
--- load.sql: locked users with their standing, and the conversations that changes touch with that of their other ends.
--- TRUE is gone, FALSE is there, NULL is neither.
+-- load.sql: locked users with their standing, and the conversations that changes touch with the standing of the other end.
+-- TRUE is gone, FALSE is in the directory, NULL is neither.
 SELECT
     u.nr AS "user_nr!", t.nr AS "nr?",
     CASE

@@ -1,4 +1,4 @@
--- mark.sql: all of a user's marks, or none of them. What is promised, and why it holds, is told in src/store/marks.rs.
+-- mark.sql: all marks of a user, or none. src/store/state/marks.rs says why that holds.
 WITH asked AS (
     SELECT *
     FROM unnest($1::bigint[], $2::text[], $3::boolean[], $4::int[])
@@ -18,7 +18,7 @@ found AS (
     SELECT
         t.user_nr,
         bool_and(
-            -- To set nothing where nothing is set is done.
+            -- A change that sets nothing needs no row.
             (
                 COALESCE(c.holds_place, FALSE)
                 OR (t.set_bits = 0 AND COALESCE(t.custom_mark, '') = '' AND NOT t.changes_anyway)

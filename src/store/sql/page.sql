@@ -5,15 +5,15 @@ SELECT
             SELECT TRUE FROM gone WHERE sdk_app_id = $1 AND kind = 1 AND id = $2 AND is_gone
         ) THEN TRUE
         WHEN (SELECT TRUE FROM accounts WHERE sdk_app_id = $1 AND user_id = $2) THEN FALSE
-    END AS gone,
+    END AS owner_is_gone,
     ARRAY(
         SELECT group_id FROM contact_groups
         WHERE sdk_app_id = $1 AND user_id = $2 ORDER BY group_id
-    ) AS "all_group_ids!: Column<i32>",
+    ) AS "contact_group_ids!: Column<i32>",
     ARRAY(
         SELECT name FROM contact_groups
         WHERE sdk_app_id = $1 AND user_id = $2 ORDER BY group_id
-    ) AS "all_group_names!: Column<String>",
+    ) AS "contact_group_names!: Column<String>",
     COALESCE(array_agg(kind), '{}') AS "kinds!: Column<i16>",
     COALESCE(array_agg(peer_id), '{}') AS "peer_ids!: Column<SmolStr>",
     COALESCE(array_agg(standard_mark), '{}') AS "standard_marks!: Column<i64>",

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
-use earmark::store::{Database, Store};
+use earmark::store::{Database, Store, schema};
 use private_postgres::{Cluster, Lifetime, Settings};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -148,7 +148,7 @@ impl Server {
         let server = Self { options: options.disable_statement_logging(), template, source };
         server.run(&format!("CREATE DATABASE {}", server.template)).await;
         let store = Store::connect(&server.database(&server.template)).await.unwrap();
-        store.migrate().await.unwrap();
+        schema::migrate(&store).await.unwrap();
         store.close().await;
         server
     }

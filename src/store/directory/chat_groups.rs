@@ -1,0 +1,81 @@
+//! Chat groups in the directory.
+
+use super::gone::{self, CHAT_GROUP};
+use crate::domain::{ChatGroup, ChatGroupId, SdkAppId};
+use crate::error::Error;
+use crate::store::convert::corrupt;
+use crate::store::{Reader, Tx};
+
+/// Adds a chat group; returns false if the id is taken. The id of a destroyed chat group may be used again.
+pub async fn insert(
+    tx: &mut Tx<'_>,
+    sdk_app_id: SdkAppId,
+    group: &ChatGroup,
+) -> Result<bool, Error> {
+    let done = sqlx::query!(
+        r#"
+        INSERT INTO chat_groups (sdk_app_id, group_id, group_type, name) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (sdk_app_id, group_id) DO NOTHING
+        "#,
+        sdk_app_id.number(),
+        group.id.as_str(),
+        group.group_type.name(),
+        &group.name,
+    )
+    .execute(tx.session())
+    .await?;
+    gone::remove(tx, sdk_app_id, CHAT_GROUP, &[group.id.as_str()]).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Destroys a chat group; returns false if it does not exist. The conversations of users stay stored.
+pub async fn destroy(
+    tx: &mut Tx<'_>,
+    sdk_app_id: SdkAppId,
+    id: &ChatGroupId,
+) -> Result<bool, Error> {
+    let done = sqlx::query!(
+        "DELETE FROM chat_groups WHERE sdk_app_id = $1 AND group_id = $2",
+        sdk_app_id.number(),
+        id.as_str(),
+    )
+    .execute(tx.session())
+    .await?;
+    let is_destroyed = done.rows_affected() == 1;
+    if is_destroyed {
+        gone::add(tx, sdk_app_id, CHAT_GROUP, &[id.as_str()]).await?;
+    }
+    Ok(is_destroyed)
+}
+
+/// Loads those of these chat groups that exist.
+pub async fn load(
+    reader: &mut Reader<'_>,
+    sdk_app_id: SdkAppId,
+    ids: &[ChatGroupId],
+) -> Result<Vec<ChatGroup>, Error> {
+    let ids: Vec<_> = ids.iter().map(ChatGroupId::as_str).collect();
+    let rows = sqlx::query!(
+        r#"
+        SELECT group_id, group_type, name FROM chat_groups
+        WHERE sdk_app_id = $1 AND group_id = ANY ($2)
+        "#,
+        sdk_app_id.number(),
+        &ids as &[&str],
+    )
+    .fetch_all(reader.session())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(ChatGroup {
+                id: ChatGroupId::parse(row.group_id, u32::MAX)
+                    .map_err(|problem| corrupt("chat_groups.group_id", problem))?,
+                group_type: row
+                    .group_type
+                    .parse()
+                    .map_err(|problem| corrupt("chat_groups.group_type", problem))?,
+                name: row.name,
+            })
+        })
+        .collect()
+}

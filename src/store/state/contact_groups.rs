@@ -1,0 +1,116 @@
+//! Contact groups. The caller holds the user's lock.
+
+use std::collections::BTreeMap;
+
+use super::ChangedUser;
+use super::users::user_key;
+use crate::domain::{ContactGroup, ContactGroupName, UserKey, UserState};
+use crate::error::Error;
+use crate::store::Tx;
+use crate::store::convert::{corrupt, number};
+use crate::store::unnest::unnest;
+
+/// Loads the contact groups of these users into their states.
+pub async fn load(
+    tx: &mut Tx<'_>,
+    states: &mut BTreeMap<UserKey, UserState>,
+    users: &[&UserKey],
+) -> Result<(), Error> {
+    let rows = unnest!(
+        query!(
+            "
+            SELECT g.sdk_app_id, g.user_id, g.group_id, g.name
+            FROM contact_groups g
+            JOIN unnest($1::bigint[], $2::text[]) AS t (sdk_app_id, user_id)
+                ON g.sdk_app_id = t.sdk_app_id AND g.user_id = t.user_id
+            "
+        ),
+        for key in users => {
+            sdk_app_id: i64 = key.sdk_app_id.number(),
+            user_id: &str = key.user_id.as_str(),
+        }
+    )
+    .fetch_all(tx.session())
+    .await?;
+    let mut groups: BTreeMap<UserKey, Vec<ContactGroup>> = BTreeMap::new();
+    for row in rows {
+        let key = user_key(row.sdk_app_id, &row.user_id)?;
+        groups.entry(key).or_default().push(contact_group(row.group_id, &row.name)?);
+    }
+    for (key, groups) in groups {
+        if let Some(state) = states.get_mut(&key) {
+            state.load_groups(groups);
+        }
+    }
+    Ok(())
+}
+
+/// Saves the changes to the contact groups of users. Deletes first, so that a new contact group can take the name of a
+/// deleted one.
+pub async fn save(tx: &mut Tx<'_>, changed: &[ChangedUser<'_>]) -> Result<(), Error> {
+    let deleted: Vec<_> = changed
+        .iter()
+        .flat_map(|user| user.state.groups_to_delete().map(|group| (user.key, group.id)))
+        .collect();
+    if !deleted.is_empty() {
+        delete(tx, &deleted).await?;
+    }
+    let added: Vec<_> = changed
+        .iter()
+        .flat_map(|user| user.state.groups_to_insert().map(|group| (user.key, group)))
+        .collect();
+    if !added.is_empty() {
+        insert(tx, &added).await?;
+    }
+    Ok(())
+}
+
+async fn delete(tx: &mut Tx<'_>, groups: &[(&UserKey, u32)]) -> Result<(), Error> {
+    unnest!(
+        query!(
+            "
+            DELETE FROM contact_groups g
+            USING unnest($1::bigint[], $2::text[], $3::int[]) AS t (sdk_app_id, user_id, group_id)
+            WHERE g.sdk_app_id = t.sdk_app_id AND g.user_id = t.user_id AND g.group_id = t.group_id
+            "
+        ),
+        for (key, group_id) in groups => {
+            sdk_app_id: i64 = key.sdk_app_id.number(),
+            user_id: &str = key.user_id.as_str(),
+            group_id: i32 = number("contact_groups.group_id", *group_id)?,
+        }
+    )
+    .execute(tx.session())
+    .await?;
+    Ok(())
+}
+
+async fn insert(tx: &mut Tx<'_>, groups: &[(&UserKey, &ContactGroup)]) -> Result<(), Error> {
+    unnest!(
+        query!(
+            "
+            INSERT INTO contact_groups (sdk_app_id, user_id, group_id, name)
+            SELECT sdk_app_id, user_id, group_id, name
+            FROM unnest($1::bigint[], $2::text[], $3::int[], $4::text[]) AS t (sdk_app_id, user_id, group_id, name)
+            "
+        ),
+        for (key, group) in groups => {
+            sdk_app_id: i64 = key.sdk_app_id.number(),
+            user_id: &str = key.user_id.as_str(),
+            group_id: i32 = number("contact_groups.group_id", group.id)?,
+            name: &str = group.name.as_str(),
+        }
+    )
+    .execute(tx.session())
+    .await?;
+    Ok(())
+}
+
+/// Converts the columns `group_id` and `name`.
+pub(super) fn contact_group(group_id: i32, name: &str) -> Result<ContactGroup, Error> {
+    Ok(ContactGroup {
+        id: number("contact_groups.group_id", group_id)?,
+        name: ContactGroupName::parse(name)
+            .map_err(|problem| corrupt("contact_groups.name", problem))?,
+    })
+}

@@ -1,0 +1,106 @@
+//! The fast path of marks: one statement for a batch, `sql/mark.sql`, which is a transaction of its own.
+//!
+//! `asked` holds the users of a batch in the order of their keys, `item` the conversations to change. The statement returns
+//! the users who are done. For each user, all changes happen or none. A user who is not done takes the locking path: a row is
+//! missing or holds no place, the owner or another end does not exist, or more places are held than the limit allows.
+//!
+//! `found` and `ready` see rows as they were when the statement began. Other writers may change them before `locked` gets
+//! the user's lock. PostgreSQL then reads the newest version of each row that it updates, so bits are computed from that
+//! version and no change is lost. Rows are added only if `next_position` grows, and removed only if `forgotten_revision`
+//! grows. `locked` compares both, so the rows are still those that `ready` saw. The owner still exists as well: deleting an
+//! account raises `forgotten_revision`.
+//!
+//! A user whose marks change nothing is done without a lock, as of the moment when the statement began.
+//!
+//! Look-ups are scalar subqueries, because PostgreSQL may plan EXISTS as a hash of the whole table.
+
+use std::io::ErrorKind;
+
+use crate::domain::{App, CombinedMark, Conversation, CustomMark, Directory, UserId};
+use crate::error::Error;
+use crate::store::Connection;
+use crate::store::convert::number;
+use crate::store::unnest::unnest;
+
+/// A user whose conversations are marked.
+#[derive(Debug, Clone, Copy)]
+pub struct MarkUser<'a> {
+    pub app: &'a App,
+    pub user_id: &'a UserId,
+}
+
+/// The changes of a batch to one conversation.
+#[derive(Debug, Clone, Copy)]
+pub struct MarkRow<'a> {
+    /// Index of the user in the batch.
+    pub user: usize,
+    pub conversation: &'a Conversation,
+    pub mark: CombinedMark<'a>,
+    /// Unix seconds of the change.
+    pub now: u64,
+}
+
+/// Marks conversations, durably, and returns for each user whether that is done. Nothing has happened for the others, who
+/// take the locking path. `users` are sorted by key, so that writers do not wait for each other in a circle.
+pub async fn update(
+    connection: &mut Connection,
+    users: &[MarkUser<'_>],
+    rows: &[MarkRow<'_>],
+) -> Result<Vec<bool>, Error> {
+    let statement = unnest!(
+        query_file_scalar!("src/store/sql/mark.sql"),
+        for user in users => {
+            sdk_app_id: i64 = user.app.sdk_app_id.number(),
+            user_id: &str = user.user_id.as_str(),
+            must_be_imported: bool = !user.app.directory.takes_anyone(),
+            marked_max: i32 = number("apps.marked_max", user.app.limits.marked)?,
+        }
+        for row in rows => {
+            user_nr: i32 = number("mark.sql, user_nr", row.user + 1)?,
+            sdk_app_id: i64 = users[row.user].app.sdk_app_id.number(),
+            user_id: &str = users[row.user].user_id.as_str(),
+            kind: i16 = row.conversation.kind(),
+            peer_id: &str = row.conversation.peer_id(),
+            must_exist: bool = users[row.user].app.directory == Directory::Strict,
+            set_bits: i64 = row.mark.bits.set.bits().cast_signed(),
+            clear_bits: i64 = row.mark.bits.clear.bits().cast_signed(),
+            custom_mark: Option<&str> = row.mark.custom.map(CustomMark::as_str),
+            changes_anyway: bool = row.mark.changes_anyway,
+            now: i64 = number("conversations.changed_at", row.now)?,
+        }
+    );
+    let done_nrs: Vec<i32> = if connection.keeps_statements() {
+        // The answer ends when the server is ready for the next statement, which is after the commit.
+        let done = statement.fetch_one(connection.session()).await;
+        done.map_err(|error| {
+            if is_refusal(&error) { error.into() } else { Error::InDoubt(Some(error.into())) }
+        })?
+    } else {
+        let mut tx = connection.begin().await?;
+        let done = statement.fetch_one(tx.session()).await?;
+        tx.commit().await?;
+        done
+    };
+    let mut is_done = vec![false; users.len()];
+    for nr in done_nrs {
+        let index = usize::try_from(nr - 1).ok();
+        match index.and_then(|index| is_done.get_mut(index)) {
+            Some(user) => *user = true,
+            None => return Err(Error::InDoubt(Some(anyhow::Error::msg("mark.sql: no such user")))),
+        }
+    }
+    Ok(is_done)
+}
+
+/// The statement has not happened: the server reports an error, or has not received the whole statement. A server that shuts
+/// down may report an error after the commit.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    // A broken pipe is the error of a write. The last message of the statement commits it.
+    if matches!(error, sqlx::Error::Io(error) if error.kind() == ErrorKind::BrokenPipe) {
+        return true;
+    }
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|state| !state.starts_with("57P") && !state.starts_with("08"))
+}
