@@ -4,6 +4,7 @@
 mod accounts;
 mod admin;
 mod admin_access;
+mod attack;
 mod bad_input;
 mod chat_groups;
 mod clients;

@@ -5,7 +5,7 @@ use earmark::domain::{SdkAppId, SecretKey};
 use earmark::http::{Console, OperatorToken, Operators};
 use earmark::service::{AppChange, update_app};
 
-use crate::calls::{READING, body, prepare};
+use super::calls::{READING, body, prepare};
 use crate::support::*;
 
 const OTHER: i64 = APP + 1;

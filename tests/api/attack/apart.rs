@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::calls::{READING, body, prepare};
+use super::calls::{READING, body, prepare};
 use crate::support::*;
 
 const OTHER: i64 = APP + 1;
