@@ -6,6 +6,7 @@ use actix_web::http::Method;
 use earmark::metrics::LABELLED_APPS_MAX;
 use serde_json::json;
 
+use crate::support::document;
 use crate::support::*;
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
@@ -86,6 +87,25 @@ async fn the_tables_name_what_is_exposed() {
         })
         .collect();
     assert_eq!(documented, found);
+}
+
+/// The service creates the series of a call together with its route, before the first request. So this test notices a
+/// route that the OpenAPI document does not have.
+#[actix_web::test]
+async fn every_call_that_is_served_is_documented() {
+    let app = TestApp::start().await;
+    // Once the service has answered, its routes exist.
+    assert_eq!(app.call("recentcontact/nothing", "{}").await["ErrorCode"], 60009);
+    let exposed = Exposed::of(&app).await;
+    let served: BTreeSet<_> = exposed
+        .series
+        .keys()
+        .filter_map(|series| series.strip_prefix(r#"earmark_requests_total{call=""#))
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    let commands: Vec<String> = document::calls().map(|(command, _)| command).collect();
+    let documented = commands.iter().map(|command| command.split_once('/').unwrap().1);
+    assert_eq!(served, documented.chain(["unknown"]).collect());
 }
 
 #[actix_web::test]
