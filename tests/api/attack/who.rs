@@ -1,4 +1,4 @@
-//! Who may do what, cell by cell: every caller against every command.
+//! Who may call: every kind of caller tries every command.
 
 use earmark::deadline::Deadline;
 use earmark::domain::{SdkAppId, SecretKey};
@@ -6,85 +6,95 @@ use earmark::http::{Console, OperatorToken, Operators};
 use earmark::service::{AppChange, update_app};
 
 use super::calls::{READING, body, prepare};
+use crate::support::document;
 use crate::support::*;
 
 const OTHER: i64 = APP + 1;
 const OTHER_KEY: &str = "the-key-of-another-app-0123456789";
 const DISABLED: i64 = APP + 2;
-/// The app's keys after two rotations: the first of all, `KEY`, is gone.
-const PREVIOUS_KEY: &str = "the-key-in-its-grace-0123456789abc";
-const NEW_KEY: &str = "the-key-of-today-0123456789abcdef";
+const UNKNOWN: i64 = APP + 9;
+/// The app's keys after two rotations. The first key, `KEY`, is not valid any more.
+const PREVIOUS_KEY: &str = "the-previous-key-0123456789abcdef";
+const NEW_KEY: &str = "the-current-key-0123456789abcdefg";
 
-/// Who calls, and what they are answered: on `recentcontact`, and elsewhere.
-type Caller = (&'static str, String, (u64, u64));
+/// A name for the caller, the caller's query, and the code of the refusal.
+type Caller = (&'static str, String, Code);
 
-/// Everybody who may not call, in the order of the front door.
-fn refused() -> Vec<Caller> {
-    let good = user_sig(NEW_KEY, APP, ADMIN);
-    let without_app = format!("identifier={ADMIN}&usersig={good}");
-    let of = |name, code, app, identifier, sig: &str| -> Caller {
-        (name, query_of(app, identifier, sig), (code, code))
-    };
-    let no_admin = |name, identifier| -> Caller {
-        let sig = user_sig(NEW_KEY, APP, identifier);
-        (name, query_of(APP, identifier, &sig), (50003, 60010))
-    };
-    let unknown = APP + 9;
+/// Callers who may not call.
+fn refused_callers() -> Vec<Caller> {
+    [callers_without_a_usersig(), callers_with_a_bad_usersig(), callers_who_are_no_admins()]
+        .concat()
+}
+
+fn callers_without_a_usersig() -> Vec<Caller> {
+    let sig = user_sig(NEW_KEY, APP, ADMIN);
+    let without_app = format!("identifier={ADMIN}&usersig={sig}");
     vec![
-        ("nobody", String::new(), (60012, 60012)),
-        ("no app", without_app.clone(), (60012, 60012)),
-        ("an app without a number", format!("sdkappid=&{without_app}"), (60006, 60006)),
-        ("an app of another kind", format!("sdkappid={APP}.0&{without_app}"), (60006, 60006)),
-        ("no identifier", format!("sdkappid={APP}&usersig={good}"), (60004, 60004)),
-        ("no UserSig", format!("sdkappid={APP}&identifier={ADMIN}"), (60004, 60004)),
-        of("an empty UserSig", 70002, APP, ADMIN, ""),
-        of("an unknown app", 70020, unknown, ADMIN, &user_sig(NEW_KEY, unknown, ADMIN)),
-        of("an app that comes first", 70009, OTHER, ADMIN, &format!("{good}&sdkappid={APP}")),
-        of("a disabled app", 60016, DISABLED, ADMIN, &user_sig(KEY, DISABLED, ADMIN)),
-        of("a broken UserSig", 70003, APP, ADMIN, &good[1..]),
-        of(
-            "a key of nobody's",
-            70009,
-            APP,
-            ADMIN,
-            &user_sig("nobody's-key-0123456789", APP, ADMIN),
-        ),
-        of("another app's key", 70009, APP, ADMIN, &user_sig(OTHER_KEY, APP, ADMIN)),
-        of("another app's admin", 70009, APP, "boss", &user_sig(OTHER_KEY, OTHER, "boss")),
-        of("a key that is gone", 70009, APP, ADMIN, &user_sig(KEY, APP, ADMIN)),
-        of("another user's UserSig", 70013, APP, ADMIN, &user_sig(NEW_KEY, APP, "user")),
-        of("an admin's UserSig", 70013, APP, "user", &good),
-        of("a UserSig for another app", 70014, APP, ADMIN, &user_sig(NEW_KEY, OTHER, ADMIN)),
-        of("an expired UserSig", 70001, APP, ADMIN, &user_sig_from(0, NEW_KEY, APP, ADMIN)),
-        of(
-            "one of the key in its grace, expired",
-            70001,
-            APP,
-            ADMIN,
-            &user_sig_from(0, PREVIOUS_KEY, APP, ADMIN),
-        ),
-        no_admin("a user", "user"),
-        no_admin("a name that only another app has as an admin", "boss"),
-        no_admin("who was an admin", "former"),
-        no_admin("the admin in capitals", "Administrator"),
-        (
-            "the admin with a space",
-            query_of(APP, "administrator+", &user_sig(NEW_KEY, APP, "administrator ")),
-            (50003, 60010),
-        ),
+        ("no query", String::new(), SdkAppIdMissing),
+        ("no app", without_app.clone(), SdkAppIdMissing),
+        ("an app without a number", format!("sdkappid=&{without_app}"), SdkAppIdInvalid),
+        ("an app of another kind", format!("sdkappid={APP}.0&{without_app}"), SdkAppIdInvalid),
+        ("no identifier", format!("sdkappid={APP}&usersig={sig}"), CallerMissing),
+        ("no UserSig", format!("sdkappid={APP}&identifier={ADMIN}"), CallerMissing),
+        ("an empty UserSig", query_of(APP, ADMIN, ""), UserSigEmpty),
     ]
 }
 
-fn allowed() -> Vec<(&'static str, String)> {
+fn callers_with_a_bad_usersig() -> Vec<Caller> {
+    let admin_with = |sig: &str| query_of(APP, ADMIN, sig);
+    let good = user_sig(NEW_KEY, APP, ADMIN);
+    let two_apps = format!("{good}&sdkappid={APP}");
+    let unknown = user_sig(NEW_KEY, UNKNOWN, ADMIN);
+    let disabled = user_sig(KEY, DISABLED, ADMIN);
+    let no_key = user_sig("key-of-no-app-0123456789", APP, ADMIN);
+    let other_key = user_sig(OTHER_KEY, APP, ADMIN);
+    let other_admin = user_sig(OTHER_KEY, OTHER, "boss");
+    let old_key = user_sig(KEY, APP, ADMIN);
+    let other_user = user_sig(NEW_KEY, APP, "user");
+    let other_app = user_sig(NEW_KEY, OTHER, ADMIN);
+    let expired = user_sig_from(0, NEW_KEY, APP, ADMIN);
+    let expired_previous = user_sig_from(0, PREVIOUS_KEY, APP, ADMIN);
+    vec![
+        ("an unknown app", query_of(UNKNOWN, ADMIN, &unknown), UnknownApp),
+        ("two apps in the query", query_of(OTHER, ADMIN, &two_apps), UserSigForged),
+        ("a disabled app", query_of(DISABLED, ADMIN, &disabled), AppDisabled),
+        ("a broken UserSig", admin_with(&good[1..]), UserSigUnreadable),
+        ("a key of no app", admin_with(&no_key), UserSigForged),
+        ("another app's key", admin_with(&other_key), UserSigForged),
+        ("another app's admin", query_of(APP, "boss", &other_admin), UserSigForged),
+        ("a key that was rotated twice", admin_with(&old_key), UserSigForged),
+        ("another user's UserSig", admin_with(&other_user), UserSigOfOtherUser),
+        ("an admin's UserSig", query_of(APP, "user", &good), UserSigOfOtherUser),
+        ("a UserSig for another app", admin_with(&other_app), UserSigOfOtherApp),
+        ("an expired UserSig", admin_with(&expired), UserSigExpired),
+        ("an expired UserSig of the previous key", admin_with(&expired_previous), UserSigExpired),
+    ]
+}
+
+fn callers_who_are_no_admins() -> Vec<Caller> {
+    let with_own_sig = |name, identifier| -> Caller {
+        (name, query_of(APP, identifier, &user_sig(NEW_KEY, APP, identifier)), NotAdmin)
+    };
+    let space = user_sig(NEW_KEY, APP, "administrator ");
+    vec![
+        with_own_sig("a user", "user"),
+        with_own_sig("a name that only another app has as an admin", "boss"),
+        with_own_sig("a removed admin", "former"),
+        with_own_sig("the admin in capitals", "Administrator"),
+        ("the admin with a space", query_of(APP, "administrator+", &space), NotAdmin),
+    ]
+}
+
+fn admins() -> Vec<(&'static str, String)> {
     let of = |key, identifier| query_of(APP, identifier, &user_sig(key, APP, identifier));
     vec![
         ("the admin", of(NEW_KEY, ADMIN)),
-        ("the admin with the key in its grace", of(PREVIOUS_KEY, ADMIN)),
+        ("the admin with the previous key", of(PREVIOUS_KEY, ADMIN)),
         ("the second admin", of(NEW_KEY, "second")),
     ]
 }
 
-/// The app with its history, another app, and one that is disabled.
+/// Starts a service with an app whose keys and admins have changed, another app, and a disabled app.
 async fn start() -> TestApp {
     let app = TestApp::start().await;
     app.add_app(OTHER, OTHER_KEY).await;
@@ -99,7 +109,7 @@ async fn start() -> TestApp {
         .unwrap();
     };
     change(OTHER, AppChange::AddAdmin("boss".to_owned())).await;
-    change(DISABLED, disabled(true)).await;
+    change(DISABLED, set_disabled(true)).await;
     for key in [PREVIOUS_KEY, NEW_KEY] {
         change(APP, AppChange::RotateKey(SecretKey::parse(key).unwrap())).await;
     }
@@ -107,61 +117,49 @@ async fn start() -> TestApp {
         change(APP, AppChange::AddAdmin(admin.to_owned())).await;
     }
     change(APP, AppChange::RemoveAdmin("former".to_owned())).await;
-    let (_, admin) = allowed().swap_remove(0);
-    prepare(allowed().len(), "a text", async |command, body| {
-        let answer = app.ask(command, &admin, body).await;
-        assert_eq!(outcome(&answer).0, 0, "{command}: {answer}");
+    let (_, admin) = admins().swap_remove(0);
+    prepare(admins().len(), "a text", async |command, body| {
+        let answer = app.call_as(command, &admin, body).await;
+        answer.assert_code(Ok);
         answer
     })
     .await;
     app
 }
 
-/// Every command, from the one list of them that is published.
-fn commands() -> Vec<String> {
-    let mut commands: Vec<_> = document::calls().map(|(command, _)| command).collect();
-    commands.sort();
-    let mut known = COMMANDS.to_vec();
-    known.sort_unstable();
-    assert_eq!(commands, known);
-    commands
-}
-
 #[actix_web::test]
-async fn whoever_may_not_call_is_told_so_and_changes_nothing() {
+async fn the_calls_of_callers_who_are_no_admins_are_refused_and_change_nothing() {
     let app = start().await;
     let before = app.all_rows().await;
-    for (caller, query, (code, code_elsewhere)) in refused() {
-        for command in commands() {
-            let expected =
-                if command.starts_with("recentcontact/") { code } else { code_elsewhere };
-            let answer = app.ask(&command, &query, body(&command, 0)).await;
-            assert_eq!(failure(&answer).0, expected, "{command} by {caller}: {answer}");
+    for (caller, query, code) in refused_callers() {
+        for command in document::commands() {
+            let is_of_directory = !command.starts_with("recentcontact/");
+            let code = if code == NotAdmin && is_of_directory { NotAdminOfDirectory } else { code };
+            let answer = app.call_as(command, &query, body(command, 0)).await;
+            assert_eq!(answer.code(), code, "{caller}: {answer}");
         }
         assert_eq!(app.all_rows().await, before, "{caller}");
     }
 }
 
-/// The bodies above are no idle ones: whoever may call changes something with each.
+/// The same bodies have an effect if an admin sends them, so the test above would notice a call that is not refused.
 #[actix_web::test]
-async fn whoever_may_call_does_what_the_command_does() {
+async fn the_calls_of_admins_succeed_and_have_an_effect() {
     let app = start().await;
-    for (number, (caller, query)) in allowed().into_iter().enumerate() {
-        for command in commands() {
+    for (number, (caller, query)) in admins().into_iter().enumerate() {
+        for command in document::commands() {
             let before = app.all_rows().await;
-            let answer = app.ask(&command, &query, body(&command, number)).await;
-            let (code, items) = outcome(&answer);
-            let is_good = code == 0 && items.iter().all(|code| *code == 0);
-            assert!(is_good, "{command} by {caller}: {answer}");
+            let answer = app.call_as(command, &query, body(command, number)).await;
+            answer.assert_ok();
             let has_changed = app.all_rows().await != before;
-            assert_eq!(has_changed, !READING.contains(&&*command), "{command} by {caller}");
+            assert_eq!(has_changed, !READING.contains(&command), "{command} by {caller}");
         }
     }
 }
 
-/// Whoever may use the API may not use the operators', nor the other way round. The operators' token has no scope.
+/// An admin of an app may not use the admin API, and the operators' token is no UserSig.
 #[actix_web::test]
-async fn admins_of_apps_are_no_operators() {
+async fn admins_of_apps_may_not_use_the_admin_api() {
     let mut app = start().await;
     let token = "operator-token-of-the-attacks";
     let operators = Operators::WithToken(OperatorToken::parse(token).unwrap());
@@ -193,5 +191,5 @@ async fn admins_of_apps_are_no_operators() {
     }
     assert_eq!(app.all_rows().await, before);
     let query = query_of(APP, ADMIN, token);
-    assert_eq!(app.ask(GET, &query, body(GET, 0)).await["ErrorCode"], 70003);
+    app.call_as(GET, &query, body(GET, 0)).await.assert_code(UserSigUnreadable);
 }
