@@ -1,4 +1,4 @@
-//! `im_open_login_svc`: who is in the directory.
+//! `im_open_login_svc`: accounts in the directory.
 
 use serde_json::{Value, json};
 use sqlx::Row;
@@ -6,7 +6,7 @@ use sqlx::Row;
 use crate::support::*;
 
 impl TestApp {
-    /// Nick and face URL of an account that is there.
+    /// The nick and the face URL of an account in the directory.
     async fn profile(&self, user: &str) -> Option<(String, String)> {
         sqlx::query(
             "SELECT nick, face_url FROM accounts
@@ -20,7 +20,7 @@ impl TestApp {
         .map(|row| (row.get("nick"), row.get("face_url")))
     }
 
-    /// What `account_check` says of each.
+    /// What `account_check` says about each user.
     async fn check(&self, users: &[&str]) -> Vec<String> {
         let items: Vec<_> = users.iter().map(|user| json!({ "UserID": user })).collect();
         let answer = self.call(ACCOUNT_CHECK, json!({ "CheckItem": items })).await;
@@ -55,7 +55,7 @@ async fn an_import_is_answered_with_the_envelope_alone() {
 }
 
 #[actix_web::test]
-async fn importing_again_refreshes_what_is_given() {
+async fn a_second_import_updates_the_fields_that_it_names() {
     let app = TestApp::start().await;
     for (body, expected) in [
         (
@@ -67,24 +67,24 @@ async fn importing_again_refreshes_what_is_given() {
         (json!({ "UserID": "user0" }), ("B", "")),
         (json!({ "Identifier": "user0", "Nick": "C" }), ("C", "")),
     ] {
-        assert_eq!(app.call(ACCOUNT_IMPORT, &body).await["ErrorCode"], 0);
+        app.call(ACCOUNT_IMPORT, &body).await.assert_ok();
         assert_eq!(app.profile("user0").await, Some(profile(expected.0, expected.1)), "{body}");
     }
 }
 
 #[actix_web::test]
-async fn the_newer_name_of_a_field_wins() {
+async fn user_id_takes_precedence_over_identifier() {
     let app = TestApp::start().await;
     let body = json!({ "Identifier": "older", "UserID": "newer" });
-    assert_eq!(app.call(ACCOUNT_IMPORT, body).await["ErrorCode"], 0);
+    app.call(ACCOUNT_IMPORT, body).await.assert_ok();
     assert_eq!(app.check(&["older", "newer"]).await, ["NotImported", "Imported"]);
     let body = json!({ "Identifier": "older", "UserID": null });
-    assert_eq!(app.call(ACCOUNT_IMPORT, body).await["ErrorCode"], 0);
+    app.call(ACCOUNT_IMPORT, body).await.assert_ok();
     assert_eq!(app.check(&["older"]).await, ["Imported"]);
 }
 
 #[actix_web::test]
-async fn a_deleted_account_may_be_imported_again_and_starts_empty() {
+async fn an_account_that_is_imported_again_starts_empty() {
     let app = TestApp::start().await;
     let body = json!({ "UserID": "user0", "Nick": "A", "FaceUrl": "http://a/" });
     app.call(ACCOUNT_IMPORT, body).await;
@@ -96,59 +96,59 @@ async fn a_deleted_account_may_be_imported_again_and_starts_empty() {
 }
 
 #[actix_web::test]
-async fn what_an_import_cannot_take_is_named() {
+async fn a_refused_import_names_the_bad_field() {
     let app = TestApp::start().await;
     for (body, code, info) in [
-        (json!({}), 70402, "UserID: missing, must be a string".to_owned()),
+        (json!({}), BadAccountParameter, "UserID: missing, must be a string".to_owned()),
         (
             json!({ "UserID": "" }),
-            70402,
+            BadAccountParameter,
             "UserID: must be 1 to 32 bytes of UTF-8, got 0".to_owned(),
         ),
         (
             json!({ "Identifier": "" }),
-            70402,
+            BadAccountParameter,
             "Identifier: must be 1 to 32 bytes of UTF-8, got 0".to_owned(),
         ),
         (
             json!({ "UserID": 762_488 }),
-            60015,
+            AccountNotString,
             "UserID: an account must be a string, got an integer".to_owned(),
         ),
         (
             json!({ "Identifier": [] }),
-            60015,
+            AccountNotString,
             "Identifier: an account must be a string, got an array".to_owned(),
         ),
         (
             json!({ "UserID": "a\0" }),
-            70402,
+            BadAccountParameter,
             "UserID: must not contain the NUL character".to_owned(),
         ),
         (
             json!({ "UserID": "a", "Nick": 7 }),
-            70402,
+            BadAccountParameter,
             "Nick: must be a string, got an integer".to_owned(),
         ),
         (
             json!({ "UserID": "a", "Nick": "\0" }),
-            70402,
+            BadAccountParameter,
             "Nick: must not contain the NUL character".to_owned(),
         ),
         (
             json!({ "UserID": "a", "FaceUrl": {} }),
-            70402,
+            BadAccountParameter,
             "FaceUrl: must be a string, got an object".to_owned(),
         ),
-        (json!([]), 70402, "body: must be an object, got an array".to_owned()),
+        (json!([]), BadAccountParameter, "body: must be an object, got an array".to_owned()),
     ] {
-        assert_fails(&app.call(ACCOUNT_IMPORT, &body).await, code, &info);
+        app.call(ACCOUNT_IMPORT, &body).await.assert_refused(code, &info);
     }
     assert_eq!(app.profile("a").await, None);
 }
 
 #[actix_web::test]
-async fn many_are_imported_by_both_bodies() {
+async fn both_kinds_of_bodies_import_many_accounts() {
     let app = TestApp::start().await;
     let older = json!({ "Accounts": ["user0", "user1"] });
     let newer = json!({ "AccountList": [
@@ -165,7 +165,7 @@ async fn many_are_imported_by_both_bodies() {
 }
 
 #[actix_web::test]
-async fn who_cannot_be_imported_is_listed_and_the_others_are() {
+async fn accounts_that_cannot_be_imported_are_listed_and_the_others_are_imported() {
     let app = TestApp::start().await;
     let long = "x".repeat(33);
     let answer = app
@@ -182,152 +182,151 @@ async fn who_cannot_be_imported_is_listed_and_the_others_are() {
             ] }),
         )
         .await;
-    assert_eq!(
-        (&answer["ErrorCode"], &answer["FailAccounts"]),
-        (&json!(0), &json!(["user2", "user3"]))
-    );
+    answer.assert_ok();
+    assert_eq!(answer["FailAccounts"], json!(["user2", "user3"]));
     let imported = ["Imported", "Imported", "NotImported", "NotImported", "Imported"];
     assert_eq!(app.check(&["user0", "user1", "user2", "user3", "user4"]).await, imported);
 }
 
 #[actix_web::test]
-async fn who_is_named_twice_is_imported_as_named_last() {
+async fn of_two_entries_for_one_account_the_last_one_counts() {
     let app = TestApp::start().await;
     let list =
         json!([{ "UserID": "user0", "Nick": "first" }, { "UserID": "user0", "Nick": "last" }]);
     let answer = app.call(MULTIACCOUNT_IMPORT, json!({ "AccountList": list })).await;
-    assert_eq!((&answer["ErrorCode"], &answer["FailAccounts"]), (&json!(0), &json!([])));
+    answer.assert_ok();
+    assert_eq!(answer["FailAccounts"], json!([]));
     assert_eq!(app.profile("user0").await, Some(profile("last", "")));
 }
 
 #[actix_web::test]
-async fn what_is_wrong_with_a_list_is_named() {
+async fn a_refused_list_names_the_bad_entry() {
     let app = TestApp::start().await;
     for (command, body, code, info) in [
-        (MULTIACCOUNT_IMPORT, json!({}), 70402, "AccountList: missing, must be an array"),
+        (
+            MULTIACCOUNT_IMPORT,
+            json!({}),
+            BadAccountParameter,
+            "AccountList: missing, must be an array",
+        ),
         (
             MULTIACCOUNT_IMPORT,
             json!({ "Accounts": ["a"], "AccountList": [] }),
-            70402,
+            BadAccountParameter,
             "Accounts: must not be given beside AccountList",
         ),
         (
             MULTIACCOUNT_IMPORT,
             json!({ "Accounts": "a" }),
-            70402,
+            BadAccountParameter,
             "Accounts: must be an array, got a string",
         ),
         (
             MULTIACCOUNT_IMPORT,
             json!({ "Accounts": ["a", 7] }),
-            60015,
+            AccountNotString,
             "Accounts[1]: an account must be a string, got an integer",
         ),
         (
             MULTIACCOUNT_IMPORT,
             json!({ "Accounts": ["a", null] }),
-            60015,
+            AccountNotString,
             "Accounts[1]: an account must be a string, got null",
         ),
         (
             MULTIACCOUNT_IMPORT,
             json!({ "AccountList": ["a"] }),
-            70402,
+            BadAccountParameter,
             "AccountList[0]: must be an object, got a string",
         ),
         (
             MULTIACCOUNT_IMPORT,
             json!({ "AccountList": [{ "UserID": 1 }] }),
-            60015,
+            AccountNotString,
             "AccountList[0].UserID: an account must be a string, got an integer",
         ),
         (
             MULTIACCOUNT_IMPORT,
             json!({ "AccountList": [{ "Nick": "x" }] }),
-            70402,
+            BadAccountParameter,
             "AccountList[0].UserID: missing, must be a string",
         ),
-        (ACCOUNT_CHECK, json!({}), 70402, "CheckItem: missing, must be an array"),
+        (ACCOUNT_CHECK, json!({}), BadAccountParameter, "CheckItem: missing, must be an array"),
         (
             ACCOUNT_CHECK,
             json!({ "CheckItem": {} }),
-            70402,
+            BadAccountParameter,
             "CheckItem: must be an array, got an object",
         ),
         (
             ACCOUNT_CHECK,
             json!({ "CheckItem": ["a"] }),
-            70402,
+            BadAccountParameter,
             "CheckItem[0]: must be an object, got a string",
         ),
         (
             ACCOUNT_CHECK,
             json!({ "CheckItem": [{ "UserId": "a" }] }),
-            70402,
+            BadAccountParameter,
             "CheckItem[0].UserID: missing, must be a string",
         ),
         (
             ACCOUNT_CHECK,
             json!({ "CheckItem": [{ "UserID": false }] }),
-            60015,
+            AccountNotString,
             "CheckItem[0].UserID: an account must be a string, got a boolean",
         ),
     ] {
-        assert_fails(&app.call(command, &body).await, code, info);
+        app.call(command, &body).await.assert_refused(code, info);
     }
-    assert_eq!(app.profile("a").await, None, "what fails as a whole has written nothing");
+    assert_eq!(app.profile("a").await, None, "a refused call writes nothing");
 }
 
 #[actix_web::test]
 async fn a_list_holds_1_to_100_accounts() {
     let app = TestApp::start().await;
-    let listed = |nr: &String| json!({ "UserID": nr });
-    let body = |command, kind: &str, count| -> Value {
+    let body = |list: &str, count| -> Value {
         let names = names(count);
-        let _ = command;
-        match kind {
+        let entry = |name: &String| json!({ "UserID": name });
+        match list {
             "Accounts" => json!({ "Accounts": names }),
-            kind => json!({ kind: names.iter().map(listed).collect::<Vec<_>>() }),
+            list => json!({ list: names.iter().map(entry).collect::<Vec<_>>() }),
         }
     };
-    for (command, kind) in [
+    for (command, list) in [
         (MULTIACCOUNT_IMPORT, "Accounts"),
         (MULTIACCOUNT_IMPORT, "AccountList"),
         (ACCOUNT_CHECK, "CheckItem"),
     ] {
         for count in [1, 99, 100] {
-            assert_eq!(
-                app.call(command, body(command, kind, count)).await["ErrorCode"],
-                0,
-                "{kind} {count}"
-            );
+            app.call(command, body(list, count)).await.assert_ok();
         }
         for count in [0, 101] {
-            let info = format!("{kind}: must hold 1 to 100 items, got {count}");
-            assert_fails(&app.call(command, body(command, kind, count)).await, 70206, &info);
+            let info = format!("{list}: must hold 1 to 100 items, got {count}");
+            app.call(command, body(list, count)).await.assert_refused(EntryCount, &info);
         }
     }
 }
 
 #[actix_web::test]
-async fn a_check_answers_each_name_even_one_that_cannot_be() {
+async fn a_check_answers_every_name_even_an_invalid_one() {
     let app = TestApp::start().await;
     app.import("user0").await;
-    let items = json!([{ "UserID": "" }, { "UserID": "user0" }, { "UserID": "nobody" }, { "Identifier": "user0" }, { "UserID": "user0" }]);
+    let items = json!([{ "UserID": "" }, { "UserID": "user0" }, { "UserID": "stranger" }, { "Identifier": "user0" }, { "UserID": "user0" }]);
     let answer = app.call(ACCOUNT_CHECK, json!({ "CheckItem": items })).await;
+    answer.assert_code(Ok);
     let item = |name, code, info, status| json!({ "UserID": name, "ResultCode": code, "ResultInfo": info, "AccountStatus": status });
     let expected = json!([
         item(
             "",
-            70402,
+            BadAccountParameter,
             "CheckItem[0].UserID: must be 1 to 32 bytes of UTF-8, got 0",
             "NotImported"
         ),
-        item("user0", 0, "", "Imported"),
-        item("nobody", 0, "", "NotImported"),
-        item("user0", 0, "", "Imported"),
-        item("user0", 0, "", "Imported"),
+        item("user0", Ok, "", "Imported"),
+        item("stranger", Ok, "", "NotImported"),
+        item("user0", Ok, "", "Imported"),
+        item("user0", Ok, "", "Imported"),
     ]);
     assert_eq!(answer["ResultItem"], expected);
-    assert_eq!(answer["ErrorCode"], 0);
 }

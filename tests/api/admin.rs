@@ -1,4 +1,4 @@
-//! The admin API: each operation, and each field that can be wrong.
+//! The admin API: every operation, and every field that can be wrong.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::document::check_named;
 use crate::support::*;
 
-/// A service that lets this machine in, and where.
+/// A service whose admin API is open to this machine, and its address.
 async fn open() -> (TestApp, SocketAddr) {
     let mut app = TestApp::start().await;
     let front =
@@ -19,8 +19,8 @@ async fn open() -> (TestApp, SocketAddr) {
     (app, at.api)
 }
 
-/// `line` is a method and what comes after `/admin/v1/apps`.
-async fn ask(at: SocketAddr, line: &str, body: impl ToString) -> Page {
+/// Sends a request; `line` is the method and the path after `/admin/v1/apps`.
+async fn request(at: SocketAddr, line: &str, body: impl ToString) -> Page {
     let (method, path) = line.split_once(' ').unwrap_or((line, ""));
     let line = format!("{method} /admin/v1/apps{path}");
     let headers = "content-type: application/json\r\n";
@@ -33,8 +33,8 @@ async fn ask(at: SocketAddr, line: &str, body: impl ToString) -> Page {
     page
 }
 
-async fn must(at: SocketAddr, line: &str, body: impl ToString) -> Value {
-    let page = ask(at, line, body).await;
+async fn request_ok(at: SocketAddr, line: &str, body: impl ToString) -> Value {
+    let page = request(at, line, body).await;
     assert_eq!(page.status, 200, "{line}: {page:?}");
     page.json()
 }
@@ -43,7 +43,7 @@ async fn must(at: SocketAddr, line: &str, body: impl ToString) -> Value {
 async fn apps_are_listed_and_shown_without_their_keys() {
     let (app, at) = open().await;
     app.add_app(7, "another-secret-key-0123456789abc").await;
-    let listed = ask(at, "GET", "").await;
+    let listed = request(at, "GET", "").await;
     assert!(!listed.text().contains("secret-key"), "{listed:?}");
     let numbers: Vec<_> = listed.json()["apps"]
         .as_array()
@@ -52,53 +52,54 @@ async fn apps_are_listed_and_shown_without_their_keys() {
         .map(|app| app["sdkappid"].as_i64().unwrap())
         .collect();
     assert_eq!(numbers, [7, APP]);
-    insta::assert_snapshot!(must(at, "GET /1400000001", "").await, @r#"{"sdkappid":1400000001,"edition":"premium","directory":"open","disabled":false,"secret_keys":1,"admins":["administrator"],"limits":{"marked":1000,"grouped":1000,"groups":20,"group-name-bytes":32,"custom-mark-bytes":256,"mark-items":100,"group-items":100,"search-items":300,"page-items":100,"pinned":50,"user-id-bytes":32,"chat-group-id-bytes":48,"calls-per-second":200}}"#);
+    insta::assert_snapshot!(request_ok(at, "GET /1400000001", "").await, @r#"{"sdkappid":1400000001,"edition":"premium","directory":"open","disabled":false,"secret_keys":1,"admins":["administrator"],"limits":{"marked":1000,"grouped":1000,"groups":20,"group-name-bytes":32,"custom-mark-bytes":256,"mark-items":100,"group-items":100,"search-items":300,"page-items":100,"pinned":50,"user-id-bytes":32,"chat-group-id-bytes":48,"calls-per-second":200}}"#);
 }
 
 #[actix_web::test]
 async fn an_app_is_created_and_its_key_is_shown_once() {
     let (app, at) = open().await;
-    let created = ask(at, "POST", json!({ "sdkappid": 5 })).await;
+    let created = request(at, "POST", json!({ "sdkappid": 5 })).await;
     let location = "/admin/v1/apps/5";
     assert_eq!((created.status, created.header("location")), (201, Some(location)), "{created:?}");
     let mut shown = created.json();
     let key = shown.as_object_mut().unwrap().shift_remove("secret_key").unwrap();
     let key = key.as_str().unwrap();
     assert_eq!(key.len(), 64);
-    assert_eq!(must(at, "GET /5", "").await, shown);
+    assert_eq!(request_ok(at, "GET /5", "").await, shown);
     assert_eq!((&shown["edition"], &shown["directory"]), (&json!("premium"), &json!("owners")));
     assert_eq!(shown["admins"], json!([ADMIN]));
     let sig = user_sig(key, 5, ADMIN);
-    let answer = app.ask(GET, &query_of(5, ADMIN, &sig), json!({ "From_Account": "u" })).await;
-    assert_eq!(answer["ErrorCode"], 50001, "the key is good: {answer}");
+    let answer = app.call_as(GET, &query_of(5, ADMIN, &sig), json!({ "From_Account": "u" })).await;
+    // The door accepts the key; the user does not exist.
+    answer.assert_code(UnknownUser);
 }
 
 #[actix_web::test]
-async fn an_app_is_created_as_it_is_asked_for() {
+async fn an_app_is_created_with_the_given_settings() {
     let (_app, at) = open().await;
     let body = json!({
         "sdkappid": 6, "edition": "trial", "directory": "strict", "disabled": true,
         "limits": { "marked": 5, "calls-per-second": 0 }, "admins": ["b", "a", "b"],
         "secret_key": "a-key-that-was-chosen-elsewhere",
     });
-    let created = ask(at, "POST", body).await;
+    let created = request(at, "POST", body).await;
     assert_eq!(created.status, 201, "{created:?}");
-    assert!(!created.text().contains("chosen-elsewhere"), "who gave it knows it");
-    let shown = must(at, "GET /6", "").await;
-    assert_eq!(created.json(), shown, "admins are shown as they are kept");
+    assert!(!created.text().contains("chosen-elsewhere"), "the operator who gave the key knows it");
+    let shown = request_ok(at, "GET /6", "").await;
+    assert_eq!(created.json(), shown, "admins are shown in the order in which they are stored");
     assert_eq!(shown["admins"], json!(["a", "b"]));
     assert_eq!((&shown["edition"], &shown["directory"]), (&json!("trial"), &json!("strict")));
     assert_eq!((&shown["disabled"], &shown["limits"]["marked"]), (&json!(true), &json!(5)));
     assert_eq!(shown["limits"]["calls-per-second"], 0);
-    let again = ask(at, "POST", json!({ "sdkappid": 6 })).await;
+    let again = request(at, "POST", json!({ "sdkappid": 6 })).await;
     assert_eq!((again.status, &again.json()["field"]), (409, &json!("sdkappid")), "{again:?}");
-    assert_eq!(must(at, "GET /6", "").await, shown, "nothing of it was touched");
+    assert_eq!(request_ok(at, "GET /6", "").await, shown, "the refused request changes nothing");
 }
 
 #[actix_web::test]
-async fn what_is_not_named_stays_as_it_is() {
+async fn a_change_leaves_other_settings_as_they_are() {
     let (_app, at) = open().await;
-    let mut expected = must(at, "GET /1400000001", "").await;
+    let mut expected = request_ok(at, "GET /1400000001", "").await;
     for (change, place, value) in [
         (json!({ "edition": "pro" }), "/edition", json!("pro")),
         (json!({ "directory": "strict" }), "/directory", json!("strict")),
@@ -109,80 +110,79 @@ async fn what_is_not_named_stays_as_it_is() {
         (json!({}), "/edition", json!("pro")),
     ] {
         *expected.pointer_mut(place).unwrap() = value;
-        assert_eq!(must(at, "PATCH /1400000001", change).await, expected);
-        assert_eq!(must(at, "GET /1400000001", "").await, expected);
+        assert_eq!(request_ok(at, "PATCH /1400000001", change).await, expected);
+        assert_eq!(request_ok(at, "GET /1400000001", "").await, expected);
     }
 }
 
 #[actix_web::test]
-async fn a_change_counts_at_once_where_it_was_made() {
+async fn a_change_takes_effect_at_once_on_the_same_process() {
     let (app, at) = open().await;
-    let mark = async || app.call_at(at, MARK_CONTACT, mark_contact("u", [set("p", 0)])).await;
-    assert_eq!(mark().await["ErrorCode"], 0);
-    must(at, "PATCH /1400000001", json!({ "disabled": true })).await;
-    assert_eq!(mark().await["ErrorCode"], 60016);
-    must(at, "PATCH /1400000001", json!({ "disabled": false, "edition": "trial" })).await;
-    assert_eq!(mark().await["ErrorCode"], 51013);
+    let mark = async || app.mark_at(at, "u", [set("p", 0)]).await;
+    mark().await.assert_ok();
+    request_ok(at, "PATCH /1400000001", json!({ "disabled": true })).await;
+    mark().await.assert_code(AppDisabled);
+    request_ok(at, "PATCH /1400000001", json!({ "disabled": false, "edition": "trial" })).await;
+    mark().await.assert_code(EditionTooLow);
 }
 
 #[actix_web::test]
-async fn a_change_counts_at_once_on_every_thread() {
+async fn a_change_takes_effect_at_once_on_every_thread() {
     let (app, at) = open().await;
-    // Connections go to the threads by turns, and each thread knows apps of its own.
-    let codes = async || {
-        let users = (0..8).map(|nr| mark_contact(&format!("u{nr}"), [set("p", 0)]));
-        let answers = join_all(users.map(|mark| app.call_at(at, MARK_CONTACT, mark))).await;
-        answers.iter().map(|answer| answer["ErrorCode"].as_u64().unwrap()).collect::<Vec<_>>()
+    // actix hands connections to its threads in turn, and each thread has its own cache of apps.
+    let mark_on_threads = async || {
+        let users: Vec<_> = (0..8).map(|nr| format!("u{nr}")).collect();
+        join_all(users.iter().map(|user| app.mark_at(at, user, [set("p", 0)]))).await
     };
-    assert_eq!(codes().await, [0; 8]);
-    must(at, "PATCH /1400000001", json!({ "disabled": true })).await;
-    assert_eq!(codes().await, [60016; 8]);
+    assert_codes(&mark_on_threads().await, [(Ok, 8)]);
+    request_ok(at, "PATCH /1400000001", json!({ "disabled": true })).await;
+    assert_codes(&mark_on_threads().await, [(AppDisabled, 8)]);
 }
 
 #[actix_web::test]
-async fn admins_come_and_go() {
+async fn admins_are_added_and_removed() {
     let (_app, at) = open().await;
     for name in ["second", "with%20space", "sl%2Fash", "%E4%B8%AD", "second"] {
-        must(at, &format!("PUT /1400000001/admins/{name}"), "").await;
+        request_ok(at, &format!("PUT /1400000001/admins/{name}"), "").await;
     }
-    let shown = must(at, "GET /1400000001", "").await;
+    let shown = request_ok(at, "GET /1400000001", "").await;
     assert_eq!(shown["admins"], json!([ADMIN, "second", "sl/ash", "with space", "中"]));
-    for name in ["second", "sl%2Fash", "with%20space", "%E4%B8%AD", "nobody"] {
-        must(at, &format!("DELETE /1400000001/admins/{name}"), "").await;
+    for name in ["second", "sl%2Fash", "with%20space", "%E4%B8%AD", "stranger"] {
+        request_ok(at, &format!("DELETE /1400000001/admins/{name}"), "").await;
     }
-    assert_eq!(must(at, "GET /1400000001", "").await["admins"], json!([ADMIN]));
+    assert_eq!(request_ok(at, "GET /1400000001", "").await["admins"], json!([ADMIN]));
     for name in ["%00", &"x".repeat(256)] {
-        let page = ask(at, &format!("PUT /1400000001/admins/{name}"), "").await;
+        let page = request(at, &format!("PUT /1400000001/admins/{name}"), "").await;
         assert_eq!((page.status, &page.json()["field"]), (400, &json!("identifier")), "{page:?}");
     }
 }
 
 #[actix_web::test]
-async fn a_key_is_rotated_and_the_one_before_retired() {
+async fn a_key_is_rotated_and_the_previous_one_is_retired() {
     let (app, at) = open().await;
-    let rotated = must(at, "POST /1400000001/rotate-key", json!({})).await;
+    let rotated = request_ok(at, "POST /1400000001/rotate-key", json!({})).await;
     let key = rotated["secret_key"].as_str().unwrap();
     assert_eq!(rotated["secret_keys"], 2);
-    let calls = async |key: &str| {
+    // With a valid key, the call fails only because of its body.
+    let code = async |key: &str| {
         let query = query_of(APP, ADMIN, &user_sig(key, APP, ADMIN));
         let url = format!("http://{at}/v4/{MARK_CONTACT}?{query}");
-        app.send(actix_web::http::Method::POST, &url, b"{}".to_vec()).await.json["ErrorCode"]
-            .clone()
+        app.send(actix_web::http::Method::POST, &url, b"{}".to_vec()).await.code()
     };
-    assert_eq!((calls(KEY).await, calls(key).await), (json!(50002), json!(50002)));
-    let retired = must(at, "POST /1400000001/retire-key", json!({})).await;
+    assert_eq!([code(KEY).await, code(key).await], [BadParameter, BadParameter]);
+    let retired = request_ok(at, "POST /1400000001/retire-key", json!({})).await;
     assert_eq!((&retired["secret_keys"], retired.get("secret_key")), (&json!(1), None));
-    assert_eq!((calls(KEY).await, calls(key).await), (json!(70009), json!(50002)));
+    assert_eq!([code(KEY).await, code(key).await], [UserSigForged, BadParameter]);
     let given = json!({ "secret_key": "a-key-that-was-chosen-elsewhere" });
-    let rotated = must(at, "POST /1400000001/rotate-key", given).await;
+    let rotated = request_ok(at, "POST /1400000001/rotate-key", given).await;
     assert_eq!((&rotated["secret_keys"], rotated.get("secret_key")), (&json!(2), None));
-    assert_eq!(calls("a-key-that-was-chosen-elsewhere").await, 50002);
+    assert_eq!(code("a-key-that-was-chosen-elsewhere").await, BadParameter);
 }
 
 #[actix_web::test]
-async fn each_bad_field_is_named_and_nothing_is_written() {
+async fn a_refused_request_names_the_bad_field_and_writes_nothing() {
     let (_app, at) = open().await;
-    let before = ask(at, "GET", "").await.text();
+    let before = request(at, "GET", "").await.text();
     for (line, body, field) in [
         ("POST", json!({}), "sdkappid"),
         ("POST", json!({ "sdkappid": "5" }), "sdkappid"),
@@ -213,17 +213,17 @@ async fn each_bad_field_is_named_and_nothing_is_written() {
         ("POST /1400000001/rotate-key", json!({ "key": "x" }), "key"),
         ("POST /1400000001/retire-key", json!({ "key": "x" }), "key"),
     ] {
-        let page = ask(at, line, &body).await;
+        let page = request(at, line, &body).await;
         let answer = page.json();
         assert_eq!((page.status, &answer["field"]), (400, &json!(field)), "{body}: {answer}");
         assert!(answer["detail"].as_str().unwrap().starts_with(&format!("{field}: ")), "{answer}");
         assert_eq!(page.header("content-type"), Some("application/problem+json"));
     }
     for body in ["", "{", "\u{feff}{}", "{}x"] {
-        let page = ask(at, "PATCH /1400000001", body).await;
+        let page = request(at, "PATCH /1400000001", body).await;
         assert_eq!(page.status, 400, "{page:?}");
     }
-    assert_eq!(ask(at, "GET", "").await.text(), before);
+    assert_eq!(request(at, "GET", "").await.text(), before);
 }
 
 #[actix_web::test]
@@ -248,7 +248,7 @@ async fn a_body_of_more_than_a_mebibyte_is_refused() {
 }
 
 #[actix_web::test]
-async fn an_app_that_is_not_there_is_not_found() {
+async fn an_unknown_app_is_not_found() {
     let (_app, at) = open().await;
     for path in ["/9", "/0", "/x", "/99999999999999999999"] {
         for line in [
@@ -259,23 +259,22 @@ async fn an_app_that_is_not_there_is_not_found() {
             format!("POST {path}/rotate-key"),
             format!("POST {path}/retire-key"),
         ] {
-            let page = ask(at, &line, "{}").await;
+            let page = request(at, &line, "{}").await;
             assert_eq!(page.status, 404, "{line}: {page:?}");
         }
     }
 }
 
-/// Of changes at the same time none is lost.
 #[actix_web::test]
-async fn changes_at_the_same_time_are_all_kept() {
+async fn no_concurrent_change_is_lost() {
     let (_app, at) = open().await;
     let names = ["pinned", "groups", "marked", "grouped", "mark-items", "page-items"];
     let changes = names
-        .map(|name| ask(at, "PATCH /1400000001", json!({ "limits": { name: 7 } }).to_string()));
-    for page in futures_util::future::join_all(changes).await {
+        .map(|name| request(at, "PATCH /1400000001", json!({ "limits": { name: 7 } }).to_string()));
+    for page in join_all(changes).await {
         assert_eq!(page.status, 200, "{page:?}");
     }
-    let shown = must(at, "GET /1400000001", "").await;
+    let shown = request_ok(at, "GET /1400000001", "").await;
     for name in names {
         assert_eq!(shown["limits"][name], 7, "{name}: {shown}");
     }

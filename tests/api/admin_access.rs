@@ -1,4 +1,4 @@
-//! Who is let in to the admin API, and who is not.
+//! Who may use the admin API, and who may not.
 
 use std::net::SocketAddr;
 
@@ -40,14 +40,14 @@ async fn without_a_token_there_is_no_admin_api() {
         check_refused(&apps(at, "h", "").await, 404, detail);
         check_refused(&apps(at, "h", "authorization: Bearer x\r\n").await, 404, detail);
     }
-    // Where there is no console either, the path is as unknown as any other.
+    // Without a console, the path is unknown like any other path.
     let request = b"GET /admin/v1/apps HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
     let answer = raw(app.addresses.api, request).await;
-    assert_eq!(answer.json["ErrorCode"], 60009, "{}", answer.text);
+    answer.assert_code(UnknownCommand);
 }
 
 #[actix_web::test]
-async fn the_token_and_nothing_else_opens_it() {
+async fn only_the_token_opens_the_admin_api() {
     let (_app, api, admin) = with(Console::On, token()).await;
     for at in [api, admin] {
         for scheme in ["Bearer", "bearer", "BEARER"] {
@@ -67,7 +67,7 @@ async fn the_token_and_nothing_else_opens_it() {
             assert_eq!(page.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
         }
     }
-    // This machine alone is no reason, nor is the query a place for tokens.
+    // With a token configured, this machine has no privilege. The service does not look for tokens in the query.
     check_refused(
         &Page::get(api, "localhost", &format!("/admin/v1/apps?token={TOKEN}"), "").await,
         401,
@@ -76,15 +76,15 @@ async fn the_token_and_nothing_else_opens_it() {
 }
 
 #[actix_web::test]
-async fn it_is_not_on_the_api_where_there_is_no_console() {
+async fn without_a_console_the_admin_api_is_only_on_the_admin_address() {
     let (_app, api, admin) = with(Console::Off, token()).await;
     let headers = format!("authorization: Bearer {TOKEN}\r\n");
-    assert_eq!(apps(api, "h", &headers).await.json()["ErrorCode"], 60009);
+    assert_eq!(apps(api, "h", &headers).await.json()["ErrorCode"], UnknownCommand);
     assert_eq!(apps(admin, "h", &headers).await.status, 200);
 }
 
 #[actix_web::test]
-async fn pages_of_other_sites_are_refused_whatever_they_show() {
+async fn requests_of_other_sites_are_refused_even_with_the_token() {
     let (_app, api, _) = with(Console::On, token()).await;
     for from in [
         "sec-fetch-site: cross-site",
@@ -105,7 +105,7 @@ async fn pages_of_other_sites_are_refused_whatever_they_show() {
 }
 
 #[actix_web::test]
-async fn a_try_out_lets_this_machine_in_under_its_own_name() {
+async fn in_dev_mode_this_machine_is_let_in_under_its_own_name() {
     let (_app, api, admin) = with(Console::On, Operators::ThisMachine).await;
     for at in [api, admin] {
         for host in ["localhost:8080", "127.0.0.1", "[::1]:8080"] {
@@ -122,7 +122,7 @@ async fn a_try_out_lets_this_machine_in_under_its_own_name() {
 }
 
 #[actix_web::test]
-async fn writes_are_json() {
+async fn writes_must_be_json() {
     let (_app, api, _) = with(Console::On, Operators::ThisMachine).await;
     for line in [
         "POST /admin/v1/apps",
@@ -140,7 +140,7 @@ async fn writes_are_json() {
 }
 
 #[actix_web::test]
-async fn what_is_not_there_says_so() {
+async fn unknown_paths_and_methods_are_refused() {
     let (_app, api, _) = with(Console::On, Operators::ThisMachine).await;
     for (line, status) in [
         ("GET /admin/v1", 404),

@@ -1,17 +1,17 @@
-//! Whatever is sent, the answer is JSON that names the code and the place.
+//! Bad requests: the answer is JSON, and names the code and the place of the mistake.
 
 use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// What `mark_contact` says to a body, on one line.
-async fn refusal(app: &TestApp, body: impl ToString) -> String {
-    let answer = app.call(MARK_CONTACT, body).await;
-    let (code, info) = failure(&answer);
-    format!("{code} {info}")
+/// The call is refused because its body is not JSON. What follows in the text is from the JSON parser.
+#[track_caller]
+fn assert_not_json(answer: &Answer) {
+    answer.assert_code(BodyNotJson);
+    assert!(answer.info().starts_with("the body is not JSON: "), "{answer}");
 }
 
-/// One good item, with the value at `path` replaced, or removed by `None`.
+/// A body with a valid item in which the value at `path` is replaced, or removed by `None`.
 fn item_with(path: &[&str], value: Option<Value>) -> Value {
     let mut item = json!({
         "OptType": 3,
@@ -31,91 +31,79 @@ fn item_with(path: &[&str], value: Option<Value>) -> Value {
 }
 
 #[actix_web::test]
-async fn a_wrong_type_is_named_at_every_level() {
+async fn a_wrong_type_is_refused_with_its_path_at_every_level() {
     let app = TestApp::start().await;
     let item = |path: &[&str], value| item_with(path, Some(value)).to_string();
     for (body, expected) in [
-        ("[]".to_owned(), "50002 body: must be an object, got an array"),
-        ("null".to_owned(), "50002 body: must be an object, got null"),
-        ("7".to_owned(), "50002 body: must be an object, got an integer"),
-        (r#""{}""#.to_owned(), "50002 body: must be an object, got a string"),
+        ("[]".to_owned(), "body: must be an object, got an array"),
+        ("null".to_owned(), "body: must be an object, got null"),
+        ("7".to_owned(), "body: must be an object, got an integer"),
+        (r#""{}""#.to_owned(), "body: must be an object, got a string"),
         (
             mark_contact("user0", json!({ "0": set("user1", 0) })).to_string(),
-            "50002 MarkItem: must be an array, got an object",
+            "MarkItem: must be an array, got an object",
         ),
-        (mark_contact("user0", "[]").to_string(), "50002 MarkItem: must be an array, got a string"),
+        (mark_contact("user0", "[]").to_string(), "MarkItem: must be an array, got a string"),
         (
             mark_contact("user0", [json!([])]).to_string(),
-            "50002 MarkItem[0]: must be an object, got an array",
+            "MarkItem[0]: must be an object, got an array",
         ),
         (
             mark_contact("user0", [json!(null)]).to_string(),
-            "50002 MarkItem[0]: must be an object, got null",
+            "MarkItem[0]: must be an object, got null",
         ),
-        (
-            item(&["OptType"], json!("3")),
-            "50002 MarkItem[1].OptType: must be an integer, got a string",
-        ),
+        (item(&["OptType"], json!("3")), "MarkItem[1].OptType: must be an integer, got a string"),
         (
             item(&["OptType"], json!(3.0)),
-            "50002 MarkItem[1].OptType: must be an integer, got a number that is not an integer",
+            "MarkItem[1].OptType: must be an integer, got a number that is not an integer",
         ),
-        (
-            item(&["OptType"], json!([3])),
-            "50002 MarkItem[1].OptType: must be an integer, got an array",
-        ),
+        (item(&["OptType"], json!([3])), "MarkItem[1].OptType: must be an integer, got an array"),
         (
             item(&["ContactItem"], json!("user1")),
-            "50002 MarkItem[1].ContactItem: must be an object, got a string",
+            "MarkItem[1].ContactItem: must be an object, got a string",
         ),
         (
             item(&["ContactItem"], json!([user("user1")])),
-            "50002 MarkItem[1].ContactItem: must be an object, got an array",
+            "MarkItem[1].ContactItem: must be an object, got an array",
         ),
         (
             item(&["ContactItem", "Type"], json!("1")),
-            "50002 MarkItem[1].ContactItem.Type: must be an integer, got a string",
+            "MarkItem[1].ContactItem.Type: must be an integer, got a string",
         ),
         (
             item(&["ContactItem", "Type"], json!(true)),
-            "50002 MarkItem[1].ContactItem.Type: must be an integer, got a boolean",
+            "MarkItem[1].ContactItem.Type: must be an integer, got a boolean",
         ),
-        (
-            item(&["SetMark"], json!(1)),
-            "50002 MarkItem[1].SetMark: must be an array, got an integer",
-        ),
-        (
-            item(&["SetMark"], json!("1,2")),
-            "50002 MarkItem[1].SetMark: must be an array, got a string",
-        ),
+        (item(&["SetMark"], json!(1)), "MarkItem[1].SetMark: must be an array, got an integer"),
+        (item(&["SetMark"], json!("1,2")), "MarkItem[1].SetMark: must be an array, got a string"),
         (
             item(&["SetMark"], json!([1, "2"])),
-            "50002 MarkItem[1].SetMark[1]: must be an integer, got a string",
+            "MarkItem[1].SetMark[1]: must be an integer, got a string",
         ),
         (
             item(&["ClearMark"], json!({ "0": 1 })),
-            "50002 MarkItem[1].ClearMark: must be an array, got an object",
+            "MarkItem[1].ClearMark: must be an array, got an object",
         ),
         (
             item(&["ClearMark"], json!([[1]])),
-            "50002 MarkItem[1].ClearMark[0]: must be an integer, got an array",
+            "MarkItem[1].ClearMark[0]: must be an integer, got an array",
         ),
         (
             item(&["ClearMark"], json!([null])),
-            "50002 MarkItem[1].ClearMark[0]: must be an integer, got null",
+            "MarkItem[1].ClearMark[0]: must be an integer, got null",
         ),
         (
             item(&["CustomMark"], json!(7)),
-            "50002 MarkItem[1].CustomMark: must be a string, got an integer",
+            "MarkItem[1].CustomMark: must be a string, got an integer",
         ),
         (
             item(&["CustomMark"], json!(["x"])),
-            "50002 MarkItem[1].CustomMark: must be a string, got an array",
+            "MarkItem[1].CustomMark: must be a string, got an array",
         ),
     ] {
-        assert_eq!(refusal(&app, body).await, expected);
+        app.call(MARK_CONTACT, body).await.assert_refused(BadParameter, expected);
     }
-    assert_eq!(app.state_rows().await, 0, "what fails as a whole has written nothing");
+    assert_eq!(app.state_rows().await, 0, "a refused call writes nothing");
 }
 
 #[actix_web::test]
@@ -129,27 +117,24 @@ async fn an_account_that_is_not_a_string_has_a_code_of_its_own() {
         (json!({ "UserID": "user0" }), "an object"),
     ] {
         let body = json!({ "From_Account": value, "MarkItem": [set("user1", 0)] });
-        let expected = format!("60015 From_Account: an account must be a string, got {kind}");
-        assert_eq!(refusal(&app, body).await, expected);
+        let info = format!("From_Account: an account must be a string, got {kind}");
+        app.call(MARK_CONTACT, body).await.assert_refused(AccountNotString, &info);
         let body = item_with(&["ContactItem", "To_Account"], Some(value));
-        let expected = format!(
-            "60015 MarkItem[1].ContactItem.To_Account: an account must be a string, got {kind}"
-        );
-        assert_eq!(refusal(&app, body).await, expected);
+        let path = "MarkItem[1].ContactItem.To_Account";
+        let info = format!("{path}: an account must be a string, got {kind}");
+        app.call(MARK_CONTACT, body).await.assert_refused(AccountNotString, &info);
     }
     // A chat group is not an account.
     let body = mark_contact(
         "user0",
         [json!({ "OptType": 1, "ContactItem": { "Type": 2, "ToGroupId": 7 }, "SetMark": [1] })],
     );
-    assert_eq!(
-        refusal(&app, body).await,
-        "50002 MarkItem[0].ContactItem.ToGroupId: must be a string, got an integer"
-    );
+    let info = "MarkItem[0].ContactItem.ToGroupId: must be a string, got an integer";
+    app.call(MARK_CONTACT, body).await.assert_refused(BadParameter, info);
 }
 
 #[actix_web::test]
-async fn what_is_missing_or_null_is_named() {
+async fn a_missing_or_null_field_is_refused_with_its_path() {
     let app = TestApp::start().await;
     for absent in [None, Some(Value::Null)] {
         for (path, expected) in [
@@ -158,17 +143,19 @@ async fn what_is_missing_or_null_is_named() {
             (&["ContactItem", "Type"], "ContactItem.Type: missing, must be an integer"),
             (&["ContactItem", "To_Account"], "ContactItem.To_Account: missing, must be a string"),
         ] {
-            let said = refusal(&app, item_with(path, absent.clone())).await;
-            assert_eq!(said, format!("50002 MarkItem[1].{expected}"));
+            let answer = app.call(MARK_CONTACT, item_with(path, absent.clone())).await;
+            answer.assert_refused(BadParameter, &format!("MarkItem[1].{expected}"));
         }
     }
-    assert_eq!(refusal(&app, "{}").await, "50002 From_Account: missing, must be a string");
+    let answer = app.call(MARK_CONTACT, "{}").await;
+    answer.assert_refused(BadParameter, "From_Account: missing, must be a string");
     let body = json!({ "From_Account": "user0", "MarkItems": [] });
-    assert_eq!(refusal(&app, body).await, "50002 MarkItem: missing, must be an array");
+    let answer = app.call(MARK_CONTACT, body).await;
+    answer.assert_refused(BadParameter, "MarkItem: missing, must be an array");
 }
 
 #[actix_web::test]
-async fn a_number_out_of_range_is_refused_whatever_its_size() {
+async fn a_number_out_of_range_is_refused_at_every_size() {
     let app = TestApp::start().await;
     let opt_type = "OptType: must be 1 (standard mark), 2 (custom mark) or 3 (both)";
     let kind = "ContactItem.Type: must be 1 (one-to-one) or 2 (group)";
@@ -184,29 +171,29 @@ async fn a_number_out_of_range_is_refused_whatever_its_size() {
         "-9223372036854775808",
     ] {
         let body = item_with(&["OptType"], Some(json!("§"))).to_string().replace("\"§\"", number);
-        assert_eq!(refusal(&app, body).await, format!("50002 MarkItem[1].{opt_type}"));
+        let answer = app.call(MARK_CONTACT, body).await;
+        answer.assert_refused(BadParameter, &format!("MarkItem[1].{opt_type}"));
         let body = item_with(&["ContactItem", "Type"], Some(json!("§"))).to_string();
         if number != "2" {
-            let said = refusal(&app, body.replace("\"§\"", number)).await;
-            assert_eq!(said, format!("50002 MarkItem[1].{kind}"));
+            let answer = app.call(MARK_CONTACT, body.replace("\"§\"", number)).await;
+            answer.assert_refused(BadParameter, &format!("MarkItem[1].{kind}"));
         }
     }
     for number in ["1e3", "1.5", "-0.0", "18446744073709551616", "-9223372036854775809", "1e300"] {
         let body = item_with(&["SetMark"], Some(json!(["§"]))).to_string().replace("\"§\"", number);
-        let expected =
-            "50002 MarkItem[1].SetMark[0]: must be an integer, got a number that is not an integer";
-        assert_eq!(refusal(&app, body).await, expected, "{number}");
+        let info =
+            "MarkItem[1].SetMark[0]: must be an integer, got a number that is not an integer";
+        app.call(MARK_CONTACT, body).await.assert_refused(BadParameter, info);
     }
     for not_json in ["1e999", "01", "+1", "0x1", "NaN", "-", ".5", "1."] {
         let body =
             item_with(&["SetMark"], Some(json!(["§"]))).to_string().replace("\"§\"", not_json);
-        let said = refusal(&app, body).await;
-        assert!(said.starts_with("60003 the body is not JSON: "), "{not_json}: {said}");
+        assert_not_json(&app.call(MARK_CONTACT, body).await);
     }
 }
 
 #[actix_web::test]
-async fn a_name_that_is_given_twice_is_refused_and_an_unknown_one_is_not() {
+async fn a_repeated_field_is_refused_and_an_unknown_field_is_ignored() {
     let app = TestApp::start().await;
     let good = mark_contact("user0", [custom("user1", "x")]).to_string();
     for (name, more, path) in [
@@ -218,15 +205,16 @@ async fn a_name_that_is_given_twice_is_refused_and_an_unknown_one_is_not() {
         ("\"CustomMark\"", "\"CustomMark\":\"y\",", "MarkItem[0].CustomMark"),
     ] {
         let body = good.replace(name, &format!("{more}{name}"));
-        assert_eq!(refusal(&app, body).await, format!("50002 {path}: must not be given twice"));
+        let info = format!("{path}: must not be given twice");
+        app.call(MARK_CONTACT, body).await.assert_refused(BadParameter, &info);
     }
     let body =
         good.replace("\"OptType\"", "\"\":1,\"x\":[],\"x\":{\"y\":[[]]},\"opttype\":9,\"OptType\"");
-    assert_eq!(codes(&app.call(MARK_CONTACT, body).await), (0, vec![0]));
+    app.call(MARK_CONTACT, body).await.assert_items([Ok]);
 }
 
 #[actix_web::test]
-async fn what_is_not_json_is_said_to_be_none() {
+async fn a_body_that_is_not_json_is_refused() {
     let app = TestApp::start().await;
     for body in [
         "",
@@ -249,28 +237,27 @@ async fn what_is_not_json_is_said_to_be_none() {
         "[1,]",
         "\0",
     ] {
-        let said = refusal(&app, body).await;
-        assert!(said.starts_with("60003 the body is not JSON: "), "{body:?}: {said}");
+        assert_not_json(&app.call(MARK_CONTACT, body).await);
     }
 }
 
 #[actix_web::test]
-async fn bytes_that_are_not_utf8_are_refused_wherever_they_stand() {
+async fn bytes_that_are_not_utf8_are_refused_in_every_place() {
     let app = TestApp::start().await;
     let url = format!("http://{}/v4/{MARK_CONTACT}?{}", app.addresses.api, query());
     let good = mark_contact("user0", [custom("user1", "§")]).to_string();
     for bytes in [&b"\xff"[..], b"\xc0\x80", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"\xe4\xb8"] {
         for (from, to) in good.split_once('§').into_iter().chain([("", ""), ("{\"", "\":1}")]) {
             let body = [from.as_bytes(), bytes, to.as_bytes()].concat();
-            let answer = app.send(actix_web::http::Method::POST, &url, body).await.json;
-            assert_eq!(failure(&answer).0, 60003, "{answer}");
+            let answer = app.send(actix_web::http::Method::POST, &url, body).await;
+            answer.assert_code(BodyNotJson);
         }
     }
     assert_eq!(app.state_rows().await, 0);
 }
 
 #[actix_web::test]
-async fn deep_nesting_is_refused_and_harms_nobody() {
+async fn deep_nesting_is_refused() {
     let app = TestApp::start().await;
     for (open, close, depth) in [
         ("[", "]", 200),
@@ -285,36 +272,32 @@ async fn deep_nesting_is_refused_and_harms_nobody() {
             format!("{{\"Unknown\":{}{}}}", open.repeat(depth), close.repeat(depth)),
         ] {
             assert!(body.len() <= 1024 * 1024);
-            let said = refusal(&app, body).await;
-            assert!(said.starts_with("60003 the body is not JSON: "), "{said}");
+            assert_not_json(&app.call(MARK_CONTACT, body).await);
         }
     }
 }
 
 #[actix_web::test]
-async fn nul_is_refused_before_the_database_does_it() {
+async fn the_nul_character_is_refused_before_it_reaches_the_database() {
     let app = TestApp::start().await;
-    let nul = "must not contain the NUL character";
+    let refused = |answer: &Answer, path: &str| {
+        let info = format!("{path}: must not contain the NUL character");
+        answer.assert_refused(BadParameter, &info);
+    };
     for text in ["\0", "a\0", "\0b", "a\0b"] {
         let body = mark_contact(text, [set("user1", 0)]);
-        assert_eq!(refusal(&app, body).await, format!("50002 From_Account: {nul}"));
+        refused(&app.call(MARK_CONTACT, body).await, "From_Account");
         let body = mark_contact("user0", [set(text, 0)]);
-        assert_eq!(
-            refusal(&app, body).await,
-            format!("50002 MarkItem[0].ContactItem.To_Account: {nul}")
-        );
-        let body = mark_contact("user0", [change(&group(text), &[0], &[])]);
-        assert_eq!(
-            refusal(&app, body).await,
-            format!("50002 MarkItem[0].ContactItem.ToGroupId: {nul}")
-        );
+        refused(&app.call(MARK_CONTACT, body).await, "MarkItem[0].ContactItem.To_Account");
+        let body = mark_contact("user0", [change_bits(&chat_group(text), &[0], &[])]);
+        refused(&app.call(MARK_CONTACT, body).await, "MarkItem[0].ContactItem.ToGroupId");
         let body = mark_contact("user0", [custom("user1", text)]);
-        assert_eq!(refusal(&app, body).await, format!("50002 MarkItem[0].CustomMark: {nul}"));
+        refused(&app.call(MARK_CONTACT, body).await, "MarkItem[0].CustomMark");
     }
 }
 
 #[actix_web::test]
-async fn every_other_character_is_kept_as_it_is() {
+async fn every_other_character_is_stored_unchanged() {
     let app = TestApp::start().await;
     for text in [
         "\u{1}\u{7f}",
@@ -326,14 +309,14 @@ async fn every_other_character_is_kept_as_it_is() {
         "👩‍👩‍👧",
         "{\"a\":1}",
     ] {
-        let answer = app.call(MARK_CONTACT, mark_contact(text, [custom(text, text)])).await;
+        let answer = app.mark(text, [custom(text, text)]).await;
         assert_eq!(answer["ResultItem"][0]["ContactItem"]["To_Account"], text);
         assert_eq!(app.marks(text).await, [marked(text, 0, text)]);
     }
 }
 
 #[actix_web::test]
-async fn a_request_that_is_no_http_is_told_so() {
+async fn bytes_that_are_not_http_are_answered_with_status_400() {
     let app = TestApp::start().await;
     for bytes in [
         &b"hello\r\n\r\n"[..],
@@ -343,9 +326,6 @@ async fn a_request_that_is_no_http_is_told_so() {
         let answer = raw_text(app.addresses.api, bytes).await;
         assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
     }
-    assert_eq!(
-        app.mark("user0", vec![set("user1", 0)]).await,
-        (0, vec![0]),
-        "the next one is served"
-    );
+    // The service still serves the next request.
+    app.mark("user0", [set("user1", 0)]).await.assert_ok();
 }

@@ -1,4 +1,4 @@
-//! The table of codes: each that can be had today, by a request that has it.
+//! Provokes every code of the API, each with a request.
 
 use std::collections::BTreeSet;
 
@@ -7,33 +7,36 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// Writes down what was answered: the code, and what was said.
+/// The codes that were answered, with their texts.
 #[derive(Default)]
-pub(crate) struct Table(Vec<(u64, String)>);
+pub(crate) struct Table(Vec<(Code, String)>);
 
 impl Table {
-    fn note(&mut self, answer: &Value) {
-        let (code, info) = failure(answer);
-        self.0.push((code, info.to_owned()));
+    /// Adds a refused call.
+    #[track_caller]
+    fn note(&mut self, answer: &Answer) {
+        assert_ne!(answer.code(), Ok, "{answer}");
+        self.0.push((answer.code(), answer.info().to_owned()));
     }
 
-    /// The item that failed, in an answer that did not.
-    fn note_item(&mut self, answer: &Value) {
-        assert_eq!(answer["ErrorCode"], 0, "{answer}");
-        let places = ["/ResultItem/0", "/GroupResultItem/0/ResultItem/0"];
-        let item = places.into_iter().find_map(|place| answer.pointer(place)).unwrap();
+    /// Adds a refused item of a call that succeeded.
+    #[track_caller]
+    fn note_item(&mut self, answer: &Answer) {
+        answer.assert_code(Ok);
+        let item = &answer.items()[0];
         let info = item["ResultInfo"].as_str().unwrap();
-        self.0.push((item["ResultCode"].as_u64().unwrap(), format!("item: {info}")));
+        self.0.push((Code::read(&item["ResultCode"]), format!("item: {info}")));
     }
 
-    /// The codes that were noted: each once, and whether it was an item's.
-    pub(crate) fn codes(&self) -> BTreeSet<(u64, bool)> {
+    /// The codes, each once for calls and once for items: `true` stands for an item.
+    pub(crate) fn codes(&self) -> BTreeSet<(Code, bool)> {
         self.0.iter().map(|(code, info)| (*code, info.starts_with("item: "))).collect()
     }
 
+    /// One line for each answer, sorted by number.
     fn text(mut self) -> String {
         self.0.sort();
-        let lines: Vec<_> = self.0.iter().map(|(code, info)| format!("{code} {info}")).collect();
+        let lines: Vec<_> = self.0.iter().map(|(code, info)| format!("{code:?} {info}")).collect();
         lines.join("\n")
     }
 }
@@ -42,14 +45,14 @@ fn good() -> Value {
     mark_contact("user0", [set("user1", 0)])
 }
 
-/// What the front door refuses.
+/// Calls that are refused before their body is read.
 async fn refused_at_the_door(table: &mut Table) {
     let app = TestApp::start().await;
     table.note(&app.call("recentcontact/nothing", good()).await);
     table.note(&app.call(MARK_CONTACT, " ".repeat((1 << 20) + 1)).await);
     table.note(&app.call(MARK_CONTACT, "{").await);
     let other = user_sig("another-secret-key-0123456789abc", APP, ADMIN);
-    let nobody = query_of(APP, "nobody", &user_sig(KEY, APP, "nobody"));
+    let no_admin = query_of(APP, "user0", &user_sig(KEY, APP, "user0"));
     for query in [
         "identifier=administrator&usersig=x".to_owned(),
         "sdkappid=x&identifier=administrator&usersig=x".to_owned(),
@@ -58,40 +61,40 @@ async fn refused_at_the_door(table: &mut Table) {
         query_of(APP + 1, ADMIN, "x"),
         query_of(APP, ADMIN, "x"),
         query_of(APP, ADMIN, &other),
-        query_of(APP, "nobody", &user_sig(KEY, APP, ADMIN)),
+        query_of(APP, "user0", &user_sig(KEY, APP, ADMIN)),
         query_of(APP, ADMIN, &user_sig(KEY, APP + 1, ADMIN)),
         query_of(APP, ADMIN, &user_sig_from(0, KEY, APP, ADMIN)),
-        nobody.clone(),
+        no_admin.clone(),
     ] {
-        table.note(&app.ask(MARK_CONTACT, &query, good()).await);
+        table.note(&app.call_as(MARK_CONTACT, &query, good()).await);
     }
-    table.note(&app.ask(ACCOUNT_CHECK, &nobody, "{}").await);
+    table.note(&app.call_as(ACCOUNT_CHECK, &no_admin, "{}").await);
 
     let app = TestApp::start().await;
-    app.change(disabled(true)).await;
+    app.change(set_disabled(true)).await;
     table.note(&app.call(MARK_CONTACT, good()).await);
 
     let app = TestApp::with_limits(&["calls-per-second=1"]).await;
     table.note(&loop {
         let answer = app.call(MARK_CONTACT, good()).await;
-        if answer["ErrorCode"] != 0 {
+        if answer.code() != Ok {
             break answer;
         }
     });
 }
 
-/// What the body is refused for.
+/// Calls that are refused because of their body.
 async fn refused_for_the_body(table: &mut Table) {
     let app = TestApp::start().await;
     table.note(&app.call(MARK_CONTACT, json!({ "From_Account": 1 })).await);
-    table.note(&app.call(MARK_CONTACT, mark_contact("user0", [json!({ "OptType": 4 })])).await);
-    table.note(&app.call(MARK_CONTACT, mark_contact("user0", [0; 0])).await);
+    table.note(&app.mark("user0", [json!({ "OptType": 4 })]).await);
+    table.note(&app.mark("user0", EMPTY).await);
     table.note(&app.call(ACCOUNT_IMPORT, json!({ "UserID": "" })).await);
     table.note(&app.call(MULTIACCOUNT_IMPORT, json!({ "Accounts": [] })).await);
 }
 
-/// What the state of things is in the way of.
-async fn refused_for_the_state(table: &mut Table) {
+/// Calls that are refused because of the edition, the directory, a limit, or a lock.
+async fn refused_for_the_app(table: &mut Table) {
     let app = TestApp::with(Edition::Standard, Directory::Open).await;
     table.note(&app.call(MARK_CONTACT, good()).await);
     let app = TestApp::with(Edition::Premium, Directory::Owners).await;
@@ -99,120 +102,123 @@ async fn refused_for_the_state(table: &mut Table) {
 
     let app = TestApp::with(Edition::Premium, Directory::Strict).await;
     app.import("user0").await;
-    app.put_chat_group("destroyed", true).await;
+    app.create_chat_group("destroyed").await;
+    app.destroy_chat_group("destroyed").await;
     table.note_item(&app.call(MARK_CONTACT, good()).await);
-    let in_group = mark_contact("user0", [change(&group("destroyed"), &[0], &[])]);
-    table.note_item(&app.call(MARK_CONTACT, in_group).await);
+    let in_chat_group = mark_contact("user0", [change_bits(&chat_group("destroyed"), &[0], &[])]);
+    table.note_item(&app.call(MARK_CONTACT, in_chat_group).await);
 
     let app = TestApp::with_limits(&["marked=1"]).await;
-    assert_eq!(app.mark("user0", vec![set("user2", 0)]).await, (0, vec![0]));
+    app.mark("user0", [set("user2", 0)]).await.assert_ok();
     table.note_item(&app.call(MARK_CONTACT, good()).await);
 
-    let turn = app.hold_user("user0").await;
+    let lock = app.lock_user("user0").await;
     table.note(&app.call(MARK_CONTACT, good()).await);
-    turn.rollback().await.unwrap();
+    lock.rollback().await.unwrap();
 }
 
-/// What the conversation groups, the pins, the accounts and the chat groups that are there are in the way of.
-async fn refused_for_what_is_there(table: &mut Table) {
+/// Calls that are refused because of contact groups, pins, accounts and chat groups.
+async fn refused_for_the_state(table: &mut Table) {
     let app = TestApp::with_limits(&["groups=1", "grouped=1", "pinned=1"]).await;
     table.note(&app.call(DEL, del("user0", "nothing")).await);
-    app.must(CREATE, create("user0", "a", peers(0, 1))).await;
-    table.note(&app.call(CREATE, create("user0", "b", [0; 0])).await);
-    table.note(&app.call(CREATE, create("user0", "a", [0; 0])).await);
+    app.call_ok(CREATE, create("user0", "a", peers(0, 1))).await;
+    table.note(&app.call(CREATE, create("user0", "b", EMPTY)).await);
+    table.note(&app.call(CREATE, create("user0", "a", EMPTY)).await);
     table.note(&app.call(UPDATE, rename("user0", "a", &"x".repeat(33))).await);
-    app.must(TOP, top("user0", 1, peers(0, 1))).await;
+    app.call_ok(TOP, top("user0", 1, peers(0, 1))).await;
     table.note_item(&app.call(TOP, top("user0", 1, peers(1, 2))).await);
     let removal = json!({ "DeleteItem": [{ "UserID": "stranger" }] });
     table.note_item(&app.call(ACCOUNT_DELETE, removal).await);
     let check = json!({ "CheckItem": [{ "UserID": "x".repeat(33) }] });
     table.note_item(&app.call(ACCOUNT_CHECK, check).await);
 
-    let chat_group = |kind: &str| json!({ "Type": kind, "Name": "n", "GroupId": "g" });
-    table.note(&app.call(CREATE_GROUP, chat_group("Club")).await);
-    table.note(&app.call(IMPORT_GROUP, chat_group("AVChatRoom")).await);
-    table.note(&app.call(DESTROY_GROUP, json!({ "GroupId": "g" })).await);
-    let unknown = app.must(GET_GROUP_INFO, json!({ "GroupIdList": ["g"] })).await;
+    let body = |kind: &str| json!({ "Type": kind, "Name": "n", "GroupId": "g" });
+    table.note(&app.call(CREATE_CHAT_GROUP, body("Club")).await);
+    table.note(&app.call(IMPORT_CHAT_GROUP, body("AVChatRoom")).await);
+    table.note(&app.call(DESTROY_CHAT_GROUP, json!({ "GroupId": "g" })).await);
+    let unknown = app.call_ok(GET_CHAT_GROUP_INFO, json!({ "GroupIdList": ["g"] })).await;
     let unknown = &unknown["GroupInfo"][0];
     let info = format!("item: {}", unknown["ErrorInfo"].as_str().unwrap());
-    table.0.push((unknown["ErrorCode"].as_u64().unwrap(), info));
-    app.must(CREATE_GROUP, chat_group("Public")).await;
-    table.note(&app.call(CREATE_GROUP, chat_group("Public")).await);
+    table.0.push((Code::read(&unknown["ErrorCode"]), info));
+    app.call_ok(CREATE_CHAT_GROUP, body("Public")).await;
+    table.note(&app.call(CREATE_CHAT_GROUP, body("Public")).await);
 }
 
-/// What is a fault of ours: numbers that are used up, which no request can bring about.
-async fn failed_for_a_fault(table: &mut Table) {
+/// Calls that fail because of an internal error: the database has no ids and positions left.
+async fn failed_for_an_internal_error(table: &mut Table) {
     let app = TestApp::start().await;
-    app.must(CREATE, create("user0", "a", peers(0, 1))).await;
+    app.call_ok(CREATE, create("user0", "a", peers(0, 1))).await;
     let used_up = "UPDATE users SET next_group_id = 2147483647, next_position = 2147483647";
     sqlx::query(used_up).execute(&app.db).await.unwrap();
-    let number = |text: &str| text.split(" (request ").next().unwrap().to_owned();
-    let answer = app.call(CREATE, create("user0", "b", [0; 0])).await;
-    let (code, info) = failure(&answer);
-    table.0.push((code, number(info)));
-    let answer = app.call(MARK_CONTACT, mark_contact("user0", [set("peer1", 0)])).await;
-    let item = &answer["ResultItem"][0];
-    let info = format!("item: {}", number(item["ResultInfo"].as_str().unwrap()));
-    table.0.push((item["ResultCode"].as_u64().unwrap(), info));
+    let without_id = |text: &str| text.split(" (request ").next().unwrap().to_owned();
+    let answer = app.call(CREATE, create("user0", "b", EMPTY)).await;
+    table.0.push((answer.code(), without_id(answer.info())));
+    let answer = app.mark("user0", [set("peer1", 0)]).await;
+    let item = &answer.items()[0];
+    let info = format!("item: {}", without_id(item["ResultInfo"].as_str().unwrap()));
+    table.0.push((Code::read(&item["ResultCode"]), info));
 }
 
-/// Every code there is, each had by a request.
+/// Provokes every code.
 pub(crate) async fn provoke() -> Table {
     let mut table = Table::default();
     refused_at_the_door(&mut table).await;
     refused_for_the_body(&mut table).await;
+    refused_for_the_app(&mut table).await;
     refused_for_the_state(&mut table).await;
-    refused_for_what_is_there(&mut table).await;
-    failed_for_a_fault(&mut table).await;
+    failed_for_an_internal_error(&mut table).await;
     table
 }
 
 #[actix_web::test]
-async fn every_code_has_a_request_that_has_it() {
+async fn every_code_can_be_provoked() {
     let table = provoke().await;
+    let provoked: BTreeSet<_> = table.0.iter().map(|(code, _)| *code).collect();
+    let refusals: BTreeSet<_> = Code::ALL.iter().copied().filter(|code| *code != Ok).collect();
+    assert_eq!(provoked, refusals);
     insta::assert_snapshot!(table.text(), @r#"
-    10004 Type: must be one of Private, Public, ChatRoom, AVChatRoom, Community, got "Club"
-    10007 Type: AVChatRoom cannot be imported
-    10010 GroupId: no such chat group, or it was destroyed
-    10010 item: GroupId: no such chat group, or it was destroyed
-    10021 GroupId: taken
-    50001 From_Account: not imported, or deleted
-    50001 item: To_Account: not imported, or deleted
-    50002 GroupContactItem[0].GroupName: the user has a conversation group of that name
-    50002 MarkItem[0].OptType: must be 1 (standard mark), 2 (custom mark) or 3 (both)
-    50003 identifier: not an admin of the app
-    50004 internal error, try again
-    50004 item: internal error, try again
-    50005 the database did not answer in time, try again
-    51006 MarkItem: must hold 1 to 100 items, got 0
-    51007 item: ToGroupId: no such chat group, or it was destroyed
-    51008 item: ContactItem: at most 1 conversations can be marked
-    51009 GroupName[0]: no such conversation group
-    51010 GroupContactItem[0].GroupName: at most 1 conversation groups
-    51011 UpdateGroup.NewGroupName: must be 1 to 32 bytes of UTF-8, got 33
-    51012 item: RecentContactItem: at most 1 conversations can be pinned
-    51013 the edition of this app has no standard marks and no conversation groups
-    60002 the body must be at most 1048576 bytes
-    60003 the body is not JSON: EOF while parsing an object at line 1 column 1
-    60004 identifier: missing from the query
-    60006 sdkappid: must be a positive integer
-    60007 more than 1 calls per second of this command
-    60009 no such service or command: expected POST /v4/<service>/<command>
-    60010 identifier: not an admin of the app
-    60012 sdkappid: missing from the query
-    60015 From_Account: an account must be a string, got an integer
-    60016 sdkappid: the app is disabled
-    70001 usersig: expired
-    70002 usersig: empty
-    70003 usersig: invalid, perhaps cut short: it is not base64
-    70009 usersig: was not made with a secret key of this app
-    70013 usersig: was made for another identifier
-    70014 usersig: was made for another sdkappid
-    70020 sdkappid: no such app
-    70107 item: Err_TLS_PT_Open_Login_Account_Not_Exist
-    70206 Accounts: must hold 1 to 100 items, got 0
-    70402 UserID: must be 1 to 32 bytes of UTF-8, got 0
-    70402 item: CheckItem[0].UserID: must be 1 to 32 bytes of UTF-8, got 33
+    BadChatGroupParameter Type: must be one of Private, Public, ChatRoom, AVChatRoom, Community, got "Club"
+    NotImportable Type: AVChatRoom cannot be imported
+    UnknownChatGroup GroupId: no such chat group, or it was destroyed
+    UnknownChatGroup item: GroupId: no such chat group, or it was destroyed
+    ChatGroupIdTaken GroupId: taken
+    UnknownUser From_Account: not imported, or deleted
+    UnknownUser item: To_Account: not imported, or deleted
+    BadParameter GroupContactItem[0].GroupName: the user has a conversation group of that name
+    BadParameter MarkItem[0].OptType: must be 1 (standard mark), 2 (custom mark) or 3 (both)
+    NotAdmin identifier: not an admin of the app
+    InternalError internal error, try again
+    InternalError item: internal error, try again
+    DatabaseTimeout the database did not answer in time, try again
+    ItemCount MarkItem: must hold 1 to 100 items, got 0
+    ChatGroupGone item: ToGroupId: no such chat group, or it was destroyed
+    ConversationsFull item: ContactItem: at most 1 conversations can be marked
+    UnknownContactGroup GroupName[0]: no such conversation group
+    ContactGroupsFull GroupContactItem[0].GroupName: at most 1 conversation groups
+    ContactGroupNameLength UpdateGroup.NewGroupName: must be 1 to 32 bytes of UTF-8, got 33
+    PinsFull item: RecentContactItem: at most 1 conversations can be pinned
+    EditionTooLow the edition of this app has no standard marks and no conversation groups
+    BadRequest the body must be at most 1048576 bytes
+    BodyNotJson the body is not JSON: EOF while parsing an object at line 1 column 1
+    CallerMissing identifier: missing from the query
+    SdkAppIdInvalid sdkappid: must be a positive integer
+    TooManyCalls more than 1 calls per second of this command
+    UnknownCommand no such service or command: expected POST /v4/<service>/<command>
+    NotAdminOfDirectory identifier: not an admin of the app
+    SdkAppIdMissing sdkappid: missing from the query
+    AccountNotString From_Account: an account must be a string, got an integer
+    AppDisabled sdkappid: the app is disabled
+    UserSigExpired usersig: expired
+    UserSigEmpty usersig: empty
+    UserSigUnreadable usersig: invalid, perhaps cut short: it is not base64
+    UserSigForged usersig: was not made with a secret key of this app
+    UserSigOfOtherUser usersig: was made for another identifier
+    UserSigOfOtherApp usersig: was made for another sdkappid
+    UnknownApp sdkappid: no such app
+    AccountMissing item: Err_TLS_PT_Open_Login_Account_Not_Exist
+    EntryCount Accounts: must hold 1 to 100 items, got 0
+    BadAccountParameter UserID: must be 1 to 32 bytes of UTF-8, got 0
+    BadAccountParameter item: CheckItem[0].UserID: must be 1 to 32 bytes of UTF-8, got 33
     "#);
 }
 
@@ -223,17 +229,17 @@ fn is_uuid(id: &str) -> bool {
 }
 
 #[actix_web::test]
-async fn a_fault_of_ours_has_a_number_that_stands_in_the_log() {
+async fn an_internal_error_is_answered_with_the_request_id() {
     let app = TestApp::start().await;
-    assert_eq!(app.mark("user0", vec![set("user1", 0)]).await, (0, vec![0]));
-    // What no request can bring about: the database holds a text that the rules do not know.
-    let corrupt = "ALTER TABLE conversations ADD CONSTRAINT nothing_new CHECK (standard_mark = 1)";
-    sqlx::query(corrupt).execute(&app.db).await.unwrap();
-    let answer = app.call(MARK_CONTACT, mark_contact("user0", [set("user1", 1)])).await;
-    let (code, info) = failure(&answer);
-    assert_eq!(code, 50004);
-    let number = info.strip_prefix("internal error, try again (request ").unwrap();
-    let number = number.strip_suffix(")").unwrap();
-    assert!(is_uuid(number), "{info}");
+    app.mark("user0", [set("user1", 0)]).await.assert_ok();
+    // No request can cause an internal error, so a constraint refuses the write.
+    let constraint =
+        "ALTER TABLE conversations ADD CONSTRAINT nothing_new CHECK (standard_mark = 1)";
+    sqlx::query(constraint).execute(&app.db).await.unwrap();
+    let answer = app.mark("user0", [set("user1", 1)]).await;
+    answer.assert_code(InternalError);
+    let id = answer.info().strip_prefix("internal error, try again (request ").unwrap();
+    let id = id.strip_suffix(")").unwrap();
+    assert!(is_uuid(id), "{answer}");
     assert_eq!(app.marks("user0").await, [marked("user1", 1, "")]);
 }

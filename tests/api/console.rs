@@ -1,4 +1,4 @@
-//! The console: its files, the headers on them, and who is signed in without a sign-in.
+//! The console: its files, their headers, and the session of dev mode.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::*;
 
-/// The service with a console that is signed in, and where that is.
+/// A service with the console of dev mode, which is signed in, and its address.
 async fn signed_in() -> (TestApp, SocketAddr) {
     let sdk_app_id = SdkAppId::new(APP).unwrap();
     with(Console::SignedIn { sdk_app_id, identifier: ADMIN.to_owned() }).await
@@ -25,18 +25,18 @@ async fn get(at: SocketAddr, path: &str, headers: &str) -> Page {
 }
 
 #[actix_web::test]
-async fn without_the_setting_there_is_no_console() {
+async fn the_console_is_off_by_default() {
     let app = TestApp::start().await;
     for path in ["/console", "/console/app.js", "/console/session.json"] {
         let request =
             format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         let answer = raw(app.addresses.api, request.as_bytes()).await;
-        assert_eq!(answer.json["ErrorCode"], 60009, "{path}: {}", answer.text);
+        answer.assert_code(UnknownCommand);
     }
 }
 
 #[actix_web::test]
-async fn every_file_has_its_type_and_may_load_nothing_from_elsewhere() {
+async fn every_file_has_its_type_and_may_load_nothing_from_other_sites() {
     let (_app, at) = with(Console::On).await;
     for (path, content_type) in [
         ("/console", "text/html; charset=utf-8"),
@@ -71,7 +71,7 @@ fn check_guarded(page: &Page) {
 }
 
 #[actix_web::test]
-async fn a_file_that_is_known_is_not_sent_again() {
+async fn a_file_that_the_browser_has_is_not_sent_again() {
     let (_app, at) = with(Console::On).await;
     let first = get(at, "/console", "").await;
     let etag = first.header("etag").unwrap();
@@ -84,7 +84,7 @@ async fn a_file_that_is_known_is_not_sent_again() {
 }
 
 #[actix_web::test]
-async fn files_are_compressed_for_those_who_can_read_that() {
+async fn files_are_compressed_for_clients_that_accept_gzip() {
     let (_app, at) = with(Console::On).await;
     for (path, coding) in
         [("/console", "gzip"), ("/console", "br, gzip"), ("/openapi.json", "gzip;q=0.5, *")]
@@ -107,7 +107,7 @@ async fn files_are_compressed_for_those_who_can_read_that() {
 }
 
 #[actix_web::test]
-async fn a_try_out_is_signed_in_and_can_call() {
+async fn the_session_of_dev_mode_can_call_the_api() {
     let (app, at) = signed_in().await;
     let page = get(at, "/console/session.json", "sec-fetch-site: same-origin\r\n").await;
     let session = page.json();
@@ -119,15 +119,15 @@ async fn a_try_out_is_signed_in_and_can_call() {
     let usersig = session["usersig"].as_str().unwrap();
     assert!(UserSig::decode(usersig).is_ok());
     assert!(!page.text().contains(KEY));
-    let answer = app.ask(MARK_CONTACT, &query_of(APP, ADMIN, usersig), json!({})).await;
-    assert_eq!(answer["ErrorCode"], 50002, "past the front door: {answer}");
+    let answer = app.call_as(MARK_CONTACT, &query_of(APP, ADMIN, usersig), json!({})).await;
+    answer.assert_code(BadParameter);
 }
 
 #[actix_web::test]
-async fn nobody_else_is_signed_in() {
+async fn other_sites_get_no_session() {
     let (_app, at) = signed_in().await;
     for (host, headers) in [
-        // A name of somebody else's that leads here.
+        // A name of another site that resolves to this machine.
         ("example.com", ""),
         ("localhost.example.com:8080", ""),
         // Another page in the same browser.
@@ -146,7 +146,7 @@ async fn nobody_else_is_signed_in() {
 }
 
 #[actix_web::test]
-async fn a_console_for_good_signs_nobody_in() {
+async fn the_console_of_serve_has_no_session() {
     let (_app, at) = with(Console::On).await;
     let session = get(at, "/console/session.json", "").await.json();
     assert_eq!(session, json!({ "mode": "serve" }));

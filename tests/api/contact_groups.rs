@@ -1,4 +1,4 @@
-//! Conversation groups: making, renaming, filling and ending them.
+//! Contact groups: they are created, renamed, changed and deleted.
 
 use actix_web::http::Method;
 use earmark::domain::{Directory, Edition};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// The answer to a body, byte for byte.
+/// The bytes of the answer to a body.
 async fn text(app: &TestApp, command: &str, body: &str) -> String {
     let url = format!("http://{}/v4/{command}?{}", app.addresses.api, query());
     app.send(Method::POST, &url, body.as_bytes().to_vec()).await.text
@@ -69,50 +69,50 @@ async fn the_samples_of_2026_are_answered_as_the_documents_say() {
     ] {
         assert_eq!(text(&app, command, body).await, expected, "{body}");
     }
-    assert_eq!(app.found("user_0001").await, ["user_0002"]);
+    assert_eq!(app.peers_on_pages("user_0001").await, ["user_0002"]);
 }
 
 #[actix_web::test]
-async fn adding_what_is_in_and_removing_what_is_not_is_fine() {
+async fn adding_a_member_again_and_removing_a_stranger_succeed() {
     let app = TestApp::start().await;
-    app.must(CREATE, create("user0", "a", [user("b"), user("b")])).await;
+    app.call_ok(CREATE, create("user0", "a", [user("b"), user("b")])).await;
     let changes =
         [add(&user("b")), remove(&user("c")), add(&user("c")), remove(&user("c")), add(&user("d"))];
-    app.must(UPDATE, update("user0", "a", changes)).await;
-    assert_eq!(app.found("user0").await, ["b", "d"]);
+    app.call_ok(UPDATE, update("user0", "a", changes)).await;
+    assert_eq!(app.peers_on_pages("user0").await, ["b", "d"]);
 }
 
 #[actix_web::test]
-async fn a_conversation_may_be_in_several_groups() {
+async fn a_conversation_may_be_in_several_contact_groups() {
     let app = TestApp::start().await;
     for name in ["a", "b", "c"] {
-        app.must(CREATE, create("user0", name, [user("peer")])).await;
+        app.call_ok(CREATE, create("user0", name, [user("peer")])).await;
     }
-    assert_eq!(app.look("user0", &user("peer")).await["ContactGroupId"], json!([1, 2, 3]));
-    app.must(UPDATE, update("user0", "b", [remove(&user("peer"))])).await;
-    assert_eq!(app.look("user0", &user("peer")).await["ContactGroupId"], json!([1, 3]));
+    assert_eq!(app.search_one("user0", &user("peer")).await["ContactGroupId"], json!([1, 2, 3]));
+    app.call_ok(UPDATE, update("user0", "b", [remove(&user("peer"))])).await;
+    assert_eq!(app.search_one("user0", &user("peer")).await["ContactGroupId"], json!([1, 3]));
 }
 
 #[actix_web::test]
 async fn a_taken_name_is_refused_and_nothing_is_written() {
     let app = TestApp::start().await;
-    app.must(CREATE, create("user0", "a", [user("x")])).await;
-    app.must(CREATE, create("user0", "b", [0; 0])).await;
+    app.call_ok(CREATE, create("user0", "a", [user("x")])).await;
+    app.call_ok(CREATE, create("user0", "b", EMPTY)).await;
     let taken = "the user has a conversation group of that name";
     let answer = app.call(CREATE, create("user0", "a", [user("y")])).await;
-    assert_fails(&answer, 50002, &format!("GroupContactItem[0].GroupName: {taken}"));
+    answer.assert_refused(BadParameter, &format!("GroupContactItem[0].GroupName: {taken}"));
     let answer = app.call(UPDATE, rename("user0", "a", "b")).await;
-    assert_fails(&answer, 50002, &format!("UpdateGroup.NewGroupName: {taken}"));
-    app.must(UPDATE, rename("user0", "a", "a")).await;
-    assert_eq!(app.groups("user0").await, [("a".to_owned(), 1), ("b".to_owned(), 2)]);
-    assert_eq!(app.found("user0").await, ["x"]);
-    app.must(CREATE, create("user1", "a", [0; 0])).await;
+    answer.assert_refused(BadParameter, &format!("UpdateGroup.NewGroupName: {taken}"));
+    app.call_ok(UPDATE, rename("user0", "a", "a")).await;
+    assert_eq!(app.contact_groups("user0").await, [("a".to_owned(), 1), ("b".to_owned(), 2)]);
+    assert_eq!(app.peers_on_pages("user0").await, ["x"]);
+    app.call_ok(CREATE, create("user1", "a", EMPTY)).await;
 }
 
 #[actix_web::test]
-async fn a_group_that_is_not_there_is_named() {
+async fn an_unknown_contact_group_is_refused_with_its_path() {
     let app = TestApp::start().await;
-    app.must(CREATE, create("user1", "a", [0; 0])).await;
+    app.call_ok(CREATE, create("user1", "a", EMPTY)).await;
     for (command, body, path) in [
         (UPDATE, rename("user0", "a", "b"), "UpdateGroup.OldGroupName"),
         (UPDATE, update("user0", "a", [add(&user("x"))]), "UpdateGroup.OldGroupName"),
@@ -122,10 +122,10 @@ async fn a_group_that_is_not_there_is_named() {
         (DEL, del("user1", ""), "GroupName[0]"),
     ] {
         let answer = app.call(command, body).await;
-        assert_fails(&answer, 51009, &format!("{path}: no such conversation group"));
+        answer.assert_refused(UnknownContactGroup, &format!("{path}: no such conversation group"));
     }
-    assert_eq!(app.groups("user1").await, [("a".to_owned(), 1)]);
-    assert!(app.found("user0").await.is_empty());
+    assert_eq!(app.contact_groups("user1").await, [("a".to_owned(), 1)]);
+    assert!(app.peers_on_pages("user0").await.is_empty());
 }
 
 #[actix_web::test]
@@ -133,65 +133,65 @@ async fn names_are_compared_byte_for_byte() {
     let app = TestApp::start().await;
     let names = ["a", "A", " a", "a ", "\u{e9}", "e\u{301}", "\u{ff41}", "ß", "ss", "中文🙂"];
     for name in names {
-        app.must(CREATE, create("user0", name, [0; 0])).await;
+        app.call_ok(CREATE, create("user0", name, EMPTY)).await;
     }
-    let groups = app.groups("user0").await;
-    assert_eq!(groups.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), names);
-    app.must(DEL, del("user0", "e\u{301}")).await;
-    app.must(DEL, del("user0", "A")).await;
-    let left: Vec<_> = app.groups("user0").await.into_iter().map(|(_, id)| id).collect();
+    let found = app.contact_groups("user0").await;
+    assert_eq!(found.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), names);
+    app.call_ok(DEL, del("user0", "e\u{301}")).await;
+    app.call_ok(DEL, del("user0", "A")).await;
+    let left: Vec<_> = app.contact_groups("user0").await.into_iter().map(|(_, id)| id).collect();
     assert_eq!(left, [1, 3, 4, 5, 7, 8, 9, 10]);
 }
 
 #[actix_web::test]
-async fn a_number_is_never_used_again() {
+async fn the_id_of_a_contact_group_is_never_used_again() {
     let app = TestApp::start().await;
-    for number in 1..=4 {
-        let answer = app.must(CREATE, create("user0", "a", [user("x")])).await;
-        assert_eq!(answer["GroupResultItem"][0]["GroupItem"]["GroupId"], number);
-        app.must(UPDATE, rename("user0", "a", "b")).await;
-        let answer = app.must(DEL, del("user0", "b")).await;
-        assert_eq!(answer["GroupItem"], json!([{ "GroupName": "b", "GroupId": number }]));
+    for id in 1..=4 {
+        let answer = app.call_ok(CREATE, create("user0", "a", [user("x")])).await;
+        assert_eq!(answer["GroupResultItem"][0]["GroupItem"]["GroupId"], id);
+        app.call_ok(UPDATE, rename("user0", "a", "b")).await;
+        let answer = app.call_ok(DEL, del("user0", "b")).await;
+        assert_eq!(answer["GroupItem"], json!([{ "GroupName": "b", "GroupId": id }]));
     }
-    assert!(app.found("user0").await.is_empty());
+    assert!(app.peers_on_pages("user0").await.is_empty());
 }
 
 #[actix_web::test]
-async fn a_group_that_ends_leaves_the_marks() {
+async fn the_deletion_of_a_contact_group_leaves_the_marks() {
     let app = TestApp::start().await;
-    assert_eq!(app.mark("user0", vec![set("x", 1), custom("y", "text")]).await, (0, vec![0; 2]));
-    app.must(CREATE, create("user0", "a", [user("x"), user("z")])).await;
-    app.must(CREATE, create("user0", "b", [user("y"), user("x")])).await;
-    app.must(DEL, del("user0", "a")).await;
+    app.mark("user0", [set("x", 1), custom("y", "text")]).await.assert_ok();
+    app.call_ok(CREATE, create("user0", "a", [user("x"), user("z")])).await;
+    app.call_ok(CREATE, create("user0", "b", [user("y"), user("x")])).await;
+    app.call_ok(DEL, del("user0", "a")).await;
     assert_eq!(app.marks("user0").await, [marked("x", 2, ""), marked("y", 0, "text")]);
-    assert_eq!(app.found("user0").await, ["x", "y"]);
-    assert_eq!(app.look("user0", &user("x")).await["ContactGroupId"], json!([2]));
+    assert_eq!(app.peers_on_pages("user0").await, ["x", "y"]);
+    assert_eq!(app.search_one("user0", &user("x")).await["ContactGroupId"], json!([2]));
     let bare = json!({ "Type": 1, "To_Account": "z", "StandardMark": "", "Timestamp": 0 });
-    assert_eq!(app.look("user0", &user("z")).await, bare);
+    assert_eq!(app.search_one("user0", &user("z")).await, bare);
 }
 
 #[actix_web::test]
-async fn an_edition_without_groups_may_only_read_them() {
+async fn an_edition_without_contact_groups_may_only_read_them() {
     for edition in [Edition::Trial, Edition::Standard] {
         let app = TestApp::with(edition, Directory::Owners).await;
         let info = "the edition of this app has no standard marks and no conversation groups";
         for (command, body) in [
-            (CREATE, create("stranger", "a", [0; 0])),
+            (CREATE, create("stranger", "a", EMPTY)),
             (UPDATE, rename("stranger", "a", "b")),
             (UPDATE, update("stranger", "a", [add(&user("x"))])),
             (DEL, del("stranger", "a")),
         ] {
-            assert_fails(&app.call(command, body).await, 51013, info);
+            app.call(command, body).await.assert_refused(EditionTooLow, info);
         }
         app.import("user0").await;
-        assert!(app.everything("user0").await.is_empty());
-        app.must(SEARCH, search("user0", [user("x")])).await;
-        assert_eq!(app.mark("user0", vec![custom("x", "text")]).await, (0, vec![0]));
+        assert!(app.all_pages("user0").await.is_empty());
+        app.call_ok(SEARCH, search("user0", [user("x")])).await;
+        app.mark("user0", [custom("x", "text")]).await.assert_ok();
     }
 }
 
 #[actix_web::test]
-async fn of_many_who_make_the_same_group_exactly_one_does() {
+async fn of_many_callers_who_create_the_same_contact_group_exactly_one_succeeds() {
     let mut app = TestApp::with_limits(&["calls-per-second=0"]).await;
     let both = [app.addresses.api, app.start_another().await];
     for round in 0..5 {
@@ -201,31 +201,33 @@ async fn of_many_who_make_the_same_group_exactly_one_does() {
             app.call_at(both[nr % 2], CREATE, body)
         });
         let answers = join_all(calls).await;
-        let won = answers.iter().filter(|answer| answer["ErrorCode"] == 0).count();
-        let lost = answers.iter().filter(|answer| answer["ErrorCode"] == 50002).count();
-        assert_eq!((won, lost), (1, 15), "{answers:?}");
-        assert_eq!(app.found("user0").await.len(), 1, "only the winner's conversation");
-        app.must(DEL, del("user0", &name)).await;
+        assert_codes(&answers, [(Ok, 1), (BadParameter, 15)]);
+        assert_eq!(
+            app.peers_on_pages("user0").await.len(),
+            1,
+            "only the conversation of the successful call"
+        );
+        app.call_ok(DEL, del("user0", &name)).await;
     }
 }
 
 #[actix_web::test]
-async fn a_group_that_ends_while_it_is_filled_leaves_nothing_behind() {
+async fn a_contact_group_that_is_deleted_while_callers_add_to_it_leaves_nothing_behind() {
     let mut app = TestApp::with_limits(&["calls-per-second=0"]).await;
     let both = [app.addresses.api, app.start_another().await];
     for round in 0..5 {
-        app.must(CREATE, create("user0", "a", [user("first")])).await;
+        app.call_ok(CREATE, create("user0", "a", [user("first")])).await;
         let adds = (0..10).map(|nr| {
             let body = update("user0", "a", [add(&user(&format!("peer{round}-{nr}")))]);
             app.call_at(both[nr % 2], UPDATE, body)
         });
-        let (added, ended) =
+        let (added, deleted) =
             join(join_all(adds), app.call_at(both[1], DEL, del("user0", "a"))).await;
-        assert_eq!(ended["ErrorCode"], 0, "{ended}");
+        deleted.assert_ok();
         for answer in added {
-            assert!(answer["ErrorCode"] == 0 || answer["ErrorCode"] == 51009, "{answer}");
+            answer.assert_one_of(&[Ok, UnknownContactGroup]);
         }
-        assert!(app.everything("user0").await.is_empty());
+        assert!(app.all_pages("user0").await.is_empty());
         let grouped: i64 = sqlx::query_scalar("SELECT grouped::bigint FROM users")
             .fetch_one(&app.db)
             .await
@@ -234,11 +236,11 @@ async fn a_group_that_ends_while_it_is_filled_leaves_nothing_behind() {
     }
 }
 
-/// What is sent, and what is said about it.
+/// A command, a body, and the `ErrorInfo` of the refusal.
 type Refused = (&'static str, Value, &'static str);
 
-/// Bodies that make no group.
-fn misshaped_creations() -> Vec<Refused> {
+/// Malformed bodies of `create_contact_group`.
+fn malformed_creations() -> Vec<Refused> {
     let good = json!({ "GroupName": "a", "ContactItem": [user("x")] });
     let no_type = json!({ "GroupName": "a", "ContactItem": [{ "To_Account": "user1" }] });
     let lower = json!({ "GroupName": "a", "ContactItem": [{ "type": 1, "To_Account": "user1" }] });
@@ -271,8 +273,8 @@ fn misshaped_creations() -> Vec<Refused> {
     ]
 }
 
-/// Bodies that change no group.
-fn misshaped_updates() -> Vec<Refused> {
+/// Malformed bodies of `update_contact_group`.
+fn malformed_updates() -> Vec<Refused> {
     let list = json!([{ "ContactOptType": 1, "ContactItem": [user("x")] }]);
     let mut other_type = rename("user0", "a", "b");
     other_type["UpdateType"] = json!(2);
@@ -314,8 +316,8 @@ fn misshaped_updates() -> Vec<Refused> {
     ]
 }
 
-/// Bodies that end no group.
-fn misshaped_deletions() -> Vec<Refused> {
+/// Malformed bodies of `del_contact_group`.
+fn malformed_deletions() -> Vec<Refused> {
     vec![
         (
             DEL,
@@ -346,16 +348,16 @@ fn misshaped_deletions() -> Vec<Refused> {
 }
 
 #[actix_web::test]
-async fn a_misshaped_body_is_refused_with_the_path_to_what_is_wrong() {
+async fn a_malformed_body_is_refused_with_the_path_to_the_mistake() {
     let app = TestApp::start().await;
-    let refused = [misshaped_creations(), misshaped_updates(), misshaped_deletions()].concat();
+    let refused = [malformed_creations(), malformed_updates(), malformed_deletions()].concat();
     for (command, body, info) in refused {
-        assert_fails(&app.call(command, body).await, 50002, info);
+        app.call(command, body).await.assert_refused(BadParameter, info);
     }
     assert_eq!(app.state_rows().await, 0);
     let account = json!({ "From_Account": ["user0"] });
     for command in [CREATE, UPDATE, DEL] {
         let info = "From_Account: an account must be a string, got an array";
-        assert_fails(&app.call(command, account.clone()).await, 60015, info);
+        app.call(command, account.clone()).await.assert_refused(AccountNotString, info);
     }
 }

@@ -1,9 +1,10 @@
-//! The checks that every call passes, in their order: a request that fails two of them gets the earlier code.
+//! The checks before a call, in their order: a request that fails two checks gets the code of the first one.
 
 use actix_web::http::Method;
 use earmark::domain::{Directory, Edition};
 use serde_json::json;
 
+use crate::support::document;
 use crate::support::*;
 
 const NOT_JSON: &str = "{";
@@ -20,7 +21,7 @@ fn good() -> String {
 }
 
 #[actix_web::test]
-async fn a_path_is_served_letter_by_letter_or_not_at_all() {
+async fn only_the_exact_path_is_served() {
     let app = TestApp::start().await;
     let query = query();
     for path in [
@@ -44,36 +45,36 @@ async fn a_path_is_served_letter_by_letter_or_not_at_all() {
     ] {
         let url = url(&app, &format!("{path}?{query}"));
         let answer = app.send(Method::POST, &url, good().into()).await;
-        assert_fails(&answer.json, 60009, UNKNOWN_PATH);
+        answer.assert_refused(UnknownCommand, UNKNOWN_PATH);
     }
 }
 
 #[actix_web::test]
-async fn the_path_comes_before_the_method() {
+async fn the_path_is_checked_before_the_method() {
     let app = TestApp::start().await;
     for method in [Method::GET, Method::PUT, Method::DELETE, Method::OPTIONS] {
         let answer = app.send(method, &url(&app, "/v4/nothing/here"), Vec::new()).await;
-        assert_fails(&answer.json, 60009, UNKNOWN_PATH);
+        answer.assert_refused(UnknownCommand, UNKNOWN_PATH);
     }
 }
 
 #[actix_web::test]
-async fn the_method_comes_before_the_query() {
+async fn the_method_is_checked_before_the_query() {
     let app = TestApp::start().await;
-    for command in COMMANDS {
+    for command in document::commands() {
         let url = url(&app, &format!("/v4/{command}"));
         for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"] {
             let wanted = Method::from_bytes(method.as_bytes()).unwrap();
             let answer = app.send(wanted, &url, b"{}".to_vec()).await;
-            assert_fails(&answer.json, 60002, &format!("{NOT_POST}{method}"));
+            answer.assert_refused(BadRequest, &format!("{NOT_POST}{method}"));
         }
         let answer = app.send(Method::GET, &url, Vec::new()).await;
-        assert_fails(&answer.json, 60002, &format!("{NOT_POST}GET without a body"));
+        answer.assert_refused(BadRequest, &format!("{NOT_POST}GET without a body"));
     }
 }
 
 #[actix_web::test]
-async fn a_head_is_answered_as_the_failure_it_is() {
+async fn a_head_request_is_refused_without_a_body() {
     let app = TestApp::start().await;
     let path = format!("/v4/{MARK_CONTACT}");
     let request = format!("HEAD {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n");
@@ -81,180 +82,202 @@ async fn a_head_is_answered_as_the_failure_it_is() {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert!(head.contains("content-type: application/json"), "{head}");
-    assert_eq!(body, "", "a HEAD has no body to its answer");
+    assert_eq!(body, "", "the answer to HEAD has no body");
 }
 
 #[actix_web::test]
-async fn the_size_of_the_body_comes_before_the_query() {
+async fn the_size_of_the_body_is_checked_before_the_query() {
     let app = TestApp::start().await;
     let body = " ".repeat(1024 * 1024 + 1);
-    assert_fails(&app.ask(MARK_CONTACT, "", body).await, 60002, TOO_LARGE);
+    app.call_as(MARK_CONTACT, "", body).await.assert_refused(BadRequest, TOO_LARGE);
 }
 
 #[actix_web::test]
-async fn what_the_query_lacks_is_named_one_after_the_other() {
+async fn the_parameters_of_the_query_are_checked_in_order() {
     let app = TestApp::start().await;
     let not_a_number = "sdkappid: must be a positive integer";
     let missing = |name| format!("{name}: missing from the query");
     for (query, code, info) in [
-        ("", 60012, missing("sdkappid")),
-        ("SDKAppID=1&identifier=administrator", 60012, missing("sdkappid")),
-        ("sdkappid", 60006, not_a_number.to_owned()),
-        ("sdkappid=", 60006, not_a_number.to_owned()),
-        ("sdkappid=x", 60006, not_a_number.to_owned()),
-        ("sdkappid=0", 60006, not_a_number.to_owned()),
-        ("sdkappid=-1400000001", 60006, not_a_number.to_owned()),
-        ("sdkappid=1400000001.0", 60006, not_a_number.to_owned()),
-        ("sdkappid=9223372036854775808", 60006, not_a_number.to_owned()),
-        ("sdkappid=7", 60004, missing("identifier")),
-        ("sdkappid=7&usersig=", 60004, missing("identifier")),
-        ("sdkappid=7&identifier=&usersig=x", 60004, missing("identifier")),
-        ("sdkappid=7&identifier=x", 60004, missing("usersig")),
-        ("sdkappid=7&identifier=x&usersig=", 70002, "usersig: empty".to_owned()),
-        ("sdkappid=7&identifier=x&usersig=x", 70020, "sdkappid: no such app".to_owned()),
+        ("", SdkAppIdMissing, missing("sdkappid")),
+        ("SDKAppID=1&identifier=administrator", SdkAppIdMissing, missing("sdkappid")),
+        ("sdkappid", SdkAppIdInvalid, not_a_number.to_owned()),
+        ("sdkappid=", SdkAppIdInvalid, not_a_number.to_owned()),
+        ("sdkappid=x", SdkAppIdInvalid, not_a_number.to_owned()),
+        ("sdkappid=0", SdkAppIdInvalid, not_a_number.to_owned()),
+        ("sdkappid=-1400000001", SdkAppIdInvalid, not_a_number.to_owned()),
+        ("sdkappid=1400000001.0", SdkAppIdInvalid, not_a_number.to_owned()),
+        ("sdkappid=9223372036854775808", SdkAppIdInvalid, not_a_number.to_owned()),
+        ("sdkappid=7", CallerMissing, missing("identifier")),
+        ("sdkappid=7&usersig=", CallerMissing, missing("identifier")),
+        ("sdkappid=7&identifier=&usersig=x", CallerMissing, missing("identifier")),
+        ("sdkappid=7&identifier=x", CallerMissing, missing("usersig")),
+        ("sdkappid=7&identifier=x&usersig=", UserSigEmpty, "usersig: empty".to_owned()),
+        ("sdkappid=7&identifier=x&usersig=x", UnknownApp, "sdkappid: no such app".to_owned()),
         (
             "sdkappid=9223372036854775807&identifier=x&usersig=x",
-            70020,
+            UnknownApp,
             "sdkappid: no such app".to_owned(),
         ),
     ] {
-        assert_fails(&app.ask(MARK_CONTACT, query, NOT_JSON).await, code, &info);
+        app.call_as(MARK_CONTACT, query, NOT_JSON).await.assert_refused(code, &info);
     }
 }
 
 #[actix_web::test]
-async fn a_disabled_app_comes_before_the_usersig() {
+async fn a_disabled_app_is_refused_before_the_usersig_is_read() {
     let app = TestApp::start().await;
-    app.change(disabled(true)).await;
+    app.change(set_disabled(true)).await;
     let query = query_of(APP, ADMIN, "x");
     let info = "sdkappid: the app is disabled";
-    assert_fails(&app.ask(MARK_CONTACT, &query, NOT_JSON).await, 60016, info);
+    app.call_as(MARK_CONTACT, &query, NOT_JSON).await.assert_refused(AppDisabled, info);
 }
 
 #[actix_web::test]
-async fn what_is_wrong_with_a_usersig_is_named_in_order() {
+async fn the_properties_of_a_usersig_are_checked_in_order() {
     let app = TestApp::start().await;
     let other_key = "another-secret-key-0123456789abc";
     let cut_short = &user_sig(KEY, APP, ADMIN)[..40];
     for (sig, code, info) in [
-        ("x".to_owned(), 70003, "usersig: invalid, perhaps cut short: it is not base64"),
-        ("eJw_".to_owned(), 70003, "usersig: invalid, perhaps cut short: it is not a zlib stream"),
         (
-            cut_short.to_owned(),
-            70003,
+            "x".to_owned(),
+            UserSigUnreadable,
+            "usersig: invalid, perhaps cut short: it is not base64",
+        ),
+        (
+            "eJw_".to_owned(),
+            UserSigUnreadable,
             "usersig: invalid, perhaps cut short: it is not a zlib stream",
         ),
-        (user_sig(other_key, 7, "x"), 70009, "usersig: was not made with a secret key of this app"),
-        (user_sig_from(0, KEY, 7, "x"), 70013, "usersig: was made for another identifier"),
-        (user_sig_from(0, KEY, 7, "nobody"), 70014, "usersig: was made for another sdkappid"),
-        (user_sig_from(0, KEY, APP, "nobody"), 70001, "usersig: expired"),
-        (user_sig(KEY, APP, "nobody"), 50003, "identifier: not an admin of the app"),
+        (
+            cut_short.to_owned(),
+            UserSigUnreadable,
+            "usersig: invalid, perhaps cut short: it is not a zlib stream",
+        ),
+        (
+            user_sig(other_key, 7, "x"),
+            UserSigForged,
+            "usersig: was not made with a secret key of this app",
+        ),
+        (
+            user_sig_from(0, KEY, 7, "x"),
+            UserSigOfOtherUser,
+            "usersig: was made for another identifier",
+        ),
+        (
+            user_sig_from(0, KEY, 7, "user0"),
+            UserSigOfOtherApp,
+            "usersig: was made for another sdkappid",
+        ),
+        (user_sig_from(0, KEY, APP, "user0"), UserSigExpired, "usersig: expired"),
+        (user_sig(KEY, APP, "user0"), NotAdmin, "identifier: not an admin of the app"),
     ] {
-        let query = query_of(APP, "nobody", &sig);
-        assert_fails(&app.ask(MARK_CONTACT, &query, NOT_JSON).await, code, info);
+        let query = query_of(APP, "user0", &sig);
+        app.call_as(MARK_CONTACT, &query, NOT_JSON).await.assert_refused(code, info);
     }
 }
 
 #[actix_web::test]
-async fn a_usersig_is_good_until_its_last_second() {
+async fn a_usersig_is_valid_until_its_last_second() {
     let app = TestApp::start().await;
     let day_s = 24 * 3600;
     let now = unix_now();
-    let ask = async |issued_at| {
+    let call_with_sig_of = async |issued_at| {
         let query = query_of(APP, ADMIN, &user_sig_from(issued_at, KEY, APP, ADMIN));
-        app.ask(MARK_CONTACT, &query, good()).await["ErrorCode"].as_u64().unwrap()
+        app.call_as(MARK_CONTACT, &query, good()).await
     };
-    assert_eq!(ask(now - day_s + 60).await, 0, "it has a minute to go");
-    assert_eq!(ask(now - day_s).await, 70001, "its time is over this second");
-    assert_eq!(ask(now + day_s).await, 0, "a clock that is ahead is no reason to refuse");
+    call_with_sig_of(now - day_s + 60).await.assert_ok();
+    call_with_sig_of(now - day_s).await.assert_code(UserSigExpired);
+    // The clock of the signer may be ahead.
+    call_with_sig_of(now + day_s).await.assert_ok();
 }
 
 #[actix_web::test]
-async fn a_usersig_that_was_good_is_not_good_for_anything_else() {
+async fn an_accepted_usersig_is_refused_for_another_app_and_another_user() {
     let app = TestApp::start().await;
     app.add_app(APP + 1, KEY).await;
     let sig = user_sig(KEY, APP, ADMIN);
-    assert_eq!(app.ask(MARK_CONTACT, &query_of(APP, ADMIN, &sig), good()).await["ErrorCode"], 0);
-    let for_another_app = app.ask(MARK_CONTACT, &query_of(APP + 1, ADMIN, &sig), good()).await;
-    assert_eq!(for_another_app["ErrorCode"], 70014);
-    // As long a name, so that only the name can tell them apart.
-    let for_another_user =
-        app.ask(MARK_CONTACT, &query_of(APP, "administrat0r", &sig), good()).await;
-    assert_eq!(for_another_user["ErrorCode"], 70013);
+    app.call_as(MARK_CONTACT, &query_of(APP, ADMIN, &sig), good()).await.assert_ok();
+    let other_app = query_of(APP + 1, ADMIN, &sig);
+    app.call_as(MARK_CONTACT, &other_app, good()).await.assert_code(UserSigOfOtherApp);
+    // The other name has the same length.
+    let other_user = query_of(APP, "administrat0r", &sig);
+    app.call_as(MARK_CONTACT, &other_user, good()).await.assert_code(UserSigOfOtherUser);
 }
 
 #[actix_web::test]
-async fn a_small_usersig_that_inflates_to_a_large_one_is_refused() {
+async fn a_usersig_that_inflates_to_too_much_is_refused() {
     let app = TestApp::start().await;
     let sig = user_sig(KEY, APP, &"x".repeat(5000));
     assert!(sig.len() < 1000, "it is small: {} bytes", sig.len());
     let info = "usersig: invalid, perhaps cut short: it is too large";
-    assert_fails(&app.ask(MARK_CONTACT, &query_of(APP, ADMIN, &sig), good()).await, 70003, info);
+    let answer = app.call_as(MARK_CONTACT, &query_of(APP, ADMIN, &sig), good()).await;
+    answer.assert_refused(UserSigUnreadable, info);
 }
 
 #[actix_web::test]
-async fn only_an_admin_may_call_and_each_service_says_so_with_its_own_code() {
+async fn every_call_of_a_user_who_is_no_admin_is_refused_with_the_code_of_the_service() {
     let app = TestApp::start().await;
     let query = query_of(APP, "user0", &user_sig(KEY, APP, "user0"));
-    for command in COMMANDS {
-        let code = if command.starts_with("recentcontact/") { 50003 } else { 60010 };
+    for command in document::commands() {
+        let code =
+            if command.starts_with("recentcontact/") { NotAdmin } else { NotAdminOfDirectory };
         let info = "identifier: not an admin of the app";
-        assert_fails(&app.ask(command, &query, NOT_JSON).await, code, info);
+        app.call_as(command, &query, NOT_JSON).await.assert_refused(code, info);
     }
 }
 
 #[actix_web::test]
-async fn who_calls_comes_before_how_often_and_that_before_the_body() {
+async fn the_caller_is_checked_before_the_rate_limit_and_the_rate_limit_before_the_body() {
     let app = TestApp::with_limits(&["calls-per-second=1"]).await;
-    // How fast this test is, is not in its hands: it asks until the limit is met.
+    // The machine may be slow, so the test calls until it reaches the limit.
     let mut refused = app.call(MARK_CONTACT, NOT_JSON).await;
     for _ in 0..10_000 {
-        if refused["ErrorCode"] != 60003 {
+        if refused.code() != BodyNotJson {
             break;
         }
         refused = app.call(MARK_CONTACT, NOT_JSON).await;
     }
-    assert_fails(&refused, 60007, "more than 1 calls per second of this command");
-    let nobody = query_of(APP, "nobody", &user_sig(KEY, APP, "nobody"));
-    assert_eq!(app.ask(MARK_CONTACT, &nobody, NOT_JSON).await["ErrorCode"], 50003);
+    refused.assert_refused(TooManyCalls, "more than 1 calls per second of this command");
+    let no_admin = query_of(APP, "user0", &user_sig(KEY, APP, "user0"));
+    app.call_as(MARK_CONTACT, &no_admin, NOT_JSON).await.assert_code(NotAdmin);
 }
 
 #[actix_web::test]
-async fn commands_and_apps_are_counted_apart() {
+async fn every_command_and_every_app_has_a_rate_limit_of_its_own() {
     let app = TestApp::with_limits(&["calls-per-second=1"]).await;
     app.add_app(APP + 1, KEY).await;
     let check = json!({ "CheckItem": [{ "UserID": "user0" }] });
-    // The only call of this command, and the only one for that app.
-    while app.call(MARK_CONTACT, good()).await["ErrorCode"] != 60007 {}
-    assert_eq!(app.call(ACCOUNT_CHECK, check).await["ErrorCode"], 0);
+    while app.call(MARK_CONTACT, good()).await.code() != TooManyCalls {}
+    // The first call of another command, and the first call of another app.
+    app.call(ACCOUNT_CHECK, check).await.assert_ok();
     let other = query_of(APP + 1, ADMIN, &user_sig(KEY, APP + 1, ADMIN));
-    assert_eq!(app.ask(MARK_CONTACT, &other, NOT_JSON).await["ErrorCode"], 60003);
+    app.call_as(MARK_CONTACT, &other, NOT_JSON).await.assert_code(BodyNotJson);
 }
 
 #[actix_web::test]
-async fn the_body_is_json_before_its_fields_are_right_before_their_count_is() {
+async fn the_body_is_checked_in_order() {
     let app = TestApp::with(Edition::Trial, Directory::Owners).await;
     let many = |item: serde_json::Value| vec![item; 101];
     let wrong_type = json!({ "From_Account": 7, "MarkItem": 8 });
-    let wrong_field = mark_contact("nobody", many(json!({ "OptType": 9 })));
-    let wrong_count = mark_contact("nobody", many(set("user1", 0)));
-    let wrong_edition = mark_contact("nobody", [set("user1", 0)]);
-    let wrong_user = mark_contact("nobody", [custom("user1", "x")]);
+    let wrong_field = mark_contact("user0", many(json!({ "OptType": 9 })));
+    let wrong_count = mark_contact("user0", many(set("user1", 0)));
+    let wrong_edition = mark_contact("user0", [set("user1", 0)]);
+    let wrong_user = mark_contact("user0", [custom("user1", "x")]);
     for (body, code) in [
-        (NOT_JSON.to_owned(), 60003),
-        (wrong_type.to_string(), 60015),
-        (wrong_field.to_string(), 50002),
-        (wrong_count.to_string(), 51006),
-        (wrong_edition.to_string(), 51013),
-        (wrong_user.to_string(), 50001),
+        (NOT_JSON.to_owned(), BodyNotJson),
+        (wrong_type.to_string(), AccountNotString),
+        (wrong_field.to_string(), BadParameter),
+        (wrong_count.to_string(), ItemCount),
+        (wrong_edition.to_string(), EditionTooLow),
+        (wrong_user.to_string(), UnknownUser),
     ] {
-        assert_eq!(app.call(MARK_CONTACT, &body).await["ErrorCode"], code, "{body:.100}");
+        app.call(MARK_CONTACT, &body).await.assert_code(code);
     }
-    assert_eq!(app.state_rows().await, 0, "what fails as a whole has written nothing");
+    assert_eq!(app.state_rows().await, 0, "a refused call writes nothing");
 }
 
 #[actix_web::test]
-async fn operators_ask_after_health_on_an_address_of_its_own() {
+async fn the_admin_address_serves_the_health_checks() {
     let app = TestApp::start().await;
     let admin = app.addresses.admin.unwrap();
     for path in ["/livez", "/readyz"] {

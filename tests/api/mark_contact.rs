@@ -1,4 +1,4 @@
-//! `recentcontact/mark_contact`: what is set stays, what is cleared goes, one item does not touch another.
+//! `recentcontact/mark_contact`: it sets and clears marks, and the items of a call do not affect each other.
 
 use earmark::domain::{Directory, Edition};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::support::*;
 
 const NOTHING: [Mark; 0] = [];
 
-/// An item with whatever fields.
+/// A `MarkItem` for the conversation with user1, with these fields.
 fn item(opt_type: u8, mut fields: Value) -> Value {
     fields["OptType"] = opt_type.into();
     fields["ContactItem"] = user("user1");
@@ -15,14 +15,14 @@ fn item(opt_type: u8, mut fields: Value) -> Value {
 }
 
 #[actix_web::test]
-async fn each_opt_type_changes_what_it_is_for_and_ignores_the_rest() {
+async fn each_opt_type_uses_its_own_fields_and_ignores_the_others() {
     let app = TestApp::start().await;
     let all = json!({ "SetMark": [0], "ClearMark": [1], "CustomMark": "new" });
     for (opt_type, standard, text) in [(1, 0b101, "old"), (2, 0b110, "new"), (3, 0b101, "new")] {
         let owner = format!("owner{opt_type}");
         let before = item(3, json!({ "SetMark": [1, 2], "CustomMark": "old" }));
-        assert_eq!(app.mark(&owner, vec![before]).await, (0, vec![0]));
-        assert_eq!(app.mark(&owner, vec![item(opt_type, all.clone())]).await, (0, vec![0]));
+        app.mark(&owner, [before]).await.assert_ok();
+        app.mark(&owner, [item(opt_type, all.clone())]).await.assert_ok();
         assert_eq!(
             app.marks(&owner).await,
             [marked("user1", standard, text)],
@@ -32,7 +32,7 @@ async fn each_opt_type_changes_what_it_is_for_and_ignores_the_rest() {
 }
 
 #[actix_web::test]
-async fn what_is_ignored_may_be_wrong() {
+async fn an_ignored_field_may_be_invalid() {
     let app = TestApp::start().await;
     let items = vec![
         item(1, json!({ "SetMark": [0], "CustomMark": "x".repeat(300) })),
@@ -40,11 +40,11 @@ async fn what_is_ignored_may_be_wrong() {
         json!({ "OptType": 1, "SetMark": [1], "ContactItem": { "Type": 1, "To_Account": "user1", "ToGroupId": 7 } }),
         json!({ "OptType": 1, "SetMark": [1], "ContactItem": { "Type": 2, "ToGroupId": "g", "To_Account": 7 } }),
     ];
-    assert_eq!(app.mark("user0", items).await, (0, vec![0; 4]));
+    app.mark("user0", items).await.assert_ok();
 }
 
 #[actix_web::test]
-async fn what_an_opt_type_needs_must_be_there() {
+async fn an_item_without_the_fields_of_its_opt_type_is_refused() {
     let app = TestApp::start().await;
     for (opt_type, fields, problem) in [
         (1, json!({ "CustomMark": "x" }), "must hold SetMark or ClearMark, as OptType is 1"),
@@ -57,47 +57,44 @@ async fn what_an_opt_type_needs_must_be_there() {
         ),
     ] {
         let body = mark_contact("user0", [set("user2", 0), item(opt_type, fields)]);
-        assert_fails(
-            &app.call(MARK_CONTACT, body).await,
-            50002,
-            &format!("MarkItem[1]: {problem}"),
-        );
+        let info = format!("MarkItem[1]: {problem}");
+        app.call(MARK_CONTACT, body).await.assert_refused(BadParameter, &info);
     }
     assert_eq!(app.state_rows().await, 0);
 }
 
 #[actix_web::test]
-async fn an_empty_list_changes_nothing_and_is_fine() {
+async fn an_empty_list_of_bits_changes_nothing() {
     let app = TestApp::start().await;
     let empty = [
         item(1, json!({ "SetMark": [] })),
         item(1, json!({ "ClearMark": [] })),
         item(3, json!({ "SetMark": [], "ClearMark": [] })),
     ];
-    assert_eq!(app.mark("user0", empty.to_vec()).await, (0, vec![0; 3]));
+    app.mark("user0", empty.to_vec()).await.assert_ok();
     assert_eq!(app.marks("user0").await, NOTHING);
 }
 
 #[actix_web::test]
-async fn every_bit_can_be_set_and_cleared_by_itself() {
+async fn every_bit_can_be_set_and_cleared_alone() {
     let app = TestApp::start().await;
-    let items = (0..64).map(|bit| set(&format!("peer{bit}"), bit)).collect();
-    assert_eq!(app.mark("user0", items).await, (0, vec![0; 64]));
+    let items = (0..64).map(|bit| set(&format!("peer{bit}"), bit));
+    app.mark("user0", items).await.assert_ok();
     let expected: Vec<_> = (0..64).map(|bit| marked(&format!("peer{bit}"), 1 << bit, "")).collect();
     assert_eq!(app.marks("user0").await, expected);
 
     let all: Vec<u8> = (0..64).collect();
-    assert_eq!(app.mark("user0", vec![change(&user("full"), &all, &[])]).await, (0, vec![0]));
+    app.mark("user0", [change_bits(&user("full"), &all, &[])]).await.assert_ok();
     assert_eq!(app.standard_mark("user0", "full").await, u64::MAX);
     for bit in 0..64 {
-        assert_eq!(app.mark("user0", vec![clear("full", bit)]).await, (0, vec![0]));
+        app.mark("user0", [clear("full", bit)]).await.assert_ok();
         assert_eq!(app.standard_mark("user0", "full").await, u64::MAX << bit << 1);
     }
-    assert_eq!(app.marked("user0").await, 64, "the full one is empty now");
+    assert_eq!(app.marked_count("user0").await, 64, "\"full\" has no bits left");
 }
 
 #[actix_web::test]
-async fn bit_63_survives_the_sign_of_a_bigint() {
+async fn bit_63_is_stored_in_the_sign_of_a_bigint() {
     let app = TestApp::start().await;
     let stored = async || -> Option<i64> {
         sqlx::query_scalar("SELECT standard_mark FROM conversations")
@@ -106,42 +103,39 @@ async fn bit_63_survives_the_sign_of_a_bigint() {
             .unwrap()
     };
     for _ in 0..2 {
-        assert_eq!(app.mark("user0", vec![set("user1", 63)]).await, (0, vec![0]));
-        assert_eq!(stored().await, Some(i64::MIN), "alone, and again");
+        app.mark("user0", [set("user1", 63)]).await.assert_ok();
+        assert_eq!(stored().await, Some(i64::MIN), "bit 63 alone");
     }
-    assert_eq!(app.mark("user0", vec![set("user1", 0)]).await, (0, vec![0]));
-    assert_eq!(stored().await, Some(i64::MIN + 1), "beside another");
-    assert_eq!(app.mark("user0", vec![custom("user1", "x")]).await, (0, vec![0]));
-    assert_eq!(stored().await, Some(i64::MIN + 1), "while something else changes");
-    assert_eq!(app.mark("user0", vec![clear("user1", 0)]).await, (0, vec![0]));
-    assert_eq!(stored().await, Some(i64::MIN), "when the other is gone");
-    assert_eq!(
-        app.mark("user0", vec![clear("user1", 63), custom("user1", "")]).await,
-        (0, vec![0, 0])
-    );
-    assert_eq!(stored().await, Some(0), "and gone itself");
+    app.mark("user0", [set("user1", 0)]).await.assert_ok();
+    assert_eq!(stored().await, Some(i64::MIN + 1), "bits 63 and 0");
+    app.mark("user0", [custom("user1", "x")]).await.assert_ok();
+    assert_eq!(stored().await, Some(i64::MIN + 1), "bits 63 and 0, after a custom mark");
+    app.mark("user0", [clear("user1", 0)]).await.assert_ok();
+    assert_eq!(stored().await, Some(i64::MIN), "bit 63 after bit 0 was cleared");
+    app.mark("user0", [clear("user1", 63), custom("user1", "")]).await.assert_ok();
+    assert_eq!(stored().await, Some(0), "no bits");
 }
 
 #[actix_web::test]
 async fn a_bit_that_is_both_set_and_cleared_ends_cleared() {
     let app = TestApp::start().await;
-    let items = vec![change(&user("user1"), &[5, 6], &[5])];
-    assert_eq!(app.mark("user0", items).await, (0, vec![0]));
+    let items = vec![change_bits(&user("user1"), &[5, 6], &[5])];
+    app.mark("user0", items).await.assert_ok();
     assert_eq!(app.standard_mark("user0", "user1").await, 1 << 6);
-    assert_eq!(app.mark("user0", vec![change(&user("user1"), &[6], &[6])]).await, (0, vec![0]));
+    app.mark("user0", [change_bits(&user("user1"), &[6], &[6])]).await.assert_ok();
     assert_eq!(app.marks("user0").await, NOTHING);
 }
 
 #[actix_web::test]
-async fn repeats_are_fine() {
+async fn a_bit_may_be_listed_twice() {
     let app = TestApp::start().await;
-    let items = vec![change(&user("user1"), &[7, 7, 40, 7], &[9, 9])];
-    assert_eq!(app.mark("user0", items).await, (0, vec![0]));
+    let items = vec![change_bits(&user("user1"), &[7, 7, 40, 7], &[9, 9])];
+    app.mark("user0", items).await.assert_ok();
     assert_eq!(app.standard_mark("user0", "user1").await, 1 << 7 | 1 << 40);
 }
 
 #[actix_web::test]
-async fn items_apply_in_order_to_the_same_conversation_too() {
+async fn items_for_the_same_conversation_are_applied_in_order() {
     let app = TestApp::start().await;
     let items = vec![
         set("user1", 1),
@@ -154,37 +148,41 @@ async fn items_apply_in_order_to_the_same_conversation_too() {
         set("user2", 0),
         clear("user2", 0),
     ];
-    assert_eq!(app.mark("user0", items).await, (0, vec![0; 9]));
+    app.mark("user0", items).await.assert_ok();
     assert_eq!(app.marks("user0").await, [marked("user1", 1 << 2, "last")]);
-    assert_eq!(app.revision_and_count("user0").await, (1, 1), "one request is one change");
+    assert_eq!(
+        app.revision_and_count("user0").await,
+        (1, 1),
+        "one request increases the revision once"
+    );
 }
 
 #[actix_web::test]
-async fn what_is_absent_stays_and_what_is_empty_clears() {
+async fn an_absent_custom_mark_stays_and_an_empty_one_clears() {
     let app = TestApp::start().await;
     let first = item(3, json!({ "SetMark": [1], "CustomMark": "abcd" }));
-    assert_eq!(app.mark("user0", vec![first]).await, (0, vec![0]));
+    app.mark("user0", [first]).await.assert_ok();
     let untouched = item(3, json!({ "SetMark": [2], "CustomMark": null }));
-    assert_eq!(app.mark("user0", vec![untouched]).await, (0, vec![0]));
+    app.mark("user0", [untouched]).await.assert_ok();
     assert_eq!(app.marks("user0").await, [marked("user1", 0b110, "abcd")]);
-    assert_eq!(app.mark("user0", vec![item(3, json!({ "CustomMark": "" }))]).await, (0, vec![0]));
+    app.mark("user0", [item(3, json!({ "CustomMark": "" }))]).await.assert_ok();
     assert_eq!(app.marks("user0").await, [marked("user1", 0b110, "")]);
 }
 
 #[actix_web::test]
-async fn a_conversation_without_marks_is_gone_and_comes_back_in_its_place() {
+async fn a_conversation_without_marks_is_hidden_and_comes_back_in_its_place() {
     let app = TestApp::start().await;
     let items = vec![set("first", 0), set("second", 0)];
-    assert_eq!(app.mark("user0", items).await, (0, vec![0; 2]));
-    assert_eq!(app.mark("user0", vec![clear("first", 0)]).await, (0, vec![0]));
+    app.mark("user0", items).await.assert_ok();
+    app.mark("user0", [clear("first", 0)]).await.assert_ok();
     assert_eq!(app.marks("user0").await, [marked("second", 1, "")]);
-    assert_eq!(app.everything("user0").await.len(), 1);
-    assert_eq!(app.mark("user0", vec![custom("first", "x")]).await, (0, vec![0]));
+    assert_eq!(app.all_pages("user0").await.len(), 1);
+    app.mark("user0", [custom("first", "x")]).await.assert_ok();
     assert_eq!(app.marks("user0").await, [marked("first", 0, "x"), marked("second", 1, "")]);
 }
 
 #[actix_web::test]
-async fn a_revision_grows_with_what_a_user_has_and_only_then() {
+async fn the_revision_of_a_user_grows_only_with_changes() {
     let app = TestApp::start().await;
     for (item, revision) in [
         (set("user1", 0), 1),
@@ -198,13 +196,13 @@ async fn a_revision_grows_with_what_a_user_has_and_only_then() {
         (custom("user1", ""), 5),
         (custom("user1", ""), 5),
     ] {
-        assert_eq!(app.mark("user0", vec![item.clone()]).await, (0, vec![0]));
+        app.mark("user0", [item.clone()]).await.assert_ok();
         assert_eq!(app.revision_and_count("user0").await.0, revision, "{item}");
     }
 }
 
 #[actix_web::test]
-async fn the_second_of_the_last_change_is_kept() {
+async fn the_second_of_the_last_change_is_stored() {
     let app = TestApp::start().await;
     let old = "UPDATE conversations SET changed_at = 7";
     let changed_at = "SELECT changed_at FROM conversations";
@@ -213,7 +211,7 @@ async fn the_second_of_the_last_change_is_kept() {
     {
         sqlx::query(old).execute(&app.db).await.unwrap();
         let before = unix_now();
-        assert_eq!(app.mark("user0", vec![item]).await, (0, vec![0]));
+        app.mark("user0", [item]).await.assert_ok();
         let found: i64 = sqlx::query_scalar(changed_at).fetch_one(&app.db).await.unwrap();
         let now = (before..=unix_now()).contains(&found.cast_unsigned());
         assert!(if changes { now } else { found == 7 }, "{found}");
@@ -221,112 +219,121 @@ async fn the_second_of_the_last_change_is_kept() {
 }
 
 #[actix_web::test]
-async fn users_groups_and_apps_are_told_apart() {
+async fn users_chat_groups_and_apps_with_the_same_name_are_distinct() {
     let app = TestApp::start().await;
     app.add_app(APP + 1, KEY).await;
-    let items = vec![change(&user("same"), &[1], &[]), change(&group("same"), &[2], &[])];
-    assert_eq!(app.mark("same", items).await, (0, vec![0, 0]));
-    assert_eq!(app.mark("SAME", vec![set("same", 3)]).await, (0, vec![0]));
+    let items =
+        vec![change_bits(&user("same"), &[1], &[]), change_bits(&chat_group("same"), &[2], &[])];
+    app.mark("same", items).await.assert_ok();
+    app.mark("SAME", [set("same", 3)]).await.assert_ok();
     let other = query_of(APP + 1, ADMIN, &user_sig(KEY, APP + 1, ADMIN));
-    let answer = app.ask(MARK_CONTACT, &other, mark_contact("same", [set("same", 4)])).await;
-    assert_eq!(codes(&answer), (0, vec![0]));
+    let answer = app.call_as(MARK_CONTACT, &other, mark_contact("same", [set("same", 4)])).await;
+    answer.assert_items([Ok]);
 
-    let in_group = Mark { kind: 2, ..marked("same", 1 << 2, "") };
-    assert_eq!(app.marks("same").await, [marked("same", 1 << 1, ""), in_group]);
+    let with_chat_group = Mark { kind: 2, ..marked("same", 1 << 2, "") };
+    assert_eq!(app.marks("same").await, [marked("same", 1 << 1, ""), with_chat_group]);
     assert_eq!(app.marks("SAME").await, [marked("same", 1 << 3, "")]);
     assert_eq!(app.state_rows().await, 3 + 4);
 }
 
 #[actix_web::test]
-async fn an_answer_lists_the_items_in_order_as_they_were_addressed() {
+async fn an_answer_lists_the_items_in_order_with_their_conversations() {
     let app = TestApp::start().await;
     let both_ids = json!({ "Type": 2, "To_Account": "user9", "ToGroupId": "@TGS#1", "Other": 1 });
-    let items = [custom("user1", "x"), change(&both_ids, &[1], &[])];
-    let answer = app.call(MARK_CONTACT, mark_contact("user0", items)).await;
+    let items = [custom("user1", "x"), change_bits(&both_ids, &[1], &[])];
+    let answer = app.mark("user0", items).await;
     let expected = json!([
         { "OptType": 2, "ContactItem": user("user1"), "ResultCode": 0, "ResultInfo": "" },
-        { "OptType": 1, "ContactItem": group("@TGS#1"), "ResultCode": 0, "ResultInfo": "" },
+        { "OptType": 1, "ContactItem": chat_group("@TGS#1"), "ResultCode": 0, "ResultInfo": "" },
     ]);
     assert_eq!(answer["ResultItem"], expected);
 }
 
 #[actix_web::test]
-async fn a_low_edition_has_custom_marks_and_no_standard_marks() {
+async fn the_low_editions_have_custom_marks_but_no_standard_marks() {
     for edition in Edition::ALL {
         let app = TestApp::with(edition, Directory::Open).await;
         let allowed = !matches!(edition, Edition::Trial | Edition::Standard);
-        assert_eq!(app.mark("user0", vec![custom("user1", "x")]).await, (0, vec![0]));
+        app.mark("user0", [custom("user1", "x")]).await.assert_ok();
         for opt_type in [1, 3] {
-            let mixed = vec![custom("user2", "x"), item(opt_type, json!({ "SetMark": [1] }))];
-            let expected = if allowed { (0, vec![0, 0]) } else { (51013, vec![]) };
-            assert_eq!(app.mark("user0", mixed).await, expected, "{edition:?}");
+            let mixed = [custom("user2", "x"), item(opt_type, json!({ "SetMark": [1] }))];
+            let answer = app.mark("user0", mixed).await;
+            if allowed {
+                answer.assert_ok();
+            } else {
+                answer.assert_code(EditionTooLow);
+            }
         }
         assert_eq!(
-            app.marked("user0").await,
+            app.marked_count("user0").await,
             if allowed { 2 } else { 1 },
-            "nothing of it was written"
+            "a refused call writes nothing"
         );
     }
 }
 
 #[actix_web::test]
-async fn an_open_directory_needs_nobody_but_knows_who_is_gone() {
+async fn an_open_directory_refuses_only_deleted_accounts_and_destroyed_chat_groups() {
     let app = TestApp::start().await;
-    for user in ["deleted", "gone"] {
+    for user in ["deleted owner", "deleted"] {
         app.import(user).await;
         app.delete_account(user).await;
     }
-    app.put_chat_group("destroyed", true).await;
-    assert_eq!(app.mark("deleted", vec![set("user1", 0)]).await, (50001, vec![]));
+    app.create_chat_group("destroyed").await;
+    app.destroy_chat_group("destroyed").await;
+    app.mark("deleted owner", [set("user1", 0)]).await.assert_code(UnknownUser);
     let items = vec![
-        set("gone", 0),
-        change(&group("destroyed"), &[0], &[]),
+        set("deleted", 0),
+        change_bits(&chat_group("destroyed"), &[0], &[]),
         set("never", 0),
-        change(&group("never"), &[0], &[]),
+        change_bits(&chat_group("never"), &[0], &[]),
     ];
-    assert_eq!(app.mark("user0", items).await, (0, vec![50001, 51007, 0, 0]));
+    app.mark("user0", items).await.assert_items([UnknownUser, ChatGroupGone, Ok, Ok]);
 }
 
 #[actix_web::test]
-async fn an_owners_directory_needs_the_owner() {
+async fn an_owners_directory_requires_the_owner() {
     let app = TestApp::with(Edition::Premium, Directory::Owners).await;
-    assert_eq!(app.mark("user0", vec![set("user1", 0)]).await, (50001, vec![]));
+    app.mark("user0", [set("user1", 0)]).await.assert_code(UnknownUser);
     app.import("user0").await;
-    let items = vec![set("user1", 0), change(&group("any"), &[0], &[])];
-    assert_eq!(app.mark("user0", items).await, (0, vec![0, 0]));
+    let items = vec![set("user1", 0), change_bits(&chat_group("any"), &[0], &[])];
+    app.mark("user0", items).await.assert_ok();
     app.delete_account("user0").await;
-    assert_eq!(app.mark("user0", vec![set("user1", 1)]).await, (50001, vec![]));
+    app.mark("user0", [set("user1", 1)]).await.assert_code(UnknownUser);
 }
 
 #[actix_web::test]
-async fn a_strict_directory_needs_both_ends() {
+async fn a_strict_directory_requires_the_owner_and_the_peer() {
     let app = TestApp::with(Edition::Premium, Directory::Strict).await;
     app.import("user0").await;
     app.import("friend").await;
-    app.put_chat_group("live", false).await;
-    app.put_chat_group("destroyed", true).await;
-    let in_group = |id| change(&group(id), &[1], &[]);
-    let items = vec![
-        set("stranger", 1),
-        set("friend", 1),
-        in_group("nothing"),
-        in_group("live"),
-        in_group("destroyed"),
-        set("user0", 1),
-    ];
-    assert_eq!(app.mark("user0", items).await, (0, vec![50001, 0, 51007, 0, 51007, 0]));
-    assert_eq!(app.marked("user0").await, 3, "a refused item does not spoil its neighbours");
-    assert_eq!(app.mark("friend", vec![set("stranger", 1)]).await, (0, vec![50001]));
+    app.create_chat_group("created").await;
+    app.create_chat_group("destroyed").await;
+    app.destroy_chat_group("destroyed").await;
+    let in_chat_group = |id| change_bits(&chat_group(id), &[1], &[]);
+    let (items, codes): (Vec<_>, Vec<_>) = [
+        (set("stranger", 1), UnknownUser),
+        (set("friend", 1), Ok),
+        (in_chat_group("stranger"), ChatGroupGone),
+        (in_chat_group("created"), Ok),
+        (in_chat_group("destroyed"), ChatGroupGone),
+        (set("user0", 1), Ok),
+    ]
+    .into_iter()
+    .unzip();
+    app.mark("user0", items).await.assert_items(codes);
+    assert_eq!(app.marked_count("user0").await, 3, "the other items are applied");
+    app.mark("friend", [set("stranger", 1)]).await.assert_items([UnknownUser]);
 }
 
-/// The counts stay as they are: what has changed shows in the conversations alone.
+/// The user's counts stay the same, so only the conversations show the change.
 #[actix_web::test]
-async fn one_conversation_that_goes_and_one_that_is_marked_for_the_first_time() {
+async fn one_call_clears_a_conversation_and_marks_another_for_the_first_time() {
     let app = TestApp::start().await;
-    app.mark("user0", vec![set("goes", 0)]).await;
-    app.must(CREATE, create("user0", "group", [user("stays")])).await;
+    app.mark("user0", [set("goes", 0)]).await.assert_ok();
+    app.call_ok(CREATE, create("user0", "g", [user("stays")])).await;
     let both = vec![set("stays", 0), clear("goes", 0)];
-    assert_eq!(app.mark("user0", both).await, (0, vec![0, 0]));
+    app.mark("user0", both).await.assert_ok();
     assert_eq!(app.marks("user0").await, [marked("stays", 1, "")]);
-    assert_eq!(app.found("user0").await, ["stays"]);
+    assert_eq!(app.peers_on_pages("user0").await, ["stays"]);
 }

@@ -1,4 +1,4 @@
-//! Reading back: single conversations, and all of them page by page.
+//! Calls that read: single conversations, and all conversations page by page.
 
 use actix_web::http::Method;
 use earmark::deadline::Deadline;
@@ -15,42 +15,43 @@ fn page(start: impl Into<Value>) -> Value {
     json!({ "From_Account": "user0", "StartIndex": start.into() })
 }
 
-/// The answer to a body, byte for byte: with the time, which no test can know, put back to the second 1.
+/// The bytes of the answer to a body. All times are reset to the second 1 before, because no test can predict them.
 async fn text(app: &TestApp, command: &str, body: &str) -> String {
-    app.set_back("user0").await;
+    app.reset_times("user0").await;
     let url = format!("http://{}/v4/{command}?{}", app.addresses.api, query());
     app.send(Method::POST, &url, body.as_bytes().to_vec()).await.text
 }
 
 #[actix_web::test]
-async fn a_search_answers_in_the_shape_of_the_documents() {
+async fn a_search_is_answered_in_the_documented_shape() {
     let app = TestApp::start().await;
-    app.must(CREATE, create("user0", "test1x", [user("xixi"), group("@TGS#1B2AUI7RZ")])).await;
-    app.must(CREATE, create("user0", "test10", [user("xixi")])).await;
-    app.must(CREATE, create("user0", "unseen", [user("other")])).await;
-    let bits = change(&user("xixi"), &[1, 2, 3, 4, 5, 6, 7], &[]);
-    assert_eq!(app.mark("user0", vec![bits, custom("xixi", "xxyyyzzz")]).await, (0, vec![0; 2]));
-    let body = r#"{"From_Account":"user0","ContactItem":[{"Type":1,"To_Account":"xixi"},{"Type":2,"ToGroupId":"@TGS#1B2AUI7RZ"},{"Type":1,"To_Account":"nobody"}]}"#;
+    app.call_ok(CREATE, create("user0", "test1x", [user("xixi"), chat_group("@TGS#1B2AUI7RZ")]))
+        .await;
+    app.call_ok(CREATE, create("user0", "test10", [user("xixi")])).await;
+    app.call_ok(CREATE, create("user0", "unseen", [user("other")])).await;
+    let bits = change_bits(&user("xixi"), &[1, 2, 3, 4, 5, 6, 7], &[]);
+    app.mark("user0", [bits, custom("xixi", "xxyyyzzz")]).await.assert_ok();
+    let body = r#"{"From_Account":"user0","ContactItem":[{"Type":1,"To_Account":"xixi"},{"Type":2,"ToGroupId":"@TGS#1B2AUI7RZ"},{"Type":1,"To_Account":"stranger"}]}"#;
     assert_eq!(
         text(&app, SEARCH, body).await,
-        r#"{"ContactResultItem":[{"Type":1,"To_Account":"xixi","StandardMark":"11111110","CustomMark":"xxyyyzzz","ContactGroupId":[1,2],"Timestamp":1},{"Type":2,"ToGroupId":"@TGS#1B2AUI7RZ","StandardMark":"","ContactGroupId":[1],"Timestamp":1},{"Type":1,"To_Account":"nobody","StandardMark":"","Timestamp":0}],"GroupItem":[{"GroupName":"test1x","GroupId":1},{"GroupName":"test10","GroupId":2}],"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#
+        r#"{"ContactResultItem":[{"Type":1,"To_Account":"xixi","StandardMark":"11111110","CustomMark":"xxyyyzzz","ContactGroupId":[1,2],"Timestamp":1},{"Type":2,"ToGroupId":"@TGS#1B2AUI7RZ","StandardMark":"","ContactGroupId":[1],"Timestamp":1},{"Type":1,"To_Account":"stranger","StandardMark":"","Timestamp":0}],"GroupItem":[{"GroupName":"test1x","GroupId":1},{"GroupName":"test10","GroupId":2}],"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#
     );
 }
 
 #[actix_web::test]
-async fn all_are_read_in_the_shape_of_the_documents() {
+async fn a_page_is_answered_in_the_documented_shape() {
     let app = TestApp::start().await;
     assert_eq!(
         text(&app, GET, r#"{"From_Account":"user0","StartIndex":0}"#).await,
         r#"{"ContactItem":[],"GroupItem":[],"CompleteFlag":1,"NextStartIndex":0,"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#
     );
-    app.must(CREATE, create("user0", "a", [user("teacher4")])).await;
-    app.must(CREATE, create("user0", "b", [user("teacher4")])).await;
+    app.call_ok(CREATE, create("user0", "a", [user("teacher4")])).await;
+    app.call_ok(CREATE, create("user0", "b", [user("teacher4")])).await;
     let both = json!({
-        "OptType": 3, "ContactItem": group("@TGS#1N3RSUYG2"), "SetMark": [0, 3, 4, 5], "CustomMark": "abcd",
+        "OptType": 3, "ContactItem": chat_group("@TGS#1N3RSUYG2"), "SetMark": [0, 3, 4, 5], "CustomMark": "abcd",
     });
-    let items = vec![change(&user("teacher4"), &[5, 0, 4, 3], &[]), both];
-    assert_eq!(app.mark("user0", items).await, (0, vec![0; 2]));
+    let items = vec![change_bits(&user("teacher4"), &[5, 0, 4, 3], &[]), both];
+    app.mark("user0", items).await.assert_ok();
     assert_eq!(
         text(&app, GET, r#"{"From_Account":"user0","StartIndex":0}"#).await,
         r#"{"ContactItem":[{"Type":1,"To_Account":"teacher4","StandardMark":"111001","ContactGroupId":[1,2],"Timestamp":1},{"Type":2,"ToGroupId":"@TGS#1N3RSUYG2","StandardMark":"111001","CustomMark":"abcd","Timestamp":1}],"GroupItem":[{"GroupName":"a","GroupId":1},{"GroupName":"b","GroupId":2}],"CompleteFlag":1,"NextStartIndex":0,"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#
@@ -58,12 +59,12 @@ async fn all_are_read_in_the_shape_of_the_documents() {
 }
 
 #[actix_web::test]
-async fn a_search_answers_in_the_order_of_the_request_repeats_included() {
+async fn a_search_answers_every_requested_conversation_in_order() {
     let app = TestApp::start().await;
-    app.must(CREATE, create("user0", "a", [user("x")])).await;
-    assert_eq!(app.mark("user0", vec![set("y", 0), custom("z", "z")]).await, (0, vec![0; 2]));
-    let wanted = ["z", "nobody", "y", "z", "z", "y", "nobody"];
-    let answer = app.must(SEARCH, search("user0", wanted.map(user).to_vec())).await;
+    app.call_ok(CREATE, create("user0", "a", [user("x")])).await;
+    app.mark("user0", [set("y", 0), custom("z", "z")]).await.assert_ok();
+    let wanted = ["z", "stranger", "y", "z", "z", "y", "stranger"];
+    let answer = app.call_ok(SEARCH, search("user0", wanted.map(user).to_vec())).await;
     let shown = answer["ContactResultItem"].as_array().unwrap();
     assert_eq!(shown.iter().map(peer_of).collect::<Vec<_>>(), wanted);
     for item in shown {
@@ -71,33 +72,37 @@ async fn a_search_answers_in_the_order_of_the_request_repeats_included() {
         assert_eq!(item.get("CustomMark").is_some(), is_z, "{item}");
         assert_eq!(item["StandardMark"] == "1", item["To_Account"] == "y", "{item}");
     }
-    assert_eq!(answer["GroupItem"], json!([]), "no group is referred to");
-    let answer = app.must(SEARCH, search("user0", [group("x"), user("x")])).await;
-    assert_eq!(answer["ContactResultItem"][0]["Timestamp"], 0, "a chat group is no user");
+    assert_eq!(
+        answer["GroupItem"],
+        json!([]),
+        "no conversation in the answer is in a contact group"
+    );
+    let answer = app.call_ok(SEARCH, search("user0", [chat_group("x"), user("x")])).await;
+    assert_eq!(
+        answer["ContactResultItem"][0]["Timestamp"], 0,
+        "the chat group is not the user of the same name"
+    );
     assert_eq!(answer["GroupItem"], json!([{ "GroupName": "a", "GroupId": 1 }]));
 }
 
 #[actix_web::test]
-async fn one_to_three_hundred_can_be_searched() {
+async fn one_search_has_1_to_300_conversations() {
     let app = TestApp::start().await;
-    assert_eq!(app.mark("user0", vec![set("peer299", 0)]).await, (0, vec![0]));
+    app.mark("user0", [set("peer299", 0)]).await.assert_ok();
     for count in [1, 299, 300] {
-        let answer = app.must(SEARCH, search("user0", peers(0, count))).await;
+        let answer = app.call_ok(SEARCH, search("user0", peers(0, count))).await;
         assert_eq!(answer["ContactResultItem"].as_array().unwrap().len(), count);
         assert_eq!(answer["ContactResultItem"][299]["StandardMark"] == "1", count == 300);
     }
     for count in [0, 301] {
         let answer = app.call(SEARCH, search("user0", peers(0, count))).await;
-        assert_fails(
-            &answer,
-            50002,
-            &format!("ContactItem: must hold 1 to 300 items, got {count}"),
-        );
+        let info = format!("ContactItem: must hold 1 to 300 items, got {count}");
+        answer.assert_refused(BadParameter, &info);
     }
 }
 
 #[actix_web::test]
-async fn a_standard_mark_is_written_from_its_highest_bit_down() {
+async fn a_standard_mark_is_written_in_binary_from_its_highest_bit() {
     let app = TestApp::start().await;
     for (nr, (bits, expected)) in [
         (vec![0], "1".to_owned()),
@@ -112,35 +117,35 @@ async fn a_standard_mark_is_written_from_its_highest_bit_down() {
     .enumerate()
     {
         let peer = user(&format!("peer{nr}"));
-        assert_eq!(app.mark("user0", vec![change(&peer, &bits, &[])]).await, (0, vec![0]));
-        assert_eq!(app.look("user0", &peer).await["StandardMark"], expected);
-        assert_eq!(app.everything("user0").await[nr]["StandardMark"], expected);
+        app.mark("user0", [change_bits(&peer, &bits, &[])]).await.assert_ok();
+        assert_eq!(app.search_one("user0", &peer).await["StandardMark"], expected);
+        assert_eq!(app.all_pages("user0").await[nr]["StandardMark"], expected);
         assert_eq!(app.listed("user0").await[0]["StandardMark"], expected);
     }
 }
 
 #[actix_web::test]
-async fn all_are_read_in_the_order_in_which_they_came_to_be() {
+async fn pages_show_conversations_in_the_order_of_their_first_mark_or_contact_group() {
     let app = TestApp::with_limits(&["page-items=2"]).await;
-    assert_eq!(app.mark("user0", vec![set("c", 0), set("a", 0)]).await, (0, vec![0; 2]));
-    app.must(CREATE, create("user0", "g", [user("d"), user("b"), user("a")])).await;
-    app.must(TOP, top("user0", 1, [user("pinned"), user("d")])).await;
-    assert_eq!(app.mark("user0", vec![set("b", 1), custom("c", "x")]).await, (0, vec![0; 2]));
-    assert_eq!(app.found("user0").await, ["c", "a", "d", "b"]);
-    // A conversation that becomes empty and is marked again stands where it stood.
+    app.mark("user0", [set("c", 0), set("a", 0)]).await.assert_ok();
+    app.call_ok(CREATE, create("user0", "g", [user("d"), user("b"), user("a")])).await;
+    app.call_ok(TOP, top("user0", 1, [user("pinned"), user("d")])).await;
+    app.mark("user0", [set("b", 1), custom("c", "x")]).await.assert_ok();
+    assert_eq!(app.peers_on_pages("user0").await, ["c", "a", "d", "b"]);
+    // A conversation that becomes empty and is marked again keeps its position.
     let items = vec![clear("c", 0), custom("c", ""), set("c", 5), clear("a", 0), set("a", 0)];
-    assert_eq!(app.mark("user0", items).await, (0, vec![0; 5]));
-    assert_eq!(app.found("user0").await, ["c", "a", "d", "b"]);
-    app.mark("user0", vec![clear("c", 5)]).await;
-    assert_eq!(app.found("user0").await, ["a", "d", "b"]);
-    app.mark("user0", vec![set("c", 5)]).await;
-    assert_eq!(app.found("user0").await, ["c", "a", "d", "b"]);
+    app.mark("user0", items).await.assert_ok();
+    assert_eq!(app.peers_on_pages("user0").await, ["c", "a", "d", "b"]);
+    app.mark("user0", [clear("c", 5)]).await.assert_ok();
+    assert_eq!(app.peers_on_pages("user0").await, ["a", "d", "b"]);
+    app.mark("user0", [set("c", 5)]).await.assert_ok();
+    assert_eq!(app.peers_on_pages("user0").await, ["c", "a", "d", "b"]);
 }
 
 #[actix_web::test]
-async fn a_page_holds_as_many_as_the_app_says() {
+async fn a_page_has_as_many_conversations_as_the_app_allows() {
     let app = TestApp::with_limits(&["page-items=3"]).await;
-    app.must(CREATE, create("user0", "g", [0; 0])).await;
+    app.call_ok(CREATE, create("user0", "g", EMPTY)).await;
     for (count, sizes) in [
         (0, vec![0]),
         (2, vec![2]),
@@ -149,13 +154,13 @@ async fn a_page_holds_as_many_as_the_app_says() {
         (6, vec![3, 3]),
         (7, vec![3, 3, 1]),
     ] {
-        let items: Vec<_> = (0..count).map(|nr| set(&format!("peer{nr}"), 0)).collect();
         if count > 0 {
-            assert_eq!(app.mark("user0", items).await, (0, vec![0; count]));
+            let items = (0..count).map(|nr| set(&format!("peer{nr}"), 0));
+            app.mark("user0", items).await.assert_ok();
         }
         let (mut start, mut found) = (0, Vec::new());
         loop {
-            let answer = app.must(GET, page(start)).await;
+            let answer = app.call_ok(GET, page(start)).await;
             assert_eq!(answer["GroupItem"], json!([{ "GroupName": "g", "GroupId": 1 }]));
             found.push(answer["ContactItem"].as_array().unwrap().len());
             start = answer["NextStartIndex"].as_u64().unwrap();
@@ -169,26 +174,25 @@ async fn a_page_holds_as_many_as_the_app_says() {
 }
 
 #[actix_web::test]
-async fn a_page_holds_a_hundred_unless_the_app_says_otherwise() {
+async fn a_page_has_100_conversations_by_default() {
     let app = TestApp::start().await;
     for (count, complete) in [(99, 1), (100, 1), (101, 0)] {
-        let items = (count - 2..count).map(|nr| set(&format!("peer{nr}"), 0)).collect();
-        let first = (0..count.min(100)).map(|nr| set(&format!("peer{nr}"), 0)).collect();
-        app.mark("user0", first).await;
-        assert_eq!(app.mark("user0", items).await, (0, vec![0; 2]));
-        let answer = app.must(GET, page(0)).await;
+        let items = |from: usize, to: usize| (from..to).map(|nr| set(&format!("peer{nr}"), 0));
+        app.mark("user0", items(0, count.min(100))).await.assert_ok();
+        app.mark("user0", items(count - 2, count)).await.assert_ok();
+        let answer = app.call_ok(GET, page(0)).await;
         assert_eq!(answer["ContactItem"].as_array().unwrap().len(), count.min(100));
         assert_eq!(answer["CompleteFlag"], complete);
-        assert_eq!(app.found("user0").await.len(), count);
+        assert_eq!(app.peers_on_pages("user0").await.len(), count);
     }
 }
 
 #[actix_web::test]
-async fn a_place_to_go_on_from_is_a_number_that_is_not_negative() {
+async fn the_start_index_is_an_integer_and_not_negative() {
     let app = TestApp::start().await;
-    assert_eq!(app.mark("user0", vec![set("x", 0)]).await, (0, vec![0]));
+    app.mark("user0", [set("x", 0)]).await.assert_ok();
     for body in [json!({ "From_Account": "user0" }), page(Value::Null), page(0)] {
-        assert_eq!(app.must(GET, body).await["ContactItem"].as_array().unwrap().len(), 1);
+        assert_eq!(app.call_ok(GET, body).await["ContactItem"].as_array().unwrap().len(), 1);
     }
     for past in ["1", "100", "2147483647", "4294967295", "4294967296", "18446744073709551615"] {
         let answer =
@@ -205,21 +209,21 @@ async fn a_place_to_go_on_from_is_a_number_that_is_not_negative() {
     ] {
         let answer =
             app.call(GET, format!(r#"{{"From_Account":"user0","StartIndex":{start}}}"#)).await;
-        assert_fails(&answer, 50002, &format!("StartIndex: {what}"));
+        answer.assert_refused(BadParameter, &format!("StartIndex: {what}"));
     }
 }
 
 #[actix_web::test]
-async fn what_changes_marks_or_groups_moves_the_time_and_nothing_else_does() {
+async fn only_changes_of_marks_and_contact_groups_set_the_time_of_a_conversation() {
     let app = TestApp::start().await;
     let (x, other) = (user("x"), user("other"));
     let mark = |item: Value| (MARK_CONTACT, mark_contact("user0", [item]));
-    app.must(CREATE, create("user0", "g", [other.clone()])).await;
-    app.must(CREATE, create("user0", "h", [x.clone()])).await;
+    app.call_ok(CREATE, create("user0", "g", [other.clone()])).await;
+    app.call_ok(CREATE, create("user0", "h", [x.clone()])).await;
     let before = unix_now();
-    assert_eq!(app.mark("user0", vec![set("x", 0)]).await, (0, vec![0]));
-    let time = app.look("user0", &x).await["Timestamp"].as_u64().unwrap();
-    assert!((before..=unix_now()).contains(&time), "seconds, and now");
+    app.mark("user0", [set("x", 0)]).await.assert_ok();
+    let time = app.search_one("user0", &x).await["Timestamp"].as_u64().unwrap();
+    assert!((before..=unix_now()).contains(&time), "the time is in seconds");
     for ((command, body), moves) in [
         (mark(set("x", 0)), false),
         (mark(set("x", 1)), true),
@@ -240,18 +244,18 @@ async fn what_changes_marks_or_groups_moves_the_time_and_nothing_else_does() {
         ((DEL, del("user0", "h")), true),
         ((CREATE, create("user0", "j", [x.clone()])), true),
     ] {
-        app.set_back("user0").await;
-        app.must(command, body.clone()).await;
-        assert_eq!(app.has_moved("user0", &x).await, moves, "{command} {body}");
+        app.reset_times("user0").await;
+        app.call_ok(command, body.clone()).await;
+        assert_eq!(app.has_new_time("user0", &x).await, moves, "{command} {body}");
     }
 }
 
-/// Readers and writers go through the same few connections. A connection that is kept for the next reader counts as idle, is
-/// there for others, and does not hold up the end.
+/// Readers and writers share few connections. A connection that is kept for the next reader counts as idle, can be used
+/// by others, and does not delay the shutdown.
 #[actix_web::test]
-async fn readers_hand_on_a_single_connection() {
+async fn concurrent_readers_share_a_single_connection() {
     let app = TestApp::start().await;
-    assert_eq!(app.mark("user0", vec![set("peer", 0)]).await, (0, vec![0]));
+    app.mark("user0", [set("peer", 0)]).await.assert_ok();
     let database = Database::from_options(app.options()).connections(1);
     let user_id = UserId::parse("user0", 32).unwrap();
     let key = UserKey { sdk_app_id: SdkAppId::new(APP).unwrap(), user_id };
@@ -279,13 +283,13 @@ async fn readers_hand_on_a_single_connection() {
 }
 
 #[actix_web::test]
-async fn what_is_there_throughout_is_seen_exactly_once_while_others_write() {
+async fn pages_show_a_conversation_exactly_once_during_concurrent_writes() {
     let mut app = TestApp::with_limits(&["calls-per-second=0", "page-items=4"]).await;
     let both = [app.addresses.api, app.start_another().await];
     let stays: Vec<_> = (0..40).map(|nr| format!("stays{nr}")).collect();
     for (nr, name) in stays.iter().enumerate() {
         let items = vec![set(name, 0), set(&format!("goes{nr}"), 0)];
-        assert_eq!(app.mark("user0", items).await, (0, vec![0; 2]));
+        app.mark("user0", items).await.assert_ok();
     }
     let writes = (0..4).map(async |writer| {
         for round in 0..15 {
@@ -297,19 +301,19 @@ async fn what_is_there_throughout_is_seen_exactly_once_while_others_write() {
                 2 => (DELETE, json!({ "From_Account": "user0", "Type": 1, "To_Account": goes })),
                 _ => (CREATE, create("user0", &format!("{writer}-{round}"), [user(&stays[nr])])),
             };
-            assert_eq!(app.call_at(at, command, body).await["ErrorCode"], 0);
+            app.call_at(at, command, body).await.assert_ok();
         }
     });
     let reads = (0..6).map(async |_| {
-        let found = app.found("user0").await;
+        let found = app.peers_on_pages("user0").await;
         let seen: Vec<_> = found.into_iter().filter(|name| name.starts_with("stays")).collect();
-        assert_eq!(seen, stays, "in order, none twice, none missing");
+        assert_eq!(seen, stays, "each conversation once, in order");
     });
     join(join_all(writes), join_all(reads)).await;
 }
 
 #[actix_web::test]
-async fn a_misshaped_question_is_refused_with_the_path_to_what_is_wrong() {
+async fn a_malformed_read_is_refused_with_the_path_to_the_mistake() {
     let app = TestApp::start().await;
     let no_type = json!({ "From_Account": "user0", "ContactItem": [{ "To_Account": "user1" }] });
     let one = json!({ "From_Account": "user0", "ContactItem": user("x") });
@@ -340,6 +344,6 @@ async fn a_misshaped_question_is_refused_with_the_path_to_what_is_wrong() {
             "AssistFlags: must be an integer, got a string",
         ),
     ] {
-        assert_fails(&app.call(command, body).await, 50002, info);
+        app.call(command, body).await.assert_refused(BadParameter, info);
     }
 }

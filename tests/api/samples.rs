@@ -1,4 +1,4 @@
-//! The samples of the original's documents, byte for byte.
+//! The samples of Tencent's documents, byte for byte.
 
 use actix_web::http::Method;
 
@@ -11,13 +11,13 @@ async fn answer_to(request: &str) -> (TestApp, String) {
     (app, answer)
 }
 
-/// A sample as it is sent: printed over several lines, without a space or a line break of its own.
+/// Removes the line breaks and spaces of a sample. The values in the samples have none.
 fn compact(printed: &str) -> String {
     printed.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
 #[actix_web::test]
-async fn the_sample_of_the_page_is_answered_as_the_page_says() {
+async fn the_sample_of_the_page_is_answered_as_documented() {
     let (app, answer) = answer_to(
         r#"{
 "From_Account":"user0",
@@ -59,7 +59,7 @@ async fn the_sample_of_the_page_is_answered_as_the_page_says() {
 }
 
 #[actix_web::test]
-async fn the_later_sample_of_the_page_is_answered_alike() {
+async fn the_later_sample_of_the_page_is_answered_as_documented() {
     let (app, answer) = answer_to(
         r#"{"From_Account":"user_0001","MarkItem":[{"OptType":3,"ContactItem":{"Type":1,"To_Account":"user_0002"},"SetMark":[1,2,3],"CustomMark":"abcd"}]}"#,
     )
@@ -72,7 +72,7 @@ async fn the_later_sample_of_the_page_is_answered_alike() {
 }
 
 #[actix_web::test]
-async fn a_group_is_echoed_by_its_own_id() {
+async fn a_conversation_with_a_chat_group_is_answered_with_the_id_of_the_chat_group() {
     let (_, answer) = answer_to(
         r#"{"From_Account":"user0","MarkItem":[{"OptType":1,"ContactItem":{"Type":2,"ToGroupId":"@TGS#1N3RSUYG2"},"SetMark":[1]}]}"#,
     )
@@ -84,7 +84,7 @@ async fn a_group_is_echoed_by_its_own_id() {
 }
 
 #[actix_web::test]
-async fn a_failure_has_the_fields_of_a_success_in_the_same_order() {
+async fn a_refusal_has_the_fields_of_the_envelope_in_the_same_order() {
     let (_, answer) = answer_to("{}").await;
     assert_eq!(
         answer,

@@ -1,4 +1,4 @@
-//! Writes that share a commit: what happens to one must not happen to its neighbours, and OK means stored.
+//! Writes that share a commit: a failure of one write does not affect the others, and OK means stored.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::support::{
     CREATE, TestApp, create, marked, on_runtime, set, set_limits, unix_now, user,
 };
 
-/// A service with a single lane, so that all its writes meet in it.
+/// A service with a single lane, so that all writes use the same queue.
 async fn one_lane(database: Database) -> Service {
     on_runtime(async move {
         Service::new(Store::connect(&database).await.unwrap(), Settings::default())
@@ -37,7 +37,7 @@ fn bits(peer: &str, set: u64, clear: u64) -> MarkChange {
     MarkChange { conversation, standard: Some(bits), custom: None }
 }
 
-/// Writes a mark for each of these users, all at once.
+/// Marks a conversation for each of these users, concurrently.
 async fn write_all(
     app: &TestApp,
     service: &Service,
@@ -46,7 +46,7 @@ async fn write_all(
     change_all(app, service, users.map(|user| (user, custom("peer")))).await
 }
 
-/// Changes what these users have, all at once and in this order.
+/// Applies these changes concurrently. They enter the queue in this order.
 async fn change_all(
     app: &TestApp,
     service: &Service,
@@ -75,7 +75,7 @@ async fn number(app: &TestApp, question: &'static str) -> i64 {
 }
 
 #[actix_web::test]
-async fn those_who_wait_together_are_committed_together() {
+async fn waiting_writes_are_committed_together() {
     let app = TestApp::start().await;
     let service = one_lane(Database::from_options(app.options())).await;
     let outcomes = write_all(&app, &service, users(50)).await;
@@ -87,9 +87,9 @@ async fn those_who_wait_together_are_committed_together() {
 }
 
 #[actix_web::test]
-async fn a_user_at_the_cap_spoils_nothing_for_the_others() {
+async fn a_user_at_the_limit_does_not_affect_the_others() {
     let app = TestApp::with_limits(&["marked=1"]).await;
-    app.mark("user7", vec![set("before", 0)]).await;
+    app.mark("user7", [set("before", 0)]).await.assert_ok();
     let service = one_lane(Database::from_options(app.options())).await;
     let outcomes = write_all(&app, &service, users(20)).await;
     for (nr, outcome) in outcomes.into_iter().enumerate() {
@@ -101,20 +101,20 @@ async fn a_user_at_the_cap_spoils_nothing_for_the_others() {
 }
 
 #[actix_web::test]
-async fn the_dead_of_a_group_that_goes_leave_no_room_behind() {
+async fn a_deleted_peer_of_a_deleted_contact_group_frees_no_place() {
     let app = TestApp::with_limits(&["grouped=2"]).await;
     let name = |text: &str| ContactGroupName::parse(text).unwrap();
     let peer = |text: &str| Conversation::OneToOne(UserId::parse(text, 32).unwrap());
     let service = one_lane(Database::from_options(app.options())).await;
     let make = [
-        Change::CreateGroup(name("old"), vec![peer("mortal"), peer("a")]),
+        Change::CreateGroup(name("old"), vec![peer("deleted"), peer("a")]),
         Change::CreateGroup(name("new"), Vec::new()),
     ];
     let user0 = |change| ("user0".to_owned(), change);
     let made = change_all(&app, &service, make.into_iter().map(user0)).await;
     assert!(made.iter().all(Result::is_ok), "{made:?}");
-    app.import("mortal").await;
-    app.delete_account("mortal").await;
+    app.import("deleted").await;
+    app.delete_account("deleted").await;
 
     let add = |peer_id| MemberChange { conversation: peer(peer_id), member: true };
     let changes = [
@@ -127,13 +127,13 @@ async fn the_dead_of_a_group_that_goes_leave_no_room_behind() {
     service.close().await;
 }
 
-/// Together the requests make a place free, which is none any more, as the limit was lowered since.
+/// The first two requests together free a place, which a lowered limit has taken away. So the third request is refused.
 #[actix_web::test]
-async fn bits_that_several_clear_at_once_are_counted() {
+async fn bits_that_two_requests_of_one_batch_clear_are_counted_together() {
     let app = TestApp::start().await;
-    let items = vec![set("peer", 0), set("peer", 1), set("other", 0)];
-    assert_eq!(app.mark("user0", items).await.0, 0);
-    app.must(CREATE, create("user0", "group", [user("peer")])).await;
+    let items = [set("peer", 0), set("peer", 1), set("other", 0)];
+    app.mark("user0", items).await.assert_ok();
+    app.call_ok(CREATE, create("user0", "g", [user("peer")])).await;
     app.change(set_limits(&["marked=1"])).await;
     let service = one_lane(Database::from_options(app.options())).await;
     let changes = [bits("peer", 0, 0b01), bits("peer", 0, 0b10), bits("peer", 0b01, 0)];
@@ -145,15 +145,16 @@ async fn bits_that_several_clear_at_once_are_counted() {
         "{items:?}"
     );
     assert_eq!(app.marks("user0").await, [marked("other", 1, "")]);
-    assert_eq!(app.marked("user0").await, 1);
+    assert_eq!(app.marked_count("user0").await, 1);
     service.close().await;
 }
 
-/// Requests of one user that share a batch share a revision, and bits that one sets and the next clears have changed.
+/// Requests of one user in one batch share a revision. A bit that one request sets and the next one clears counts as a
+/// change.
 #[actix_web::test]
 async fn requests_of_one_user_are_combined_in_order() {
     let app = TestApp::start().await;
-    app.mark("user0", vec![set("peer", 0), set("other", 0)]).await;
+    app.mark("user0", [set("peer", 0), set("other", 0)]).await.assert_ok();
     let old = "UPDATE conversations SET changed_at = 7";
     sqlx::raw_sql(old).execute(&app.db).await.unwrap();
     let (revision, _) = app.revision_and_count("user0").await;
@@ -171,16 +172,16 @@ async fn requests_of_one_user_are_combined_in_order() {
     assert_eq!(app.revision_and_count("user0").await.0, revision + 1);
     let moved = "SELECT peer_id FROM conversations WHERE changed_at <> 7";
     let moved: Vec<String> = sqlx::query_scalar(moved).fetch_all(&app.db).await.unwrap();
-    assert_eq!(moved, ["peer"], "of the other one, no request has changed anything");
+    assert_eq!(moved, ["peer"], "no request has changed the other conversation");
     service.close().await;
 }
 
-/// One request of a batch takes the locking path: the others are done by the first statement.
+/// One request of a batch takes the locking path. The first statement commits the others.
 #[actix_web::test]
-async fn a_request_that_takes_the_locking_path_holds_up_no_other() {
+async fn a_request_on_the_locking_path_does_not_delay_the_others() {
     let app = TestApp::start().await;
     for user in ["user0", "user1"] {
-        assert_eq!(app.mark(user, vec![set("peer", 0)]).await.0, 0);
+        app.mark(user, [set("peer", 0)]).await.assert_ok();
     }
     let service = one_lane(Database::from_options(app.options())).await;
     let changes = [
@@ -189,18 +190,18 @@ async fn a_request_that_takes_the_locking_path_holds_up_no_other() {
     ];
     let outcomes = change_all(&app, &service, changes.into_iter()).await;
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
-    assert_eq!(app.marked("user0").await + app.marked("user1").await, 3);
+    assert_eq!(app.marked_count("user0").await + app.marked_count("user1").await, 3);
     let commits = "SELECT count(DISTINCT xmin::text) FROM users";
     assert_eq!(number(&app, commits).await, 2);
     service.close().await;
 }
 
-/// PostgreSQL refuses one request of a batch, on either path. The others are done.
+/// PostgreSQL refuses one request of a batch, on either path. The others are committed.
 #[actix_web::test]
 async fn a_request_that_the_database_refuses_fails_alone() {
     let app = TestApp::start().await;
     for user in users(20) {
-        assert_eq!(app.mark(&user, vec![set("old", 0)]).await.0, 0);
+        app.mark(&user, [set("old", 0)]).await.assert_ok();
     }
     for statement in [
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -228,23 +229,23 @@ async fn a_request_that_the_database_refuses_fails_alone() {
 }
 
 #[actix_web::test]
-async fn a_user_who_is_held_up_fails_alone() {
+async fn a_request_that_waits_for_a_lock_fails_alone() {
     let app = TestApp::start().await;
-    app.mark("user7", vec![set("before", 0)]).await;
+    app.mark("user7", [set("before", 0)]).await.assert_ok();
     let service = one_lane(Database::from_options(app.options())).await;
-    let turn = app.hold_user("user7").await;
+    let lock = app.lock_user("user7").await;
     let outcomes = write_all(&app, &service, users(20)).await;
     for (nr, outcome) in outcomes.iter().enumerate() {
         assert_eq!(matches!(outcome, Err(Error::Timeout(_))), nr == 7, "user{nr}: {outcome:?}");
     }
-    turn.rollback().await.unwrap();
+    lock.rollback().await.unwrap();
     let marked = "SELECT count(*) FROM conversations WHERE peer_id = 'peer'";
-    assert_eq!(number(&app, marked).await, 19, "and what was refused was not done after all");
+    assert_eq!(number(&app, marked).await, 19, "the write that timed out is not done later");
     service.close().await;
 }
 
 #[actix_web::test]
-async fn a_full_queue_refuses_at_once_and_keeps_its_word_to_the_others() {
+async fn a_full_queue_refuses_further_writes_and_commits_the_others() {
     let app = TestApp::start().await;
     let service = one_lane(Database::from_options(app.options())).await;
     let outcomes = write_all(&app, &service, users(3000)).await;
@@ -258,7 +259,7 @@ async fn a_full_queue_refuses_at_once_and_keeps_its_word_to_the_others() {
 }
 
 #[actix_web::test]
-async fn closing_answers_everybody_truthfully() {
+async fn at_shutdown_exactly_the_acknowledged_writes_are_stored() {
     let app = TestApp::start().await;
     let service = one_lane(Database::from_options(app.options())).await;
     let closing = {
@@ -271,13 +272,13 @@ async fn closing_answers_everybody_truthfully() {
     assert_eq!(usize::try_from(rows).unwrap(), stored);
 }
 
-/// A conversation group with a member, which takes a transaction of several statements.
-fn group(peer: &str) -> Change {
+/// Creates a contact group with a member, which takes a transaction of several statements.
+fn contact_group(peer: &str) -> Change {
     let peer = Conversation::OneToOne(UserId::parse(peer, 32).unwrap());
     Change::CreateGroup(ContactGroupName::parse("group").unwrap(), vec![peer])
 }
 
-/// The connection is cut at the commit; then the same is asked again, as a client would.
+/// The proxy cuts the connection at the commit. Then the test sends the same writes again, as a client would.
 async fn check_cut(cut: Cut, change: fn(&str) -> Change, happens: bool) {
     let app = TestApp::start().await;
     let proxy = Proxy::start(app.options(), cut).await;
@@ -290,13 +291,13 @@ async fn check_cut(cut: Cut, change: fn(&str) -> Change, happens: bool) {
     assert!(usize::try_from(stored).unwrap() >= acknowledged, "{stored} < {acknowledged}");
     assert!(
         outcomes.iter().any(|outcome| matches!(outcome, Err(Error::Timeout(_)))),
-        "the commit that was cut is answered with neither yes nor no"
+        "the commit that was cut is in doubt"
     );
     assert_eq!(usize::try_from(stored).unwrap() > acknowledged, happens);
 
     let again = write().await;
     let is_done = |outcome: &Result<Applied, Error>| match outcome {
-        // It is there already.
+        // The first write has created the contact group.
         Err(Error::GroupNameTaken { .. }) => happens,
         outcome => outcome.is_ok(),
     };
@@ -309,26 +310,27 @@ async fn check_cut(cut: Cut, change: fn(&str) -> Change, happens: bool) {
 #[actix_web::test]
 async fn a_commit_that_never_arrives_is_not_acknowledged() {
     check_cut(Cut::BeforeCommit, custom, false).await;
-    check_cut(Cut::BeforeCommit, group, false).await;
+    check_cut(Cut::BeforeCommit, contact_group, false).await;
 }
 
 #[actix_web::test]
 async fn a_commit_whose_answer_is_lost_is_not_acknowledged() {
     check_cut(Cut::AfterCommit, custom, true).await;
-    check_cut(Cut::AfterCommit, group, true).await;
+    check_cut(Cut::AfterCommit, contact_group, true).await;
 }
 
-/// A transaction finds a user unknown, who is imported and writes before it has loaded anything.
+/// A transaction finds that a user is unknown. Another writer imports the user and writes before the transaction has
+/// loaded any rows.
 #[actix_web::test]
-async fn a_user_who_comes_to_be_known_meanwhile_is_not_taken_for_one_without_state() {
+async fn the_state_of_a_user_who_is_imported_during_the_wait_is_loaded() {
     let app = TestApp::with(Edition::Premium, Directory::Owners).await;
     app.import("user1").await;
-    assert_eq!(app.mark("user1", vec![set("peer", 0)]).await, (0, vec![0]));
+    app.mark("user1", [set("peer", 0)]).await.assert_ok();
     let service = one_lane(Database::from_options(app.options())).await;
     // The service locks the users in order. It does not know user0, and waits for user1.
-    let mut turn = app.hold_user("user1").await;
+    let mut lock = app.lock_user("user1").await;
     let meanwhile = async {
-        app.wait_for_waiting(1).await;
+        app.wait_for_blocked(1).await;
         for statement in [
             "INSERT INTO accounts (sdk_app_id, user_id) SELECT sdk_app_id, 'user0' FROM users",
             "INSERT INTO users (sdk_app_id, user_id, revision, next_group_id)
@@ -336,21 +338,21 @@ async fn a_user_who_comes_to_be_known_meanwhile_is_not_taken_for_one_without_sta
             "INSERT INTO contact_groups SELECT sdk_app_id, 'user0', 1, 'theirs' FROM users
             WHERE user_id = 'user0'",
         ] {
-            sqlx::raw_sql(statement).execute(&mut *turn).await.unwrap();
+            sqlx::raw_sql(statement).execute(&mut *lock).await.unwrap();
         }
-        turn.commit().await.unwrap();
+        lock.commit().await.unwrap();
     };
-    let changes = users(2).map(|user| (user, group("peer")));
+    let changes = users(2).map(|user| (user, contact_group("peer")));
     let (outcomes, ()) = join(change_all(&app, &service, changes), meanwhile).await;
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     let names = "SELECT count(*) FROM contact_groups WHERE user_id = 'user0'";
-    assert_eq!(number(&app, names).await, 2, "one of each writer");
+    assert_eq!(number(&app, names).await, 2, "one contact group of each writer");
     service.close().await;
 }
 
-/// A trigger notes how the transaction commits that writes a conversation, and what its statements are planned under.
+/// A trigger records the settings of the transaction that writes a conversation.
 #[actix_web::test]
-async fn a_commit_waits_for_the_disk_and_plans_are_kept_whatever_the_server_does_by_itself() {
+async fn a_commit_is_synchronous_and_plans_are_generic_whatever_the_database_is_set_to() {
     let app = TestApp::start().await;
     let off = "DO $$ BEGIN
         EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database());

@@ -1,9 +1,10 @@
-//! A real client, unmodified, over TLS: `tencent_im_rs`, the strictest parser of those that are known.
+//! A real client over TLS, unmodified: `tencent_im_rs`. Its parser is the strictest of the clients that we know.
 
 use std::process::Command;
 
 use earmark::domain::Directory;
 use earmark::http::Identity;
+use serde_json::Value;
 use tencent_im_rs::api::v4::TencentHelper;
 use tencent_im_rs::api::v4::common::{
     AccountStatus, ActionStatus, AssistFlag, CompleteFlag, ContactItem, ContactOptType,
@@ -44,11 +45,11 @@ use tencent_im_rs::api::v4::recent_contact::update_contact_group::{
 
 use crate::support::*;
 
-/// Where the server is; set in the process that the test starts for the client.
+/// The server's address, in the environment of the process that the test starts for the client.
 const SERVER: &str = "EARMARK_TEST_SERVER";
 
-/// The client goes by OpenSSL, which takes a certificate to trust from the environment, and a process must not change
-/// its own: so the test runs once more, as the client.
+/// The client uses OpenSSL, which reads the certificate to trust from the environment. A process cannot change its own
+/// environment safely, so the test starts itself again as the client.
 #[actix_web::test]
 async fn the_client_of_crates_io_is_served() {
     if let Some(server) = database::setting(SERVER) {
@@ -72,9 +73,9 @@ async fn the_client_of_crates_io_is_served() {
     .await
     .unwrap();
 
-    let said = String::from_utf8_lossy(&client.stdout);
-    let complained = String::from_utf8_lossy(&client.stderr);
-    assert!(client.status.success() && said.contains("1 passed"), "{said}\n{complained}");
+    let output = String::from_utf8_lossy(&client.stdout);
+    let errors = String::from_utf8_lossy(&client.stderr);
+    assert!(client.status.success() && output.contains("1 passed"), "{output}\n{errors}");
     assert_eq!(app.marks("user0").await, [marked("user1", 1 << 63 | 0b1110, "abcd")]);
 }
 
@@ -86,35 +87,58 @@ async fn call_everything(server: &str) {
     let mut import = AccountImportRequest::new("user0");
     import.set_nick(Some("Nick")).set_face_url(Some("http://www.example.com"));
     let answer = api_account_import(client, import).await.unwrap();
-    assert_eq!((answer.action_status, answer.error_code), (Some(ActionStatus::Ok), Some(0)));
+    assert_eq!(
+        (answer.action_status, answer.error_code.map(code)),
+        (Some(ActionStatus::Ok), Some(Ok))
+    );
 
     let names = vec!["user1", "", "user2"];
     let answer =
         api_multiaccount_import(client, MultiAccountImportRequest::new(names)).await.unwrap();
-    assert_eq!((answer.error_code, answer.fail_accounts), (Some(0), Some(vec![String::new()])));
+    assert_eq!(
+        (answer.error_code.map(code), answer.fail_accounts),
+        (Some(Ok), Some(vec![String::new()]))
+    );
 
-    let items = ["user2", "nobody", ""].map(CheckItem::new).into();
+    let items = ["user2", "stranger", ""].map(CheckItem::new).into();
     let answer = api_account_check(client, AccountCheckRequest::new(items)).await.unwrap();
     let items = answer.result_item.unwrap();
-    let found: Vec<_> = items.iter().map(|item| (&item.account_status, item.result_code)).collect();
+    let found: Vec<_> =
+        items.iter().map(|item| (&item.account_status, code(item.result_code))).collect();
     let absent = &AccountStatus::NotImported;
-    assert_eq!(found, [(&AccountStatus::Imported, 0), (absent, 0), (absent, 70402)]);
+    assert_eq!(
+        found,
+        [(&AccountStatus::Imported, Ok), (absent, Ok), (absent, BadAccountParameter)]
+    );
 
     let answer =
         api_mark_contact(client, MarkContactRequest::new("user0", vec![item()])).await.unwrap();
-    assert_eq!((answer.action_status, answer.error_code), (Some(ActionStatus::Ok), Some(0)));
+    assert_eq!(
+        (answer.action_status, answer.error_code.map(code)),
+        (Some(ActionStatus::Ok), Some(Ok))
+    );
     let results = answer.result_item.unwrap();
     assert_eq!(results[0].mark_opt_type, MarkOptType::StandardAndCustom);
-    assert_eq!((results[0].result_code, results[0].contact_item.to_account()), (0, Some("user1")));
+    assert_eq!(
+        (code(results[0].result_code), results[0].contact_item.to_account()),
+        (Ok, Some("user1"))
+    );
 
     let answer =
         api_mark_contact(client, MarkContactRequest::new("stranger", vec![item()])).await.unwrap();
-    assert_eq!((answer.action_status, answer.error_code), (Some(ActionStatus::Fail), Some(50001)));
+    assert_eq!(
+        (answer.action_status, answer.error_code.map(code)),
+        (Some(ActionStatus::Fail), Some(UnknownUser))
+    );
     assert!(answer.result_item.is_none());
 
-    group_conversations(client).await;
+    change_contact_groups(client).await;
     read_back(client).await;
-    end_everything(client).await;
+    delete_everything(client).await;
+}
+
+fn code(number: impl Into<Value>) -> Code {
+    Code::read(&number.into())
 }
 
 /// A conversation with a user.
@@ -124,13 +148,16 @@ fn with(peer: &str) -> ContactItem {
     contact_item
 }
 
-async fn group_conversations(client: &mut TencentHelper) {
-    let group = GroupContactItem::new("test0", vec![with("user1"), with("user2")]);
-    let request = CreateContactGroupRequest::new("user0", vec![group]);
+async fn change_contact_groups(client: &mut TencentHelper) {
+    let contact_group = GroupContactItem::new("test0", vec![with("user1"), with("user2")]);
+    let request = CreateContactGroupRequest::new("user0", vec![contact_group]);
     let answer = api_create_contact_group(client, request).await.unwrap();
     let made = &answer.group_result_item.unwrap()[0];
     assert_eq!((made.group_item.group_name(), made.group_item.group_id()), ("test0", 1));
-    assert_eq!(made.result_item.iter().map(|item| item.result_code).collect::<Vec<_>>(), [0, 0]);
+    assert_eq!(
+        made.result_item.iter().map(|item| code(item.result_code)).collect::<Vec<_>>(),
+        [Ok, Ok]
+    );
 
     let mut change = UpdateGroup::new(UpdateGroupType::GroupName, Vec::new());
     change.set_old_group_name(Some("test0")).set_new_group_name(Some("test1"));
@@ -149,7 +176,7 @@ async fn group_conversations(client: &mut TencentHelper) {
     let request = UpdateContactGroupRequest::new("user0", UpdateType::AddOrDelete, change);
     let answer = api_update_contact_group(client, request).await.unwrap();
     let items = answer.update_group_result.unwrap().contact_result_item;
-    assert_eq!(items.iter().map(|item| item.result_code).collect::<Vec<_>>(), [0, 0]);
+    assert_eq!(items.iter().map(|item| code(item.result_code)).collect::<Vec<_>>(), [Ok, Ok]);
 }
 
 async fn read_back(client: &mut TencentHelper) {
@@ -178,23 +205,32 @@ async fn read_back(client: &mut TencentHelper) {
     assert_eq!(answer.complete_flag, Some(CompleteFlag::FinishedYet));
 }
 
-async fn end_everything(client: &mut TencentHelper) {
+async fn delete_everything(client: &mut TencentHelper) {
     let mut request = DeleteRequest::new("user0", ConversationType::OneToOne);
     request.set_to_account(Some("user3"));
     let answer = api_delete(client, request).await.unwrap();
-    assert_eq!((answer.action_status, answer.error_code), (Some(ActionStatus::Ok), Some(0)));
+    assert_eq!(
+        (answer.action_status, answer.error_code.map(code)),
+        (Some(ActionStatus::Ok), Some(Ok))
+    );
 
     let request = DelContactGroupRequest::new("user0", vec!["test1"]);
     let answer = api_del_contact_group(client, request).await.unwrap();
     assert_eq!(answer.group_item.unwrap()[0].group_id(), 1);
     let request = DelContactGroupRequest::new("user0", vec!["test1"]);
     let answer = api_del_contact_group(client, request).await.unwrap();
-    assert_eq!((answer.action_status, answer.error_code), (Some(ActionStatus::Fail), Some(51009)));
+    assert_eq!(
+        (answer.action_status, answer.error_code.map(code)),
+        (Some(ActionStatus::Fail), Some(UnknownContactGroup))
+    );
 
-    let items = ["user2", "nobody"].map(DeleteItem::new).into();
+    let items = ["user2", "stranger"].map(DeleteItem::new).into();
     let answer = api_account_delete(client, AccountDeleteRequest::new(items)).await.unwrap();
     let items = answer.result_item.unwrap();
-    assert_eq!(items.iter().map(|item| item.result_code).collect::<Vec<_>>(), [0, 70107]);
+    assert_eq!(
+        items.iter().map(|item| code(item.result_code)).collect::<Vec<_>>(),
+        [Ok, AccountMissing]
+    );
 }
 
 fn item() -> MarkItem {

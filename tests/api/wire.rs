@@ -1,16 +1,15 @@
-//! Requests of two real clients, as they were recorded byte for byte: only the UserSig is made anew, and each asks for
-//! its connection to be closed.
+//! Recorded requests of two real clients, byte for byte. The tests change only the UserSig and the `Connection` header.
 
 use earmark::domain::{Directory, Edition};
 use earmark::service::AppChange;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::*;
 
 /// The admin that the clients were recorded with.
 const RECORDED_ADMIN: &str = "admin";
 
-/// The request as it was recorded, with a UserSig that is good today.
+/// A recorded request, with a valid UserSig.
 fn recorded(name: &str) -> Vec<u8> {
     let path = format!("{}/tests/api/wire/{name}.http", env!("CARGO_MANIFEST_DIR"));
     let request = std::fs::read_to_string(path).unwrap();
@@ -27,12 +26,12 @@ async fn start() -> TestApp {
     app
 }
 
-/// Replays requests in the order in which the client meant them.
-async fn replay(app: &TestApp, client: &str, requests: &[(&str, u64)]) -> Vec<Value> {
+/// Sends recorded requests. Each must be answered with its code.
+async fn replay(app: &TestApp, client: &str, requests: &[(&str, Code)]) -> Vec<Answer> {
     let mut answers = Vec::new();
     for (name, code) in requests {
-        let answer = raw(app.addresses.api, &recorded(&format!("{client}-{name}"))).await.json;
-        assert_eq!(answer["ErrorCode"], *code, "{name}: {answer}");
+        let answer = raw(app.addresses.api, &recorded(&format!("{client}-{name}"))).await;
+        answer.assert_code(*code);
         answers.push(answer);
     }
     answers
@@ -45,24 +44,24 @@ async fn the_typescript_client_is_served() {
         &app,
         "ts-xinling",
         &[
-            ("account_import", 0),
-            ("multiaccount_import", 0),
-            ("account_check", 0),
-            ("mark_contact", 0),
-            ("create_contact_group", 0),
-            ("update_contact_group", 0),
-            ("search_contact_group", 0),
-            ("get_contact_group", 0),
-            ("get_list", 0),
-            ("del_contact_group", 0),
-            ("delete", 0),
-            ("account_delete", 0),
+            ("account_import", Ok),
+            ("multiaccount_import", Ok),
+            ("account_check", Ok),
+            ("mark_contact", Ok),
+            ("create_contact_group", Ok),
+            ("update_contact_group", Ok),
+            ("search_contact_group", Ok),
+            ("get_contact_group", Ok),
+            ("get_list", Ok),
+            ("del_contact_group", Ok),
+            ("delete", Ok),
+            ("account_delete", Ok),
         ],
     )
     .await;
-    assert_eq!(outcome(&answers[3]), (0, vec![0; 3]));
+    answers[3].assert_items([Ok; 3]);
     assert_eq!(answers[4]["GroupResultItem"][0]["GroupItem"]["GroupId"], 1);
-    assert_eq!(outcome(&answers[5]), (0, vec![0]));
+    answers[5].assert_items([Ok]);
     let shown = &answers[6]["ContactResultItem"][0];
     assert_eq!((&shown["StandardMark"], &shown["CustomMark"]), (&json!("1110"), &json!("abcd")));
     assert_eq!(shown["ContactGroupId"], json!([1]));
@@ -70,46 +69,43 @@ async fn the_typescript_client_is_served() {
     assert_eq!(all.iter().map(peer_of).collect::<Vec<_>>(), ["user1", "@TGS#1N3RSUYG2", "user2"]);
     assert_eq!(all[2]["CustomMark"], "中文🙂");
     assert_eq!(answers[8]["SessionItem"].as_array().unwrap().len(), 3);
-    assert_eq!(answers[11]["ResultItem"][0]["ResultCode"], 0);
-    assert_eq!(app.found("user0").await, ["@TGS#1N3RSUYG2", "user2"]);
+    assert_eq!(answers[11].item_codes()[0], Ok);
+    assert_eq!(app.peers_on_pages("user0").await, ["@TGS#1N3RSUYG2", "user2"]);
 }
 
 #[actix_web::test]
-async fn the_php_client_is_served_and_told_what_is_wrong_with_its_slips() {
+async fn the_php_client_is_served_and_its_mistakes_are_refused_with_their_path() {
     let app = start().await;
     let answers = replay(
         &app,
         "php-lishun",
         &[
-            ("account_import", 0),
-            ("account_import-2", 0),
-            ("multiaccount_import", 0),
-            ("account_check", 0),
-            ("account_check-2", 70402),
-            ("create_contact_group", 0),
-            ("create_contact_group-2", 50002),
-            ("update_contact_group", 0),
-            ("update_contact_group-3", 50002),
-            ("get_list", 0),
-            ("update_contact_group-2", 0),
-            ("delete", 0),
-            ("delete-2", 0),
-            ("del_contact_group", 0),
-            ("account_delete", 0),
+            ("account_import", Ok),
+            ("account_import-2", Ok),
+            ("multiaccount_import", Ok),
+            ("account_check", Ok),
+            ("account_check-2", BadAccountParameter),
+            ("create_contact_group", Ok),
+            ("create_contact_group-2", BadParameter),
+            ("update_contact_group", Ok),
+            ("update_contact_group-3", BadParameter),
+            ("get_list", Ok),
+            ("update_contact_group-2", Ok),
+            ("delete", Ok),
+            ("delete-2", Ok),
+            ("del_contact_group", Ok),
+            ("account_delete", Ok),
         ],
     )
     .await;
-    assert_fails(&answers[4], 70402, "CheckItem[0].UserID: missing, must be a string");
-    assert_fails(&answers[6], 50002, "GroupContactItem: must be an array, got an object");
+    let info = "CheckItem[0].UserID: missing, must be a string";
+    answers[4].assert_refused(BadAccountParameter, info);
+    answers[6].assert_refused(BadParameter, "GroupContactItem: must be an array, got an object");
     let info = "UpdateGroup.ContactUpdateItem[0].ContactItem: must be an object, got an array";
-    assert_fails(&answers[8], 50002, info);
+    answers[8].assert_refused(BadParameter, info);
     assert_eq!(answers[9]["SessionItem"].as_array().unwrap().len(), 2);
     assert_eq!(answers[10]["UpdateGroupResult"]["GroupName"], "test0x");
     assert_eq!(answers[10]["UpdateGroupResult"]["ContactResultItem"], json!([]));
-    let deleted: Vec<_> = answers[14]["ResultItem"].as_array().unwrap().iter().collect();
-    assert_eq!(
-        (&deleted[0]["ResultCode"], &deleted[1]["ResultCode"]),
-        (&json!(70107), &json!(70107))
-    );
-    assert!(app.everything("user0").await.is_empty());
+    assert_eq!(answers[14].item_codes()[..2], [AccountMissing, AccountMissing]);
+    assert!(app.all_pages("user0").await.is_empty());
 }

@@ -1,4 +1,4 @@
-//! A proxy in front of PostgreSQL that cuts one connection at its first commit of a write.
+//! A proxy in front of PostgreSQL that cuts the first connection that commits a write.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,46 +14,46 @@ use super::on_runtime;
 /// Where the connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// The server never sees the commit.
+    /// PostgreSQL never receives the commit.
     BeforeCommit,
-    /// The client never sees that it happened.
+    /// PostgreSQL commits, but the client never receives the answer.
     AfterCommit,
 }
 
-/// The proxy. It ends with the process.
+/// The proxy. It runs until the process ends.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     address: SocketAddr,
-    behind: PgConnectOptions,
+    server: PgConnectOptions,
 }
 
 impl Proxy {
-    pub(crate) async fn start(behind: PgConnectOptions, cut: Cut) -> Self {
-        let server = behind.clone();
+    pub(crate) async fn start(server: PgConnectOptions, cut: Cut) -> Self {
+        let target = server.clone();
         let address = on_runtime(async move {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let is_done = Arc::new(AtomicBool::new(false));
             tokio::spawn(async move {
                 while let Ok((client, _)) = listener.accept().await {
-                    tokio::spawn(serve(client, server.clone(), cut, is_done.clone()));
+                    tokio::spawn(serve(client, target.clone(), cut, is_done.clone()));
                 }
             });
             address
         })
         .await;
-        Self { address, behind }
+        Self { address, server }
     }
 
-    /// The database as it is reached through the proxy.
+    /// The database, to be connected to through the proxy.
     pub(crate) fn database(&self) -> Database {
-        let options = if self.behind.get_socket().is_some() {
-            // Nobody asks for a password on the private server's socket.
+        let options = if self.server.get_socket().is_some() {
+            // The private server's socket needs no password.
             PgConnectOptions::new_without_pgpass()
-                .username(self.behind.get_username())
-                .database(self.behind.get_database().unwrap_or("postgres"))
+                .username(self.server.get_username())
+                .database(self.server.get_database().unwrap_or("postgres"))
         } else {
-            self.behind.clone()
+            self.server.clone()
         };
         let host = self.address.ip().to_string();
         let options = options.host(&host).port(self.address.port()).ssl_mode(PgSslMode::Disable);
@@ -75,7 +75,7 @@ async fn serve(client: TcpStream, server: PgConnectOptions, cut: Cut, is_done: A
     }
 }
 
-/// Carries bytes both ways until either side ends, or the commit comes by. Whatever ends drops both sides.
+/// Copies bytes both ways until one side closes, or until the commit. Closes both sides at the end.
 async fn relay(
     client: TcpStream,
     mut server_out: impl AsyncRead + Unpin,
@@ -89,14 +89,15 @@ async fn relay(
         while let Ok(length @ 1..) = client_out.read(&mut buffer).await {
             let bytes = &buffer[..length];
             let has = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
-            // Outside of a transaction the statement that writes commits as well. First it is prepared, then it comes.
+            // Outside of a transaction, the statement that writes commits as well. The client first prepares it, and
+            // then executes it.
             let commits = has_written && (has(b"COMMIT") || !in_transaction);
             in_transaction |= has(b"BEGIN");
             has_written |= has(b"INSERT INTO conversations");
             if commits && !is_done.swap(true, Ordering::SeqCst) {
                 if cut == Cut::AfterCommit {
                     server_in.write_all(bytes).await.unwrap();
-                    // The server answers when it has committed; the answer goes nowhere.
+                    // PostgreSQL answers when it has committed. The caller drops that answer.
                     return true;
                 }
                 return false;

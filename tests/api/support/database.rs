@@ -1,4 +1,4 @@
-//! Where the tests' PostgreSQL comes from: one server for all tests of a process, a database for each.
+//! The PostgreSQL of the tests: one server for all tests of a process, one database for each test.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -19,11 +19,11 @@ use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 use tokio::sync::{Mutex, OnceCell};
 
 const PASSWORD: &str = "earmark-tests";
-/// Runs of the tests that share a server must not meet: each has names of its own.
+/// The process id follows, so that several runs of the tests can share a server.
 const PREFIX: &str = "earmark_test";
 
-/// A server with a migrated database to copy. It goes away with the last test that uses it: what is in a `static` is
-/// never dropped, so the one below only knows it.
+/// A server with a migrated database to copy. The last test that uses it drops it. The `static` below holds only a weak
+/// reference, because Rust never drops a `static`.
 #[derive(Debug)]
 pub(crate) struct Server {
     options: PgConnectOptions,
@@ -33,11 +33,11 @@ pub(crate) struct Server {
 
 #[derive(Debug)]
 enum Source {
-    /// Somebody else's: whatever we make there we remove.
+    /// A server that the tests did not start: they must drop the databases that they create.
     Url,
-    /// Ours, on a leash that ends it with our process, and all it holds.
+    /// A private server, which ends with this process and removes its data.
     Private,
-    /// Ours, until it is dropped.
+    /// A container, which ends when it is dropped.
     Container { _container: Box<ContainerAsync<GenericImage>> },
 }
 
@@ -45,7 +45,7 @@ static IN_USE: Mutex<Weak<Server>> = Mutex::const_new(Weak::new());
 static PRIVATE: OnceCell<Cluster> = OnceCell::const_new();
 static DATABASES: AtomicU32 = AtomicU32::new(1);
 
-/// The server of this process, started by whoever comes first.
+/// The server of this process. The first test starts it.
 pub(crate) async fn server() -> Arc<Server> {
     let mut in_use = IN_USE.lock().await;
     if let Some(server) = in_use.upgrade() {
@@ -56,7 +56,7 @@ pub(crate) async fn server() -> Arc<Server> {
     server
 }
 
-/// Lets the server go; the last one to do so tidies up.
+/// Releases the server. The last test to do so drops the template database.
 pub(crate) async fn release(server: Arc<Server>) {
     if let Some(server) = Arc::into_inner(server) {
         server.drop_database(&server.template).await;
@@ -65,18 +65,15 @@ pub(crate) async fn release(server: Arc<Server>) {
 
 /// A setting of the tests themselves.
 pub(crate) fn setting(name: &str) -> Option<String> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "settings of the tests are read here, nowhere else"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the tests read their settings only here")]
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Says something to whoever runs the tests.
-fn say(text: &str) {
+/// Prints a line for the person who runs the tests.
+fn print(text: &str) {
     #[expect(
         clippy::print_stderr,
-        reason = "a person should know which database was taken, and why"
+        reason = "a person should know which database the tests use, and why"
     )]
     {
         eprintln!("{text}");
@@ -84,8 +81,8 @@ fn say(text: &str) {
 }
 
 impl Server {
-    /// `TEST_DATABASE_URL`; else what `EARMARK_TEST_DATABASE` (`private` or `container`) demands; else a container
-    /// where Docker has one to give; else a private server as `earmark dev` has one.
+    /// Uses `TEST_DATABASE_URL` if it is set. Otherwise starts what `EARMARK_TEST_DATABASE` says (`private` or
+    /// `container`). Otherwise starts a container, or, without Docker, a private server like that of `earmark dev`.
     async fn find() -> Self {
         if let Some(url) = setting("TEST_DATABASE_URL") {
             let options =
@@ -101,7 +98,7 @@ impl Server {
             None => match Self::container().await {
                 Ok(server) => server,
                 Err(why) => {
-                    say(&format!("no container ({why}): the tests use a private PostgreSQL"));
+                    print(&format!("no container ({why}): the tests use a private PostgreSQL"));
                     Self::private().await
                 }
             },
@@ -115,7 +112,7 @@ impl Server {
         Self::on(PRIVATE.get_or_init(start).await).await
     }
 
-    /// A private server that somebody else keeps.
+    /// Uses a private server that the test has started.
     pub(crate) async fn on(cluster: &Cluster) -> Self {
         Self::prepare(cluster.connect_options(), Source::Private).await
     }
@@ -123,7 +120,7 @@ impl Server {
     async fn container() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let image = setting("EARMARK_TEST_IMAGE").unwrap_or_else(|| "postgres:15".to_owned());
         let (name, tag) = image.rsplit_once(':').unwrap_or((&image, "latest"));
-        // The image starts its server twice: the first time for itself alone, to make its data.
+        // The image starts PostgreSQL twice: the first time only to create its data.
         let ready = "database system is ready to accept connections";
         let container = GenericImage::new(name, tag)
             .with_exposed_port(5432.tcp())
@@ -141,7 +138,7 @@ impl Server {
         Ok(Self::prepare(options, Source::Container { _container: Box::new(container) }).await)
     }
 
-    /// Makes the database that those of the tests are copies of.
+    /// Creates the template for the databases of the tests.
     async fn prepare(options: PgConnectOptions, source: Source) -> Self {
         let number = DATABASES.fetch_add(1, Ordering::Relaxed);
         let template = format!("{PREFIX}_{}_{number}_template", process::id());
@@ -153,7 +150,7 @@ impl Server {
         server
     }
 
-    /// Makes a database for one test.
+    /// Creates a database for one test.
     pub(crate) async fn create_database(&self) -> String {
         let number = DATABASES.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}_{}_{number}", process::id());
@@ -161,7 +158,7 @@ impl Server {
         name
     }
 
-    /// Removes a database, unless all of the server goes away anyway.
+    /// Drops a database, unless the whole server goes away anyway.
     pub(crate) async fn drop_database(&self, name: &str) {
         if matches!(self.source, Source::Url) {
             self.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
@@ -176,7 +173,7 @@ impl Server {
         Database::from_options(self.options(name))
     }
 
-    /// The names are ours, so nothing here needs to be quoted.
+    /// Runs a statement. Its names come from this file, so it needs no quotes.
     async fn run(&self, statement: &str) {
         let mut connection = self.options.connect().await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
@@ -184,12 +181,12 @@ impl Server {
     }
 }
 
-/// Ours alone, and where PostgreSQL can reach it when it runs as another user than we do.
+/// A folder for this process only. PostgreSQL can reach it even if it runs as another user.
 fn folder(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("{PREFIX}-{}-{name}", process::id()))
 }
 
-/// A folder that goes away with whoever has it.
+/// A folder that is removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct TempFolder(PathBuf);
 
@@ -208,7 +205,7 @@ impl TempFolder {
 
 impl Drop for TempFolder {
     fn drop(&mut self) {
-        // A server that is on its way out may still write into it.
+        // A server that is still stopping may write into it.
         for _ in 0..1000 {
             if std::fs::remove_dir_all(&self.0).is_ok() || !self.0.exists() {
                 return;

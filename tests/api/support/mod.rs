@@ -1,11 +1,12 @@
-//! A server to talk to, and ways to talk to it.
+//! A running service, and ways to call it.
 
 mod answer;
+mod code;
 pub(crate) mod cut;
 pub(crate) mod database;
 pub(crate) mod document;
-mod family;
 mod page;
+mod reads;
 mod requests;
 mod state;
 
@@ -29,9 +30,11 @@ use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio::runtime::Runtime;
 
-pub(crate) use answer::{Answer, raw, raw_bytes, raw_text};
+pub(crate) use answer::{
+    Answer, Outcome, assert_codes, assert_item_codes, raw, raw_bytes, raw_text,
+};
+pub(crate) use code::Code::{self, *};
 use database::Server;
-pub(crate) use family::*;
 pub(crate) use page::Page;
 pub(crate) use requests::*;
 pub(crate) use state::{Mark, marked, until};
@@ -39,52 +42,27 @@ pub(crate) use state::{Mark, marked, until};
 pub(crate) const APP: i64 = 1_400_000_001;
 pub(crate) const ADMIN: &str = "administrator";
 pub(crate) const KEY: &str = "test-secret-key-0123456789abcdef";
-pub(crate) const MARK_CONTACT: &str = "recentcontact/mark_contact";
-pub(crate) const ACCOUNT_IMPORT: &str = "im_open_login_svc/account_import";
-pub(crate) const MULTIACCOUNT_IMPORT: &str = "im_open_login_svc/multiaccount_import";
-pub(crate) const ACCOUNT_CHECK: &str = "im_open_login_svc/account_check";
-/// Every command there is.
-pub(crate) const COMMANDS: [&str; 17] = [
-    MARK_CONTACT,
-    CREATE,
-    UPDATE,
-    DEL,
-    SEARCH,
-    GET,
-    TOP,
-    GET_LIST,
-    DELETE,
-    ACCOUNT_IMPORT,
-    MULTIACCOUNT_IMPORT,
-    ACCOUNT_CHECK,
-    ACCOUNT_DELETE,
-    CREATE_GROUP,
-    IMPORT_GROUP,
-    DESTROY_GROUP,
-    GET_GROUP_INFO,
-];
 
-/// What the promise of five seconds allows an app to be remembered for.
+/// How long the service may use what it has read of an app: the documents promise five seconds.
 const APP_AGE_MAX: Duration = Duration::from_secs(5);
-/// How long a service may take to stop.
 const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 const DAY_S: u64 = 24 * 3600;
 
-/// Servers and their databases' connections live here, so that they outlive the runtime of a test that fails.
+/// Servers and their connections run here, so that they outlive the runtime of a test that fails.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 fn settings() -> Settings {
     Settings { app_age_max: APP_AGE_MAX, ..Settings::default() }
 }
 
-/// A running service on a database of its own, with one app: `premium`, `open`, one admin.
+/// A running service on a database of its own, with one app: edition `premium`, directory `open`, one admin.
 ///
-/// Dropping it stops everything and waits for that, so that a red test tidies up as a green one does.
+/// Dropping it stops everything and waits for the end, so that a test that fails cleans up as well.
 pub(crate) struct TestApp {
     pub(crate) addresses: Addresses,
-    /// The database, past the service.
+    /// The service's database.
     pub(crate) db: PgPool,
-    /// For operators' work.
+    /// For the work of operators.
     pub(crate) store: Store,
     client: awc::Client,
     instances: Vec<Instance>,
@@ -92,7 +70,7 @@ pub(crate) struct TestApp {
     database: String,
 }
 
-/// What differs from service to service of one test.
+/// The settings in which the services of one test differ.
 #[derive(Default)]
 pub(crate) struct Front {
     pub(crate) identity: Option<Identity>,
@@ -100,7 +78,7 @@ pub(crate) struct Front {
     pub(crate) operators: Operators,
 }
 
-/// One process' worth of service.
+/// What one process of the service consists of.
 struct Instance {
     service: Service,
     handles: Vec<ServerHandle>,
@@ -111,7 +89,7 @@ impl TestApp {
         Self::start_with(None).await
     }
 
-    /// With limits other than the defaults, as operators write them.
+    /// Starts with other limits than the defaults, written as operators write them.
     pub(crate) async fn with_limits(limits: &[&str]) -> Self {
         Self::start_with(Some(set_limits(limits))).await
     }
@@ -126,7 +104,7 @@ impl TestApp {
         Self::start_on(on_runtime(database::server()).await, change).await
     }
 
-    /// On a server of the test's own.
+    /// Starts on a PostgreSQL server of the test's own.
     pub(crate) async fn start_on(server: Arc<Server>, change: Option<AppChange>) -> Self {
         let (server, name, store, addresses, instance) = on_runtime(async move {
             let name = server.create_database().await;
@@ -154,7 +132,7 @@ impl TestApp {
         }
     }
 
-    /// Starts the service a second time on the same database, as another process would. It knows no app yet.
+    /// Starts the service a second time on the same database, like another process. It has not read the app yet.
     pub(crate) async fn start_another(&mut self) -> SocketAddr {
         self.start_front(Front::default()).await.api
     }
@@ -164,7 +142,7 @@ impl TestApp {
         self.start_front(Front { identity: Some(identity), ..Front::default() }).await.api
     }
 
-    /// Starts the service a second time, with this face to the world.
+    /// Starts the service a second time, with these settings.
     pub(crate) async fn start_front(&mut self, front: Front) -> Addresses {
         let database = self.server.as_ref().unwrap().database(&self.database);
         let (addresses, instance) =
@@ -173,12 +151,12 @@ impl TestApp {
         addresses
     }
 
-    /// How to reach the database, past the service.
+    /// How to connect to the service's database.
     pub(crate) fn options(&self) -> PgConnectOptions {
         self.server.as_ref().unwrap().options(&self.database)
     }
 
-    /// Changes the app, as an operator does while the service runs.
+    /// Changes the app while the service runs, as an operator does.
     pub(crate) async fn change(&self, change: AppChange) {
         let store = self.store.clone();
         on_runtime(async move {
@@ -190,7 +168,7 @@ impl TestApp {
         .await;
     }
 
-    /// The app, as the database has it.
+    /// The app, as it is stored.
     pub(crate) async fn app(&self) -> App {
         let store = self.store.clone();
         let load = async move {
@@ -199,7 +177,7 @@ impl TestApp {
         on_runtime(load).await.unwrap().unwrap()
     }
 
-    /// Adds an app of the same admin and limits.
+    /// Adds an app with the same admin and limits.
     pub(crate) async fn add_app(&self, number: i64, key: &str) {
         let (store, app) = (self.store.clone(), app(number, key));
         on_runtime(async move {
@@ -209,54 +187,73 @@ impl TestApp {
     }
 
     /// Calls a command as the admin.
-    pub(crate) async fn call(&self, command: &str, body: impl ToString) -> Value {
+    pub(crate) async fn call(&self, command: &str, body: impl ToString) -> Answer {
         self.call_at(self.addresses.api, command, body).await
     }
 
+    /// Calls a command as the admin, at the service that listens on this address.
     pub(crate) async fn call_at(
         &self,
         address: SocketAddr,
         command: &str,
         body: impl ToString,
-    ) -> Value {
+    ) -> Answer {
         self.call_with(address, command, &query(), body).await
     }
 
-    /// Calls a command with this query in the place of the admin's.
-    pub(crate) async fn ask(&self, command: &str, query: &str, body: impl ToString) -> Value {
+    /// Calls a command with this query instead of the admin's.
+    pub(crate) async fn call_as(&self, command: &str, query: &str, body: impl ToString) -> Answer {
         self.call_with(self.addresses.api, command, query, body).await
     }
 
-    pub(crate) async fn call_with(
+    /// Calls a command, and compares the answer with the OpenAPI document.
+    async fn call_with(
         &self,
         address: SocketAddr,
         command: &str,
         query: &str,
         body: impl ToString,
-    ) -> Value {
+    ) -> Answer {
         let url = format!("http://{address}/v4/{command}?{query}");
-        let answer = self.send(Method::POST, &url, body.to_string().into_bytes()).await.json;
+        let body = body.to_string();
+        let request = format!("{command}?{query} {body:.1000}");
+        let answer = self.send(Method::POST, &url, body.into_bytes()).await.with_request(request);
         document::check_answer(command, &answer);
         answer
     }
 
     /// Sends anything that a well-behaved HTTP client can send.
     pub(crate) async fn send(&self, method: Method, url: &str, body: Vec<u8>) -> Answer {
+        let request = format!("{method} {url}");
         let mut response = self.client.request(method, url).send_body(body).await.unwrap();
         let body = response.body().limit(64 << 20).await.unwrap();
         let content_type =
             response.headers().get("content-type").map(awc::http::header::HeaderValue::as_bytes);
-        Answer::read(response.status().as_u16(), content_type, &body)
+        Answer::read(response.status().as_u16(), content_type, &body).with_request(request)
     }
 
-    /// Marks, and answers with the `ErrorCode` and each `ResultCode`.
-    pub(crate) async fn mark(&self, owner: &str, items: Vec<Value>) -> (u64, Vec<u64>) {
-        codes(&self.call(MARK_CONTACT, mark_contact(owner, items)).await)
+    /// Marks conversations. Unless the service refuses the call, each item must be answered.
+    pub(crate) async fn mark(&self, owner: &str, items: impl IntoIterator<Item = Value>) -> Answer {
+        self.mark_at(self.addresses.api, owner, items).await
     }
 
+    /// Like [`Self::mark`], at the service that listens on this address.
+    pub(crate) async fn mark_at(
+        &self,
+        address: SocketAddr,
+        owner: &str,
+        items: impl IntoIterator<Item = Value>,
+    ) -> Answer {
+        let items: Vec<Value> = items.into_iter().collect();
+        let count = items.len();
+        let answer = self.call_at(address, MARK_CONTACT, mark_contact(owner, items)).await;
+        assert!(answer.code() != Code::Ok || answer.items().len() == count, "{answer}");
+        answer
+    }
+
+    /// Imports an account.
     pub(crate) async fn import(&self, user: &str) {
-        let answer = self.call(ACCOUNT_IMPORT, serde_json::json!({ "UserID": user })).await;
-        assert_eq!(answer["ErrorCode"], 0, "{answer}");
+        self.call(ACCOUNT_IMPORT, serde_json::json!({ "UserID": user })).await.assert_ok();
     }
 }
 
@@ -274,17 +271,17 @@ impl Drop for TestApp {
                 store.close().await;
             };
             let stopped = tokio::time::timeout(STOP_TIME_MAX, stop).await.is_ok();
-            // Whatever became of the service, nothing of ours may stay behind.
+            // Even if the service did not stop, the database must go.
             if let Some(server) = server {
                 server.drop_database(&database).await;
                 database::release(server).await;
             }
-            // Nobody listens any more only if all of this took too long, which is a failure there.
+            // The receiver is gone only if this took too long, which fails the test there.
             let _ = done.send(stopped);
         });
         let stopped = wait.recv_timeout(2 * STOP_TIME_MAX);
         if !std::thread::panicking() {
-            assert_eq!(stopped, Ok(true), "the service did not stop");
+            assert_eq!(stopped, Result::Ok(true), "the service did not stop");
         }
     }
 }
@@ -307,7 +304,7 @@ async fn start_instance(database: &Database, front: Front) -> (Addresses, Instan
     (addresses, Instance { service, handles })
 }
 
-/// Runs `work` where servers live.
+/// Runs `work` on the runtime of the servers.
 pub(crate) async fn on_runtime<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> T {
@@ -327,23 +324,23 @@ fn app(number: i64, key: &str) -> App {
     }
 }
 
-/// Whether the app is disabled.
-pub(crate) fn disabled(disabled: bool) -> AppChange {
+/// The change that disables an app, or enables it again.
+pub(crate) fn set_disabled(disabled: bool) -> AppChange {
     AppChange::Set(AppSettings { disabled: Some(disabled), ..AppSettings::default() })
 }
 
-/// Limits as operators write them.
+/// The change that sets limits, written as operators write them.
 pub(crate) fn set_limits(limits: &[&str]) -> AppChange {
     let limits = limits.iter().map(|limit| limit.parse().unwrap()).collect();
     AppChange::Set(AppSettings { limits, ..AppSettings::default() })
 }
 
-/// A UserSig that is good for a day.
+/// A UserSig that is valid for a day from now.
 pub(crate) fn user_sig(key: &str, sdk_app_id: i64, identifier: &str) -> String {
     user_sig_from(unix_now(), key, sdk_app_id, identifier)
 }
 
-/// A UserSig that is good for a day from `issued_at`.
+/// A UserSig that is valid for a day from `issued_at`, in seconds since 1970.
 pub(crate) fn user_sig_from(
     issued_at: u64,
     key: &str,
@@ -355,12 +352,12 @@ pub(crate) fn user_sig_from(
 }
 
 pub(crate) fn unix_now() -> u64 {
-    #[expect(clippy::disallowed_methods, reason = "the service under test goes by the same clock")]
+    #[expect(clippy::disallowed_methods, reason = "the service uses the same clock")]
     let now = SystemTime::now();
     now.duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// The admin's query.
+/// The query of a call by the admin.
 pub(crate) fn query() -> String {
     query_of(APP, ADMIN, &user_sig(KEY, APP, ADMIN))
 }

@@ -1,4 +1,4 @@
-//! Answers outside the API: ordinary statuses, any body.
+//! Answers of the admin API and the console: ordinary statuses, any body.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::raw_bytes;
 
-/// An answer outside the API.
+/// An answer of the admin API or the console.
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) status: u16,
@@ -15,7 +15,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Asks for a page, as this host; `headers` are whole lines.
+    /// Sends a `GET` request to this `Host`; `headers` are whole lines.
     pub(crate) async fn get(at: SocketAddr, host: &str, path: &str, headers: &str) -> Self {
         Self::ask(at, host, &format!("GET {path}"), headers, "").await
     }

@@ -1,13 +1,13 @@
-//! What the database holds afterwards.
+//! What the database holds, and locks on it.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sqlx::{Postgres, Row, Transaction};
 
-use super::{APP, TestApp, raw_text};
+use super::{ACCOUNT_DELETE, APP, Code, TestApp, raw_text};
 
-/// A marked conversation, as stored.
+/// A marked conversation, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) kind: i16,
@@ -16,7 +16,7 @@ pub(crate) struct Mark {
     pub(crate) custom: String,
 }
 
-/// The conversation with a user, marked so.
+/// The conversation with a user, with these marks.
 pub(crate) fn marked(peer: &str, standard: u64, custom: &str) -> Mark {
     Mark { kind: 1, peer: peer.to_owned(), standard, custom: custom.to_owned() }
 }
@@ -44,13 +44,13 @@ impl TestApp {
         .collect()
     }
 
-    /// The standard mark of the conversation with a user, 0 if there is none.
+    /// The standard mark of the conversation with a user, 0 without one.
     pub(crate) async fn standard_mark(&self, owner: &str, peer: &str) -> u64 {
         let marks = self.marks(owner).await;
         marks.iter().find(|mark| mark.peer == peer).map_or(0, |mark| mark.standard)
     }
 
-    /// A user's revision, and how many of the user's conversations are marked. What the user's row counts must be there.
+    /// A user's revision, and how many of the user's conversations are marked. Checks the counts in the user's row.
     pub(crate) async fn revision_and_count(&self, owner: &str) -> (i64, usize) {
         let row = sqlx::query(
             "SELECT
@@ -79,11 +79,11 @@ impl TestApp {
     }
 
     /// How many conversations of a user are marked.
-    pub(crate) async fn marked(&self, owner: &str) -> usize {
+    pub(crate) async fn marked_count(&self, owner: &str) -> usize {
         self.revision_and_count(owner).await.1
     }
 
-    /// Rows that anybody's state has left anywhere.
+    /// How many rows the state of all users has.
     pub(crate) async fn state_rows(&self) -> i64 {
         sqlx::query_scalar(
             "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM conversations)",
@@ -93,66 +93,52 @@ impl TestApp {
         .unwrap()
     }
 
-    /// Puts a chat group into the directory.
-    pub(crate) async fn put_chat_group(&self, id: &str, destroyed: bool) {
-        let body = json!({ "GroupId": id, "Type": "Public", "Name": "a group" });
-        self.call("group_open_http_svc/create_group", body).await;
-        if destroyed {
-            let body = json!({ "GroupId": id });
-            let answer = self.call("group_open_http_svc/destroy_group", body).await;
-            assert_eq!(answer["ErrorCode"], 0, "{answer}");
-        }
-    }
-
-    /// Deletes an account of the directory, and nothing else.
+    /// Deletes an account.
     pub(crate) async fn delete_account(&self, user: &str) {
         let body = json!({ "DeleteItem": [{ "UserID": user }] });
-        let answer = self.call("im_open_login_svc/account_delete", body).await;
-        assert_eq!(answer["ResultItem"][0]["ResultCode"], 0, "{user} was imported");
+        self.call(ACCOUNT_DELETE, body).await.assert_items([Code::Ok]);
     }
 
-    /// Holds a user's row, as a writer does who is not done yet. `NO KEY`, or it would hold up foreign keys as well
-    /// and hide that a writer takes no lock.
-    pub(crate) async fn hold_user(&self, user: &str) -> Transaction<'static, Postgres> {
-        let row = "SELECT FROM users WHERE sdk_app_id = $1 AND user_id = $2 FOR NO KEY UPDATE";
-        self.hold(row, &[user]).await
+    /// Locks a user's row, like a writer that has not committed yet. `NO KEY`, because a stronger lock would also block
+    /// foreign keys, and hide that a writer takes no lock.
+    pub(crate) async fn lock_user(&self, user: &str) -> Transaction<'static, Postgres> {
+        let mut lock = self.db.begin().await.unwrap();
+        sqlx::query("SELECT FROM users WHERE sdk_app_id = $1 AND user_id = $2 FOR NO KEY UPDATE")
+            .bind(APP)
+            .bind(user)
+            .fetch_one(&mut *lock)
+            .await
+            .unwrap();
+        lock
     }
 
-    /// Holds the one row that a statement finds by these names.
-    async fn hold(&self, row: &'static str, names: &[&str]) -> Transaction<'static, Postgres> {
-        let mut turn = self.db.begin().await.unwrap();
-        let row = names.iter().fold(sqlx::query(row).bind(APP), |row, name| row.bind(*name));
-        row.fetch_one(&mut *turn).await.unwrap();
-        turn
-    }
-
-    /// What `/metrics` answers, its head included.
+    /// The answer of `/metrics`, with its head.
     pub(crate) async fn metrics(&self) -> String {
         let ask = "GET /metrics HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
         raw_text(self.addresses.admin.unwrap(), ask.as_bytes()).await
     }
 
-    /// Returns when so many of the service's connections wait for a lock.
-    pub(crate) async fn wait_for_waiting(&self, count: i64) {
+    /// Returns when exactly `count` of the service's connections wait for a lock.
+    pub(crate) async fn wait_for_blocked(&self, count: i64) {
         until(async || {
-            let waiting: i64 = sqlx::query_scalar(
+            let blocked: i64 = sqlx::query_scalar(
                 "SELECT count(*) FROM pg_stat_activity
                 WHERE datname = current_database() AND wait_event_type = 'Lock'",
             )
             .fetch_one(&self.db)
             .await
             .unwrap();
-            waiting == count
+            blocked == count
         })
         .await;
     }
 }
 
-/// Asks again and again until it is so, for half a minute.
-pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+/// Returns when the condition holds. Panics if it does not hold within 30 s.
+pub(crate) async fn until(mut condition: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
-    while !is_so().await {
-        assert!(Instant::now() < deadline, "it never came to be");
+    while !condition().await {
+        assert!(Instant::now() < deadline, "the condition does not hold after 30 s");
         tokio::task::yield_now().await;
     }
 }

@@ -1,5 +1,5 @@
-//! Texts that mean something to somebody on the way: to SQL, to formats, to JSON, to Unicode. Each is kept as it is, in every
-//! place where a text is stored, and none is taken for another one.
+//! Texts with a meaning in SQL, formats, JSON or Unicode. The service stores every text unchanged in every place, and
+//! confuses no text with another one.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// What is written by hand.
-const WRITTEN: &[&str] = &[
+/// Texts that were chosen by hand.
+const CHOSEN: &[&str] = &[
     "'",
     "''",
     "\"",
@@ -68,7 +68,7 @@ const WRITTEN: &[&str] = &[
     "a ",
     "a",
     "A",
-    // Two spellings of one letter, and letters that some languages take for one.
+    // Two spellings of one letter, and letters that some languages treat as equal.
     "é",
     "e\u{301}",
     "É",
@@ -85,7 +85,7 @@ const WRITTEN: &[&str] = &[
     "\u{212b}",
     "Ω",
     "\u{2126}",
-    // Directions, joiners, marks, what is no character, and the ends of what can be written.
+    // Directions, joiners, marks, code points that are no characters, and the limits of the ranges.
     "\u{202e}abc",
     "\u{200b}",
     "\u{200d}",
@@ -102,7 +102,7 @@ const WRITTEN: &[&str] = &[
     "a\u{300}\u{301}\u{302}",
 ];
 
-/// All of them, short enough for every place: 32 bytes.
+/// The chosen texts, and some of every plane of Unicode. All are short enough for every field: 32 bytes.
 fn texts() -> Vec<String> {
     let of_planes = (0..=16).flat_map(|plane| {
         let first = u32::from(plane == 0) * 0x3042;
@@ -112,25 +112,25 @@ fn texts() -> Vec<String> {
             .map(String::from)
     });
     let all: BTreeSet<String> =
-        WRITTEN.iter().map(|text| (*text).to_owned()).chain(of_planes).collect();
+        CHOSEN.iter().map(|text| (*text).to_owned()).chain(of_planes).collect();
     all.into_iter().collect()
 }
 
 #[actix_web::test]
-async fn a_text_is_kept_as_it_is_wherever_it_is_stored() {
+async fn a_text_is_stored_unchanged_in_every_field() {
     let app = TestApp::start().await;
     let texts = texts();
     for text in &texts {
         let item = |contact_item: Value| json!({ "OptType": 2, "ContactItem": contact_item, "CustomMark": text });
-        let items = vec![item(user(text)), item(group(text))];
-        assert_eq!(app.mark(text, items).await, (0, vec![0, 0]), "{text:?}");
-        app.must(CREATE, create(text, text, [user(text), group(text)])).await;
-        app.must(TOP, top(text, 1, [user(text)])).await;
+        let items = [item(user(text)), item(chat_group(text))];
+        app.mark(text, items).await.assert_ok();
+        app.call_ok(CREATE, create(text, text, [user(text), chat_group(text)])).await;
+        app.call_ok(TOP, top(text, 1, [user(text)])).await;
     }
     for text in &texts {
-        assert_eq!(app.groups(text).await, [(text.clone(), 1)], "{text:?}");
-        for contact_item in [user(text), group(text)] {
-            let shown = app.look(text, &contact_item).await;
+        assert_eq!(app.contact_groups(text).await, [(text.clone(), 1)], "{text:?}");
+        for contact_item in [user(text), chat_group(text)] {
+            let shown = app.search_one(text, &contact_item).await;
             assert_eq!(peer_of(&shown), text);
             assert_eq!(shown["CustomMark"], **text);
         }
@@ -156,28 +156,28 @@ async fn a_text_is_kept_as_it_is_wherever_it_is_stored() {
 }
 
 #[actix_web::test]
-async fn texts_of_one_user_are_told_apart_byte_for_byte() {
+async fn the_texts_of_one_user_are_distinguished_byte_for_byte() {
     let app = TestApp::with_limits(&["groups=1000"]).await;
     let texts = texts();
     for text in &texts {
         let item = json!({ "OptType": 2, "ContactItem": user(text), "CustomMark": text });
-        assert_eq!(app.mark("user0", vec![item]).await, (0, vec![0]), "{text:?}");
-        app.must(CREATE, create("user0", text, json!([]))).await;
+        app.mark("user0", [item]).await.assert_ok();
+        app.call_ok(CREATE, create("user0", text, EMPTY)).await;
     }
     let marks = app.marks("user0").await;
     let expected: Vec<_> = texts.iter().map(|text| marked(text, 0, text)).collect();
     assert_eq!(marks, expected);
     let names: BTreeSet<String> =
-        app.groups("user0").await.into_iter().map(|(name, _)| name).collect();
+        app.contact_groups("user0").await.into_iter().map(|(name, _)| name).collect();
     assert_eq!(names.into_iter().collect::<Vec<_>>(), texts);
 }
 
 #[actix_web::test]
-async fn names_in_the_directory_are_kept_as_they_are() {
+async fn the_names_in_the_directory_are_stored_unchanged() {
     let app = TestApp::start().await;
     for text in texts() {
         let account = json!({ "UserID": text, "Nick": text, "FaceUrl": text });
-        app.must("im_open_login_svc/account_import", account).await;
+        app.call_ok(ACCOUNT_IMPORT, account).await;
     }
     let stored: Vec<(String, String, String)> =
         sqlx::query_as("SELECT user_id, nick, face_url FROM accounts")
@@ -190,8 +190,8 @@ async fn names_in_the_directory_are_kept_as_they_are() {
 
     let short: Vec<_> = texts().into_iter().filter(|text| text.len() <= 30).collect();
     for (nr, text) in short.iter().enumerate() {
-        let group = json!({ "Type": "Public", "GroupId": format!("g{nr:03}"), "Name": text });
-        app.must("group_open_http_svc/create_group", group).await;
+        let body = json!({ "Type": "Public", "GroupId": format!("g{nr:03}"), "Name": text });
+        app.call_ok(CREATE_CHAT_GROUP, body).await;
     }
     let names: Vec<String> = sqlx::query_scalar("SELECT name FROM chat_groups ORDER BY group_id")
         .fetch_all(&app.db)

@@ -1,4 +1,4 @@
-//! All that the database holds, to be compared byte for byte.
+//! All rows of the database, to be compared byte for byte.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,12 @@ use sqlx::AssertSqlSafe;
 
 use crate::support::TestApp;
 
-/// Each table that belongs to apps, with its rows as PostgreSQL writes them.
+/// The rows of each table that has a column `sdk_app_id`, as text of PostgreSQL.
 pub(crate) type Rows = BTreeMap<String, Vec<String>>;
 
 impl TestApp {
-    /// Every row of every app, with the transaction that wrote it: a row that was written anew, unchanged, shows.
+    /// Every row of every app, with the transaction that wrote it. So a row that was written again without a change
+    /// shows.
     pub(crate) async fn all_rows(&self) -> Rows {
         self.rows("t.xmin::text || ' ' || t::text", "true").await
     }

@@ -1,16 +1,17 @@
-//! Two apps with the same users, names and peers: neither can read or change what is the other's.
+//! Two apps with the same users, names and peers: no app can read or change the data of the other.
 
 use serde_json::{Value, json};
 
-use crate::calls::{READING, body, prepare};
+use super::calls::{READING, body, prepare};
+use crate::support::document;
 use crate::support::*;
 
 const OTHER: i64 = APP + 1;
 const OTHER_KEY: &str = "the-key-of-another-app-0123456789";
-/// What is in the one app's texts, and in the other's.
+/// The text of the custom marks and names in the first app, and in the second one.
 const TEXTS: [&str; 2] = ["text of the first", "text of the second"];
 
-/// The admins' queries of both apps.
+/// The queries of the admins of both apps.
 fn queries() -> [String; 2] {
     [query(), query_of(OTHER, ADMIN, &user_sig(OTHER_KEY, OTHER, ADMIN))]
 }
@@ -20,34 +21,34 @@ async fn start() -> TestApp {
     app.add_app(OTHER, OTHER_KEY).await;
     for (query, text) in queries().iter().zip(TEXTS) {
         prepare(3, text, async |command, body| {
-            let answer = app.ask(command, query, body).await;
-            assert_eq!(outcome(&answer).0, 0, "{command}: {answer}");
+            let answer = app.call_as(command, query, body).await;
+            answer.assert_code(Ok);
             answer
         })
         .await;
-        // One that has left the directory, whom both apps knew.
-        app.ask(ACCOUNT_IMPORT, query, json!({ "UserID": "left" })).await;
-        app.ask(ACCOUNT_DELETE, query, json!({ "DeleteItem": [{ "UserID": "left" }] })).await;
+        // An account that was in the directory of both apps, and was deleted.
+        app.call_as(ACCOUNT_IMPORT, query, json!({ "UserID": "deleted" })).await;
+        app.call_as(ACCOUNT_DELETE, query, json!({ "DeleteItem": [{ "UserID": "deleted" }] }))
+            .await;
     }
     app
 }
 
-/// All that an app shows of what was prepared.
-async fn shown(app: &TestApp, query: &str) -> Vec<Value> {
+/// Everything that the API shows about the prepared data of an app.
+async fn shown(app: &TestApp, query: &str) -> Vec<String> {
     let mut shown = Vec::new();
     for command in READING {
-        shown.push(app.ask(command, query, body(command, 0)).await);
+        shown.push(app.call_as(command, query, body(command, 0)).await.text);
     }
     for user in ["doomed0", "doomed1", "doomed2", "friend"] {
-        shown.push(app.ask(GET, query, json!({ "From_Account": user })).await);
+        shown.push(app.call_as(GET, query, json!({ "From_Account": user })).await.text);
     }
     shown
 }
 
-/// Every call that might reach for something: each command for each number, and then all that can be taken away.
+/// Every command for every number, and then calls that change or delete everything.
 fn everything() -> Vec<(&'static str, Value)> {
-    let mut calls: Vec<_> = COMMANDS
-        .into_iter()
+    let mut calls: Vec<_> = document::commands()
         .flat_map(|command| (0..3).map(move |number| (command, body(command, number))))
         .collect();
     let app = json!(OTHER);
@@ -70,72 +71,74 @@ fn everything() -> Vec<(&'static str, Value)> {
         (ACCOUNT_IMPORT, json!({ "UserID": "friend", "Nick": "changed" })),
         (ACCOUNT_DELETE, json!({ "DeleteItem": [{ "UserID": "user" }, { "UserID": "friend" }] })),
         (ACCOUNT_IMPORT, json!({ "UserID": "user" })),
-        (IMPORT_GROUP, json!({ "Type": "Private", "Name": "changed", "GroupId": "chat0" })),
+        (IMPORT_CHAT_GROUP, json!({ "Type": "Private", "Name": "changed", "GroupId": "chat0" })),
     ]);
     calls
 }
 
 #[actix_web::test]
-async fn whatever_is_called_in_one_app_the_other_stays_as_it_is() {
+async fn no_call_in_one_app_reads_or_changes_the_other() {
     for (me, (mine, other)) in [(APP, OTHER), (OTHER, APP)].into_iter().enumerate() {
         let app = start().await;
         let (queries, their_text) = (queries(), TEXTS[1 - me]);
         let (rows, answers) = (app.rows_of(other).await, shown(&app, &queries[1 - me]).await);
-        assert!(rows.values().all(|rows| !rows.is_empty()), "something of each kind: {rows:?}");
+        assert!(
+            rows.values().all(|rows| !rows.is_empty()),
+            "every table has rows of the app: {rows:?}"
+        );
         let own = app.rows_of(mine).await;
         for (command, body) in everything() {
             let is_named = body.to_string().contains(their_text);
-            let answer = app.ask(command, &queries[me], body).await;
+            let answer = app.call_as(command, &queries[me], body).await;
             assert!(is_named || !answer.to_string().contains(their_text), "{command}: {answer}");
             assert_eq!(app.rows_of(other).await, rows, "{command}: {answer}");
         }
-        assert_ne!(app.rows_of(mine).await, own, "the calls do something");
+        assert_ne!(app.rows_of(mine).await, own, "the calls change their own app");
         assert_eq!(shown(&app, &queries[1 - me]).await, answers);
     }
 }
 
-/// Deaths are looked up by name, and names are the same in both apps.
+/// The service looks up deleted accounts and destroyed chat groups by name, and both apps have the same names.
 #[actix_web::test]
-async fn who_is_dead_in_one_app_lives_in_the_other() {
+async fn accounts_and_chat_groups_that_one_app_deletes_stay_in_the_other() {
     let app = start().await;
     let [mine, theirs] = queries();
     for (command, body) in [
         (ACCOUNT_DELETE, json!({ "DeleteItem": [{ "UserID": "doomed0" }] })),
-        (DESTROY_GROUP, json!({ "GroupId": "chat0" })),
+        (DESTROY_CHAT_GROUP, json!({ "GroupId": "chat0" })),
     ] {
-        assert_eq!(app.ask(command, &mine, body).await["ErrorCode"], 0);
+        app.call_as(command, &mine, body).await.assert_ok();
     }
-    let items = || [custom("doomed0", "x"), change(&group("chat0"), &[2], &[])];
-    let outcome = async |query: &str| {
-        codes(&app.ask(MARK_CONTACT, query, mark_contact("user", items())).await)
-    };
-    assert_eq!(outcome(&mine).await, (0, vec![50001, 51007]));
-    assert_eq!(outcome(&theirs).await, (0, vec![0, 0]));
+    let items = || [custom("doomed0", "x"), change_bits(&chat_group("chat0"), &[2], &[])];
+    for (query, codes) in [(mine, [UnknownUser, ChatGroupGone]), (theirs, [Ok, Ok])] {
+        let answer = app.call_as(MARK_CONTACT, &query, mark_contact("user", items())).await;
+        answer.assert_items(codes);
+    }
 }
 
-/// Writes of several apps share a commit, with the same users in it.
+/// The test holds a lock, so that writes of both apps for the same user wait together.
 #[actix_web::test]
-async fn writes_that_share_a_commit_do_not_share_their_app() {
+async fn writes_of_two_apps_in_one_commit_stay_apart() {
     let app = start().await;
     let queries = queries();
-    let turn = app.hold_user("user").await;
+    let lock = app.lock_user("user").await;
     let writes = (0..60).map(|number| {
         let (query, text) = (&queries[number % 2], TEXTS[number % 2]);
         let body = mark_contact("user", [custom(&format!("shared{}", number / 2), text)]);
-        app.ask(MARK_CONTACT, query, body)
+        app.call_as(MARK_CONTACT, query, body)
     });
     let release = async {
-        app.wait_for_waiting(1).await;
-        turn.rollback().await.unwrap();
+        app.wait_for_blocked(1).await;
+        lock.rollback().await.unwrap();
     };
     let (answers, ()) =
         futures_util::future::join(futures_util::future::join_all(writes), release).await;
     for answer in answers {
-        assert_eq!(codes(&answer), (0, vec![0]), "{answer}");
+        answer.assert_items([Ok]);
     }
     for (query, text) in queries.iter().zip(TEXTS) {
         let wanted: Vec<_> = (0..30).map(|number| user(&format!("shared{number}"))).collect();
-        let found = app.ask(SEARCH, query, search("user", wanted)).await;
+        let found = app.call_as(SEARCH, query, search("user", wanted)).await;
         for shown in found["ContactResultItem"].as_array().unwrap() {
             assert_eq!(shown["CustomMark"], text, "{shown}");
         }

@@ -1,7 +1,8 @@
-//! UserSigs made with care: numbers beyond all bounds, names that look alike, fields twice, depth, bombs. Those who make
-//! them have a UserSig of their own, as any user has, and want the admin's.
+//! Forged UserSigs: numbers out of range, names that look alike, repeated fields, deep nesting, zip bombs. The attacker
+//! is a user with a valid UserSig of their own, and wants to be accepted as the admin.
 
 use std::io::{Read, Write};
+use std::result::Result::Ok;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -20,7 +21,7 @@ pub(crate) fn app_of(number: i64) -> App {
     App::new(SdkAppId::new(number).unwrap(), SecretKey::parse(KEY).unwrap())
 }
 
-/// What the service makes of a UserSig that is shown for the admin.
+/// Checks a UserSig as the service does when the caller claims to be the admin.
 pub(crate) fn check(text: &str) -> Result<u64, Flaw> {
     check_as(ADMIN, text)
 }
@@ -66,7 +67,7 @@ impl Claims {
         Self { identifier: identifier.to_owned(), app, time, expire, user_buf: None }
     }
 
-    /// The signature of whoever has the key.
+    /// The signature with the app's key.
     fn signature(&self) -> Vec<u8> {
         let Self { identifier, app, time, expire, .. } = self;
         let user_buf = self.user_buf.iter().map(|buf| format!("TLS.userbuf:{buf}\n"));
@@ -80,7 +81,7 @@ impl Claims {
         self.with(&BASE64.encode(self.signature()), "")
     }
 
-    /// With any signature, and more fields in front.
+    /// A UserSig with any signature, and with more fields in front.
     fn with(&self, signature: &str, more: &str) -> String {
         let Self { identifier, app, time, expire, .. } = self;
         let identifier = json!(identifier);
@@ -92,30 +93,34 @@ impl Claims {
     }
 }
 
-/// The text that is signed has no quotes: a name with line breaks could say more than who somebody is.
+/// The signed text has one field per line and no quotes, so a name with line breaks could pretend to be more fields.
 #[test]
-fn a_name_with_line_breaks_is_nobody_else() {
+fn a_name_with_line_breaks_cannot_become_another_name() {
     let name = format!(
         "{ADMIN}\nTLS.sdkappid:{APP}\nTLS.time:1700000000\nTLS.expire:86400\nTLS.userbuf:AAAA"
     );
     let own = Claims::of(&name);
-    assert_eq!(check_as(&name, &own.signed()), Ok(1_700_086_400), "this is who signed in");
+    assert_eq!(
+        check_as(&name, &own.signed()),
+        Ok(1_700_086_400),
+        "the user's own UserSig is valid"
+    );
     let rest = format!("AAAA\nTLS.sdkappid:{APP}\nTLS.time:1700000000\nTLS.expire:86400");
     let forged = Claims { user_buf: Some(rest), ..Claims::of(ADMIN) };
     assert_eq!(forged.signature(), own.signature(), "the signature is the same");
     assert!(matches!(check(&forged.signed()), Err(Flaw::Undecodable(_))));
 }
 
-/// Until when [`Claims::of`] the admin are good.
+/// When [`Claims::of`] the admin expire, in seconds since 1970.
 const GOOD_UNTIL: u64 = 1_700_086_400;
 
-/// Whatever was done to the admin's UserSig: it is refused, or it still says exactly the same.
+/// A changed UserSig of the admin is refused, or it still says exactly the same.
 fn is_harmless(outcome: &Result<u64, Flaw>) -> bool {
     matches!(outcome, Err(_) | Ok(GOOD_UNTIL))
 }
 
 #[test]
-fn a_usersig_that_was_cut_is_none() {
+fn a_usersig_that_was_cut_short_is_refused() {
     let good = Claims::of(ADMIN).signed();
     assert_eq!(check(&good), Ok(GOOD_UNTIL));
     for length in 0..good.len() {
@@ -124,7 +129,7 @@ fn a_usersig_that_was_cut_is_none() {
 }
 
 #[test]
-fn a_flipped_bit_makes_no_other_claim() {
+fn a_flipped_bit_makes_no_other_valid_usersig() {
     let flips = |bytes: &[u8]| -> Vec<Vec<u8>> {
         let places = (0..bytes.len()).flat_map(|place| (0..8).map(move |bit| (place, 1 << bit)));
         let flip = |(place, bit): (usize, u8)| {
@@ -151,12 +156,12 @@ fn a_flipped_bit_makes_no_other_claim() {
         refused += usize::from(outcome.is_err());
     }
     println!("{tried} flips, {refused} refused");
-    // Those that are not are in the version, which is not signed, and in bits that carry nothing.
+    // The flips that are not refused are in the version, which is not signed, and in bits without a meaning.
     assert!(tried > 3500 && tried - refused < 100, "{refused} of {tried}");
 }
 
 #[test]
-fn what_inflates_to_too_much_is_not_inflated() {
+fn a_usersig_that_inflates_to_more_than_4_kib_is_refused() {
     let padded = |length: usize| {
         let text = Claims::of(ADMIN);
         let plain = text.with(&BASE64.encode(text.signature()), "");
@@ -174,7 +179,7 @@ fn what_inflates_to_too_much_is_not_inflated() {
 }
 
 #[test]
-fn numbers_are_whole_and_fit() {
+fn the_numbers_of_a_usersig_are_integers_in_range() {
     let huge = "9".repeat(300);
     for number in [
         "-1",
@@ -204,17 +209,21 @@ fn numbers_are_whole_and_fit() {
     assert_eq!(check(&other_app.signed()), Err(Flaw::OtherApp));
     let forever = u64::MAX.to_string();
     let endless = Claims { time: forever.clone(), expire: forever, ..Claims::of(ADMIN) };
-    assert_eq!(check(&endless.signed()), Ok(u64::MAX), "no overflow");
+    assert_eq!(check(&endless.signed()), Ok(u64::MAX), "the sum does not overflow");
     let over = Claims { time: "0".into(), expire: (NOW).to_string(), ..Claims::of(ADMIN) };
     assert_eq!(check(&over.signed()), Err(Flaw::Expired));
 }
 
 #[test]
-fn a_field_that_is_given_twice_is_checked_as_it_is_signed() {
+fn of_a_repeated_field_the_last_one_is_checked_against_the_signature() {
     let own = Claims::of("mallory");
     let signature = BASE64.encode(own.signature());
     let before = format!(r#""TLS.identifier":"{ADMIN}","#);
-    assert_eq!(check(&own.with(&signature, &before)), Err(Flaw::OtherUser), "the last one counts");
+    assert_eq!(
+        check(&own.with(&signature, &before)),
+        Err(Flaw::OtherUser),
+        "the last field counts"
+    );
     let own_first = Claims::of(ADMIN).with(&signature, r#""TLS.identifier":"mallory","#);
     assert_eq!(check(&own_first), Err(Flaw::Forged));
     let longer = format!(r#""TLS.expire":{},"#, u64::MAX);
@@ -222,7 +231,7 @@ fn a_field_that_is_given_twice_is_checked_as_it_is_signed() {
 }
 
 #[test]
-fn depth_and_other_shapes_are_no_usersig() {
+fn deep_nesting_and_other_shapes_are_refused() {
     let deep = format!("{}{}", "[".repeat(2000), "]".repeat(2000));
     let own = Claims::of(ADMIN);
     let with_depth = own.with(&BASE64.encode(own.signature()), &format!(r#""x":{deep},"#));
@@ -256,7 +265,7 @@ fn depth_and_other_shapes_are_no_usersig() {
 }
 
 #[test]
-fn whose_name_looks_like_the_admins_is_somebody_else() {
+fn a_name_that_looks_like_the_admins_is_another_name() {
     let spelled = [
         "Administrator",
         "ADMINISTRATOR",
@@ -280,20 +289,18 @@ fn whose_name_looks_like_the_admins_is_somebody_else() {
     }
 }
 
-/// The same through the front door, all of it: the query's own encoding, the memory of UserSigs that were good, the answer.
+/// The same over HTTP: with the encoding of the query, the cache of valid UserSigs, and the answer.
 #[actix_web::test]
-async fn what_is_forged_opens_nothing_over_http() {
+async fn a_forged_usersig_is_refused_over_http() {
     let app = TestApp::with_limits(&["calls-per-second=0"]).await;
     let now = |identifier: &str| Claims { time: unix_now().to_string(), ..Claims::of(identifier) };
     let call = async |text: &str| {
         let shown: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
         let query = query_of(APP, ADMIN, &shown);
-        let body = mark_contact("user", vec![set("peer", 0)]);
-        let answer = app.call_with(app.addresses.api, MARK_CONTACT, &query, body).await;
-        answer["ErrorCode"].as_u64().unwrap()
+        app.call_as(MARK_CONTACT, &query, mark_contact("user", [set("peer", 0)])).await.code()
     };
     let good = now(ADMIN).signed();
-    assert_eq!(call(&good).await, 0, "and it is remembered from now on");
+    assert_eq!(call(&good).await, Code::Ok, "from now on, the service has it in its cache");
 
     let own = now("mallory");
     let signature = BASE64.encode(own.signature());
@@ -319,19 +326,20 @@ async fn what_is_forged_opens_nothing_over_http() {
         format!("{good}{good}"),
         good.to_uppercase(),
     ]);
+    let refusals =
+        [UserSigExpired, UserSigEmpty, UserSigUnreadable, UserSigForged, UserSigOfOtherUser];
     let (mut tried, mut opened) = (0, 0);
     for text in forged {
-        match call(&text).await {
-            70001 | 70002 | 70003 | 70009 | 70013 => {}
-            // The version is not signed, and some bits carry nothing: it still says the same.
-            0 => {
-                assert_eq!(check(&text), check(&good), "{text}");
-                opened += 1;
-            }
-            code => panic!("{code} for {text:.300}"),
+        let code = call(&text).await;
+        if code == Code::Ok {
+            // The version is not signed, and some bits have no meaning: the UserSig still says the same.
+            assert_eq!(check(&text), check(&good), "{text}");
+            opened += 1;
+        } else {
+            assert!(refusals.contains(&code), "{code:?} for {text:.300}");
         }
         tried += 1;
     }
-    assert!(tried > 400 && opened < 20, "{opened} of {tried} are as good as before");
-    assert_eq!(call(&good).await, 0, "the admin is still let in");
+    assert!(tried > 400 && opened < 20, "{opened} of {tried} are still valid");
+    assert_eq!(call(&good).await, Code::Ok, "the admin's own UserSig is still valid");
 }

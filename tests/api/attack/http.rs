@@ -1,5 +1,5 @@
-//! Requests that two readers could read in two ways: what one takes for a body, another takes for a second request. And
-//! clients that send too much, or leave.
+//! Request smuggling: requests that two HTTP implementations could read differently, so that the body for one is a second
+//! request for the other. And clients that send too much, too slowly, or not to the end.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -13,49 +13,65 @@ use tokio::time::{interval, timeout};
 use crate::support::*;
 
 fn body_for(owner: &str) -> String {
-    mark_contact(owner, vec![set("peer", 0)]).to_string()
+    mark_contact(owner, [set("peer", 0)]).to_string()
 }
 
 fn start() -> String {
     format!("POST /v4/{MARK_CONTACT}?{} HTTP/1.1\r\nhost: x\r\n", query())
 }
 
-/// A request as it should be.
+/// A correct request.
 fn post(owner: &str) -> String {
     let body = body_for(owner);
     format!("{}content-length: {}\r\n\r\n{body}", start(), body.len())
 }
 
-/// Sends all of it and no more, and reads until the other side closes.
-async fn say(address: SocketAddr, bytes: &[u8]) -> String {
+/// Sends the bytes, closes the sending side, and reads until the service closes the connection.
+async fn send(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // The other side may have closed before it has read everything.
+    // The service may close the connection before it has read everything.
     drop(stream.write_all(bytes).await);
     drop(stream.shutdown().await);
     let mut answer = Vec::new();
     let read = timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
-    assert!(read.is_ok(), "it was neither answered nor closed");
+    assert!(read.is_ok(), "the service neither answered nor closed the connection");
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// What the service did with two requests on one connection.
+#[derive(Debug, PartialEq, Eq)]
+struct Served {
+    answers: usize,
+    /// The status of the first answer, or 0 without an answer.
+    status: u16,
+    own_marks: usize,
+    victim_marks: usize,
+}
+
+/// The service answered status 400 to the first request, and executed none.
+const BAD_REQUEST: Served = Served { answers: 1, status: 400, own_marks: 0, victim_marks: 0 };
+
 impl TestApp {
-    /// Sends a request of `own`, framed in some way, with one of `victim` behind it. Says how many answers came, the status
-    /// of the first one, and whose mark was set.
-    async fn smuggle(&self, framed: &str) -> (usize, String, [usize; 2]) {
-        let answer =
-            say(self.addresses.api, format!("{framed}{}", post("victim")).as_bytes()).await;
-        let status = answer.split(' ').nth(1).unwrap_or_default().to_owned();
-        let marks = [self.marks("own").await.len(), self.marks("victim").await.len()];
+    /// Sends a request of user `own`, and on the same connection a correct request of user `victim`.
+    async fn smuggle(&self, framed: &str) -> Served {
+        let both = format!("{framed}{}", post("victim"));
+        let answer = send(self.addresses.api, both.as_bytes()).await;
+        let served = Served {
+            answers: answer.matches("HTTP/1.1 ").count(),
+            status: answer.split(' ').nth(1).unwrap_or_default().parse().unwrap_or_default(),
+            own_marks: self.marks("own").await.len(),
+            victim_marks: self.marks("victim").await.len(),
+        };
         sqlx::raw_sql("DELETE FROM conversations; DELETE FROM users")
             .execute(&self.db)
             .await
             .unwrap();
-        (answer.matches("HTTP/1.1 ").count(), status, marks)
+        served
     }
 }
 
 #[actix_web::test]
-async fn what_could_be_read_in_two_ways_is_not_read() {
+async fn an_ambiguous_request_is_refused() {
     let app = TestApp::start().await;
     let (start, own) = (start(), body_for("own"));
     let length = own.len();
@@ -72,8 +88,8 @@ async fn what_could_be_read_in_two_ways_is_not_read() {
         "transfer-encoding: \u{b}chunked",
         "x: a\r\n transfer-encoding: chunked",
     ] {
-        let read = app.smuggle(&format!("{start}{headers}\r\n\r\n{chunk}")).await;
-        assert_eq!(read, (1, "400".into(), [0, 0]), "{headers:?}");
+        let served = app.smuggle(&format!("{start}{headers}\r\n\r\n{chunk}")).await;
+        assert_eq!(served, BAD_REQUEST, "{headers:?}");
     }
     for headers in [
         &format!("content-length: {length}\r\ncontent-length: {longer}"),
@@ -89,8 +105,8 @@ async fn what_could_be_read_in_two_ways_is_not_read() {
         &format!("x: a\0\r\ncontent-length: {length}"),
         &format!("host: y\r\ncontent-length: {length}"),
     ] {
-        let read = app.smuggle(&format!("{start}{headers}\r\n\r\n{own}")).await;
-        assert_eq!(read, (1, "400".into(), [0, 0]), "{headers:?}");
+        let served = app.smuggle(&format!("{start}{headers}\r\n\r\n{own}")).await;
+        assert_eq!(served, BAD_REQUEST, "{headers:?}");
     }
     for line in [
         start.replace("HTTP/1.1", "HTTP/1.0") + "transfer-encoding: chunked\r\n\r\n" + &chunk,
@@ -99,22 +115,22 @@ async fn what_could_be_read_in_two_ways_is_not_read() {
         start.replace(" HTTP/1.1\r\nhost: x\r\n", "\r\n\r\n"),
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
     ] {
-        assert_eq!(app.smuggle(&line).await, (1, "400".into(), [0, 0]), "{line:?}");
+        assert_eq!(app.smuggle(&line).await, BAD_REQUEST, "{line:?}");
     }
 }
 
-/// Sends all of it, keeps its side open, and reads until the other side closes.
-async fn say_and_stay(address: SocketAddr, bytes: &[u8]) -> String {
+/// Sends the bytes, keeps the sending side open, and reads until the service closes the connection.
+async fn send_and_stay(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
     let read = timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
-    assert!(read.is_ok(), "it was neither answered nor closed");
+    assert!(read.is_ok(), "the service neither answered nor closed the connection");
     String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[actix_web::test]
-async fn a_connection_stays_http() {
+async fn a_connection_cannot_be_upgraded() {
     let app = TestApp::start().await;
     let own = body_for("own");
     let upgrade = format!(
@@ -125,21 +141,22 @@ async fn a_connection_stays_http() {
     let elsewhere = upgrade.replace(MARK_CONTACT, "nothing");
     let connect = "CONNECT x:1 HTTP/1.1\r\nhost: x:1\r\n\r\n".to_owned();
     let cases = [
-        (upgrade, "60002,\"ErrorInfo\":\"Upgrade: the connection stays HTTP"),
-        (elsewhere, "60009,"),
-        (connect, "60009,"),
+        (upgrade, BadRequest, ",\"ErrorInfo\":\"Upgrade: the connection stays HTTP"),
+        (elsewhere, UnknownCommand, ","),
+        (connect, UnknownCommand, ","),
     ];
-    for (request, code) in cases {
-        let answer = say_and_stay(app.addresses.api, (request + &post("victim")).as_bytes()).await;
+    for (request, code, rest) in cases {
+        let answer = send_and_stay(app.addresses.api, (request + &post("victim")).as_bytes()).await;
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
-        assert!(answer.contains(&format!("\"ErrorCode\":{code}")), "{answer}");
+        let code = code.number();
+        assert!(answer.contains(&format!("\"ErrorCode\":{code}{rest}")), "{answer}");
         assert!(answer.contains("connection: close"), "{answer}");
     }
     assert!(app.marks("own").await.is_empty() && app.marks("victim").await.is_empty());
 }
 
 #[actix_web::test]
-async fn what_is_behind_a_broken_body_is_no_request() {
+async fn bytes_after_a_malformed_body_are_not_a_request() {
     let app = TestApp::start().await;
     let own = body_for("own");
     let length = own.len();
@@ -150,14 +167,14 @@ async fn what_is_behind_a_broken_body_is_no_request() {
         &format!("{length:x}\r\n{own}0\r\n\r\n"),
         &format!("{length:x};a\nb\r\n{own}\r\n0\r\n\r\n"),
     ] {
-        let (answers, _, marks) =
-            app.smuggle(&format!("{}transfer-encoding: chunked\r\n\r\n{chunks}", start())).await;
-        assert_eq!((answers, marks), (1, [0, 0]), "{chunks:?}");
+        let framed = format!("{}transfer-encoding: chunked\r\n\r\n{chunks}", start());
+        let served = app.smuggle(&framed).await;
+        assert_eq!(served, Served { status: served.status, ..BAD_REQUEST }, "{chunks:?}");
     }
 }
 
 #[actix_web::test]
-async fn what_can_be_read_in_one_way_only_is_served_in_its_order() {
+async fn unambiguous_requests_on_one_connection_are_served_in_order() {
     let app = TestApp::start().await;
     let own = body_for("own");
     let length = own.len();
@@ -175,40 +192,43 @@ async fn what_can_be_read_in_one_way_only_is_served_in_its_order() {
         post("own").replace("POST /", "POST http://other/"),
     ];
     for framed in framed {
-        assert_eq!(app.smuggle(&framed).await, (2, "200".into(), [1, 1]), "{framed:?}");
+        let both = Served { answers: 2, status: 200, own_marks: 1, victim_marks: 1 };
+        assert_eq!(app.smuggle(&framed).await, both, "{framed:?}");
     }
-    // Many in one piece, some of them wrong, are answered one after the other.
+    // Many requests in one packet, some of them bad, are answered in order.
     let wrong = post("own").replace("MarkItem", "MarkNone");
     let many = [post("a"), wrong.clone(), post("b"), wrong, post("c")].concat();
-    let answers = say(app.addresses.api, many.as_bytes()).await;
+    let answers = send(app.addresses.api, many.as_bytes()).await;
     let codes = answers.split("\"ErrorCode\":").skip(1);
     let codes: Vec<_> = codes.map(|rest| rest.split([',', '}']).next().unwrap()).collect();
-    assert_eq!(codes, ["0", "50002", "0", "50002", "0"]);
+    let expected = [Ok, BadParameter, Ok, BadParameter, Ok];
+    assert_eq!(codes, expected.map(|code| code.number().to_string()));
 }
 
 #[actix_web::test]
-async fn what_is_behind_the_last_request_is_no_request() {
+async fn bytes_after_the_last_request_are_not_a_request() {
     let app = TestApp::start().await;
     let close = post("own").replace("host: x\r\n", "host: x\r\nconnection: close\r\n");
     let old = post("own").replace("HTTP/1.1", "HTTP/1.0");
     let elsewhere = close.replace(MARK_CONTACT, "nothing");
     for (last, own) in [(close, 1), (old, 1), (elsewhere, 0)] {
-        let (_, status, marks) = app.smuggle(&last).await;
-        assert_eq!((status, marks), ("200".into(), [own, 0]), "{last:?}");
+        let served = app.smuggle(&last).await;
+        let (status, marks) = (served.status, [served.own_marks, served.victim_marks]);
+        assert_eq!((status, marks), (200, [own, 0]), "{last:?}");
     }
 }
 
 #[actix_web::test]
-async fn whoever_sends_too_much_or_leaves_has_done_nothing() {
+async fn requests_that_are_too_large_or_break_off_are_not_executed() {
     let app = TestApp::start().await;
     let whole = post("own");
     for cut in [1, start().len(), whole.find("\r\n\r\n").unwrap() + 4, whole.len() - 1] {
-        let answer = say(app.addresses.api, &whole.as_bytes()[..cut]).await;
+        let answer = send(app.addresses.api, &whole.as_bytes()[..cut]).await;
         assert!(!answer.contains("\"ErrorCode\":0"), "{cut} of {}: {answer}", whole.len());
     }
     let many = (0..200).map(|nr| format!("x-{nr}: a\r\n")).collect::<Vec<_>>().concat();
     for headers in [format!("x: {}\r\n", "a".repeat(200_000)), many] {
-        let answer = say(
+        let answer = send(
             app.addresses.api,
             whole.replace("host: x\r\n", &format!("host: x\r\n{headers}")).as_bytes(),
         )
@@ -217,14 +237,15 @@ async fn whoever_sends_too_much_or_leaves_has_done_nothing() {
     }
     let path = format!("/v4/{MARK_CONTACT}?x={}&", "a".repeat(200_000));
     let answer =
-        say(app.addresses.api, whole.replace(&format!("/v4/{MARK_CONTACT}?"), &path).as_bytes())
+        send(app.addresses.api, whole.replace(&format!("/v4/{MARK_CONTACT}?"), &path).as_bytes())
             .await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
     assert_eq!(app.state_rows().await, 0);
-    assert_eq!(app.mark("own", vec![set("peer", 0)]).await, (0, vec![0]), "and others are served");
+    // Other clients are still served.
+    app.mark("own", [set("peer", 0)]).await.assert_ok();
 }
 
-/// Sends the bytes one by one, ten a second, until the other side closes: what it said, and when.
+/// Sends ten bytes per second until the service closes the connection. Returns the answer and the elapsed time.
 async fn drip(address: SocketAddr, bytes: &[u8]) -> (String, Duration) {
     let (mut read, mut write) = TcpStream::connect(address).await.unwrap().into_split();
     let begun = Instant::now();
@@ -241,14 +262,14 @@ async fn drip(address: SocketAddr, bytes: &[u8]) -> (String, Duration) {
     let mut answer = Vec::new();
     let listen = timeout(Duration::from_secs(30), read.read_to_end(&mut answer));
     tokio::select! {
-        read = listen => drop(read.expect("it was neither answered nor closed")),
+        read = listen => drop(read.expect("the service neither answered nor closed the connection")),
         () = send => {}
     }
     (String::from_utf8_lossy(&answer).into_owned(), begun.elapsed())
 }
 
 #[actix_web::test]
-async fn whoever_sends_byte_by_byte_is_not_waited_for() {
+async fn slow_clients_time_out_and_do_not_delay_others() {
     let app = TestApp::start().await;
     let at = app.addresses.api;
     let head = format!("{}{}", start(), "x: y\r\n".repeat(1000));
@@ -274,7 +295,8 @@ async fn whoever_sends_byte_by_byte_is_not_waited_for() {
         let mut every = interval(Duration::from_millis(500));
         for nr in 0..20 {
             every.tick().await;
-            served += usize::from(app.mark(&format!("u{nr}"), vec![set("p", 0)]).await.0 == 0);
+            let answer = app.mark(&format!("u{nr}"), [set("p", 0)]).await;
+            served += usize::from(answer.code() == Ok);
         }
         served
     };
@@ -282,26 +304,31 @@ async fn whoever_sends_byte_by_byte_is_not_waited_for() {
         join3(join_all((0..20).map(|_| drip(at, head.as_bytes()))), in_body, others).await;
     for (answer, after) in heads {
         assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-        assert!((4.0..8.0).contains(&after.as_secs_f64()), "a head is waited for {after:?}");
+        assert!(
+            (4.0..8.0).contains(&after.as_secs_f64()),
+            "the service waited {after:?} for a head"
+        );
     }
     let (answer, after) = bodies;
-    assert!(answer.contains("\"ErrorCode\":60002,"), "{answer}");
-    assert!((9.0..13.0).contains(&after.as_secs_f64()), "a body is waited for {after:?}");
-    assert_eq!(served, 20, "others are served meanwhile");
+    assert!(answer.contains(&format!("\"ErrorCode\":{},", BadRequest.number())), "{answer}");
+    assert!((9.0..13.0).contains(&after.as_secs_f64()), "the service waited {after:?} for a body");
+    assert_eq!(served, 20, "other clients are served in the meantime");
 }
 
-/// Who sends on and on without reading an answer is not read on and on.
 #[actix_web::test]
-async fn whoever_never_reads_is_not_read_either() {
+async fn the_service_stops_reading_from_a_client_that_reads_no_answers() {
     let app = TestApp::start().await;
     let mut stream = TcpStream::connect(app.addresses.api).await.unwrap();
     let many = "POST /nothing HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
     let mut sent = 0;
-    // The kernel takes some megabytes for either side; then it has to stand still.
-    while let Ok(written) = timeout(Duration::from_secs(3), stream.write(many.as_bytes())).await {
+    // The kernel buffers some megabytes for each side. Then the client's writes must block.
+    while let Result::Ok(written) =
+        timeout(Duration::from_secs(3), stream.write(many.as_bytes())).await
+    {
         sent += written.unwrap();
-        assert!(sent < 64 << 20, "it reads on though nobody takes its answers");
+        assert!(sent < 64 << 20, "the service goes on reading");
     }
     assert!(sent > many.len(), "only {sent} bytes were read");
-    assert_eq!(app.mark("own", vec![set("peer", 0)]).await, (0, vec![0]), "others are served");
+    // Other clients are still served.
+    app.mark("own", [set("peer", 0)]).await.assert_ok();
 }

@@ -1,4 +1,5 @@
-//! Random requests. Their answers are compared with a model, which is simple enough to be obviously right.
+//! Random calls of `mark_contact` and of the directory. The test compares the answers with a model, which is simple
+//! enough to be obviously right.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::{Value, json};
 
+use crate::support::Outcome::{Done, Refused};
 use crate::support::*;
 
 const USERS: usize = 3;
@@ -77,7 +79,8 @@ fn call() -> impl Strategy<Value = Call> {
 
 impl Item {
     fn json(&self) -> Value {
-        let contact_item = if self.peer == 4 { group("4") } else { user(&self.peer.to_string()) };
+        let contact_item =
+            if self.peer == 4 { chat_group("4") } else { user(&self.peer.to_string()) };
         json!({
             "OptType": self.opt_type, "ContactItem": contact_item,
             "SetMark": self.set, "ClearMark": self.clear, "CustomMark": self.custom,
@@ -87,7 +90,7 @@ impl Item {
 
 impl User {
     /// Applies an item, and returns the `ResultCode` that the service must answer.
-    fn mark(&mut self, item: &Item) -> u64 {
+    fn mark(&mut self, item: &Item) -> Code {
         let mask =
             |bits: &Option<Vec<u8>>| bits.iter().flatten().fold(0, |mask, bit| mask | 1_u64 << bit);
         let (mut standard, mut custom) = self.marks.get(&item.peer).cloned().unwrap_or_default();
@@ -102,38 +105,35 @@ impl User {
         } else if self.marks.contains_key(&item.peer) || self.marks.len() < PLACES {
             self.marks.insert(item.peer, (standard, custom));
         } else {
-            return 51008;
+            return ConversationsFull;
         }
-        0
+        Code::Ok
     }
 
-    /// Applies a call, and returns the `ErrorCode` and the item codes that the service must answer.
-    fn expect(&mut self, call: &Call) -> (u64, Vec<u64>) {
+    /// Applies a call, and returns the outcome that the service must answer.
+    fn expect(&mut self, call: &Call) -> Outcome {
         match call {
             Call::Nothing => {}
             Call::Import => self.imported = true,
-            Call::Check => return (0, vec![0]),
-            Call::Mark(_) if !self.imported => return (50001, Vec::new()),
-            Call::Mark(items) => return (0, items.iter().map(|item| self.mark(item)).collect()),
+            Call::Check => return Done(vec![Code::Ok]),
+            Call::Mark(_) if !self.imported => return Refused(UnknownUser),
+            Call::Mark(items) => return Done(items.iter().map(|item| self.mark(item)).collect()),
         }
-        (0, Vec::new())
+        Done(Vec::new())
     }
 }
 
-async fn run(app: &TestApp, at: SocketAddr, name: &str, call: &Call) -> (u64, Vec<u64>) {
+async fn run(app: &TestApp, at: SocketAddr, name: &str, call: &Call) -> Outcome {
     let answer = match call {
-        Call::Nothing => return (0, Vec::new()),
+        Call::Nothing => return Done(Vec::new()),
         Call::Import => app.call_at(at, ACCOUNT_IMPORT, json!({ "UserID": name })).await,
         Call::Check => {
             let body = json!({ "CheckItem": [{ "UserID": name }] });
             app.call_at(at, ACCOUNT_CHECK, body).await
         }
-        Call::Mark(items) => {
-            let items: Vec<_> = items.iter().map(Item::json).collect();
-            app.call_at(at, MARK_CONTACT, mark_contact(name, items)).await
-        }
+        Call::Mark(items) => app.mark_at(at, name, items.iter().map(Item::json)).await,
     };
-    codes(&answer)
+    answer.outcome()
 }
 
 /// Runs rounds. In each, all users call at the same time, and switch to the other process.
@@ -166,13 +166,13 @@ async fn compare(
             })
             .collect();
         prop_assert_eq!(found, expected);
-        prop_assert_eq!(app.marked(name).await, user.marks.len());
+        prop_assert_eq!(app.marked_count(name).await, user.marks.len());
     }
-    Ok(())
+    Result::Ok(())
 }
 
 #[test]
-fn any_sequence_of_requests_does_what_the_model_does() {
+fn any_sequence_of_marks_gives_the_answers_and_the_state_of_the_model() {
     let system = actix_web::rt::System::new();
     let (app, both) = system.block_on(async {
         let limits = ["calls-per-second=0".to_owned(), format!("marked={PLACES}")];

@@ -1,6 +1,6 @@
-//! Random sequences of all calls that change a user's state. After every call, the test reads the state and compares it with
-//! a model, which is simple enough to be obviously right. Several users call at the same time; the calls of each user are
-//! sequential.
+//! Random sequences of all calls that change a user's state. After every call, the test reads the state and compares it
+//! with a model, which is simple enough to be obviously right. Several users call at the same time; the calls of each
+//! user are sequential.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::{Value, json};
 
+use crate::support::Outcome::{Done, Refused};
 use crate::support::*;
 
 const USERS: usize = 3;
@@ -31,7 +32,7 @@ enum Call {
     Update(u8, Vec<(u8, bool)>),
     Del(u8),
     Top(bool, Vec<u8>),
-    Forget(u8),
+    Delete(u8),
 }
 
 fn call() -> impl Strategy<Value = Call> {
@@ -48,7 +49,7 @@ fn call() -> impl Strategy<Value = Call> {
         5 => (0..3_u8, changes).prop_map(|(name, changes)| Call::Update(name, changes)),
         2 => (0..3_u8).prop_map(Call::Del),
         4 => (any::<bool>(), peers()).prop_map(|(pin, peers)| Call::Top(pin, peers)),
-        2 => (0..PEERS).prop_map(Call::Forget),
+        2 => (0..PEERS).prop_map(Call::Delete),
     ]
 }
 
@@ -79,8 +80,8 @@ struct User {
 }
 
 impl User {
-    /// Edits a conversation, or returns the code that refuses the edit because of a limit.
-    fn change(&mut self, peer: u8, edit: impl FnOnce(&mut State)) -> u64 {
+    /// Edits a conversation, or returns the code of the limit that forbids it.
+    fn change(&mut self, peer: u8, edit: impl FnOnce(&mut State)) -> Code {
         let mut after = self.conversations.clone();
         edit(&mut after[usize::from(peer)]);
         let count =
@@ -88,11 +89,11 @@ impl User {
         let is_marked = |one: &State| one.mark != 0;
         let is_grouped = |one: &State| !one.groups.is_empty();
         if count(&after, is_marked) > MARKED || count(&after, is_grouped) > GROUPED {
-            return 51008;
+            return ConversationsFull;
         }
         self.conversations = after;
         self.update_order(peer);
-        0
+        Code::Ok
     }
 
     /// The conversation is marked or grouped: pages show it.
@@ -121,7 +122,7 @@ impl User {
         self.groups.iter().find(|(other, _)| *other == name).map(|(_, id)| *id)
     }
 
-    fn change_member(&mut self, id: u64, peer: u8, member: bool) -> u64 {
+    fn change_member(&mut self, id: u64, peer: u8, member: bool) -> Code {
         self.change(peer, |one| {
             if member {
                 one.groups.insert(id);
@@ -131,73 +132,75 @@ impl User {
         })
     }
 
-    fn pin(&mut self, peer: u8, pin: bool) -> u64 {
+    fn pin(&mut self, peer: u8, pin: bool) -> Code {
         if !pin {
             self.pins.retain(|other| *other != peer);
             self.update_order(peer);
         } else if !self.pins.contains(&peer) {
             if self.pins.len() == PINNED {
-                return 51012;
+                return PinsFull;
             }
             self.pins.push(peer);
         }
-        0
+        Code::Ok
     }
 
-    /// Applies a call of a user who is not imported, and returns its codes.
-    fn expect_without_account(&mut self, call: &Call) -> (u64, Vec<u64>) {
+    /// Applies a call of a user who is not imported, and returns its outcome.
+    fn expect_without_account(&mut self, call: &Call) -> Outcome {
         if matches!(call, Call::Import) {
             self.imported = true;
-            (0, Vec::new())
+            Done(Vec::new())
         } else if matches!(call, Call::DeleteAccount) {
-            (0, vec![70107])
+            Done(vec![AccountMissing])
         } else {
-            (50001, Vec::new())
+            Refused(UnknownUser)
         }
     }
 
-    /// Applies a call, and returns the `ErrorCode` and the item codes that the service must answer.
-    fn expect(&mut self, call: &Call) -> (u64, Vec<u64>) {
+    /// Applies a call, and returns the outcome that the service must answer.
+    fn expect(&mut self, call: &Call) -> Outcome {
         if !self.imported {
             return self.expect_without_account(call);
         }
         match call {
-            Call::Import => (0, Vec::new()),
+            Call::Import => Done(Vec::new()),
             Call::DeleteAccount => {
                 *self = Self { groups_ever: self.groups_ever, ..Self::default() };
-                (0, vec![0])
+                Done(vec![Code::Ok])
             }
             Call::Mark(items) => {
                 let mark = |&(peer, bit, on): &(u8, u8, bool)| {
                     let bit = 1_u64 << bit;
                     self.change(peer, |one| if on { one.mark |= bit } else { one.mark &= !bit })
                 };
-                (0, items.iter().map(mark).collect())
+                Done(items.iter().map(mark).collect())
             }
-            Call::Create(name, _) if self.id(*name).is_some() => (50002, Vec::new()),
-            Call::Create(..) if self.groups.len() == GROUPS => (51010, Vec::new()),
+            Call::Create(name, _) if self.id(*name).is_some() => Refused(BadParameter),
+            Call::Create(..) if self.groups.len() == GROUPS => Refused(ContactGroupsFull),
             Call::Create(name, peers) => {
                 self.groups_ever += 1;
                 let id = self.groups_ever;
                 self.groups.push((*name, id));
-                (0, peers.iter().map(|peer| self.change_member(id, *peer, true)).collect())
+                Done(peers.iter().map(|peer| self.change_member(id, *peer, true)).collect())
             }
             Call::Rename(old, _) | Call::Update(old, _) | Call::Del(old)
                 if self.id(*old).is_none() =>
             {
-                (51009, Vec::new())
+                Refused(UnknownContactGroup)
             }
-            Call::Rename(old, new) if old != new && self.id(*new).is_some() => (50002, Vec::new()),
+            Call::Rename(old, new) if old != new && self.id(*new).is_some() => {
+                Refused(BadParameter)
+            }
             Call::Rename(old, new) => {
-                for group in self.groups.iter_mut().filter(|(name, _)| name == old) {
-                    group.0 = *new;
+                for contact_group in self.groups.iter_mut().filter(|(name, _)| name == old) {
+                    contact_group.0 = *new;
                 }
-                (0, Vec::new())
+                Done(Vec::new())
             }
             Call::Update(name, changes) => {
                 let id = self.id(*name).unwrap();
                 let items = changes.iter();
-                (0, items.map(|(peer, member)| self.change_member(id, *peer, *member)).collect())
+                Done(items.map(|(peer, member)| self.change_member(id, *peer, *member)).collect())
             }
             Call::Del(name) => {
                 let id = self.id(*name).unwrap();
@@ -205,20 +208,20 @@ impl User {
                     self.change_member(id, peer, false);
                 }
                 self.groups.retain(|(other, _)| other != name);
-                (0, Vec::new())
+                Done(Vec::new())
             }
-            Call::Top(pin, peers) => (0, peers.iter().map(|peer| self.pin(*peer, *pin)).collect()),
-            Call::Forget(peer) => {
+            Call::Top(pin, peers) => Done(peers.iter().map(|peer| self.pin(*peer, *pin)).collect()),
+            Call::Delete(peer) => {
                 self.change(*peer, |one| *one = State::default());
                 self.pin(*peer, false);
-                (0, Vec::new())
+                Done(Vec::new())
             }
         }
     }
 }
 
 fn contact_item(peer: u8) -> Value {
-    if peer == 4 { group("4") } else { user(&peer.to_string()) }
+    if peer == 4 { chat_group("4") } else { user(&peer.to_string()) }
 }
 
 fn request(owner: &str, call: &Call) -> (&'static str, Value) {
@@ -229,7 +232,7 @@ fn request(owner: &str, call: &Call) -> (&'static str, Value) {
         Call::Mark(marks) => {
             let item = |&(peer, bit, on): &(u8, u8, bool)| {
                 let (set, clear) = if on { (vec![bit], vec![]) } else { (vec![], vec![bit]) };
-                change(&contact_item(peer), &set, &clear)
+                change_bits(&contact_item(peer), &set, &clear)
             };
             (MARK_CONTACT, mark_contact(owner, marks.iter().map(item).collect::<Vec<_>>()))
         }
@@ -244,7 +247,7 @@ fn request(owner: &str, call: &Call) -> (&'static str, Value) {
         }
         Call::Del(name) => (DEL, del(owner, &name.to_string())),
         Call::Top(pin, peers) => (TOP, top(owner, if *pin { 1 } else { 2 }, items(peers))),
-        Call::Forget(peer) => {
+        Call::Delete(peer) => {
             let mut body = contact_item(*peer);
             body["From_Account"] = json!(owner);
             (DELETE, body)
@@ -265,20 +268,20 @@ fn read(shown: &Value) -> (u8, State) {
 async fn compare(app: &TestApp, owner: &str, expected: &User) -> Result<(), TestCaseError> {
     let body = json!({ "From_Account": owner });
     if !expected.imported {
-        prop_assert_eq!(&app.call(GET, body).await["ErrorCode"], 50001);
-        return Ok(());
+        prop_assert_eq!(app.call(GET, body).await.outcome(), Refused(UnknownUser));
+        return Result::Ok(());
     }
     let state = |peer: u8| (peer, expected.conversations[usize::from(peer)].clone());
-    let mut all: Vec<_> = app.everything(owner).await.iter().map(read).collect();
+    let mut all: Vec<_> = app.all_pages(owner).await.iter().map(read).collect();
     // `None` comes first, and the sort is stable.
     all.sort_by_key(|(peer, _)| expected.unordered.contains(peer).then_some(*peer));
     prop_assert_eq!(all, expected.page().into_iter().map(state).collect::<Vec<_>>());
     let wanted: Vec<_> = (0..PEERS).map(contact_item).collect();
-    let answer = app.must(SEARCH, search(owner, wanted)).await;
+    let answer = app.call_ok(SEARCH, search(owner, wanted)).await;
     let found: Vec<_> = answer["ContactResultItem"].as_array().unwrap().iter().map(read).collect();
     prop_assert_eq!(found, (0..PEERS).map(state).collect::<Vec<_>>());
     let groups: Vec<_> = expected.groups.iter().map(|(name, id)| (name.to_string(), *id)).collect();
-    prop_assert_eq!(app.groups(owner).await, groups);
+    prop_assert_eq!(app.contact_groups(owner).await, groups);
 
     let list = app.listed(owner).await;
     let pins: Vec<_> =
@@ -288,7 +291,7 @@ async fn compare(app: &TestApp, owner: &str, expected: &User) -> Result<(), Test
     listed.sort_by_key(|(peer, _)| *peer);
     let is_listed = |peer: &u8| expected.pins.contains(peer) || expected.is_in_page(*peer);
     prop_assert_eq!(listed, (0..PEERS).filter(is_listed).map(state).collect::<Vec<_>>());
-    Ok(())
+    Result::Ok(())
 }
 
 /// Runs rounds. In each, all users call at the same time, and switch to the other process.
@@ -307,16 +310,16 @@ async fn run(
         });
         for ((user, call), answer) in users.iter_mut().zip(calls).zip(join_all(answers).await) {
             let expected = user.expect(call);
-            prop_assert_eq!(outcome(&answer), expected, "round {}: {:?}", round, call);
+            prop_assert_eq!(answer.outcome(), expected, "round {}: {:?}", round, call);
         }
         let reads = users.iter().zip(&names).map(|(user, name)| compare(app, name, user));
         join_all(reads).await.into_iter().collect::<Result<(), _>>()?;
     }
-    Ok(())
+    Result::Ok(())
 }
 
 #[test]
-fn any_sequence_of_calls_leaves_what_the_model_says() {
+fn any_sequence_of_calls_gives_the_answers_and_the_state_of_the_model() {
     let system = actix_web::rt::System::new();
     let (app, both) = system.block_on(async {
         let mut app = TestApp::with(Edition::Premium, Directory::Owners).await;
