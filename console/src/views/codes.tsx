@@ -1,7 +1,7 @@
 // Every error code: what it means, what provokes it, what to do.
 
 import { signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { errorCodes, type ErrorCode } from "../api/document.ts";
 import { Input } from "../parts/inputs.tsx";
 import { Ticked } from "../parts/parts.tsx";
@@ -14,7 +14,8 @@ export function CodesView() {
   useEffect(() => {
     document.title = "Error codes – earmark";
   }, []);
-  useEffect(() => {
+  // Before the browser paints: a later effect would overwrite what the user types meanwhile.
+  useLayoutEffect(() => {
     if (asked) search.value = asked;
   }, [asked]);
   const found = errorCodes.value.filter(matches);
