@@ -168,12 +168,12 @@ test("the look-up stores a click, and takes it back if the service refuses it", 
   assert.match(String(await bitsInStore("user0", "user3")), /1$/);
   await row(page, "user3").getByRole("button", { name: "Pin user3" }).click();
   await row(page, "user3").and(page.locator('[aria-busy="false"]')).waitFor();
-  await row(page, "user2").getByRole("button", { name: "groups" }).click();
+  await row(page, "user2").getByRole("button", { name: "contact groups" }).click();
   await row(page, "user2").getByRole("button", { name: "work" }).click();
   await row(page, "user2").and(page.locator('[aria-busy="false"]')).waitFor();
   await reload(page);
   await page.getByRole("meter", { name: "Pinned" }).and(page.locator('[aria-valuenow="2"]')).waitFor();
-  await page.getByRole("meter", { name: "In groups" }).and(page.locator('[aria-valuenow="3"]')).waitFor();
+  await page.getByRole("meter", { name: "In contact groups" }).and(page.locator('[aria-valuenow="3"]')).waitFor();
 
   // A custom mark may have 256 bytes.
   await row(page, "user3").getByText("waiting for an answer").click();
@@ -243,7 +243,7 @@ test("the page reports a restart of the service, and keeps the input", async () 
   await service.stop();
   await send(page).click();
   await page.getByRole("alert").getByText("Cannot reach the service.").first().waitFor();
-  await answer(page).getByText("Whether the request arrived is not known").waitFor();
+  await answer(page).getByText("The request may or may not have arrived.").waitFor();
   await picture(page, "unreachable");
   await visit(page, "codes");
   await page.getByRole("heading", { name: "Error codes" }).waitFor();
@@ -252,7 +252,7 @@ test("the page reports a restart of the service, and keeps the input", async () 
   assert.equal(await editor(page).inputValue(), typed);
 
   await service.startAgain();
-  await page.getByText("It is looked for every two seconds").waitFor({ state: "hidden" });
+  await page.getByText("The console tries again every two seconds").waitFor({ state: "hidden" });
   await send(page).click();
   await answer(page).getByText("OK", { exact: true }).waitFor();
   assert.ok(watch.offences.every((offence) => /net::ERR_(CONNECTION|EMPTY)/.test(offence)), watch.offences.join("\n"));
@@ -297,7 +297,7 @@ test("apps: create, sign in with the new key, rotate, set, disable", async () =>
   // curl has a placeholder until the user asks for the UserSig.
   const curl = page.getByLabel("The call in curl");
   await curl.filter({ hasText: /usersig='"\$USERSIG"'/ }).waitFor();
-  await page.getByRole("checkbox", { name: /Put my UserSig into it/ }).check();
+  await page.getByRole("checkbox", { name: /Include my UserSig/ }).check();
   await curl.filter({ hasText: /usersig=eJ/ }).waitFor();
 
   // Until the page hears of the new address, it shows the fields of the demo app.
@@ -314,13 +314,13 @@ test("apps: create, sign in with the new key, rotate, set, disable", async () =>
   await page.getByRole("combobox", { name: "Edition" }).selectOption("trial");
   await page.getByRole("link", { name: /1400000077 trial/ }).waitFor();
   await page.getByRole("button", { name: "Rotate key" }).click();
-  await page.getByRole("button", { name: "Make it", exact: true }).click();
+  await page.getByRole("button", { name: "Create key", exact: true }).click();
   assert.notEqual(await dialog.getByRole("code").textContent(), key);
   await close(dialog);
-  await page.getByText("2 keys are good.").waitFor();
+  await page.getByText("2 keys are valid.").waitFor();
   await picture(page, "apps");
   await page.getByRole("button", { name: "Retire the old key" }).click();
-  await page.getByText("One key is good.").waitFor();
+  await page.getByText("One key is valid.").waitFor();
   await page.getByRole("button", { name: "Disable", exact: true }).click();
   await page.getByRole("button", { name: "Enable", exact: true }).waitFor();
 
@@ -343,7 +343,7 @@ test("every view fits a phone in light and dark, and axe finds no serious violat
       if (file) await picture(page, `${file}-${colorScheme}-phone`);
     };
     await check("welcome", "welcome");
-    await page.getByRole("button", { name: "By hand" }).click();
+    await page.getByRole("button", { name: "Enter credentials" }).click();
     await page.getByRole("dialog").waitFor();
     await check("sign in");
     await page.getByRole("dialog").getByRole("button", { name: "Sign in to the demo app" }).click();
@@ -392,7 +392,7 @@ test("the keyboard alone can sign in, mark and send", async () => {
     (await page.evaluate("document.activeElement.textContent.trim()")) === name &&
     // The focus must be visible.
     (await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")) !== "none";
-  await press("Tab", focused("Skip to the content"));
+  await press("Tab", focused("Skip to content"));
   await press("Tab", focused("Sign in to the demo app"));
   await page.keyboard.press("Enter");
   await page.getByRole("button", { name: "Sign out" }).waitFor();

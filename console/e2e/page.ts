@@ -21,7 +21,7 @@ async function follow(link: Locator): Promise<void> {
   await link.and(link.page().locator("[aria-current=page]")).waitFor();
 }
 
-export const editor = (page: Page) => page.getByRole("textbox", { name: "Body of the request, as JSON" });
+export const editor = (page: Page) => page.getByRole("textbox", { name: "Request body as JSON" });
 export const answer = (page: Page) => page.getByRole("region", { name: "Answer", exact: true });
 export const send = (page: Page) => page.getByRole("button", { name: "Send", exact: true });
 export const row = (page: Page, id: string) => page.getByRole("listitem").filter({ hasText: id });
@@ -57,7 +57,7 @@ export async function lookUp(page: Page, user: string): Promise<void> {
 }
 
 export async function reload(page: Page): Promise<void> {
-  await reading(page, page.getByRole("button", { name: "Read again" }));
+  await reading(page, page.getByRole("button", { name: "Reload" }));
 }
 
 /**
@@ -67,5 +67,5 @@ export async function reload(page: Page): Promise<void> {
 async function reading(page: Page, button: Locator): Promise<void> {
   const firstAnswer = page.waitForResponse((response) => response.url().includes("/recentcontact/get_contact_group"));
   await Promise.all([firstAnswer, button.click()]);
-  await page.getByRole("button", { name: "Read again", disabled: false }).waitFor();
+  await page.getByRole("button", { name: "Reload", disabled: false }).waitFor();
 }
