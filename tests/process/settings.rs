@@ -224,5 +224,5 @@ fn the_settings_of_the_document_are_those_of_the_program() {
     let document =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md"));
     let printed = Program::earmark(["settings"]).run().printed();
-    assert_eq!(document.unwrap(), printed, "run `just settings`");
+    assert_eq!(document.unwrap(), printed, "run `cargo run -- settings >docs/settings.md`");
 }
