@@ -1,42 +1,43 @@
-# Builds `earmark` and puts it alone into an empty image. Works with BuildKit and with the classic
-# builder, on amd64 and on arm64: nothing here names an architecture.
+# Builds `earmark`, and copies it into an empty image. Works with BuildKit and with the classic builder, on every architecture.
 
 ARG RUST_IMAGE=rust:1-bookworm
 
 FROM ${RUST_IMAGE} AS build
 WORKDIR /build
 
-# The dependencies, compiled for an empty program: a layer that changes only when they do. The clean
-# at the end removes what belongs to the empty program, which may be younger than the real sources.
-# The manifest names the benchmark, so its file has to be there.
+# The dependencies. This layer needs the manifests only, so a change of our sources does not build it again. Cargo wants a file
+# for each target that the manifests name, so empty files stand in for the sources. The clean removes what cargo has built
+# from them: it may be newer than the real sources, which cargo would then take for unchanged.
 COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
 COPY .cargo .cargo
-COPY benches benches
-COPY bench/*.rs bench/
-COPY crates crates
-RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
- && cargo build --release --locked --package earmark \
- && cargo clean --release --locked --package earmark \
- && rm -r src
+COPY crates/fuzz-targets/Cargo.toml crates/fuzz-targets/
+COPY crates/private-postgres/Cargo.toml crates/private-postgres/
+COPY crates/testkit/Cargo.toml crates/testkit/
+RUN mkdir src bench benches crates/fuzz-targets/src crates/private-postgres/src crates/testkit/src \
+ && touch src/lib.rs bench/constant_rate.rs bench/delay.rs benches/wire.rs \
+ && touch crates/fuzz-targets/src/lib.rs crates/private-postgres/src/lib.rs crates/testkit/src/lib.rs \
+ && echo 'fn main() {}' >src/main.rs \
+ && cargo build --release --locked --package earmark --bin earmark \
+ && cargo clean --release --locked --package earmark --package fuzz-targets --package private-postgres --package testkit
 
-# The program. Its queries are checked against `.sqlx/`, so no database is needed here.
+# The program. sqlx checks its queries against `.sqlx/`, so the build needs no database. Without `--package`, the program would
+# have features of the dependencies that only other members of the workspace turn on.
 COPY .sqlx .sqlx
 COPY migrations migrations
 COPY console/dist console/dist
 COPY crates crates
 COPY src src
 COPY build.rs ./
-RUN cargo build --release --locked --bin earmark
+RUN cargo build --release --locked --package earmark --bin earmark
 
-# The root of the final image: the program, the few shared libraries that it names (glibc's own),
-# certificates for TLS to the database, and what turns a host name into an address and a number
-# into a user.
+# The root of the final image: the program, its shared libraries (glibc's), certificates for TLS to the database, and the files
+# with which glibc looks up hosts and users.
 #
-# Why not one static file: a static glibc looks names up through libraries that it loads at run time
-# and that must then be of its very version; musl would bring another allocator and another target.
-# Copied from here, loader and libraries match by construction. glibc has `files` and `dns` built in.
+# Why not a static program: a static glibc loads libraries of its own version at run time to look up names. musl would need
+# another allocator and another target. The loader and the libraries come from this image, so their versions match the
+# program. glibc itself contains the modules `files` and `dns` of nsswitch.conf.
 #
-# Files are as old as the commit, if it is told: the same sources on the same base image make the same layer.
+# With SOURCE_DATE_EPOCH, files are as old as the commit, so that the same sources and base image give the same layer.
 ARG SOURCE_DATE_EPOCH=0
 RUN mkdir -p /root-of-image/etc/ssl/certs /root-of-image/usr/local/bin \
  && cp target/release/earmark /root-of-image/usr/local/bin/ \
@@ -53,11 +54,11 @@ LABEL org.opencontainers.image.title="earmark" \
 COPY --from=build /root-of-image /
 ENV EARMARK_LISTEN=0.0.0.0:8080
 EXPOSE 8080
-# As a number, so that a platform which forbids root can see that this is not root.
+# A number, so that Kubernetes can verify that this user is not root (runAsNonRoot).
 USER 65532:65532
 STOPSIGNAL SIGTERM
-# Asks the admin listener, which answers inside the container alone. Where probes come from outside (Kubernetes'
-# httpGet), set EARMARK_ADMIN_LISTEN=0.0.0.0:8081.
+# Asks the admin listener, which by default answers inside the container only. For probes from outside, such as Kubernetes'
+# httpGet, set EARMARK_ADMIN_LISTEN=0.0.0.0:8081.
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 \
   CMD ["/usr/local/bin/earmark", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/earmark"]

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What no tool of others knows about the files in deploy/: that they agree with the program and with each other.
+"""Checks that the files in deploy/ agree with the program and with each other.
 
-    check_deploy.py RENDERED…    manifests, as `kubectl kustomize` and `helm template` print them; the program is
-                                 target/debug/earmark
+    check_deploy.py RENDERED…    the manifests that `kubectl kustomize` and `helm template` print
 
-Of these, base.yaml and chart.yaml must come to the same. Also checks each manifest against Kubernetes' own schemas, offline.
+The program is target/debug/earmark. base.yaml and chart.yaml must have the same content. Each manifest must fit Kubernetes'
+schemas, which a package contains.
 """
 
 import json
@@ -18,13 +18,13 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 KUBERNETES = ["1.27", "1.32", "1.37"]
-# Names in Compose's file that are its own, not the program's.
+# Variables of the Compose file, which the program does not read.
 COMPOSE_OWN = {"EARMARK_DB_PASSWORD", "EARMARK_TAG", "EARMARK_BIND", "EARMARK_PORT", "EARMARK_GRAFANA_PORT"}
-# What the chart sets itself, and what would put a secret into a manifest.
+# Settings that a user of the chart cannot set: the chart sets them, or they would put a secret into a manifest.
 CHART_OWN = {"EARMARK_LISTEN", "EARMARK_ADMIN_LISTEN", "EARMARK_DATABASE_URL", "EARMARK_DATABASE_URL_FILE", "EARMARK_OPERATOR_TOKEN"}
-# Of schemas that are not Kubernetes' own.
+# Kinds that Kubernetes' schemas do not contain.
 FOREIGN = {"ServiceMonitor"}
-# What Prometheus itself adds.
+# Metrics that Prometheus itself adds.
 PROMETHEUS_OWN = {"up"}
 
 problems = []
@@ -40,16 +40,16 @@ def text(path):
 
 
 def one(documents, kind, name=None):
-    """The document of this kind, of which there must be one."""
+    """The only document of this kind."""
     found = [d for d in documents if d["kind"] == kind and name in (None, d["metadata"]["name"])]
-    expect(len(found) == 1, f"{kind} {name or ''}: there must be one, there are {len(found)}")
+    expect(len(found) == 1, f"{kind} {name or ''}: expected one, found {len(found)}")
     return found[0] if found else {}
 
 
 # --- settings
 
 def settings(commands=("serve", "migrate", "dev", "sig", "healthcheck", "app")):
-    """Every environment variable that these commands read, with its default."""
+    """The environment variables that these commands read, with their defaults."""
     shown = ""
     for command in commands:
         shown += subprocess.run([ROOT / "target/debug/earmark", command, "--help"], capture_output=True, text=True, check=True,
@@ -65,7 +65,7 @@ def check_settings(known):
     files += [path for path in (ROOT / "deploy").rglob("*") if path.is_file()]
     for path in files:
         for name in sorted(set(re.findall(r"\bEARMARK_[A-Z0-9_]*[A-Z0-9]\b", path.read_text()))):
-            expect(name in known or name in COMPOSE_OWN, f"{path.relative_to(ROOT)}: {name} is no setting")
+            expect(name in known or name in COMPOSE_OWN, f"{path.relative_to(ROOT)}: {name} is not a setting")
 
 
 # --- Kubernetes
@@ -82,14 +82,14 @@ def check_manifests(path, known):
                 problems.append(f"{path}: {document['kind']}, Kubernetes {version}: {getattr(problem, 'message', problem)}")
     if problems:
         return
-    expect(not [d for d in documents if d["kind"] in ("Secret", "StatefulSet")], f"{path}: secrets and databases are the user's")
+    expect(not [d for d in documents if d["kind"] in ("Secret", "StatefulSet")], f"{path}: contains a Secret or a database, which the user must create")
 
     deployment = one(documents, "Deployment")
     job = one(documents, "Job")
     config = environment(documents, deployment)
-    expect(environment(documents, job) == config, f"{path}: the migrations have other settings than the service")
+    expect(environment(documents, job) == config, f"{path}: the settings of the migrations differ from those of the service")
     for name in config:
-        expect(name in known, f"{path}: {name} is no setting")
+        expect(name in known, f"{path}: {name} is not a setting")
     for workload, command in ((deployment, "serve"), (job, "migrate")):
         check_pod(f"{path}: {workload['kind']}", workload["spec"]["template"]["spec"], command, config)
 
@@ -100,7 +100,7 @@ def check_manifests(path, known):
     for name, setting in (("http", "EARMARK_LISTEN"), ("admin", "EARMARK_ADMIN_LISTEN")):
         expect(config[setting] == f"0.0.0.0:{ports[name]}", f"{path}: port {name} is {ports[name]}, but {setting} is {config[setting]}")
     for probe, asks in (("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
-        expect(server[probe]["httpGet"] == {"path": asks, "port": "admin"}, f"{path}: {probe} must ask {asks} of the admin port")
+        expect(server[probe]["httpGet"] == {"path": asks, "port": "admin"}, f"{path}: {probe} must request {asks} from the admin port")
 
     def matches(what, selector):
         expect(selector and selector.items() <= labels.items(), f"{path}: {what} does not select the pods: {selector}")
@@ -112,28 +112,29 @@ def check_manifests(path, known):
     for service in (d for d in documents if d["kind"] == "Service"):
         matches(f"Service {service['metadata']['name']}", service["spec"]["selector"])
         for port in service["spec"]["ports"]:
-            expect(port["targetPort"] in ports, f"{path}: Service {service['metadata']['name']} leads to no port: {port['targetPort']}")
+            expect(port["targetPort"] in ports, f"{path}: Service {service['metadata']['name']}: the pods have no port {port['targetPort']}")
     expect([p["targetPort"] for p in one(documents, "Service", "earmark")["spec"]["ports"]] == ["http"],
-           f"{path}: the API's Service must not show the admin port")
+           f"{path}: the API's Service must not expose the admin port")
     policy = one(documents, "NetworkPolicy")["spec"]
     matches("the NetworkPolicy", policy["podSelector"]["matchLabels"])
     expect(policy["podSelector"]["matchLabels"].items() <= job["spec"]["template"]["metadata"]["labels"].items(),
-           f"{path}: the NetworkPolicy leaves the migrations out")
+           f"{path}: the NetworkPolicy does not select the migrations")
     for rule in policy["ingress"]:
         for port in rule["ports"]:
-            expect(port["port"] in ports, f"{path}: the NetworkPolicy names no port of the pods: {port['port']}")
-            expect(port["port"] != "admin" or rule.get("from"), f"{path}: the admin port is open to everybody")
+            expect(port["port"] in ports, f"{path}: the NetworkPolicy: the pods have no port {port['port']}")
+            expect(port["port"] != "admin" or rule.get("from"), f"{path}: the NetworkPolicy opens the admin port to all")
 
     scaler = one(documents, "HorizontalPodAutoscaler")["spec"]
-    expect(scaler["scaleTargetRef"]["name"] == deployment["metadata"]["name"], f"{path}: the autoscaler scales something else")
-    expect("replicas" not in deployment["spec"], f"{path}: a number of replicas would overrule the autoscaler")
-    # One pod more than the most while an upgrade rolls, and a few connections for people. PostgreSQL's default is 100.
+    expect(scaler["scaleTargetRef"]["name"] == deployment["metadata"]["name"], f"{path}: the autoscaler does not scale the Deployment")
+    expect("replicas" not in deployment["spec"], f"{path}: `replicas` would override the autoscaler")
+    # A rolling upgrade runs one pod more than maxReplicas. PostgreSQL's default limit is 100 connections.
     connections = int(config.get("EARMARK_DATABASE_CONNECTIONS", known["EARMARK_DATABASE_CONNECTIONS"]))
-    expect(connections * (scaler["maxReplicas"] + 1) <= 100, f"{path}: that many replicas need more than 100 connections")
+    expect(connections * (scaler["maxReplicas"] + 1) <= 100, f"{path}: maxReplicas needs more than 100 connections to PostgreSQL")
     delay = int(config["EARMARK_SHUTDOWN_DELAY_S"])
     shutdown = int(config.get("EARMARK_SHUTDOWN_S", known["EARMARK_SHUTDOWN_S"]))
-    expect(delay > 0, f"{path}: pods stop while requests still arrive")
-    expect(pod["spec"]["terminationGracePeriodSeconds"] > delay + shutdown, f"{path}: pods are killed before they have finished")
+    expect(delay > 0, f"{path}: EARMARK_SHUTDOWN_DELAY_S is 0, so pods stop while requests still arrive")
+    expect(pod["spec"]["terminationGracePeriodSeconds"] > delay + shutdown,
+           f"{path}: terminationGracePeriodSeconds is too short, so Kubernetes kills pods before they have finished")
 
     for monitor in (d for d in documents if d["kind"] == "ServiceMonitor"):
         service = one(documents, "Service", "earmark-admin")
@@ -145,7 +146,7 @@ def check_manifests(path, known):
 
 
 def environment(documents, workload):
-    """The settings of a workload's container, from its own list or from the ConfigMap."""
+    """The settings of a workload's container, from its `env` or from the ConfigMap."""
     container = workload["spec"]["template"]["spec"]["containers"][0]
     listed = {entry["name"]: entry["value"] for entry in container.get("env", [])}
     return (one(documents, "ConfigMap")["data"] if "envFrom" in container else {}) | listed
@@ -154,22 +155,22 @@ def environment(documents, workload):
 def check_pod(where, pod, command, config):
     user = int(re.search(r"^USER (\d+):", text("Dockerfile"), re.MULTILINE)[1])
     security = pod["securityContext"]
-    expect(security.get("runAsNonRoot") is True and security.get("runAsUser") == user, f"{where}: must run as {user}")
-    expect(security.get("seccompProfile") == {"type": "RuntimeDefault"}, f"{where}: no seccomp profile")
-    expect(pod.get("automountServiceAccountToken") is False, f"{where}: carries the cluster's token")
+    expect(security.get("runAsNonRoot") is True and security.get("runAsUser") == user, f"{where}: must run as user {user}")
+    expect(security.get("seccompProfile") == {"type": "RuntimeDefault"}, f"{where}: has no seccomp profile")
+    expect(pod.get("automountServiceAccountToken") is False, f"{where}: mounts the token of the service account")
     for container in pod["containers"]:
         inner = container["securityContext"]
         expect(inner.get("readOnlyRootFilesystem") is True, f"{where}: can write to its image")
         expect(inner.get("allowPrivilegeEscalation") is False, f"{where}: can gain privileges")
         expect(inner.get("capabilities") == {"drop": ["ALL"]}, f"{where}: has capabilities")
-        expect("memory" in container["resources"]["limits"], f"{where}: has no limit of memory")
-        expect(container["args"] == [command], f"{where}: does not {command}")
+        expect("memory" in container["resources"]["limits"], f"{where}: has no memory limit")
+        expect(container["args"] == [command], f"{where}: does not run `{command}`")
         version = released()
-        expect(container["image"].endswith(f"earmark:{version}"), f"{where}: the image is not of version {version}: {container['image']}")
+        expect(container["image"].endswith(f"earmark:{version}"), f"{where}: the version of the image is not {version}: {container['image']}")
         url = Path(config["EARMARK_DATABASE_URL_FILE"])
         mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
         secret = [volume["name"] for volume in pod["volumes"] if volume.get("secret", {}).get("secretName") == "earmark-database"]
-        expect([mounts.get(name) for name in secret] == [str(url.parent)], f"{where}: {url} is in no Secret's volume")
+        expect([mounts.get(name) for name in secret] == [str(url.parent)], f"{where}: {url} is not in the volume of the Secret earmark-database")
 
 
 # --- the chart
@@ -184,11 +185,11 @@ def check_chart():
         expect(about[name] == released(), f"Chart.yaml: {name} is {about[name]}, but Cargo.toml says {released()}")
     taken = set(json.loads(text("deploy/helm/earmark/values.schema.json"))["properties"]["settings"]["properties"])
     for name in sorted(taken ^ (set(settings(["serve"])) - CHART_OWN)):
-        expect(False, f"values.schema.json: {name} is {'not for the chart to take' if name in taken else 'not among the settings'}")
+        expect(False, f"values.schema.json: {name} {'must not be among the settings' if name in taken else 'is missing'}")
 
 
 def check_same(base, chart):
-    """The base and the chart's defaults come to the same, but for names and labels that say which release it is."""
+    """The base and the chart with its defaults must be equal, except for names and labels, which contain the release's name."""
     def bare(node):
         if isinstance(node, dict):
             return {key: bare(value) for key, value in node.items()
@@ -199,20 +200,20 @@ def check_same(base, chart):
     for kind in ("Deployment", "HorizontalPodAutoscaler", "Job", "NetworkPolicy", "PodDisruptionBudget", "Service"):
         ours, theirs = (bare(one(side, kind)) for side in documents)
         if kind == "Job":
-            # In the chart it runs before the account is there.
+            # In the chart, the Job runs before the service account exists.
             ours["spec"]["template"]["spec"].pop("serviceAccountName")
         for side in (ours, theirs):
             for container in side["spec"].get("template", {}).get("spec", {}).get("containers", []):
                 container.setdefault("imagePullPolicy", "IfNotPresent")
-        expect(ours == theirs, f"{kind} of the base and of the chart:\n  {json.dumps(ours, sort_keys=True)}\n  {json.dumps(theirs, sort_keys=True)}")
+        expect(ours == theirs, f"{kind}: base and chart differ:\n  {json.dumps(ours, sort_keys=True)}\n  {json.dumps(theirs, sort_keys=True)}")
     ours, theirs = (environment(side, one(side, "Deployment")) for side in documents)
-    expect(ours.items() <= theirs.items(), f"the chart leaves out settings of the base: {dict(ours.items() - theirs.items())}")
+    expect(ours.items() <= theirs.items(), f"the chart lacks settings of the base: {dict(ours.items() - theirs.items())}")
 
 
 # --- monitoring
 
 def expressions():
-    """Every query of ours, with where it stands."""
+    """All queries of the rules, the alerts and the dashboard, with their places."""
     for file in ("rules.yml", "alerts.yml"):
         for group in yaml.safe_load(text(f"deploy/prometheus/{file}"))["groups"]:
             for rule in group["rules"]:
@@ -224,7 +225,7 @@ def expressions():
 
 def check_metrics():
     documented = set(re.findall(r"^\| `(\w+)", text("docs/metrics.md"), re.MULTILINE))
-    expect(len(documented) > 10, "docs/metrics.md: no table of metrics")
+    expect(len(documented) > 10, "docs/metrics.md has no table of metrics")
     used = set()
     for where, expression in expressions():
         bare = re.sub(r'"[^"]*"', '""', expression)
@@ -236,7 +237,7 @@ def check_metrics():
     recorded = set(re.findall(r"- record: (\S+)", text("deploy/prometheus/rules.yml")))
     for where, expression in expressions():
         for name in re.findall(r"\b\w+:\w+:\w+\b", expression):
-            expect(name in recorded, f"{where}: {name} is not recorded")
+            expect(name in recorded, f"{where}: no rule records {name}")
     return used
 
 
@@ -251,26 +252,26 @@ def check_alerts():
             (raised if case["exp_alerts"] else silent).add(case["alertname"])
     for rule in rules:
         name = rule["alert"]
-        expect(rule["labels"]["severity"] in ("critical", "warning", "info"), f"{name}: no severity")
-        expect(rule["annotations"]["runbook_url"] == f"docs/operations.md#{name.lower()}", f"{name}: its runbook is another one's")
+        expect(rule["labels"]["severity"] in ("critical", "warning", "info"), f"{name}: has no severity")
+        expect(rule["annotations"]["runbook_url"] == f"docs/operations.md#{name.lower()}", f"{name}: runbook_url is not docs/operations.md#{name.lower()}")
         expect(name.lower() in headings, f"{name}: docs/operations.md has no section of that name")
-        expect(name in raised, f"{name}: no test raises it")
-        expect(name in silent or name == "EarmarkRateLimited", f"{name}: no test leaves it silent")
+        expect(name in raised, f"{name}: no test expects it to fire")
+        expect(name in silent or name == "EarmarkRateLimited", f"{name}: no test expects it not to fire")
 
 
 def check_dashboard():
     dashboard = json.loads(text("deploy/grafana/earmark.json"))
     panels = dashboard["panels"]
-    expect(len({panel["id"] for panel in panels}) == len(panels), "earmark.json: two panels have the same id")
+    expect(len({panel["id"] for panel in panels}) == len(panels), "earmark.json: two panels have one id")
     taken = set()
     for panel in panels:
         at = panel["gridPos"]
         cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
-        expect(not cells & taken and at["x"] + at["w"] <= 24, f"earmark.json: {panel['title']} lies on another panel")
+        expect(not cells & taken and at["x"] + at["w"] <= 24, f"earmark.json: {panel['title']} overlaps another panel")
         taken |= cells
         if panel["type"] != "row":
-            expect(panel["datasource"]["uid"] == "${datasource}", f"earmark.json: {panel['title']} names a data source of its own")
-            expect(panel.get("targets") and panel["fieldConfig"]["defaults"].get("unit"), f"earmark.json: {panel['title']} has no unit")
+            expect(panel["datasource"]["uid"] == "${datasource}", f"earmark.json: {panel['title']} does not use the data source variable")
+            expect(panel.get("targets") and panel["fieldConfig"]["defaults"].get("unit"), f"earmark.json: {panel['title']} has no query or no unit")
 
 
 def main():

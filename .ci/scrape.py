@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A real Prometheus scrapes the real service, and evaluates every query of the rules, the alerts and the dashboard.
+"""Lets Prometheus scrape the service, and evaluates all queries of the rules, the alerts and the dashboard.
 
-Starts a PostgreSQL, target/debug/earmark and Prometheus, on free ports, and stops them.
+Starts PostgreSQL, target/debug/earmark and Prometheus on free ports, and stops them at the end.
 """
 
 import json
@@ -23,9 +23,9 @@ import yaml
 from check_deploy import expressions
 from machine import ADMIN, APP, FOLDER, Earmark, Failed, Postgres, Processes, free_port, needed_programs
 
-PATIENCE_S = 60
-# Queries without an answer as long as nothing went wrong.
-EMPTY_WHEN_WELL = {"earmark.json: Failed by us, by call"}
+TIMEOUT_S = 60
+# Queries that have no result while the service has no internal errors.
+EMPTY_WITHOUT_ERRORS = {"earmark.json: Failed by us, by call"}
 
 
 def get(url):
@@ -34,7 +34,7 @@ def get(url):
 
 
 class Prometheus:
-    """A server that scrapes one target every second."""
+    """A Prometheus that scrapes one target every second."""
 
     def __init__(self, processes, folder, admin):
         config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
@@ -50,7 +50,7 @@ class Prometheus:
                  f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
 
     def query(self, expression):
-        """The samples that a query finds; None while Prometheus is starting."""
+        """The result of a query, or None while Prometheus is starting."""
         try:
             return get(f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}")["data"]["result"]
         except urllib.error.HTTPError as problem:
@@ -62,10 +62,10 @@ class Prometheus:
 
     def until(self, what, condition):
         """Waits until a condition holds."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while not (result := condition()):
             if self.child.poll() is not None or time.monotonic() > deadline:
-                raise Failed(f"{what}: not within {PATIENCE_S} s\n{self.log.read_text()[-1500:]}")
+                raise Failed(f"{what}: timeout after {TIMEOUT_S} s\n{self.log.read_text()[-1500:]}")
             time.sleep(0.2)
         return result
 
@@ -77,13 +77,13 @@ def call(service, earmark, command, body):
 
 
 def some_traffic(service, earmark):
-    """Every kind of answer that series are made by: an item that is applied, one refused, a mistake, a read, a limit."""
+    """Sends marks, an invalid request and a read, so that the metrics of answers exist."""
     item = {"OptType": 1, "ContactItem": {"Type": 1, "To_Account": "user1"}, "SetMark": [0, 63]}
     codes = {call(service, earmark, "mark_contact", {"From_Account": f"user{n}", "MarkItem": [item]}) for n in range(20)}
     codes.add(call(service, earmark, "mark_contact", {"From_Account": "user0", "MarkItem": []}))
     codes.add(call(service, earmark, "get_contact_group", {"From_Account": "user0", "StartIndex": 0}))
     if codes != {0, 51006}:
-        raise Failed(f"the service answers {codes}")
+        raise Failed(f"unexpected codes among {codes}")
 
 
 def work(processes):
@@ -103,18 +103,18 @@ def work(processes):
         for where, expression in expressions():
             expression = expression.replace("$instance", ".*").replace("$__rate_interval", "30s")
             if where.startswith("alerts.yml"):
-                if ringing := prometheus.query(expression):
-                    raise Failed(f"{where} would ring: {ringing}")
-            elif where in EMPTY_WHEN_WELL:
+                if firing := prometheus.query(expression):
+                    raise Failed(f"{where} would fire: {firing}")
+            elif where in EMPTY_WITHOUT_ERRORS:
                 prometheus.query(expression)
-            else:  # a rate wants traffic between two scrapes
+            else:  # a rate needs traffic between two scrapes
                 prometheus.until(where, lambda: (some_traffic(service, earmark), prometheus.query(expression))[1])
 
         def rules():
             return [rule for group in get(f"{prometheus.url}/api/v1/rules")["data"]["groups"] for rule in group["rules"]]
 
         prometheus.until("rules", lambda: all(rule["health"] == "ok" for rule in rules()))
-        print(f"up, {len(list(expressions()))} queries have an answer, {len(rules())} rules are well")
+        print(f"Prometheus scrapes the service, {len(list(expressions()))} queries work, {len(rules())} rules are healthy")
     finally:
         processes.stop_all()
         postgres.remove()

@@ -1,7 +1,7 @@
-//! Sends writes and reads at a constant rate, whatever becomes of them. An answer's time counts from the moment at which its
-//! request was due, so that waiting for a busy service is part of it. What was acknowledged is written down, to be looked
-//! for in the database. `bench/soak` runs it, and gives it its plan on standard input.
-#![expect(clippy::print_stdout, reason = "its figures are what it is for")]
+//! Sends writes and reads at a constant rate, also while the service is slow. Latency counts from the moment at which a request
+//! was due, so it includes the time that a request waits for a busy connection. Writes a ledger of the acknowledged writes,
+//! which `bench/soak` compares with the database. `bench/soak` runs this program, and sends a plan to its standard input.
+#![expect(clippy::print_stdout, reason = "the program prints its figures")]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,9 +20,9 @@ use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep_until};
 
-/// Every so many requests of a connection, one reads a page; the others mark.
+/// One of this many requests of a connection reads a page. The others mark.
 const READ_EVERY: u64 = 5;
-/// Nothing was written, says the contract.
+/// The service guarantees that it has written nothing.
 const OVERLOADED: u32 = 60007;
 
 #[derive(Deserialize)]
@@ -30,47 +30,49 @@ struct Plan {
     address: SocketAddr,
     mark_path: String,
     page_path: String,
-    /// Requests per second; 0: the next one is due when the one before is answered.
+    /// Requests per second. 0: each connection sends its next request once the last one is answered.
     rate: u64,
     connections: u64,
     seconds: u64,
-    /// How often figures are printed.
+    /// How often the program prints figures.
     slice_seconds: u64,
-    /// Tells the values that this run writes from those of others.
+    /// Part of every value that this run writes, so that runs write different values.
     stamp: u64,
     users: u64,
     peers: u64,
-    /// Where to write what was acknowledged.
+    /// The file for the acknowledged writes.
     ledger: PathBuf,
 }
 
-/// What has come of requests since it was last asked, times in microseconds.
+/// The figures of one time slice. All times are in microseconds.
 #[derive(Default)]
 struct Tally {
-    /// From when they were due to answers with 0.
+    /// From when a request was due to its answer, of requests that succeeded.
     latencies: Vec<u64>,
-    /// How late a connection was that had nothing to wait for: the load's own fault.
+    /// How much later than due an idle connection sent its request. This delay is the load's own.
     lateness: Vec<u64>,
-    /// From sending to the answer, by its code.
+    /// From sending a request to its answer, by the answer's code.
     answers: BTreeMap<u32, Vec<u64>>,
     broken: u64,
-    /// Reads that lack a mark which was acknowledged before.
+    /// Reads without a mark that the service had acknowledged before.
     stale: u64,
 }
 
-/// What is known of a conversation's writes: the number of the last acknowledged one, and those nobody knows of.
+/// The writes of a conversation, by number.
 #[derive(Default)]
-struct Written {
-    acknowledged: Option<u64>,
-    unknown: Vec<u64>,
+struct ConversationWrites {
+    last_acknowledged: Option<u64>,
+    /// Writes that the service may or may not have made.
+    in_doubt: Vec<u64>,
 }
 
-/// What is known of a user, whom one connection alone writes to.
+/// The writes of a user. Only one connection writes to a user.
 #[derive(Default)]
 struct User {
     acknowledged: u64,
-    unknown: u64,
-    conversations: BTreeMap<u64, Written>,
+    in_doubt: u64,
+    conversations: BTreeMap<u64, ConversationWrites>,
+    /// The last write, if it was acknowledged.
     last: Option<u64>,
 }
 
@@ -78,7 +80,6 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The value that so many of a hundred do not pass.
 fn percentile(sorted: &[u64], percent: usize) -> u64 {
     let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
     sorted.get(place).copied().unwrap_or(0)
@@ -105,7 +106,7 @@ impl Tally {
     }
 }
 
-/// A mark of a conversation: eight bits and a text, both of which tell the number of the write.
+/// The body of a mark. Its eight bits and its text both contain the number of the write.
 fn mark(stamp: u64, nr: u64, user: u64, peer: u64) -> String {
     let bits = |wanted: u64| {
         let of = (0..8).filter(|bit| nr >> bit & 1 == wanted).map(|bit| (40 + bit).to_string());
@@ -119,7 +120,7 @@ fn mark(stamp: u64, nr: u64, user: u64, peer: u64) -> String {
     )
 }
 
-/// A connection that is opened again when it breaks.
+/// A connection that reconnects after an error.
 struct Connection {
     address: SocketAddr,
     stream: Option<TcpStream>,
@@ -142,7 +143,7 @@ impl Connection {
         Ok(self.stream.insert(stream))
     }
 
-    /// The body of the answer.
+    /// Returns the body of the answer.
     async fn ask(&mut self, path: &str, body: &str) -> anyhow::Result<String> {
         let outcome = self.exchange(path, body).await;
         if outcome.is_err() {
@@ -163,7 +164,7 @@ impl Connection {
         let mut end = None;
         while end.is_none_or(|end| buffer.len() < end) {
             if stream.read_buf(&mut buffer).await? == 0 {
-                bail!("the connection was closed");
+                bail!("the service closed the connection");
             }
             end = end.or(end_of_answer(&buffer)?);
         }
@@ -174,16 +175,16 @@ impl Connection {
     }
 }
 
-/// How long the answer is, head and body, once its head is there.
+/// The length of head and body, once the whole head has arrived.
 fn end_of_answer(read: &[u8]) -> anyhow::Result<Option<usize>> {
     let Some(head) = read.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
     let text = std::str::from_utf8(&read[..head])?.to_ascii_lowercase();
     let length = text.split("content-length:").nth(1).and_then(|rest| rest.lines().next());
-    let length: usize = length.context("an answer without a length")?.trim().parse()?;
+    let length: usize = length.context("an answer has no Content-Length")?.trim().parse()?;
     Ok(Some(head + 4 + length))
 }
 
-/// The code of an answer: that of the request, or else that of its item.
+/// The code of the request, or if that is 0, of its first item.
 fn code(answer: &str) -> Option<u32> {
     let number = |name: &str| {
         let rest = answer.split(name).nth(1)?;
@@ -195,7 +196,7 @@ fn code(answer: &str) -> Option<u32> {
     }
 }
 
-/// Sends the requests of one connection, which are due at regular intervals, until the time is over.
+/// Sends the requests of one connection at regular intervals until the time is over.
 async fn send(
     plan: &Plan,
     number: u64,
@@ -234,7 +235,7 @@ async fn send(
         let code = answer.as_deref().ok().and_then(code);
         let mut tally = tally.borrow_mut();
         if !reads {
-            state.wrote(nr, peer, code);
+            state.record_write(nr, peer, code);
         } else if let (Some(0), Some(last), Ok(answer)) = (code, state.last, &answer)
             && !answer.contains(&format!(r#""CustomMark":"{}-{last}""#, plan.stamp))
         {
@@ -261,18 +262,18 @@ fn index(number: u64) -> usize {
 }
 
 impl User {
-    fn wrote(&mut self, nr: u64, peer: u64, code: Option<u32>) {
-        let written = self.conversations.entry(peer).or_default();
+    fn record_write(&mut self, nr: u64, peer: u64, code: Option<u32>) {
+        let writes = self.conversations.entry(peer).or_default();
         match code {
             Some(0) => {
                 self.acknowledged += 1;
-                written.acknowledged = Some(nr);
+                writes.last_acknowledged = Some(nr);
                 self.last = Some(nr);
             }
             Some(OVERLOADED) => {}
             _ => {
-                self.unknown += 1;
-                written.unknown.push(nr);
+                self.in_doubt += 1;
+                writes.in_doubt.push(nr);
                 self.last = None;
             }
         }
@@ -298,15 +299,17 @@ async fn run(plan: Rc<Plan>) -> anyhow::Result<()> {
         tally.take().print(at);
     }
     let users = join_all(clients).await;
-    // What was under way at the end.
+    // The requests that were still in flight at the end.
     tally.take().print(plan.seconds);
     let mut ledger = std::io::BufWriter::new(std::fs::File::create(&plan.ledger)?);
     for (number, user) in users.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
-        let of =
-            |(peer, written): (u64, Written)| json!([peer, written.acknowledged, written.unknown]);
-        let conversations: Vec<_> = user.conversations.into_iter().map(of).collect();
+        let conversations: Vec<_> = user
+            .conversations
+            .into_iter()
+            .map(|(peer, writes)| json!([peer, writes.last_acknowledged, writes.in_doubt]))
+            .collect();
         let line = json!({
-            "user": number, "acknowledged": user.acknowledged, "unknown": user.unknown,
+            "user": number, "acknowledged": user.acknowledged, "in_doubt": user.in_doubt,
             "conversations": conversations,
         });
         writeln!(ledger, "{line}")?;
@@ -316,7 +319,7 @@ async fn run(plan: Rc<Plan>) -> anyhow::Result<()> {
 }
 
 fn main() -> anyhow::Result<()> {
-    let plan: Plan = serde_json::from_reader(std::io::stdin()).context("the plan")?;
+    let plan: Plan = serde_json::from_reader(std::io::stdin()).context("cannot read the plan")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(LocalSet::new().run_until(run(Rc::new(plan))))
 }

@@ -1,8 +1,9 @@
-//! Forwards connections from one unix socket to another, and delays every byte in each direction. So the benchmark can put a
-//! distance between a client and PostgreSQL. Bytes keep their order and are not limited in number.
+//! Forwards connections from one unix socket to another, and delays every byte in each direction. With it, the benchmark puts
+//! a network distance between a client and PostgreSQL. The bandwidth is not limited.
 //!
-//! One thread works in ticks: at each tick it reads what has come, and writes what is due. A program that wakes up for each
-//! message would cost the contender with more messages too much, as all of them share the processors.
+//! One thread works in ticks. At each tick it reads the bytes that have arrived, and writes the bytes that are due. All programs
+//! of the benchmark share the processors, so a program that wakes up for each message would slow down the contender that sends
+//! more messages.
 //!
 //! `bench/run` starts it: `delay LISTEN TARGET MICROSECONDS`.
 
@@ -22,12 +23,12 @@ use tokio::task::{LocalSet, spawn_local, yield_now};
 
 /// PostgreSQL and libpq send 8 KiB at a time.
 const READ_BYTES: usize = 16 * 1024;
-/// A message is read at the next tick after it was sent, which is half a tick later on average. It is written so many ticks
-/// after that.
+/// The thread reads a message at the next tick, on average half a tick after it was sent. It writes the message this many ticks
+/// later.
 const TICKS: u32 = 2;
 
-/// Bytes that were read, and when to write them. When the last reference to `to` is dropped, the direction ends: it is not
-/// read any more, and all that was read has been written.
+/// Bytes that were read, and when to write them. The last reference to `to` is dropped when the direction has ended and all its
+/// bytes are written. That closes the direction.
 struct Parcel {
     due: Instant,
     to: Rc<OwnedWriteHalf>,
@@ -50,12 +51,12 @@ impl Parcel {
     }
 }
 
-/// What was read and not yet written, in the order in which it was read.
+/// The parcels that are not written yet, oldest first.
 struct Line {
     tick: Duration,
-    /// When there was a tick. The others are a multiple of `tick` later.
+    /// All ticks are a multiple of `tick` later than this one.
     first_tick: Cell<Instant>,
-    /// Nothing is on its way, and no tick comes until something is read.
+    /// There are no parcels, so there are no ticks until the next read.
     is_idle: Cell<bool>,
     wakes: Notify,
     parcels: RefCell<VecDeque<Parcel>>,
@@ -72,8 +73,8 @@ impl Line {
         }
     }
 
-    /// When to write what is read now: at the second tick from now on. The quarters of a tick allow for ticks that come early
-    /// or late. What wakes the line up was read when it was sent, so it counts as read in the middle between two ticks.
+    /// When to write bytes that are read now: at the second tick from now. The quarters of a tick allow for early and late ticks.
+    /// The bytes that end the idle time were read as soon as they were sent, so they count as read half-way between two ticks.
     fn due(&self) -> Instant {
         let now = Instant::now();
         if self.is_idle.replace(false) {
@@ -99,7 +100,6 @@ impl Line {
         self.parcels.borrow_mut().pop_front_if(|parcel| parcel.due <= Instant::now())
     }
 
-    /// How long it is until the next tick.
     fn until_tick(&self) -> Duration {
         let now = Instant::now();
         let until_first = self.first_tick.get().saturating_duration_since(now);
@@ -111,7 +111,7 @@ impl Line {
         self.tick.saturating_sub(Duration::from_nanos(u64::try_from(since_tick).unwrap_or(0)))
     }
 
-    /// Writes what is due at each tick. Between two ticks the whole program sleeps.
+    /// Writes the due parcels at each tick. Between two ticks the whole program sleeps.
     async fn write(self: Rc<Self>) {
         loop {
             if self.parcels.borrow().is_empty() {
@@ -120,7 +120,7 @@ impl Line {
             }
             thread::sleep(self.until_tick());
             while let Some(parcel) = self.take_due() {
-                // A receiver that has closed its connection needs no more bytes. The sender learns it from the other
+                // An error means that the receiver has closed its connection. The sender learns this from the other
                 // direction.
                 parcel.write().await.ok();
             }

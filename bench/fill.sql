@@ -1,9 +1,9 @@
--- Users :first_user to :last_user with the letter :letter, and :peers marked conversations for each.
--- Bit 0 of every conversation stays set, so that clearing other bits never empties it.
-SET session_replication_role = replica; -- the foreign keys hold by construction
+-- Inserts the users :first_user to :last_user with the letter :letter, each with :peers marked conversations.
+-- Bit 0 of every conversation stays set, so that no conversation becomes empty when a load clears other bits.
+SET session_replication_role = replica; -- skips the checks of foreign keys, which the generated rows satisfy
 SET synchronous_commit = off;
--- The service cleans up once in 64 new conversations of a user. Users start at different positions, so that new conversations
--- cause that work evenly over time.
+-- The service removes a user's old empty rows once in 64 new conversations. Users start at different positions, so that this
+-- work is spread evenly over time.
 INSERT INTO users (sdk_app_id, user_id, revision, next_position, row_count, marked, marked_max)
 SELECT :app, :'letter' || (1000000 + n), 1, :peers + 1 + n % 64, :peers, :peers, 1000
 FROM generate_series(:first_user, :last_user) AS n;

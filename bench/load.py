@@ -1,4 +1,4 @@
-"""The contenders: what sends the load, and how it is measured."""
+"""The contenders, and how their load is sent and measured."""
 
 import json
 import os
@@ -12,18 +12,18 @@ from dataclasses import dataclass, field
 
 from machine import APP, FOLDER, ROOT, Failed
 
-# What the small database holds: users, and conversations of each. 100,000 conversations.
+# The small database: users, and conversations of each user. 100,000 conversations in total.
 WRITERS, WRITER_PEERS = 4096, 20
 READERS, READER_PEERS = 100, 180
 ONE_USER_PEERS = 80
 SMALL = 100_000
 MAXIMAL_USERS = 200
-# Conversations of each user that are marked and cleared. They are few, so that the warm-up can mark each of them once.
+# Conversations of each user that the toggle load marks and clears. They are few, so that the warm-up can mark each of them once.
 TOGGLED_PEERS = 4
-# So many users that no run brings one of them near the limit of 1,000 conversations.
+# With this many users, no user reaches the limit of 1,000 conversations in a run.
 NEW_USERS, NEW_USER_PEERS = 32_768, 2
 
-# The services that may run: the database of each, and whether the delay is between them.
+# The services, each with its database, and whether the delay is between the two.
 SERVICES = {
     "shared": ("small", False),
     "large": ("large", False),
@@ -32,7 +32,7 @@ SERVICES = {
     "one-user": ("one_user", False),
     "away": ("small", True),
 }
-# What the delay adds to each round trip.
+# The delay adds this to each round trip.
 AWAY_MICROSECONDS = 1000
 
 BENCH = ROOT / "bench"
@@ -52,7 +52,7 @@ class Load:
     command: str = "mark_contact"
     # Conversations that each answer changes or reads.
     items: int = 1
-    # Transactions in one run of the SQL script. Each counts as an answer.
+    # Transactions in one run of the SQL script. Each transaction counts as an answer.
     transactions: int = 1
     writes: bool = True
     # The service may combine requests into one change of a row, so PostgreSQL counts fewer changes than there are requests.
@@ -74,7 +74,7 @@ class Load:
 
 
 def loads(large_writers):
-    """All contenders. Those that are compared stand side by side."""
+    """All contenders. A figure compares two neighbours of this list."""
     single = "single-item mark_contact"
     reading = {"users": READERS, "letter": "r", "writes": False}
     many = {"users": READERS, "letter": "r", "items": 100}
@@ -110,7 +110,7 @@ def loads(large_writers):
 
 @dataclass
 class Bench:
-    """Everything that runs while a load is measured."""
+    """The processes that run during a measurement."""
 
     programs: dict
     postgres: object
@@ -118,9 +118,9 @@ class Bench:
     services: dict
     delay: object = None
     stamp: int = 0
-    # By database and letter of the users: the first number that no run has used for their conversations.
+    # For each database and letter of users: the first number that no run has used for their conversations.
     first_numbers: dict = field(default_factory=dict)
-    # By database: changes of conversations that the loads have asked for.
+    # For each database: the number of changes of conversations that the loads have requested.
     asked: dict = field(default_factory=dict)
 
     def measure(self, load, seconds):
@@ -188,7 +188,7 @@ class Bench:
             shutil.rmtree(logs, ignore_errors=True)
             logs.mkdir()
             command[1:1] = ["--log", "--log-prefix", logs / "log"]
-        # As the service sets it for its own statements.
+        # The service uses the same settings.
         environment = os.environ | {"PGOPTIONS": "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan"}
         printed = finished(command, seconds, env=environment)
         try:
@@ -206,10 +206,10 @@ class Bench:
         return result
 
     def script(self, load):
-        """The file that pgbench runs."""
+        """Writes the script that pgbench runs."""
         text = (BENCH / f"{load.sql}.sql").read_text().replace("{letter}", load.letter)
         if "{statement}" in text:
-            # The parameters are named in comments, too, where pgbench would count them.
+            # Remove the comments: pgbench would count the parameters that they name.
             lines = (ROOT / "src" / "store" / "sql" / "page.sql").read_text().splitlines()
             statement = "\n".join(line for line in lines if not line.lstrip().startswith("--")).strip()
             values = {"$1": ":app::bigint", "$2": f"('{load.letter}' || :user::text)", "$3": "0::int", "$4": "101::bigint"}
@@ -219,7 +219,8 @@ class Bench:
         return script
 
     def look_into(self, load, seconds):
-        """Runs a load once more to see where its time goes. It is not measured, since looking costs time."""
+        """Runs a load again with statistics turned on, to see where its time goes. Statistics cost time, so this run is not part
+        of the figures."""
         postgres, database = self.postgres, load.database
         sampler = Sampler(postgres, load.database)
         if postgres.has_statements:
@@ -243,8 +244,8 @@ class Bench:
             "wal_flushes_per_second": sampler.wal_flushes_per_second(),
             "backends": sampler.backends(),
         }
-        # Each answer of pgbench is one commit. The service counts its commits itself: PostgreSQL also counts statements that only
-        # read as transactions.
+        # Each answer of pgbench is one commit. For the service, its own metrics count the commits, because PostgreSQL also counts
+        # each reading statement as a transaction.
         rate = result["per_second"]
         if load.lua:
             rate = commits / elapsed if load.writes else sampler.commits_per_second()
@@ -257,7 +258,7 @@ class Bench:
         return evidence
 
     def changes(self):
-        """By database: changes of conversations that PostgreSQL has counted so far."""
+        """For each database: the number of changes of conversations that PostgreSQL has counted so far."""
         counted = {}
         for database in {database for database, _ in SERVICES.values()}:
             if self.postgres.query("postgres", f"SELECT 1 FROM pg_database WHERE datname = '{database}'"):
@@ -266,20 +267,20 @@ class Bench:
         return counted
 
     def missing_changes(self, before):
-        """What was asked for and not done, as sentences. To be called when the services have stopped and PostgreSQL has
-        counted everything. `before` is what it had counted before the loads.
+        """Compares the changes that the loads requested with the changes that PostgreSQL counted since `before`. Returns a
+        sentence for each database that lacks changes. Call it after the services have stopped, when PostgreSQL's counts are
+        complete.
 
-        The service writes fewer rows than there are requests in two cases: a request changes nothing, or requests of one
-        batch change the same conversation. So the loads are such that neither happens: each request stores another value than
-        the one before it, and concurrent requests are of different users. With a single user the second case can happen, so
-        that user has a database of its own, which is not checked. The others are checked one by one: a surplus in one database
-        must not hide what is missing in another. One change in a thousand may be missing: wrk makes a request that it does not
-        send, and the value that a request stores may have been stored before if an earlier one came late.
+        The service writes fewer rows than it gets requests in two cases: a request changes nothing, or two requests of one
+        batch change the same conversation. The loads avoid both: each request stores another value than the request before it,
+        and concurrent requests are of different users. The load with a single user cannot avoid the second case. That user has
+        its own database, which is not compared. One change in a thousand may be missing: wrk creates a last request that it does
+        not send, and when an earlier request is late, a request may store the value that the conversation already has.
         """
         counted = self.changes()
         made = {database: counted[database] - before[database] for database in self.asked}
         return [
-            f"database {database}: the loads asked for {asked:,} changes of conversations, but only {made[database]:,} were made"
+            f"database {database}: the loads requested {asked:,} changes of conversations, but PostgreSQL counted {made[database]:,}"
             for database, asked in self.asked.items() if made[database] < asked * 0.999
         ]
 
@@ -288,7 +289,7 @@ def finished(command, seconds, **more):
     try:
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=seconds + 60, **more)
     except subprocess.TimeoutExpired:
-        raise Failed(f"{command[0]} did not end") from None
+        raise Failed(f"{command[0]}: timeout") from None
     if done.returncode != 0:
         raise Failed(f"{command[0]} failed:\n{(done.stderr or done.stdout)[-2000:]}")
     return done.stdout
@@ -317,7 +318,7 @@ def most_expensive(postgres, database):
 
 
 class Sampler:
-    """Samples what the server's processes wait for, twenty times a second, and counts flushes of the log."""
+    """Samples the wait events of PostgreSQL's processes twenty times per second, and counts WAL flushes."""
 
     TEXT = """
         SELECT 'B', CASE state WHEN 'idle in transaction' THEN 'waits for the next statement'
@@ -350,7 +351,7 @@ class Sampler:
         self.output.close()
 
     def backends(self):
-        """Mean number of server processes in each state."""
+        """The mean number of processes in each state."""
         ticks = sum(row[0] == "W" for row in self.rows) or 1
         sums = {}
         for kind, state, number, _ in self.rows:
@@ -365,9 +366,9 @@ class Sampler:
         return self.growth("X", 1)
 
     def growth(self, kind, own):
-        """How fast a counter grows per second, without the `own` growth that each sample causes. Processes report their counts
-        once a second, so the growth is taken between two reports. Reports of the first second are left out: they contain what
-        happened before."""
+        """The growth of a counter per second, without the growth `own` that each sample itself causes. PostgreSQL's processes
+        report their counts once per second, so the growth is measured from one report to another. Reports of the first second
+        also contain earlier events, so they are skipped."""
         rows = [(float(at), int(number)) for what, _, number, at in self.rows if what == kind]
         rows = [(at, number - own * nr) for nr, (at, number) in enumerate(rows)]
         reports = [after for before, after in zip(rows, rows[1:]) if after[1] > before[1] and after[0] > rows[0][0] + 0.9]

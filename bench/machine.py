@@ -1,4 +1,4 @@
-"""What runs: the programs, a private PostgreSQL, the service, the delay between them, and what processes cost."""
+"""The processes of a benchmark: a private PostgreSQL, the service and the delay between them, and their processor time."""
 
 import ctypes
 import glob
@@ -21,16 +21,16 @@ FOLDER = ROOT / "target" / "bench"
 APP = 1400000001
 ADMIN = "administrator"
 
-# As in production: every acknowledged write survives a power cut.
+# As in production: an acknowledged write survives a power failure.
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 
 
 class Failed(Exception):
-    """The run is void. The text says why."""
+    """The run does not count. The text gives the reason."""
 
 
 def needed_programs(*names):
-    """The paths of the programs that a run needs, by name: of all, or of those that are named. Fails with the missing ones."""
+    """The paths of the named programs, or of all programs that a benchmark needs. Fails if one is missing."""
     names = names or ("initdb", "postgres", "psql", "pgbench", "wrk", "cargo")
     folders = glob.glob("/usr/lib/postgresql/*/bin") + glob.glob("/usr/pgsql-*/bin")
     folders.sort(key=lambda folder: int(re.search(r"(\d+)", folder).group(1)), reverse=True)
@@ -57,7 +57,7 @@ def run(command, **more):
 
 
 def end_with_us(stop_signal):
-    """Runs in a child process: the kernel sends it a signal when its parent ends, for whatever reason."""
+    """Runs in a child process. Makes the kernel send a signal to it when its parent ends."""
     libc = ctypes.CDLL(None, use_errno=True)
     return lambda: libc.prctl(1, stop_signal) if hasattr(libc, "prctl") else None
 
@@ -99,7 +99,7 @@ def end(child, stop_signal):
 
 
 class Postgres:
-    """A private PostgreSQL. Its data folder is made for it, and removed after it."""
+    """A private PostgreSQL with a temporary data folder."""
 
     def __init__(self, programs, processes, **more_settings):
         self.programs = programs
@@ -135,7 +135,7 @@ class Postgres:
         library = Path(self.programs["postgres"]).resolve().parent.parent / "lib" / "pg_stat_statements.so"
         self.has_statements = library.exists()
         if self.has_statements:
-            # It counts nothing until it is switched on for the runs that are not measured.
+            # Off during the measured runs. `look_into` turns it on.
             settings |= {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.track": "none"}
         self.settings = {key: value for key, value in settings.items() if not key.startswith(("unix", "listen"))}
         with open(self.data / "postgresql.conf", "a") as file:
@@ -168,7 +168,7 @@ class Postgres:
         return run(self.psql(database, *sql))
 
     def feed(self, database, script):
-        """Runs a script of psql's."""
+        """Runs a psql script."""
         return run(self.psql(database), input=script)
 
     def url(self, database, sockets=None):
@@ -178,7 +178,7 @@ class Postgres:
         return run([self.programs["postgres"], "--version"])
 
     def has_huge_pages(self):
-        """Whether shared_buffers lie in huge pages. They do if the machine has reserved enough of them."""
+        """Whether shared_buffers are in huge pages. They are if the machine has reserved enough of them."""
         return "anon_hugepage" in Path(f"/proc/{self.child.pid}/maps").read_text()
 
     def cpu_seconds(self):
@@ -191,7 +191,7 @@ class Postgres:
 
 
 class Earmark:
-    """The service as it ships, and the key to call it with."""
+    """The released program, and the key to call it with."""
 
     def __init__(self, processes, postgres):
         self.processes = processes
@@ -203,7 +203,8 @@ class Earmark:
     def build(self, programs):
         if not self.binary.exists():
             print("building the service …", flush=True)
-            subprocess.run([programs["cargo"], "build", "--release", "--locked"], cwd=ROOT, check=True)
+            command = [programs["cargo"], "build", "--release", "--locked", "--package", "earmark", "--bin", "earmark"]
+            subprocess.run(command, cwd=ROOT, check=True)
 
     def command(self, database, *arguments):
         environment = self.environment | {
@@ -254,7 +255,8 @@ class Delay:
     def build(self, programs):
         if not self.binary.exists():
             print("building the delay …", flush=True)
-            subprocess.run([programs["cargo"], "build", "--release", "--locked", "--example", "delay"], cwd=ROOT, check=True)
+            command = [programs["cargo"], "build", "--release", "--locked", "--package", "earmark", "--example", "delay"]
+            subprocess.run(command, cwd=ROOT, check=True)
 
     def start(self, round_trip_microseconds):
         name = ".s.PGSQL.5432"
@@ -269,13 +271,13 @@ class Delay:
         raise Failed(f"the delay did not start; see {FOLDER}/delay.log")
 
     def prioritize(self):
-        """Lets the proxy run as soon as bytes are due. On busy processors it would otherwise wait for other processes, and the
-        delay would be longer the busier a contender keeps them."""
+        """Gives the proxy real-time priority, so that it runs as soon as bytes are due. Otherwise it would wait for other
+        processes, and the delay would depend on how busy a contender keeps the processors."""
         try:
             for thread in Path(f"/proc/{self.child.pid}/task").iterdir():
                 os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(1))
         except PermissionError:
-            print("the delay has no real-time priority, which takes root or CAP_SYS_NICE: it may be longer", flush=True)
+            print("the delay may be too long: real-time priority needs root or CAP_SYS_NICE", flush=True)
 
     def remove(self):
         shutil.rmtree(self.sockets, ignore_errors=True)
@@ -296,12 +298,12 @@ class Serving:
         return cpu_seconds(self.child.pid)
 
     def commits(self):
-        """Commits of writes so far, by the service's own count."""
+        """Number of write commits so far, from the service's metrics."""
         with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=2) as answer:
             return int(re.search(r"^earmark_commit_requests_count (\d+)", answer.read().decode(), re.MULTILINE).group(1))
 
     def memory_mib(self):
-        """Resident memory: now, and the most so far."""
+        """Resident memory, now and at most so far."""
         status = Path(f"/proc/{self.child.pid}/status").read_text()
         return [int(re.search(rf"{name}:\s+(\d+) kB", status).group(1)) / 1024 for name in ("VmRSS", "VmHWM")]
 
@@ -324,7 +326,7 @@ def cpu_seconds(pid, ended_children=False):
 
 
 def disk_flushes_per_second(seconds=1.0):
-    """How many single writes of 8 KiB the disk makes durable per second, one after the other. A commit waits for such a write."""
+    """How many writes of 8 KiB per second the disk makes durable, one after the other. A commit waits for such a write."""
     block, path = os.urandom(8192), FOLDER / "flush-probe"
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:

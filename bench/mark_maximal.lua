@@ -1,5 +1,5 @@
--- mark_contact with 100 items of one user, each of the largest size: ids of full length, all 64 bits, and a custom mark of 256
--- bytes that is written with escapes.
+-- mark_contact with 100 items of one user, each of the largest size: ids of maximal length, all 64 bits, and a custom mark of
+-- 256 bytes with JSON escapes.
 
 dofile(os.getenv("BENCH_FOLDER") .. "/wire.lua")
 

@@ -1,5 +1,5 @@
--- mark_contact with one item, on conversations that never existed: the peers of each user count upward, over all runs.
--- Concurrent requests are of different users.
+-- mark_contact with one item, on new conversations: the peers of each user count upward across all runs. Concurrent requests are
+-- of different users.
 
 dofile(os.getenv("BENCH_FOLDER") .. "/wire.lua")
 

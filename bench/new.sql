@@ -1,5 +1,5 @@
--- Marks a conversation for the first time: a transaction that locks the user's row, checks the limit, keeps the count and the
--- position, and inserts the conversation. Without a row in the answer, \gset fails, and so does the run.
+-- Marks a conversation for the first time. The transaction locks the user's row, checks the limit, updates the count and the
+-- position, and inserts the conversation. If the limit is reached, the UPDATE returns no row, and \gset fails the run.
 \set user 1000000 + :client_id + :clients * random(0, :users / :clients - 1)
 \set bits 1 << (40 + random(0, 7))
 BEGIN;

@@ -1,4 +1,4 @@
-"""The figures: which contenders are compared, what each ratio must reach, and the report."""
+"""The figures: which contenders they compare, their targets, and the report."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from machine import FOLDER, ROOT, write_json
 
 MEMORY_MIB_MAX = 48
 LARGE = 10_000_000
-# Every run's report is kept here. So many full runs are published together: the machine is shared, and one run can be lucky.
+# The reports of all runs. Three full runs are published together, because a single run on a shared machine may be lucky.
 RUNS = FOLDER / "runs"
 PUBLISHED_RUNS = 3
 
@@ -73,7 +73,7 @@ NAMES = [figure.name for figure in FIGURES] + [MEMORY]
 
 
 def needed(names):
-    """The contenders of these figures. Memory is measured with all of them, and with the largest requests."""
+    """The contenders of these figures. The memory figure also needs the load with the largest requests."""
     wanted = {side for figure in FIGURES if figure.name in names for side in (figure.contender, figure.baseline)}
     return wanted | ({"maximal-64"} if MEMORY in names else set())
 
@@ -122,8 +122,8 @@ def table(rows):
 
 
 def combined(runs):
-    """The rows of several full runs as one. A ratio is the median of the runs' ratios, and decides whether the figure is
-    reached. Rates and latencies are medians of all rounds."""
+    """Combines several full runs. A figure is reached if the median of the runs' ratios reaches the target. Rates and latencies
+    are medians of all rounds."""
     rounds = [one for about in runs for one in about["rounds_measured"]]
     rows = summarize(rounds, NAMES)
     for nr, row in enumerate(rows):
@@ -141,7 +141,7 @@ def combined(runs):
 
 
 def table_of_runs(rows, runs):
-    """The table of several full runs side by side."""
+    """The table of several full runs, one column for each run."""
     heads = [about["started"].replace(" UTC", "") for about in runs]
     lines = [
         f"| figure | ours | compared with | theirs | reach | {' | '.join(heads)} | median | |",
@@ -156,33 +156,33 @@ def table_of_runs(rows, runs):
 
 
 def settings_of(about):
-    """The bullets that are the same for all runs on a machine."""
+    """The facts that all runs on a machine share, as bullets."""
     machine = about["machine"]
     settings = ", ".join(f"{key} = {value}" for key, value in machine["postgres_settings"].items())
     stored = ", ".join(f"{count:,} in {name}" for name, count in about["conversations"].items())
     return [
         f"* {about['rounds']} rounds of {about['seconds']} s for each contender",
-        f"* conversations that the databases hold before the run: {stored}",
+        f"* conversations in the databases before the run: {stored}",
         f"* {machine['cores']} cores ({machine['cpu']}), {machine['memory_gib']} GiB, Linux {machine['kernel']}",
         f"* {machine['postgres']}: {settings}; data checksums",
     ]
 
 
 def state_of(about):
-    """What differs between runs on a machine."""
+    """The facts that differ between runs on a machine."""
     machine = about["machine"]
     return (f"{about['started']}, earmark {machine['earmark']}, load average {machine['load_average_before']} before the start, "
-            f"buffers in {'huge' if machine['huge_pages'] else 'ordinary'} pages, the disk makes "
-            f"{machine['disk_flushes_per_second']:,} single writes of 8 KiB durable per second")
+            f"shared buffers in {'huge' if machine['huge_pages'] else 'ordinary'} pages, the disk makes "
+            f"{machine['disk_flushes_per_second']:,} writes of 8 KiB durable per second, one after the other")
 
 
 def ran_on(runs):
-    """Where and when the runs were made."""
+    """The machine, the settings and the times of the runs."""
     return "\n".join([*settings_of(runs[-1]), *(f"* {state_of(about)}" for about in runs)])
 
 
 def evidence_text(evidence):
-    """What each contender costs, and its most expensive statements."""
+    """The cost of each contender, and its most expensive statements."""
     if not evidence:
         return ""
     lines = [
@@ -202,7 +202,7 @@ def evidence_text(evidence):
         )
     for name, one in evidence.items():
         states = ", ".join(f"{state} {count}" for state, count in list(one["backends"].items())[:6])
-        lines += ["", f"**{name}**: server processes in a transaction, on average: {states or '—'}"]
+        lines += ["", f"**{name}**: PostgreSQL's processes in a transaction, on average: {states or '—'}"]
         if one.get("statements"):
             lines += ["", "| statement | calls | mean ms | ms per commit |", "|---|---:|---:|---:|"]
             for statement in one["statements"][:7]:
@@ -215,26 +215,26 @@ def evidence_text(evidence):
 def markdown(about):
     parts = ["# Benchmark", ran_on([about]), table(about["figures"])]
     if about["short"]:
-        parts.append("This was a short run. Its ratios are hints: the turns are too short for 256 connections to settle.")
+        parts.append("This was a short run. Its ratios are only hints: in short turns, 256 connections do not reach a steady state.")
     if about["evidence"]:
         parts += ["## Where the time goes", evidence_text(about["evidence"])]
     return "\n\n".join(parts) + "\n"
 
 
 def chart(rows):
-    """An SVG file with the ratios as bars on one scale. A tick marks the ratio that is to be reached."""
+    """An SVG file with the ratios as bars on one scale. A tick marks the target of each."""
     rows = [row for row in rows if row["ratio"] is not None]
     left, width, step = 390, 400, 30
     goals = {row["name"]: float(re.search(r"[\d.]+", row["target"]).group()) for row in rows}
-    most = max(goals.values()) * 1.5  # longer bars are cut, so that the shorter ones stay visible
+    most = max(goals.values()) * 1.5  # longer bars are cut off, so that short bars stay visible
     scale = lambda value: min(value / most, 1) * width
     height = step * len(rows) + 46
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 80} {height}" font-family="sans-serif" '
-        'font-size="12" role="img" aria-label="Ratios and what is to be reached">',
+        'font-size="12" role="img" aria-label="Ratios and targets">',
         f'<rect width="100%" height="{height}" fill="#fff"/>',
-        '<text x="10" y="20" font-weight="bold">ratio to the other contender; the tick is the ratio to reach '
-        "(latencies: at most)</text>",
+        '<text x="10" y="20" font-weight="bold">ratio to the other contender; the tick is the target '
+        "(for latencies: the maximum)</text>",
     ]
     for nr, row in enumerate(rows):
         y = 34 + nr * step
@@ -251,7 +251,7 @@ def chart(rows):
 
 
 def write(about):
-    """Writes the report of a run. A run that lacks changes gets one to look at, but is not kept for publishing."""
+    """Writes the report of a run. A run that lacks changes is not kept for publishing."""
     write_json(FOLDER / "report.json", about)
     (FOLDER / "report.md").write_text(markdown(about))
     if any(row["ratio"] is not None for row in about["figures"]):
@@ -267,11 +267,11 @@ def is_full(about):
 
 
 def publish():
-    """Writes the last full runs into docs/performance.md, side by side, and the evidence of the last one that has any."""
+    """Writes the figures of the last full runs into docs/performance.md, and the evidence of the last one that has any."""
     runs = sorted((json.loads(file.read_text()) for file in RUNS.glob("*.json")), key=lambda about: about["started"])
     runs = [about for about in runs if is_full(about)][-PUBLISHED_RUNS:]
     if len(runs) < PUBLISHED_RUNS:
-        return f"{RUNS} holds {len(runs)} full runs, but {PUBLISHED_RUNS} are needed: nothing was published"
+        return f"nothing was published: {RUNS} has {len(runs)} full runs, but {PUBLISHED_RUNS} are needed"
     evidence = next((about["evidence"] for about in reversed(runs) if about["evidence"]), {})
     page = ROOT / "docs" / "performance.md"
     text, rows = page.read_text(), combined(runs)
@@ -280,9 +280,10 @@ def publish():
         text, found = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda place: f"{place[1]}{section}\n{place[2]}", text,
                               flags=re.DOTALL)
         if found != 1:
-            return f"docs/performance.md has no place for: {name}"
+            return f"docs/performance.md has no section `<!-- {name} -->`"
     page.write_text(text)
     (ROOT / "docs" / "performance.svg").write_text(chart(rows))
     versions = sorted({about["machine"]["earmark"] for about in runs})
-    warning = f"; note that the runs are of different versions: {', '.join(versions)}" if len(versions) > 1 else ""
-    return f"docs/performance.md and performance.svg hold the runs of {', '.join(about['started'] for about in runs)}{warning}"
+    warning = f"; warning: the runs measured different versions: {', '.join(versions)}" if len(versions) > 1 else ""
+    started = ", ".join(about["started"] for about in runs)
+    return f"wrote the runs of {started} into docs/performance.md and performance.svg{warning}"

@@ -1,5 +1,5 @@
--- Marks a conversation that has nothing, then clears it: two transactions. Each locks the user's row and keeps the count.
--- The conversations are not those of mark_toggle.lua: the service leaves empty rows, which an INSERT would run into.
+-- Marks a conversation without marks, then clears it, in two transactions. Each locks the user's row and updates the count.
+-- mark_toggle.lua uses other conversations: the service leaves empty rows, with which this INSERT would conflict.
 \set user 1000000 + :client_id + :clients * random(0, :users / :clients - 1)
 \set peer 1000000 + random(0, :peers - 1)
 \set bits 1 << (40 + random(0, 7))

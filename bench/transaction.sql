@@ -1,5 +1,5 @@
--- What anyone can build: a transaction per request, which locks the user's row and changes the conversation.
--- changed_revision is only filled in, as it must not be null.
+-- The simple solution: one transaction for each request, which locks the user's row and changes the conversation.
+-- changed_revision has a value only because it must not be null.
 \set user 1000000 + (:client_id + :clients * random(0, greatest(:users / :clients, 1) - 1)) % :users
 \set peer 1000000 + random(0, :peers - 1)
 \set number random(1, 255)

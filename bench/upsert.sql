@@ -1,4 +1,4 @@
--- The least work that changes a conversation: its row alone, without the lock that a limit must be checked under.
+-- The least work that changes a conversation: one statement for its row, without the lock that the check of a limit needs.
 \set user 1000000 + :client_id + :clients * random(0, :users / :clients - 1)
 \set peer 1000000 + random(0, :peers - 1)
 \set number random(1, 255)

@@ -1,4 +1,4 @@
--- 100 conversations of one user in one statement.
+-- Changes 100 conversations of one user in one statement.
 \set user 1000000 + :client_id + :clients * random(0, :users / :clients - 1)
 \set number random(1, 255)
 \set set_bits :number << 40

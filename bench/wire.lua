@@ -1,5 +1,5 @@
--- What all loads share: the text of a request, and the check of each answer. The service reports success in the answer's body,
--- so an answer counts as failed unless its body reports success for every item.
+-- Builds the requests of all loads, and checks the answers. The service reports success in the answer's body. So an answer counts
+-- as failed unless its body reports success for every item.
 
 local path = os.getenv("BENCH_PATH")
 local expected = os.getenv("BENCH_EXPECTED")
@@ -9,10 +9,10 @@ threads_max = tonumber(os.getenv("BENCH_THREADS"))
 letter = os.getenv("BENCH_LETTER")
 users = tonumber(os.getenv("BENCH_USERS"))
 peers = tonumber(os.getenv("BENCH_PEERS"))
--- Differs from run to run, so that runs visit the conversations in different orders.
+-- Another number in each run, so that runs visit the conversations in different orders.
 stamp = tonumber(os.getenv("BENCH_STAMP"))
--- The first number that no run has used for these conversations, and the last one that this run has used. Values are made from
--- these numbers, so that every request changes what is stored.
+-- The first number that no earlier run has used for these conversations, and the last one that this run has used. The stored values
+-- are made from these numbers, so that every request changes its conversation.
 first = tonumber(os.getenv("BENCH_FIRST"))
 last = first
 
@@ -21,13 +21,13 @@ has_items = true
 
 answers, failures, first_failure = 0, 0, ""
 
--- Codes of failures have five digits, none of them a leading 0. Nine plain searches are faster than one for a pattern.
+-- Error codes have five digits, and the first is not 0. Nine plain searches are faster than one search for a pattern.
 local failed_codes = {}
 for digit = 1, 9 do
   failed_codes[digit] = 'Code":' .. digit
 end
 
--- Only the end of an answer is searched: to search a whole page would take longer than to receive it.
+-- The success fields are at the end. To search a whole page would take longer than to receive it.
 local end_max = 300
 
 local function worked(status, body)
@@ -42,8 +42,8 @@ local function worked(status, body)
   return true
 end
 
--- Every latency of one connection. wrk's own percentiles are corrected for coordinated omission: for a slow answer, wrk adds
--- made-up latencies of the requests that it would have sent meanwhile. pgbench does not.
+-- The latencies of one connection. wrk corrects its own percentiles for coordinated omission: for a slow answer, it adds
+-- estimated latencies of the requests that it would have sent meanwhile. pgbench does not correct, so the two would not compare.
 local measured = os.getenv("BENCH_LATENCIES")
 local now = function() return 0 end
 if measured then
@@ -63,7 +63,7 @@ function post(body)
   return head .. #body .. "\r\n\r\n" .. body
 end
 
--- One item that marks a conversation.
+-- A request with one item.
 function mark(user, peer, what)
   return post(
     '{"From_Account":"' .. letter .. 1000000 + user .. '","MarkItem":[{"OptType":1,"ContactItem":{"Type":1,"To_Account":"p'
@@ -71,8 +71,8 @@ function mark(user, peer, what)
   )
 end
 
--- A JSON list of those of the bits 40 to 47 that are `wanted` in a number of 8 bits. Our loads set bit 48, and pgbench's clear
--- it, so that each changes what the other has stored.
+-- The positions of the bits of an 8-bit number that are equal to `wanted`, plus 40, as a JSON list. The loads of wrk set bit 48, and
+-- those of pgbench clear it, so that each changes the rows that the other has stored.
 local function bits(number, wanted)
   local list = {}
   for nr = 0, 7 do
@@ -82,13 +82,13 @@ local function bits(number, wanted)
   return table.concat(list, ",")
 end
 
--- The marks that make a conversation's bits equal to a number of 8 bits.
+-- The marks that set the bits 40 to 47 of a conversation to an 8-bit number.
 marks = {}
 for number = 0, 255 do
   marks[number] = '"SetMark":[' .. bits(number, 1) .. '],"ClearMark":[' .. bits(number, 0) .. "]"
 end
 
--- The n-th of `count` numbers. Each comes once in `count` calls, far from the ones before and after it.
+-- A permutation of 0 to `count` - 1. Neighbours in its order are far apart.
 function walk(n, count)
   return (n * 7919 + stamp * 104729) % count
 end

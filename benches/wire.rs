@@ -10,10 +10,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use divan::{AllocProfiler, Bencher};
-use earmark::domain::{
-    App, Applied, BitChange, Change, Conversation, CustomMark, Directory, Edition, Entry, Kept,
-    MarkChange, SdkAppId, SecretKey, StandardMark, Standing, UserId, UserSig, UserState,
-};
+use earmark::domain::{App, Applied, BitChange, Change, Conversation, CustomMark, Directory, Edition, Entry, Kept, MarkChange, SdkAppId, SecretKey, StandardMark, Standing, UserId, UserState};
+use earmark::http::tencent::user_sig::UserSig;
 use earmark::http::request_id::RequestId;
 use earmark::http::tencent::caller::{Credentials, VerifiedSigs};
 use earmark::http::tencent::door::Call;

@@ -1,7 +1,7 @@
-// Builds the page into dist/: three small files, the same bytes on every machine.
+// Builds the page into dist/. The same sources give the same bytes on every machine.
 //
-//   node build.mjs            once
-//   node build.mjs --watch    again at every change
+//   node build.mjs            builds once
+//   node build.mjs --watch    builds again after every change
 
 import { cp, mkdir, rm } from "node:fs/promises";
 import * as esbuild from "esbuild";

@@ -1,7 +1,7 @@
-// Bundles the tests of a folder and runs them.
+// Bundles the tests of a folder and runs them. Further arguments go to `node --test`.
 //
-//   node test.mjs test        the pure parts
-//   node test.mjs e2e         the page in a browser, against a service
+//   node test.mjs test        unit tests
+//   node test.mjs e2e         the page in a browser, with target/debug/earmark
 
 import { spawnSync } from "node:child_process";
 import { readdir } from "node:fs/promises";

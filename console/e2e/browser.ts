@@ -1,4 +1,4 @@
-// Headless Chromium, and what must hold of every page that it shows.
+// Headless Chromium, and the checks that every page must pass.
 
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
@@ -15,22 +15,22 @@ const FLAGS = [
   "--disable-component-update",
   "--disable-sync",
 ];
-/** What a test leaves for people to look at. */
+/** Where tests leave screenshots for people to look at. */
 const PICTURES = "../target/console";
-/** Those that documents show. */
+/** Screenshots that the documents show. */
 const PUBLISHED = ["console", "lookup-dark", "lookup-light-phone"];
 
 export function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
 }
 
-/** What a page did that it must not do. */
+/** A page, and what the browser reports about it. */
 export interface Watch {
   page: Page;
-  /** Errors and warnings in the console, exceptions, violations of the policy, requests to elsewhere. */
+  /** Errors and warnings in the console, exceptions, violations of the policy, requests to other servers. */
   offences: string[];
-  /** Bytes over the wire, by path, of what the page itself is made of. */
-  bytes: Map<string, number>;
+  /** Size of each answer on the wire, head and body. */
+  sizes: Promise<{ path: string; bytes: number }>[];
 }
 
 export async function open(browser: Browser, origin: string, options: BrowserContextOptions = {}): Promise<Watch> {
@@ -38,7 +38,7 @@ export async function open(browser: Browser, origin: string, options: BrowserCon
   context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   const offences: string[] = [];
-  const bytes = new Map<string, number>();
+  const sizes: Watch["sizes"] = [];
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) offences.push(`console: ${message.text()}`);
   });
@@ -51,14 +51,17 @@ export async function open(browser: Browser, origin: string, options: BrowserCon
     const url = new URL(request.url());
     if (url.origin !== origin && url.protocol !== "data:") offences.push(`request to ${url.origin}`);
   });
-  page.on("requestfinished", async (request) => {
-    const { responseHeadersSize, responseBodySize } = await request.sizes().catch(() => ({ responseHeadersSize: 0, responseBodySize: 0 }));
-    bytes.set(new URL(request.url()).pathname, responseHeadersSize + responseBodySize);
+  page.on("requestfinished", (request) => {
+    const path = new URL(request.url()).pathname;
+    // A page that is closed has no sizes any more.
+    const unknown = { responseHeadersSize: 0, responseBodySize: 0 };
+    const size = request.sizes().catch(() => unknown);
+    sizes.push(size.then(({ responseHeadersSize, responseBodySize }) => ({ path, bytes: responseHeadersSize + responseBodySize })));
   });
   await page.addInitScript(() => {
     addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
   });
-  return { page, offences, bytes };
+  return { page, offences, sizes };
 }
 
 export interface Finding {
@@ -70,7 +73,7 @@ export interface Finding {
 
 let axe: string | undefined;
 
-/** What axe finds; it is put in beside the page's own scripts, so that the policy stays as it is. */
+/** Runs axe in the page. DevTools evaluates its script, so the page's policy stays in force. */
 export async function audit(page: Page, where: string): Promise<Finding[]> {
   axe ??= await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   await page.evaluate(axe);
@@ -87,7 +90,7 @@ export async function audit(page: Page, where: string): Promise<Finding[]> {
   }));
 }
 
-/** A picture as a build result; asked to, some of them for the README too. */
+/** Takes a screenshot. With PUBLISH_PICTURES set, also updates those in docs/images. */
 export async function picture(page: Page, name: string): Promise<void> {
   const image = await webp(page);
   await mkdir(PICTURES, { recursive: true });
@@ -102,8 +105,8 @@ async function webp(page: Page): Promise<Buffer> {
   return Buffer.from(data, "base64");
 }
 
-/** Nothing sticks out to the right. */
+/** The page must not scroll sideways. */
 export async function assertFits(page: Page): Promise<void> {
   const [content, window] = (await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")) as [number, number];
-  assert.ok(content <= window, `${page.url()}: ${content} pixels wide in a window of ${window}`);
+  assert.ok(content <= window, `${page.url()}: the content is ${content} pixels wide, the window ${window}`);
 }

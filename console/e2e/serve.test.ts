@@ -1,15 +1,15 @@
-// The console of `earmark serve`: nobody is signed in, and operators have a token. What is secret stays where it belongs.
+// Tests of the console of `earmark serve`: it has no demo app, operators need a token, and secrets do not leak.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser, Page, Request } from "playwright-core";
 import { assertFits, audit, launch, open, picture, type Watch } from "./browser.ts";
-import { answer, editor, lookUp, row, send, visit } from "./page.ts";
+import { answer, editor, lookUp, row, send, visit, waitForNoDialog } from "./page.ts";
 import { Served, Service } from "./service.ts";
 
 const APP = "1400000001";
 const TOKEN = "operator-token-of-the-browser-test";
-/** What Chromium itself logs of a request that was refused. */
+/** Chromium's own message about an answer with status 401. */
 const REFUSED = "console: Failed to load resource: the server responded with a status of 401 (Unauthorized)";
 
 let dev: Service;
@@ -29,7 +29,7 @@ after(async () => {
 
 interface Traces extends Watch {
   requests: Request[];
-  /** All that the page logged. */
+  /** The console messages of the page. */
   logged: string[];
 }
 
@@ -43,21 +43,21 @@ async function opened(): Promise<Traces> {
   return { ...watch, requests, logged };
 }
 
-/** It is in nothing that leaves the page, but for that header, and in nothing that stays behind. */
+/** A secret may be in no request, except in the header `header`, and in nothing that the page or the service stores or logs. */
 async function assertSecret(secret: string, { page, requests, logged }: Traces, header?: string): Promise<void> {
   for (const request of requests) {
     const { [header ?? ""]: _, ...headers } = await request.allHeaders();
     const sent = [request.url(), request.postData() ?? "", JSON.stringify(headers)].join("\n");
     assert.ok(!sent.includes(secret), `in a request: ${request.method()} ${new URL(request.url()).pathname}`);
   }
-  const kept = "JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, history.state, name])";
-  const places = { address: page.url(), page: await page.content(), storage: (await page.evaluate(kept)) as string };
+  const storage = "JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, history.state, name])";
+  const places = { address: page.url(), page: await page.content(), storage: (await page.evaluate(storage)) as string };
   for (const [place, text] of Object.entries({ ...places, console: logged.join("\n"), log: served.log.join("\n") })) {
     assert.ok(!text.includes(secret), `in the ${place}`);
   }
 }
 
-/** On a phone and wide, light and dark. */
+/** Checks layout and accessibility on a phone and on a wide screen, in light and dark. */
 async function assertUsable(page: Page, where: string): Promise<void> {
   for (const colorScheme of ["light", "dark"] as const) {
     for (const width of [360, 1280]) {
@@ -70,9 +70,11 @@ async function assertUsable(page: Page, where: string): Promise<void> {
   }
 }
 
-test("serve: sign in by hand with a secret key, mark, and see it", async () => {
+test("serve: sign in with a secret key, mark, and find the mark", async () => {
   const traces = await opened();
   const { page } = traces;
+  // The page asks the service whether there is a demo app, so a button for it would come late.
+  await page.waitForLoadState("networkidle");
   assert.equal(await page.getByRole("button", { name: /demo app|Sign out/ }).count(), 0);
   assert.deepEqual(await (await fetch(`${served.origin}/console/session.json`)).json(), { mode: "serve" });
 
@@ -87,6 +89,7 @@ test("serve: sign in by hand with a secret key, mark, and see it", async () => {
   await dialog.getByLabel("Secret key", { exact: true }).fill(key);
   await dialog.getByRole("button", { name: "Sign in", exact: true }).click();
   await page.getByRole("button", { name: "Sign out" }).waitFor();
+  await waitForNoDialog(page);
   await assertSecret(key, traces);
 
   const item = { OptType: 3, ContactItem: { Type: 1, To_Account: "peer" }, SetMark: [0], CustomMark: "by hand" };
@@ -95,12 +98,12 @@ test("serve: sign in by hand with a secret key, mark, and see it", async () => {
   await answer(page).getByText("OK", { exact: true }).waitFor();
   await lookUp(page, "served");
   await row(page, "peer").getByText("by hand").waitFor();
-  assert.equal(await row(page, "peer").getByRole("button", { name: "favourite" }).getAttribute("aria-pressed"), "true");
+  await row(page, "peer").getByRole("button", { name: "favourite", pressed: true }).waitFor();
 
   assert.ok(traces.requests.some((request) => request.url().includes("usersig=eJ")));
   await served.logged("mark_contact");
   await assertSecret(key, traces);
-  // To load the page again is to sign out.
+  // A reload of the page signs out.
   await page.reload();
   await page.getByRole("button", { name: "Sign in", exact: true }).first().waitFor();
   await assertSecret(key, traces);
@@ -108,7 +111,7 @@ test("serve: sign in by hand with a secret key, mark, and see it", async () => {
   assert.deepEqual(traces.offences, []);
 });
 
-test("serve: the page on apps asks for the operator token, and takes no other", async () => {
+test("serve: the view of the apps asks for the operator token, and takes no other token", async () => {
   const traces = await opened();
   const { page } = traces;
   const field = page.getByLabel("Operator token", { exact: true });
@@ -122,7 +125,7 @@ test("serve: the page on apps asks for the operator token, and takes no other", 
   await assertUsable(page, "operator token");
   await picture(page, "serve-token");
 
-  // In the service's own words, for what no header can hold as it stands too; and what was typed stays.
+  // The page shows the service's message, also for a token that no header can hold without encoding. The input stays.
   for (const wrong of [`${TOKEN}x`, "жетон-оператора-😀"]) {
     const refused = page.waitForResponse((response) => response.url().endsWith("/admin/v1/apps"));
     await show(wrong);
@@ -140,12 +143,12 @@ test("serve: the page on apps asks for the operator token, and takes no other", 
   assert.ok(authorizations.includes(`Bearer ${TOKEN}`));
   await assertSecret(TOKEN, traces, "authorization");
 
-  // The tab's memory alone has it: the page loaded again has to ask.
+  // Only the memory of the tab has the token: after a reload the page asks for it again.
   await page.reload();
   await field.waitFor();
   assert.equal(await field.inputValue(), "");
   await assertSecret(TOKEN, traces, "authorization");
   await page.context().close();
-  // Four times without the right one.
+  // Before the token, with each of the wrong ones, and after the reload.
   assert.deepEqual(traces.offences, Array(4).fill(REFUSED));
 });

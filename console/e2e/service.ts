@@ -1,4 +1,4 @@
-// `earmark dev` in a folder of its own, for one run of the tests, and `earmark serve` on the database of one.
+// Starts `earmark dev` in a temporary folder, and `earmark serve` on the database of an `earmark dev`.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -12,10 +12,10 @@ const PROGRAM = process.env.EARMARK ?? "../target/debug/earmark";
 const DEV_READY = /listens on (http:\/\/127\.0\.0\.1:(\d+))/;
 const SERVE_READY = /listening on (127\.0\.0\.1:\d+)/;
 
-/** What `ready` finds in the program's output, once it is there. Each line is handed on, those after it too. */
-async function found(child: ChildProcess, output: Readable, ready: RegExp, onLine: (line: string) => void = () => {}): Promise<RegExpExecArray> {
+/** Waits for the line of the program's output that matches `ready`. Passes every line to `onLine`, also later ones. */
+async function waitForLine(child: ChildProcess, output: Readable, ready: RegExp, onLine: (line: string) => void = () => {}): Promise<RegExpExecArray> {
   const ended = once(child, "exit").then(([status]): never => {
-    throw new Error(`${child.spawnargs.slice(0, 2).join(" ")} ended with status ${String(status)}`);
+    throw new Error(`${child.spawnargs.slice(0, 2).join(" ")} exited with status ${String(status)}`);
   });
   ended.catch(() => {});
   const match = new Promise<RegExpExecArray>((resolve) => {
@@ -28,7 +28,7 @@ async function found(child: ChildProcess, output: Readable, ready: RegExp, onLin
   return Promise.race([match, ended]);
 }
 
-/** Ends a program as Ctrl-C does. */
+/** Stops a program as Ctrl-C does. */
 async function interrupt(child: ChildProcess): Promise<void> {
   child.kill("SIGINT");
   if (child.exitCode === null) await once(child, "exit");
@@ -36,7 +36,7 @@ async function interrupt(child: ChildProcess): Promise<void> {
 
 export class Service {
   private process: ChildProcess | undefined;
-  /** How long the first start took, in milliseconds: with initdb, so a cold one. */
+  /** Duration of the first start, with initdb. */
   coldStartMs = 0;
 
   private constructor(
@@ -47,7 +47,7 @@ export class Service {
 
   static async start(): Promise<Service> {
     const folder = await mkdtemp(join(tmpdir(), "earmark-console-"));
-    // As root, PostgreSQL runs as another user and has to get in.
+    // Under root, PostgreSQL runs as another user, which must be able to enter the folder.
     await chmod(folder, 0o755);
     const service = new Service(folder, "", 0);
     const start = performance.now();
@@ -60,12 +60,12 @@ export class Service {
     const args = ["dev", "--data", join(this.folder, "data"), "--listen", `127.0.0.1:${this.port}`];
     const child = spawn(PROGRAM, args, { stdio: ["ignore", "pipe", "inherit"] });
     this.process = child;
-    const [, origin, port] = await found(child, child.stdout, DEV_READY);
+    const [, origin, port] = await waitForLine(child, child.stdout, DEV_READY);
     this.origin = origin!;
     this.port = Number(port);
   }
 
-  /** Ends it as Ctrl-C does; `run` afterwards finds the data and the port again. */
+  /** The data and the port stay the same for `startAgain`. */
   async stop(): Promise<void> {
     await interrupt(this.process!);
   }
@@ -74,7 +74,7 @@ export class Service {
     await this.run();
   }
 
-  /** The demo app's key, as `dev` leaves it for its owner. */
+  /** The demo app's key, from the file that `dev` writes. */
   async secretKey(): Promise<string> {
     return (await readFile(join(this.folder, "data", "secret-key"), "utf8")).trim();
   }
@@ -84,7 +84,7 @@ export class Service {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  /** A call as another client would make it, past the page. */
+  /** Calls the API without the page, as the admin of the demo app. */
   async call(path: string, body: unknown): Promise<Record<string, unknown>> {
     const session = (await (await fetch(`${this.origin}/console/session.json`)).json()) as Record<string, string>;
     const query = new URLSearchParams({
@@ -97,12 +97,12 @@ export class Service {
   }
 }
 
-/** `earmark serve` with a console, on the database of a `dev` that runs on meanwhile. */
+/** `earmark serve` with a console, on the database of an `earmark dev` that keeps running. */
 export class Served {
   private constructor(
     private readonly process: ChildProcess,
     public readonly origin: string,
-    /** All that it has written, line by line. */
+    /** Its log, line by line. */
     public readonly log: readonly string[],
   ) {}
 
@@ -116,14 +116,14 @@ export class Served {
     const child = spawn(PROGRAM, args, { stdio: ["ignore", "inherit", "pipe"] });
     const log: string[] = [];
     try {
-      const [, address] = await found(child, child.stderr, SERVE_READY, (line) => log.push(line));
+      const [, address] = await waitForLine(child, child.stderr, SERVE_READY, (line) => log.push(line));
       return new Served(child, `http://${address}`, log);
     } catch (error) {
       throw new Error(log.join("\n"), { cause: error });
     }
   }
 
-  /** Waits until it has written this. */
+  /** Waits until the log contains a text. */
   async logged(text: string): Promise<void> {
     while (!this.log.some((line) => line.includes(text))) await once(this.process.stderr!, "data");
   }

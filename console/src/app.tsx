@@ -1,11 +1,11 @@
-// The frame of the page: where one is, who one is, and whether the service is there.
+// The frame of the page: navigation, session, and a warning while the service is unreachable.
 
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { documentProblem, isLoaded, loadDocument, version } from "./api/document.ts";
-import { look, reachable, SILENCE } from "./api/reach.ts";
-import { canSignInAtOnce, loadOffer, session, signingIn, signInAtOnce, signOut } from "./api/session.ts";
+import { isReachable, NO_ANSWER, ping } from "./api/fetch.ts";
+import { hasDemoApp, isSigningIn, loadDemoApp, session, signInToDemoApp, signOut } from "./api/session.ts";
 import { Icon, Logo, type IconName } from "./parts/icons.tsx";
 import { Announcer, Button, Notice, Text } from "./parts/parts.tsx";
 import { link, route, type View } from "./route.ts";
@@ -23,30 +23,30 @@ const VIEWS: readonly { view: View; title: string; short: string; icon: IconName
   { view: "apps", title: "Apps", short: "Apps", icon: "apps", show: () => <AppsView /> },
 ];
 
-/** What the page has to know before it can show anything. */
+/** Loads what every view needs. */
 export async function open(): Promise<void> {
-  await Promise.all([loadDocument(), loadOffer()]);
+  await Promise.all([loadDocument(), loadDemoApp()]);
 }
 
 export function Console() {
   const { view, subject } = route.value;
   useEffect(() => {
-    // Another view begins at its top; a code is scrolled to by itself.
+    // A new view starts at its top. The view of the codes scrolls to its code by itself.
     if (view !== "codes" || !subject) scrollTo(0, 0);
   }, [view, subject]);
   const current = VIEWS.find((known) => known.view === view)!;
   return (
     <>
       <a class="skip" href="#main" onClick={skip}>
-        Skip to the content
+        Skip to content
       </a>
       <Header />
-      {!reachable.value && <Unreachable />}
+      {!isReachable.value && <Unreachable />}
       <main id="main" tabIndex={-1}>
         {isLoaded.value && !session.value && view !== "codes" && view !== "apps" && <Welcome />}
-        {isLoaded.value ? current.show() : <Opening />}
+        {isLoaded.value ? current.show() : <Loading />}
       </main>
-      {signingIn.value && <SignIn />}
+      {isSigningIn.value && <SignIn />}
       <Announcer />
     </>
   );
@@ -84,12 +84,12 @@ function Header() {
 function ThemeButton() {
   const next = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length]!;
   const icon = ({ system: "system", light: "sun", dark: "moon" } as const)[theme.value];
-  return <Button kind="quiet" icon={icon} label={`Colours: ${theme.value}. Change to ${next}`} onClick={() => (theme.value = next)} />;
+  return <Button kind="quiet" icon={icon} label={`Colour theme: ${theme.value}. Switch to ${next}`} onClick={() => (theme.value = next)} />;
 }
 
 function Who() {
   const who = session.value;
-  if (!who) return <Button onClick={() => (signingIn.value = true)}>Sign in</Button>;
+  if (!who) return <Button onClick={() => (isSigningIn.value = true)}>Sign in</Button>;
   return (
     <div class="session">
       <p>
@@ -103,28 +103,27 @@ function Who() {
   );
 }
 
-/** Before anybody is signed in. */
 function Welcome() {
   return (
     <section class="welcome" aria-label="Sign in">
       <div>
         <h2>Mark your first conversation</h2>
         <p>
-          Fill in the form or write the JSON, send it, and look the user up to see it come back. Every error is
-          explained where it happens.
+          Fill in the form or edit the JSON, and send it. Then look up the user to see what the service stored. The
+          console explains every error beside the answer.
         </p>
       </div>
-      {canSignInAtOnce.value ? (
+      {hasDemoApp.value ? (
         <div class="welcome-actions">
-          <Button kind="primary" icon="key" onClick={() => void signInAtOnce()}>
+          <Button kind="primary" icon="key" onClick={() => void signInToDemoApp()}>
             Sign in to the demo app
           </Button>
-          <Button kind="quiet" onClick={() => (signingIn.value = true)}>
-            By hand
+          <Button kind="quiet" onClick={() => (isSigningIn.value = true)}>
+            Enter credentials
           </Button>
         </div>
       ) : (
-        <Button kind="primary" icon="key" onClick={() => (signingIn.value = true)}>
+        <Button kind="primary" icon="key" onClick={() => (isSigningIn.value = true)}>
           Sign in
         </Button>
       )}
@@ -133,31 +132,31 @@ function Welcome() {
 }
 
 function Unreachable() {
-  const looking = useSignal(false);
+  const isRetrying = useSignal(false);
   const retry = async () => {
-    looking.value = true;
-    if (await look()) await (isLoaded.value ? loadOffer() : open());
-    looking.value = false;
+    isRetrying.value = true;
+    if (await ping()) await (isLoaded.value ? loadDemoApp() : open());
+    isRetrying.value = false;
   };
   return (
     <div class="unreachable" role="alert">
       <Icon name="warning" />
       <p>
-        <strong>{SILENCE}</strong> It is looked for every two seconds. What you typed is kept.
+        <strong>{NO_ANSWER}</strong> The console tries again every two seconds. Your input is kept.
       </p>
-      <Button icon="refresh" disabled={looking.value} onClick={() => void retry()}>
-        {looking.value ? "Looking…" : "Retry"}
+      <Button icon="refresh" disabled={isRetrying.value} onClick={() => void retry()}>
+        {isRetrying.value ? "Trying…" : "Retry"}
       </Button>
     </div>
   );
 }
 
-function Opening() {
-  if (!documentProblem.value) return <p class="opening">Opening…</p>;
+function Loading() {
+  if (!documentProblem.value) return <p class="opening">Loading…</p>;
   return (
     <Notice kind="bad">
       <p>
-        The page cannot open: <Text>{documentProblem.value}</Text>
+        The console cannot start: <Text>{documentProblem.value}</Text>
       </p>
       <Button icon="refresh" onClick={() => void open()}>
         Try again

@@ -1,14 +1,13 @@
-// JSON as the editor needs it: written so that people can read it, changed in one place, cut into coloured pieces.
+// JSON for the editor: formats it for reading, changes one value of it, and splits it into coloured pieces.
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 export type JsonObject = { [name: string]: Json };
-/** Where a value stands: names and positions from the top. */
+/** Names and indexes that lead from the root to a value. */
 export type Path = readonly (string | number)[];
 
-/** Lines up to this long hold a whole array or object. */
+/** An array or object that fits into this many characters stays on one line. */
 const LINE = 64;
 
-/** Pretty-printed, with what is short kept on one line. */
 export function format(value: Json, indent = ""): string {
   const line = oneLine(value);
   if (indent.length + line.length <= LINE && !(indent === "" && isObject(value))) return line;
@@ -37,7 +36,6 @@ export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The value at a path, if there is one. */
 export function get(value: Json | undefined, path: Path): Json | undefined {
   let here = value;
   for (const step of path) {
@@ -48,7 +46,7 @@ export function get(value: Json | undefined, path: Path): Json | undefined {
   return here;
 }
 
-/** A copy with another value at a path; `undefined` takes it out. What is on the way is made. */
+/** Copies a value and changes the copy at a path. `undefined` removes the value there. Creates missing parents. */
 export function set(value: Json | undefined, path: Path, to: Json | undefined): Json | undefined {
   const [step, ...rest] = path;
   if (step === undefined) return to;
@@ -64,11 +62,11 @@ export function set(value: Json | undefined, path: Path, to: Json | undefined): 
   const kept = members.filter(([name]) => name !== step || member !== undefined);
   const at = kept.findIndex(([name]) => name === step);
   if (member !== undefined) kept.splice(at < 0 ? kept.length : at, at < 0 ? 0 : 1, [step, member]);
-  // Not by assignment: a name may be `__proto__`.
+  // An assignment would lose a member that is named `__proto__`.
   return Object.fromEntries(kept);
 }
 
-/** `MarkItem[0].SetMark[1]` as a path, and what is said about it. */
+/** Splits an `ErrorInfo` such as `MarkItem[0].SetMark[1]: 64 is not a bit` into the path and the problem. */
 export function parseProblem(info: string): { path: Path; problem: string } | null {
   const match = /^([A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[\d+\])*): (.+)$/s.exec(info);
   if (!match) return null;
@@ -80,7 +78,7 @@ export type Piece = { text: string; kind: "name" | "text" | "number" | "word" | 
 
 const TOKEN = /("(?:[^"\\\n]|\\.)*"?)(\s*:)?|(-?\d[\d.eE+-]*)|(true|false|null)|[^"\-\dtfn]+|./gs;
 
-/** The text in coloured pieces; together they are the text again, whether it is JSON or not. */
+/** Splits a text into pieces of one colour. The pieces joined are the text, also if it is not JSON. */
 export function pieces(text: string): Piece[] {
   const found: Piece[] = [];
   for (const [whole, quoted, colon, number, word] of text.matchAll(TOKEN)) {

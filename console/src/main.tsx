@@ -1,13 +1,13 @@
 import { effect } from "@preact/signals";
 import { render } from "preact";
 import { isLoaded } from "./api/document.ts";
-import { reachable } from "./api/reach.ts";
+import { isReachable } from "./api/fetch.ts";
 import { Console, open } from "./app.tsx";
 
 render(<Console />, document.getElementById("page")!);
 void open();
 
-// A service that is back may have been away when the page opened.
+// If the service was unreachable when the page opened, load once the service is back.
 effect(() => {
-  if (reachable.value && !isLoaded.peek()) void open();
+  if (isReachable.value && !isLoaded.peek()) void open();
 });

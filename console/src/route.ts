@@ -1,4 +1,4 @@
-// What is shown, as the part of the page's address after `#`. Nothing secret is ever in it.
+// The current view, kept in the page's address after `#`. The address never contains a secret.
 
 import { signal } from "@preact/signals";
 
@@ -6,7 +6,7 @@ export type View = "try" | "users" | "codes" | "apps";
 
 export interface Route {
   view: View;
-  /** A call, a user, a code or an app. */
+  /** The id of a call, user, code or app, depending on the view. */
   subject: string;
 }
 

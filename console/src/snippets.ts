@@ -1,16 +1,15 @@
-// The same call for a shell and for programs. A UserSig is in none of them unless it was asked for.
+// The call as a curl command and as programs. They contain the UserSig only if the user asks for it.
 
 import type { Session } from "./api/session.ts";
 import { pieces, type Piece } from "./json.ts";
 
 export interface Request {
-  /** Where the service is, as the page sees it. */
   origin: string;
   path: string;
-  /** As typed. */
+  /** The text of the editor, which may not be JSON. */
   body: string;
   session: Pick<Session, "sdkAppId" | "identifier">;
-  /** Shown only where it is given. */
+  /** Without it, curl gets a placeholder. */
   userSig?: string | undefined;
 }
 
@@ -26,7 +25,7 @@ export const SNIPPETS: readonly Snippet[] = [
   { id: "python", title: "Python", text: python },
 ];
 
-/** A word for a POSIX shell: whatever is in it means itself. */
+/** Quotes a text for a POSIX shell. */
 export function quote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
@@ -87,7 +86,7 @@ function isJson(text: string): boolean {
   }
 }
 
-/** JSON is Python, but for three words and a few escapes. */
+/** JSON is a Python literal, except for `true`, `false`, `null` and a few escapes. */
 function pythonLiteral(json: string): string {
   const words: Record<string, string> = { true: "True", false: "False", null: "None" };
   const written = (piece: Piece): string => {

@@ -1,4 +1,4 @@
-// Light or dark: as the system says, unless somebody chose. The choice is all that is ever stored.
+// The colour theme: that of the system, or the user's choice. The page stores nothing else in the browser.
 
 import { effect, signal } from "@preact/signals";
 
@@ -14,7 +14,7 @@ effect(() => {
   try {
     localStorage.setItem(KEY, theme.value);
   } catch {
-    // Storage is off: the choice lasts as long as the page.
+    // The browser blocks storage. Then the choice is lost on reload.
   }
 });
 

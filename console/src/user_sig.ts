@@ -1,23 +1,22 @@
-// UserSig (`TLSSigAPIv2`), made in the page, so that a secret key never leaves it.
+// Makes a UserSig (`TLSSigAPIv2`) in the page, so that the secret key never leaves the page.
 //
-// Not by WebCrypto: a browser has that on https and on localhost only, and a console may be looked at over plain
-// http on a network of one's own.
+// Browsers offer WebCrypto only over https and on localhost. The console must also work over plain http in a private
+// network, so the HMAC comes from a library.
 
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { zlibSync } from "fflate";
 
-/** What a UserSig vouches for. Times are Unix seconds. */
 export interface Claims {
   sdkAppId: number;
   identifier: string;
+  /** Unix seconds. */
   issuedAt: number;
   lifetimeS: number;
 }
 
 const utf8 = new TextEncoder();
 
-/** A UserSig for these claims, good as long as the app has this secret key. */
 export function sign(claims: Claims, secretKey: string): string {
   const json = JSON.stringify({
     "TLS.ver": "2.0",
@@ -33,7 +32,7 @@ export function sign(claims: Claims, secretKey: string): string {
     .replaceAll("=", "_");
 }
 
-/** HMAC-SHA256 of the claims, written line by line, in base64. */
+/** HMAC-SHA256 over the claims, one per line, in base64. */
 export function signature(claims: Claims, secretKey: string): string {
   const lines =
     `TLS.identifier:${claims.identifier}\n` +

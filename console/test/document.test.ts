@@ -5,7 +5,7 @@ import { choicesOf, initial, kindOf } from "../src/form/initial.ts";
 import { conversationFields } from "../src/form/conversation.tsx";
 import type { Json } from "../src/json.ts";
 
-test("references are followed, parts are put together, what stands beside them wins", () => {
+test("resolved() follows references and merges parts, and members beside them win", () => {
   const root = { components: { schemas: { "A/b": { type: "string", description: "of A" } } } };
   const schema = resolved(root, { $ref: "#/components/schemas/A~1b", description: "here" });
   assert.deepEqual(schema, { type: "string", description: "here" });
@@ -13,14 +13,14 @@ test("references are followed, parts are put together, what stands beside them w
   assert.deepEqual([Object.keys(whole.properties!), whole.required], [["a", "b"], ["a"]]);
 });
 
-test("calls are those below /v4, other paths are none", () => {
+test("only paths below /v4 are calls", () => {
   const post = { operationId: "top", "x-codes": [50001, { code: 51012 }], requestBody: { content: {} } };
   const [call, ...rest] = readCalls({ paths: { "/v4/recentcontact/top": { post }, "/admin/v1/apps": { post } } });
   assert.deepEqual([call!.id, call!.family, call!.codes, rest], ["top", "recentcontact", [50001, 51012], []]);
   assert.deepEqual(readCalls(undefined), []);
 });
 
-test("codes of the same number stay apart by family", () => {
+test("families may use one code with different meanings", () => {
   const list: Json = [
     { code: 60010, family: "im_open_login_svc", level: "top" },
     { code: 60010, family: "group_open_http_svc", level: ["top", "item"] },
@@ -34,7 +34,7 @@ test("codes of the same number stay apart by family", () => {
   ]);
 });
 
-test("a field that is added begins with what its schema says", () => {
+test("a new field starts with the value that its schema suggests", () => {
   assert.equal(initial({ oneOf: [{ const: 1 }, { const: 2 }] }), 1);
   assert.equal(initial({ type: ["integer", "null"], minimum: 1 }), 1);
   assert.equal(initial({ type: "string" }), "");
@@ -47,8 +47,8 @@ test("a field that is added begins with what its schema says", () => {
   assert.deepEqual(choicesOf({ enum: ["Public"] }), [{ value: "Public", title: "Public" }]);
 });
 
-test("three fields together name a conversation, by whatever name the group goes", () => {
-  assert.equal(conversationFields({ Type: {}, To_Account: {}, ToGroupid: {}, ToGroupId: {} })?.group, "ToGroupid");
-  assert.equal(conversationFields({ Type: {}, To_Account: {}, GroupId: {} })?.group, "GroupId");
+test("three fields together name a conversation, with every name of the chat group's field", () => {
+  assert.equal(conversationFields({ Type: {}, To_Account: {}, ToGroupid: {}, ToGroupId: {} })?.chatGroup, "ToGroupid");
+  assert.equal(conversationFields({ Type: {}, To_Account: {}, GroupId: {} })?.chatGroup, "GroupId");
   assert.equal(conversationFields({ Type: {}, Name: {}, GroupId: {} }), null);
 });

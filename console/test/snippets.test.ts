@@ -10,19 +10,19 @@ const REQUEST = {
   session: { sdkAppId: 1400000001, identifier: "o'admin&x=$(id)" },
 };
 
-/** What a shell makes of a command: its words. */
+/** The words into which a shell splits a command. */
 function words(command: string, env: Record<string, string> = {}): string[] {
   const script = `curl() { printf '%s\\0' "$@"; }\n${command}`;
   return execFileSync("sh", ["-c", script], { env: { ...process.env, ...env } }).toString().split("\0").slice(0, -1);
 }
 
-test("quoted text means itself to a shell", () => {
+test("a shell reads a quoted text unchanged", () => {
   for (const text of ["", "'", "''a'", "$HOME `id` \\ \"", "a\nb", "😀\u202e"]) {
     assert.deepEqual(words(`curl ${quote(text)}`), [text]);
   }
 });
 
-test("the curl call sends what was typed, as the admin that was typed", () => {
+test("the curl command sends the body and the identifier unchanged", () => {
   const [url, flag, body, ...rest] = words(curl({ ...REQUEST, userSig: "eJw*-_" }));
   assert.deepEqual([flag, body, rest], ["--data-raw", REQUEST.body, []]);
   const query = new URL(url!).searchParams;
@@ -31,13 +31,13 @@ test("the curl call sends what was typed, as the admin that was typed", () => {
   assert.equal(query.get("sdkappid"), "1400000001");
 });
 
-test("without being asked for, the UserSig is in no snippet", () => {
+test("no snippet has the UserSig unless the user asks for it", () => {
   for (const { text } of SNIPPETS) assert.ok(!text({ ...REQUEST, userSig: undefined }).includes("eJw"));
   const [url] = words(curl({ ...REQUEST }), { USERSIG: "from-the-environment" });
   assert.equal(new URL(url!).searchParams.get("usersig"), "from-the-environment");
 });
 
-test("the body in Python is the body", () => {
+test("the Python snippet has the same body", () => {
   const python = SNIPPETS.find(({ id }) => id === "python")!.text(REQUEST);
   const literal = /^body = (.*)$/m.exec(python)![1]!;
   const said = execFileSync("python3", ["-c", `import json; print(json.dumps(${literal}))`]).toString();

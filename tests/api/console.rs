@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use earmark::domain::{SdkAppId, UserSig};
+use earmark::domain::{SdkAppId};
+use earmark::http::tencent::user_sig::UserSig;
 use earmark::http::Console;
 use serde_json::json;
 

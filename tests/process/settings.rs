@@ -231,5 +231,5 @@ fn the_settings_document_is_up_to_date() {
     let document =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md"));
     let printed = EARMARK.command(["settings"]).run().expect_success();
-    assert_eq!(document.unwrap(), printed, "run `just settings`");
+    assert_eq!(document.unwrap(), printed, "run `cargo run -- settings >docs/settings.md`");
 }

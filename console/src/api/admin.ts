@@ -1,8 +1,8 @@
-// The operators' API: apps and their settings. Open in `dev` to this machine, else by the operator token.
+// The operators' API: apps and their settings. `earmark dev` opens it to this machine, `earmark serve` asks for a token.
 
 import { signal } from "@preact/signals";
 import { isObject, type Json, type JsonObject } from "../json.ts";
-import { fetchJson, type Fetched } from "./reach.ts";
+import { fetchJson, type FetchResult } from "./fetch.ts";
 
 const APPS = "/admin/v1/apps";
 
@@ -14,45 +14,48 @@ export interface App {
   directory: string;
   disabled: boolean;
   admins: string[];
-  /** How many secret keys are good. */
+  /** Number of valid secret keys. */
   keys: number;
   limits: Record<LimitName, number>;
 }
 
 export const EDITIONS = ["trial", "standard", "pro", "pro_plus", "enterprise", "premium"];
 export const DIRECTORIES: Record<string, string> = {
-  open: "anyone",
+  open: "any UserID",
   owners: "owners must be imported",
-  strict: "both ends must be imported",
+  strict: "owners and peers must be imported",
 };
 
-/** What an app has whose limits nobody changed. */
+/** Shown for an app whose limits the console cannot read. */
 export const DEFAULT_LIMITS: Record<LimitName, number> = { marked: 1000, grouped: 1000, groups: 20, pinned: 50 };
 
-/** The operator token, in this tab's memory alone. */
+/** Kept in the memory of this tab only. */
 export const operatorToken = signal("");
 
-/** The apps as last read; none while they may not be read. */
+/** The apps as last read, or null if the console was not allowed to read them. */
 export const apps = signal<App[] | null>(null);
 export const appLimits = signal<ReadonlyMap<number, Record<LimitName, number>>>(new Map());
 
-/** Why there are none. 401 asks for the token. */
+/** Why the last read failed. Status 401: the service asks for the operator token. */
 export const appsProblem = signal<{ status: number; problem: string } | null>(null);
 
-function ask(path: string, method = "GET", body?: JsonObject): Promise<Fetched> {
+function request(path: string, method = "GET", body?: JsonObject): Promise<FetchResult> {
   const headers: Record<string, string> = {};
-  if (operatorToken.value) headers.authorization = `Bearer ${inHeader(operatorToken.value)}`;
+  if (operatorToken.value) headers.authorization = `Bearer ${headerText(operatorToken.value)}`;
   if (body) headers["content-type"] = "application/json";
   return fetchJson(path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
 }
 
-/** As UTF-8, a character for each byte: `fetch` sends no others, and the service is to say what it thinks of them. */
-function inHeader(text: string): string {
+/**
+ * Encodes a text as UTF-8, with one character per byte. `fetch` throws for characters above U+00FF in a header, but the
+ * service must receive a wrong token to be able to refuse it.
+ */
+function headerText(text: string): string {
   return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
 export async function loadApps(): Promise<void> {
-  const found = await ask(APPS);
+  const found = await request(APPS);
   appsProblem.value = found.ok ? null : found;
   if (!found.ok) return;
   const list = isObject(found.body) ? found.body.apps : [];
@@ -60,11 +63,11 @@ export async function loadApps(): Promise<void> {
   appLimits.value = new Map(apps.value.map(({ sdkAppId, limits }) => [sdkAppId, limits]));
 }
 
-/** What was done, with the secret key where one was made. */
-export type Done = { ok: true; app: App; secretKey: string | null } | { ok: false; problem: string };
+/** The changed app, and the new secret key if the change made one. */
+export type ChangeResult = { ok: true; app: App; secretKey: string | null } | { ok: false; problem: string };
 
-async function change(path: string, method: string, body?: JsonObject): Promise<Done> {
-  const answer = await ask(path, method, body);
+async function change(path: string, method: string, body?: JsonObject): Promise<ChangeResult> {
+  const answer = await request(path, method, body);
   if (!answer.ok) return { ok: false, problem: answer.problem };
   await loadApps();
   const shown = isObject(answer.body) ? answer.body : {};
@@ -72,29 +75,29 @@ async function change(path: string, method: string, body?: JsonObject): Promise<
   return { ok: true, app: readApp(shown), secretKey: typeof key === "string" ? key : null };
 }
 
-export function createApp(body: JsonObject): Promise<Done> {
+export function createApp(body: JsonObject): Promise<ChangeResult> {
   return change(APPS, "POST", body);
 }
 
-/** Edition, directory, limits, whether it is disabled: what is absent stays. */
-export function changeApp(sdkAppId: number, body: JsonObject): Promise<Done> {
+/** Changes edition, directory, limits or the disabled flag. Fields that are absent keep their value. */
+export function changeApp(sdkAppId: number, body: JsonObject): Promise<ChangeResult> {
   return change(`${APPS}/${sdkAppId}`, "PATCH", body);
 }
 
-export function addAdmin(sdkAppId: number, name: string): Promise<Done> {
+export function addAdmin(sdkAppId: number, name: string): Promise<ChangeResult> {
   return change(`${APPS}/${sdkAppId}/admins/${encodeURIComponent(name)}`, "PUT");
 }
 
-export function removeAdmin(sdkAppId: number, name: string): Promise<Done> {
+export function removeAdmin(sdkAppId: number, name: string): Promise<ChangeResult> {
   return change(`${APPS}/${sdkAppId}/admins/${encodeURIComponent(name)}`, "DELETE");
 }
 
-export function rotateKey(sdkAppId: number): Promise<Done> {
+export function rotateKey(sdkAppId: number): Promise<ChangeResult> {
   return change(`${APPS}/${sdkAppId}/rotate-key`, "POST", {});
 }
 
-/** The key before the newest is good no longer. */
-export function retireKey(sdkAppId: number): Promise<Done> {
+/** Ends the validity of the previous key. */
+export function retireKey(sdkAppId: number): Promise<ChangeResult> {
   return change(`${APPS}/${sdkAppId}/retire-key`, "POST", {});
 }
 

@@ -1,10 +1,9 @@
-// Calls of the API: one way to send them, and what their answers have in common.
+// Sends calls of the API, and reads the parts that all answers share.
 
 import { isObject, type Json, type JsonObject } from "../json.ts";
-import { ask, SILENCE, type Answer, type Silence } from "./reach.ts";
+import { NO_ANSWER, request, type Answer, type NoAnswer } from "./fetch.ts";
 import type { Session } from "./session.ts";
 
-/** The query that each call carries. */
 export function query(session: Session, random: number): URLSearchParams {
   return new URLSearchParams({
     sdkappid: String(session.sdkAppId),
@@ -15,32 +14,34 @@ export function query(session: Session, random: number): URLSearchParams {
   });
 }
 
-/** Sends a body as it was typed. */
-export function send(path: string, body: string, session: Session): Promise<Answer | Silence> {
+/** Sends a body unchanged, also if it is not JSON. */
+export function send(path: string, body: string, session: Session): Promise<Answer | NoAnswer> {
   const random = crypto.getRandomValues(new Uint32Array(1))[0]!;
-  return ask(`${path}?${query(session, random)}`, {
+  return request(`${path}?${query(session, random)}`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body,
   });
 }
 
-/** A failure in the service's own words. `unknown`: it may have been done all the same. */
 export interface Failure {
+  /** Null if the service sent no code. */
   code: number | null;
+  /** The service's message. */
   info: string;
-  unknown: boolean;
+  /** The service may have made the change. */
+  isInDoubt: boolean;
 }
 
-export type Done = { ok: true; body: JsonObject } | { ok: false; failure: Failure };
+export type CallResult = { ok: true; body: JsonObject } | { ok: false; failure: Failure };
 
-/** The database did not answer in time: what was asked for may have been done. */
+/** The database did not answer in time. The service may have made the change. */
 const TIMEOUT = 50005;
 
-/** Sends a call that the console itself composed; refused items count as failures. */
-export async function call(path: string, body: Json, session: Session): Promise<Done> {
+/** Sends a call of the console's own. Fails also if the service refuses one of its items. */
+export async function call(path: string, body: Json, session: Session): Promise<CallResult> {
   const answer = await send(path, JSON.stringify(body), session);
-  if ("silent" in answer) return { ok: false, failure: { code: null, info: SILENCE, unknown: true } };
+  if ("isLost" in answer) return { ok: false, failure: { code: null, info: NO_ANSWER, isInDoubt: true } };
   const failure = failureOf(answer);
   return failure ? { ok: false, failure } : { ok: true, body: answer.body as JsonObject };
 }
@@ -48,7 +49,7 @@ export async function call(path: string, body: Json, session: Session): Promise<
 function failureOf(answer: Answer): Failure | null {
   const { body } = answer;
   if (!isObject(body) || typeof body.ErrorCode !== "number") {
-    return { code: null, info: `HTTP ${answer.status}: ${answer.text.slice(0, 200)}`, unknown: true };
+    return { code: null, info: `HTTP ${answer.status}: ${answer.text.slice(0, 200)}`, isInDoubt: true };
   }
   if (body.ErrorCode !== 0) return failed(body.ErrorCode, body.ErrorInfo);
   const refused = results(body).find((result) => result.code !== 0);
@@ -56,20 +57,20 @@ function failureOf(answer: Answer): Failure | null {
 }
 
 function failed(code: number, info: Json | undefined): Failure {
-  return { code, info: String(info ?? ""), unknown: code === TIMEOUT };
+  return { code, info: String(info ?? ""), isInDoubt: code === TIMEOUT };
 }
 
-/** What became of one item of a request. */
-export interface Result {
-  /** The conversation, account or group that it is about. */
+/** The result of one item of a request. */
+export interface ItemResult {
+  /** The id of the conversation, account or chat group. */
   subject: string;
   code: number;
   info: string;
 }
 
-/** The items of an answer, wherever its call puts them. */
-export function results(body: JsonObject): Result[] {
-  const found: Result[] = [];
+/** All item results of an answer. Each call nests them in another place. */
+export function results(body: JsonObject): ItemResult[] {
+  const found: ItemResult[] = [];
   const visit = (value: Json): void => {
     if (Array.isArray(value)) value.forEach(visit);
     else if (isObject(value)) {

@@ -1,4 +1,4 @@
-// What a user's conversations carry, read page by page and put together.
+// Reads the conversations of a user, page by page.
 
 import { isObject, type Json, type JsonObject } from "../json.ts";
 import { bitsOf } from "../marks.ts";
@@ -11,10 +11,10 @@ export interface Conversation {
   id: string;
   bits: number[];
   custom: string;
-  /** Numbers of conversation groups. */
-  groups: number[];
+  /** Ids of contact groups. */
+  contactGroups: number[];
   pinned: boolean;
-  /** Unix second of the last change of marks or groups; 0 where there is only a pin. */
+  /** Unix second of the last change of marks or contact groups; 0 if the conversation is only pinned. */
   changedAt: number;
 }
 
@@ -23,14 +23,14 @@ export interface ContactGroup {
   name: string;
 }
 
-export interface Kept {
+export interface UserConversations {
   conversations: Conversation[];
-  groups: ContactGroup[];
-  /** Not all of it: there was more than is read at once. */
-  cut: boolean;
+  contactGroups: ContactGroup[];
+  /** The user has more pages than the console reads. */
+  isPartial: boolean;
 }
 
-/** Pages read in one go: more than the caps need at the usual page size. */
+/** With the default limits and page size, a user has fewer pages than this. */
 const PAGES_MAX = 60;
 
 export const PATHS = {
@@ -39,23 +39,22 @@ export const PATHS = {
   list: "/v4/recentcontact/get_list",
   search: "/v4/recentcontact/search_contact_group",
   pin: "/v4/recentcontact/top",
-  group: "/v4/recentcontact/update_contact_group",
-  forget: "/v4/recentcontact/delete",
+  contactGroup: "/v4/recentcontact/update_contact_group",
 } as const;
 
-export type Read = { ok: true; kept: Kept } | { ok: false; failure: Failure };
+export type ReadResult = { ok: true; found: UserConversations } | { ok: false; failure: Failure };
 
-/** All that is kept for a user: marks and groups from one call, pins from another. */
-export async function readAll(user: string, session: Session): Promise<Read> {
+/** Reads everything stored for a user. One call lists marks and contact groups, another one lists pins. */
+export async function readAll(user: string, session: Session): Promise<ReadResult> {
   const found = new Map<string, Conversation>();
-  let groups: ContactGroup[] = [];
+  let contactGroups: ContactGroup[] = [];
   let start: Json = 0;
   let pages = 0;
   do {
     const page = await call(PATHS.page, { From_Account: user, StartIndex: start }, session);
     if (!page.ok) return page;
     for (const item of objects(page.body.ContactItem)) add(found, conversation(item));
-    groups = objects(page.body.GroupItem).map(contactGroup);
+    contactGroups = objects(page.body.GroupItem).map(contactGroup);
     start = page.body.CompleteFlag === 1 ? 0 : (page.body.NextStartIndex ?? 0);
   } while (start !== 0 && ++pages < PAGES_MAX);
 
@@ -72,15 +71,15 @@ export async function readAll(user: string, session: Session): Promise<Read> {
       if (known) known.pinned = true;
       else add(found, { ...read, pinned: true });
     }
-    // Pinned ones come first.
+    // The list begins with the pinned conversations, so the first other one ends them.
     more = list.body.CompleteFlag !== 1 && pinned.length === items.length;
     const { TimeStamp = 0, StartIndex = 0, TopTimeStamp = 0, TopStartIndex = 0 } = list.body;
     after = { TimeStamp, StartIndex, TopTimeStamp, TopStartIndex };
   }
-  return { ok: true, kept: { conversations: [...found.values()], groups, cut: start !== 0 || more } };
+  return { ok: true, found: { conversations: [...found.values()], contactGroups, isPartial: start !== 0 || more } };
 }
 
-/** What is kept about one conversation now. Pins are not in that answer. */
+/** Reads one conversation. The answer does not say whether it is pinned, so the known pin stays. */
 export async function readOne(user: string, which: Conversation, session: Session): Promise<Conversation | null> {
   const answer = await call(PATHS.search, { From_Account: user, ContactItem: [contactItem(which)] }, session);
   const item = answer.ok ? objects(answer.body.ContactResultItem)[0] : undefined;
@@ -91,21 +90,21 @@ export function key({ type, id }: Pick<Conversation, "type" | "id">): string {
   return `${type} ${id}`;
 }
 
-/** How requests name it. */
+/** The conversation as an item of a request. */
 export function contactItem({ type, id }: Pick<Conversation, "type" | "id">): JsonObject {
   return type === 1 ? { Type: 1, To_Account: id } : { Type: 2, ToGroupId: id };
 }
 
 export function conversation(item: JsonObject): Conversation {
-  const isGroup = item.Type === 2;
-  const id = isGroup ? (item.ToGroupId ?? item.GroupId) : item.To_Account;
-  const groups = Array.isArray(item.ContactGroupId) ? item.ContactGroupId.map(Number) : [];
+  const isChatGroup = item.Type === 2;
+  const id = isChatGroup ? (item.ToGroupId ?? item.GroupId) : item.To_Account;
+  const contactGroups = Array.isArray(item.ContactGroupId) ? item.ContactGroupId.map(Number) : [];
   return {
-    type: isGroup ? 2 : 1,
+    type: isChatGroup ? 2 : 1,
     id: String(id ?? ""),
     bits: bitsOf(String(item.StandardMark ?? "")),
     custom: String(item.CustomMark ?? ""),
-    groups,
+    contactGroups,
     pinned: item.TopFlag === 1,
     changedAt: Number(item.Timestamp ?? 0),
   };
@@ -123,13 +122,13 @@ function objects(list: Json | undefined): JsonObject[] {
   return Array.isArray(list) ? list.filter(isObject) : [];
 }
 
-/** How many places of each cap are taken. */
-export function usage({ conversations, groups }: Kept): Record<"marked" | "grouped" | "groups" | "pinned", number> {
+/** How much of each limit the user has used, by the limit's name in the service. */
+export function usage({ conversations, contactGroups }: UserConversations): Record<"marked" | "grouped" | "groups" | "pinned", number> {
   const count = (is: (one: Conversation) => boolean) => conversations.filter(is).length;
   return {
     marked: count((one) => one.bits.length > 0 || one.custom !== ""),
-    grouped: count((one) => one.groups.length > 0),
-    groups: groups.length,
+    grouped: count((one) => one.contactGroups.length > 0),
+    groups: contactGroups.length,
     pinned: count((one) => one.pinned),
   };
 }

@@ -1,8 +1,8 @@
-// The service's own description: `/openapi.json`. Forms, reference and error codes are all made from it.
+// The service's OpenAPI document. Forms, reference and error codes are made from it.
 
 import { computed, signal } from "@preact/signals";
 import { get, isObject, type Json } from "../json.ts";
-import { fetchJson } from "./reach.ts";
+import { fetchJson } from "./fetch.ts";
 
 /** The part of JSON Schema that the document uses. */
 export interface Schema {
@@ -26,13 +26,13 @@ export interface Schema {
   maxLength?: number;
   minItems?: number;
   maxItems?: number;
-  /** Where a list is one of bits: their names, by number or by `first..last`. */
+  /** For a list of bits: their names, by number or by `first..last`. */
   "x-bits"?: Record<string, string>;
-  /** What each of the numbers means. */
+  /** The meaning of each number. */
   "x-meanings"?: Record<string, string>;
-  /** The longest text in bytes of UTF-8; `maxLength` counts characters. */
+  /** The longest text in bytes of UTF-8. `maxLength` counts characters. */
   "x-maxBytes"?: number;
-  /** The app's limit that this is. */
+  /** The name of the app's limit that sets this bound. */
   "x-limit"?: string;
 }
 
@@ -48,18 +48,16 @@ export interface Call {
   codes: number[];
 }
 
-/** A body to begin with. */
 export interface Example {
   name: string;
   body: Json;
 }
 
-/** An error code, explained. */
 export interface ErrorCode {
   code: number;
-  /** A word for it, for people. */
+  /** A short name for people. */
   name: string;
-  /** The services that send it with this meaning; empty: all. */
+  /** The services that use the code with this meaning. Empty: all. */
   families: string[];
   meaning: string;
   provokedBy: string;
@@ -68,7 +66,7 @@ export interface ErrorCode {
 }
 
 const document = signal<Json | undefined>(undefined);
-/** Why there is no document, in the service's words. */
+/** Why the document could not be loaded. */
 export const documentProblem = signal<string | null>(null);
 export const isLoaded = computed(() => document.value !== undefined);
 
@@ -95,13 +93,13 @@ const FAMILY_TITLES: Record<string, string> = {
   group_open_http_svc: "Chat groups",
 };
 
-/** What a code means, as the service of this family says it. */
+/** The meaning of a code in a family, or else its first meaning in any. */
 export function explain(code: number, family?: string): ErrorCode | undefined {
   const known = errorCodes.value.filter((known) => known.code === code);
   return known.find(({ families }) => family !== undefined && families.includes(family)) ?? known[0];
 }
 
-/** A schema with its reference followed and its parts put together. */
+/** Follows `$ref`, and merges the parts of `allOf`. */
 export function resolve(schema: Schema): Schema {
   return resolved(document.value, schema);
 }

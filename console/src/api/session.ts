@@ -1,8 +1,8 @@
-// Who calls. Lives in this tab's memory alone: nothing here is ever written to storage, a URL or a log.
+// The session. The page keeps it in the memory of this tab only: never in storage, a URL or a log.
 
 import { computed, signal } from "@preact/signals";
 import { sign } from "../user_sig.ts";
-import { fetchJson } from "./reach.ts";
+import { fetchJson } from "./fetch.ts";
 
 export interface Session {
   sdkAppId: number;
@@ -10,53 +10,51 @@ export interface Session {
   userSig: string;
 }
 
-/** How long a UserSig is good that is made here. */
+/** Lifetime of a UserSig that the page makes. */
 const LIFETIME_S = 12 * 3600;
 
-/** Who is signed in. */
 export const session = signal<Session | null>(null);
 
-/** The dialog to sign in is open. */
-export const signingIn = signal(false);
+/** The sign-in dialog is open. */
+export const isSigningIn = signal(false);
 
-/** What a service in `dev` offers: to sign in as the admin of its demo app. */
-const offered = signal<Session | null>(null);
-export const canSignInAtOnce = computed(() => offered.value !== null);
-export const demoAdmin = computed(() => offered.value && { ...offered.value, userSig: undefined });
+/** A session for the admin of the demo app. Only `earmark dev` has a demo app. */
+const demoSession = signal<Session | null>(null);
+export const hasDemoApp = computed(() => demoSession.value !== null);
+export const demoAdmin = computed(() => demoSession.value && { ...demoSession.value, userSig: undefined });
 
-interface Opening {
+interface SessionFile {
   mode: "dev" | "serve";
   sdkappid?: number;
   identifier?: string;
   usersig?: string;
 }
 
-/** Asks how the service was started. */
-export async function loadOffer(): Promise<void> {
-  const found = await fetchJson("/console/session.json");
-  const opening = found.ok ? (found.body as unknown as Opening) : null;
-  offered.value =
-    opening?.mode === "dev" && opening.sdkappid && opening.identifier && opening.usersig
-      ? { sdkAppId: opening.sdkappid, identifier: opening.identifier, userSig: opening.usersig }
+/** Asks the service whether it has a demo app. */
+export async function loadDemoApp(): Promise<void> {
+  const answer = await fetchJson("/console/session.json");
+  const found = answer.ok ? (answer.body as unknown as SessionFile) : null;
+  demoSession.value =
+    found?.mode === "dev" && found.sdkappid && found.identifier && found.usersig
+      ? { sdkAppId: found.sdkappid, identifier: found.identifier, userSig: found.usersig }
       : null;
 }
 
-/** Takes what `dev` offers, made anew: its app's key may have been rotated since the page was opened. */
-export async function signInAtOnce(): Promise<void> {
-  await loadOffer();
-  if (offered.value) {
-    session.value = offered.value;
-    signingIn.value = false;
+/** Asks for a new UserSig first: the key may have been rotated since the page was opened. */
+export async function signInToDemoApp(): Promise<void> {
+  await loadDemoApp();
+  if (demoSession.value) {
+    session.value = demoSession.value;
+    isSigningIn.value = false;
   }
 }
 
-/** Signs in with a UserSig that was made elsewhere. */
 export function signInWithUserSig(sdkAppId: number, identifier: string, userSig: string): void {
   session.value = { sdkAppId, identifier, userSig };
-  signingIn.value = false;
+  isSigningIn.value = false;
 }
 
-/** Makes the UserSig here, and forgets the key. */
+/** Makes a UserSig in the page. The page does not keep the key. */
 export function signInWithKey(sdkAppId: number, identifier: string, secretKey: string): void {
   const issuedAt = Math.floor(Date.now() / 1000);
   const userSig = sign({ sdkAppId, identifier, issuedAt, lifetimeS: LIFETIME_S }, secretKey);

@@ -1,11 +1,11 @@
-// Bits of a standard mark as toggles: those with a name first, all 64 below.
+// The bits of a standard mark as toggles: first the named bits, below them all 64.
 
 import { resolve, type Schema } from "../api/document.ts";
 import type { Json, Path } from "../json.ts";
 import { BITS } from "../marks.ts";
 import { useField } from "./form.tsx";
 
-/** The bits that the original gives a meaning to, where the document does not say. */
+/** The names that Tencent Cloud Chat gives to bits, for schemas that do not name them. */
 const NAMES: Record<string, string> = { 0: "favourite", 1: "unread", 2: "folded", 3: "hidden" };
 
 export function isBits(name: string, schema: Schema): boolean {
@@ -16,7 +16,6 @@ export function bitNames(schema: Schema): Record<string, string> | undefined {
   return schema["x-bits"] ?? (schema.items ? resolve(schema.items)["x-bits"] : undefined);
 }
 
-/** What a bit is called: the client's own ones have numbers only. */
 export function bitName(bit: number, names: Record<string, string> = NAMES): string {
   return names[bit] ?? `bit ${bit}`;
 }
@@ -27,7 +26,7 @@ interface BitsProps {
   name: string;
   schema: Schema;
   path: Path;
-  /** Which of the listed bits the service refused. */
+  /** Index of the bit that the service refused. */
   wrongAt: number | null;
 }
 
@@ -80,7 +79,6 @@ interface BitGridProps {
   onToggle: (bit: number) => void;
 }
 
-/** All bits, eight in a row. */
 export function BitGrid({ label, names = NAMES, isOn, onToggle }: BitGridProps) {
   return (
     <div class="bit-grid" role="group" aria-label={`${label}, all bits`}>
@@ -91,7 +89,7 @@ export function BitGrid({ label, names = NAMES, isOn, onToggle }: BitGridProps) 
           class={isOn(bit) ? "on" : undefined}
           aria-pressed={isOn(bit)}
           aria-label={names[bit] ? `${bit}, ${names[bit]}` : String(bit)}
-          title={names[bit] ?? (bit < 32 ? "kept by the original for itself" : "yours")}
+          title={names[bit] ?? (bit < 32 ? "reserved by Tencent Cloud Chat" : "free for your own use")}
           onClick={() => onToggle(bit)}
         >
           {bit}

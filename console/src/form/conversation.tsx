@@ -1,4 +1,4 @@
-// Which conversation: the one with a user, or the one of a chat group.
+// The fields that name a conversation: a conversation with a user, or one in a chat group.
 
 import { useId, useRef } from "preact/hooks";
 import type { Schema } from "../api/document.ts";
@@ -7,40 +7,40 @@ import { Icon } from "../parts/icons.tsx";
 import { useField } from "./form.tsx";
 
 export interface ConversationFields {
-  /** The name that the id of a chat group has in this call. */
-  group: string;
+  /** The field for the id of a chat group. Calls name it differently. */
+  chatGroup: string;
   all: string[];
 }
 
-/** Whether these fields name a conversation, and which of them do. */
+/** The fields among these properties that name a conversation, or null if there are none. */
 export function conversationFields(properties: Record<string, Schema>): ConversationFields | null {
-  const groups = ["ToGroupId", "GroupId", "ToGroupid"].filter((name) => name in properties);
-  const isOne = "Type" in properties && "To_Account" in properties && groups.length > 0;
-  if (!isOne) return null;
-  // Where a call takes an older and a newer name, the form writes the one that the document names first.
-  const group = Object.keys(properties).find((name) => groups.includes(name))!;
-  return { group, all: ["Type", "To_Account", ...groups] };
+  const chatGroups = ["ToGroupId", "GroupId", "ToGroupid"].filter((name) => name in properties);
+  const isConversation = "Type" in properties && "To_Account" in properties && chatGroups.length > 0;
+  if (!isConversation) return null;
+  // Some calls take an old and a new name. The form writes the one that the document lists first.
+  const chatGroup = Object.keys(properties).find((name) => chatGroups.includes(name))!;
+  return { chatGroup, all: ["Type", "To_Account", ...chatGroups] };
 }
 
 export function Conversation({ path, fields }: { path: Path; fields: ConversationFields }) {
   const type = useField([...path, "Type"]);
   const account = useField([...path, "To_Account"]);
-  const group = useField([...path, fields.group]);
+  const chatGroup = useField([...path, fields.chatGroup]);
   const id = useId();
-  const isGroup = type.value === 2;
-  const peer = isGroup ? group : account;
-  const name = isGroup ? fields.group : "To_Account";
+  const isChatGroup = type.value === 2;
+  const peer = isChatGroup ? chatGroup : account;
+  const name = isChatGroup ? fields.chatGroup : "To_Account";
   const wrong = type.wrong ?? peer.wrong;
-  // The id that does not go with the type leaves the JSON, and comes back with the type.
-  const put = useRef<{ account?: Json | undefined; group?: Json | undefined }>({}).current;
+  // A request has the id of one type only. The form remembers the other id for when the user switches back.
+  const remembered = useRef<{ account?: Json | undefined; chatGroup?: Json | undefined }>({}).current;
   const choose = (kind: 1 | 2) => {
     if (kind === type.value) return;
     type.change(kind);
-    const [from, to] = kind === 1 ? ([group, account] as const) : ([account, group] as const);
-    const [old, now] = kind === 1 ? (["group", "account"] as const) : (["account", "group"] as const);
-    if (from.value !== undefined) put[old] = from.value;
+    const [from, to] = kind === 1 ? ([chatGroup, account] as const) : ([account, chatGroup] as const);
+    const [old, now] = kind === 1 ? (["chatGroup", "account"] as const) : (["account", "chatGroup"] as const);
+    if (from.value !== undefined) remembered[old] = from.value;
     from.change(undefined);
-    to.change(to.value ?? put[now] ?? "");
+    to.change(to.value ?? remembered[now] ?? "");
   };
   return (
     <div class={wrong ? "field conversation wrong" : "field conversation"}>
@@ -52,12 +52,12 @@ export function Conversation({ path, fields }: { path: Path; fields: Conversatio
       <div class="joined">
         <div class="segments" role="group" aria-label="Type">
           <Segment icon="user" label="User" on={type.value === 1} onChoose={() => choose(1)} />
-          <Segment icon="group" label="Chat group" on={isGroup} onChoose={() => choose(2)} />
+          <Segment icon="group" label="Chat group" on={isChatGroup} onChoose={() => choose(2)} />
         </div>
         <input
           id={id}
           value={typeof peer.value === "string" ? peer.value : peer.value === undefined ? "" : JSON.stringify(peer.value)}
-          placeholder={isGroup ? "@TGS#…" : "UserID"}
+          placeholder={isChatGroup ? "@TGS#…" : "UserID"}
           dir="auto"
           autocomplete="off"
           autocapitalize="off"

@@ -1,4 +1,4 @@
-// A form for any schema of the document. It edits the JSON beside it in place, and keeps what it does not know.
+// A form for any schema of the document. It edits the JSON of the editor in place, and keeps fields that it does not know.
 
 import { createContext } from "preact";
 import { useContext, useId } from "preact/hooks";
@@ -12,9 +12,9 @@ import { Scalar } from "./scalar.tsx";
 
 export interface Editing {
   value: Json;
-  /** Puts a value at a path; `undefined` takes it out. */
+  /** Sets the value at a path. `undefined` removes it. */
   change: (path: Path, to: Json | undefined) => void;
-  /** What the service said is wrong, and where. */
+  /** The service's message about the last request, and the path that it names. */
   problem: { path: Path; problem: string } | null;
 }
 
@@ -34,7 +34,7 @@ export function useField(path: Path) {
   return { value: get(value, path), change: (to: Json | undefined) => change(path, to), wrong };
 }
 
-/** What is wrong with one of the items at this path, and with which. */
+/** The problem of an item of the list at this path, with the item's index. */
 function useProblemBelow(path: Path): { at: number; problem: string } | null {
   const { problem } = useContext(EditingContext);
   const at = problem?.path[path.length];
@@ -42,7 +42,7 @@ function useProblemBelow(path: Path): { at: number; problem: string } | null {
   return problem && isBelow && typeof at === "number" ? { at, problem: problem.problem } : null;
 }
 
-/** The fields of an object: those that are there or have to be, then buttons for the others. */
+/** The fields of an object: first those that are present or required, then buttons that add the others. */
 function Members({ schema, path }: { schema: Schema; path: Path }) {
   const { value } = useField(path);
   const { change } = useContext(EditingContext);
@@ -51,7 +51,7 @@ function Members({ schema, path }: { schema: Schema; path: Path }) {
   const present = isObject(value) ? value : {};
   const conversation = conversationFields(properties);
   const names = Object.keys(properties).filter((name) => !conversation?.all.includes(name));
-  // Of alternatives the first is offered, as long as none is there.
+  // While no alternative is present, the form shows the first one.
   const alternatives = names.filter((name) => !required.includes(name) && needed(schema).includes(name));
   const isChosen = names.some((name) => !required.includes(name) && Object.hasOwn(present, name));
   const shown = names.filter(
@@ -97,7 +97,7 @@ function Field({ name, schema, path, onRemove }: FieldProps) {
   const isOfBits = isBits(name, schema);
   const exact = useField(path).wrong;
   const below = useProblemBelow(path);
-  // Bits have no fields of their own to say it at.
+  // A bit has no field of its own that could show its problem.
   const wrong = exact ?? (isOfBits ? (below?.problem ?? null) : null);
   const id = useId();
   const remove = onRemove && <Button kind="quiet" icon="close" label={`Remove ${name}`} onClick={onRemove} />;
@@ -124,7 +124,7 @@ function Field({ name, schema, path, onRemove }: FieldProps) {
   );
 }
 
-/** What the document says of a field, and what the service says of this one. */
+/** The description of a field, or the service's message about its value. */
 export function About({ schema, wrong, id }: { schema: Schema; wrong: string | null; id?: string }) {
   if (!schema.description && !wrong) return null;
   return (
@@ -134,7 +134,7 @@ export function About({ schema, wrong, id }: { schema: Schema; wrong: string | n
   );
 }
 
-/** The whole description stands in the reference below. */
+/** The reference has the whole description. */
 function firstSentence(text: string): string {
   return /^.+?[.;](?=\s|$)/s.exec(text)?.[0].replace(/;$/, ".") ?? text;
 }

@@ -1,4 +1,4 @@
-// What a field begins with when it is added.
+// The initial value of a field that the user adds.
 
 import { resolve, type Schema } from "../api/document.ts";
 import type { Json } from "../json.ts";
@@ -24,13 +24,13 @@ export function initial(schema: Schema): Json {
   }
 }
 
-/** The fields that have to be there: those that are required, and of alternatives the first. */
+/** The required fields, and those of the first alternative. */
 export function needed(schema: Schema): string[] {
   const first = [schema.oneOf?.[0], schema.anyOf?.[0]].filter((part) => part !== undefined);
   return [...new Set([...(schema.required ?? []), ...first.flatMap(needed)])];
 }
 
-/** Its type besides `null`: here `null` is the same as absent everywhere. */
+/** The type of a schema, without `null`: the service treats `null` as absent. */
 export function kindOf(schema: Schema): string {
   const implied = schema.properties ? "object" : typeof schema.enum?.[0] === "number" ? "integer" : "string";
   const types = Array.isArray(schema.type) ? schema.type : [schema.type ?? implied];
@@ -42,7 +42,7 @@ export interface Choice {
   title: string;
 }
 
-/** The values to choose from, if there are only some. */
+/** The allowed values, if the schema lists them. */
 export function choicesOf(schema: Schema): Choice[] {
   const meanings = schema["x-meanings"];
   if (schema.enum) return schema.enum.map((value) => ({ value, title: meanings?.[String(value)] ?? String(value) }));

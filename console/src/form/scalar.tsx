@@ -1,4 +1,4 @@
-// A field that holds one value: a text, a number, or a choice.
+// A field with one value: a text, a number or a choice.
 
 import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
@@ -71,12 +71,11 @@ function shown(value: Json | undefined): string {
   return value === undefined || value === null ? "" : typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** What is no number is sent as it was typed: the service says what is wrong with it. */
+/** Keeps a text that is not a number, so that the service can refuse it. */
 function number(text: string): Json {
   return /^-?\d{1,15}$/.test(text) ? Number(text) : text;
 }
 
-/** Bytes of UTF-8, as the service counts them. */
 function Length({ value, schema }: { value: string; schema: Schema }) {
   const length = bytes(value);
   const max = schema["x-maxBytes"] ?? schema.maxLength;

@@ -1,4 +1,4 @@
-// A text field for JSON: an ordinary textarea, with the same text in colours behind it.
+// A text field for JSON: a transparent textarea over a copy of its text in colours.
 
 import type { Signal } from "@preact/signals";
 import { useId, useRef } from "preact/hooks";
@@ -7,7 +7,7 @@ import { Coloured, Text } from "./parts.tsx";
 interface EditorProps {
   label: string;
   text: Signal<string>;
-  /** Why it is not JSON. */
+  /** Why the text is not JSON. */
   problem: string | null;
   onSubmit: () => void;
 }
@@ -49,11 +49,11 @@ export function Editor({ label, text, problem, onSubmit }: EditorProps) {
       <p class={problem ? "hint problem" : "hint"} id={`${id}-hint`}>
         {problem ? (
           <>
-            Not JSON: <Text>{problem}</Text> It is sent as it stands.
+            Not JSON: <Text>{problem}</Text> The console sends it unchanged.
           </>
         ) : (
           <>
-            Sent as it stands. <kbd>Ctrl</kbd> <kbd>Enter</kbd> sends.
+            The console sends this text unchanged. <kbd>Ctrl</kbd> <kbd>Enter</kbd> sends it.
           </>
         )}
       </p>

@@ -1,4 +1,4 @@
-// Drawn here, in one weight, so that nothing has to be fetched.
+// Icons as paths, so that the page needs no further files.
 
 const PATHS = {
   send: "M4 12h15M13 6l6 6-6 6",
@@ -31,7 +31,7 @@ export function Icon({ name }: { name: IconName }) {
   );
 }
 
-/** The sign of the house: a page whose corner is turned down. */
+/** A page with an earmark: its corner is turned down. */
 export function Logo() {
   return (
     <svg class="logo" viewBox="0 0 32 32" aria-hidden="true" focusable="false">

@@ -1,10 +1,10 @@
-// What is typed into, and the dialog that asks for it.
+// Text inputs, choices, and the dialog that contains them.
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
 import { Button } from "./parts.tsx";
 
-/** A dialog above the page. The browser keeps the focus inside, and gives it back. */
+/** A modal dialog. The browser keeps the focus inside, and returns it afterwards. */
 export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
   const element = useRef<HTMLDialogElement>(null);
   useEffect(() => {

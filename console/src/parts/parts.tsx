@@ -1,16 +1,16 @@
-// Small things that every view is made of.
+// Small components that all views use.
 
 import { signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { pieces } from "../json.ts";
 import { Icon, type IconName } from "./icons.tsx";
 
-/** Text from elsewhere: shown as text, and kept from turning its surroundings round. */
+/** Text of other people. `bdi` keeps its writing direction from affecting the text around it. */
 export function Text({ children }: { children: string }) {
   return <bdi class="foreign">{children}</bdi>;
 }
 
-/** What a screen reader says next. */
+/** The next announcement of a screen reader. */
 export const announcement = signal("");
 
 export function Announcer() {
@@ -47,23 +47,22 @@ export function Button({ icon, kind = "plain", type = "button", label, disabled,
   );
 }
 
-/** Puts a text on the clipboard, and says so. */
 export function CopyButton({ text, what }: { text: () => string; what: string }) {
-  const done = useSignal(false);
+  const isCopied = useSignal(false);
   const copy = async () => {
-    done.value = await copied(text());
-    announcement.value = done.value ? `Copied ${what}` : `The browser did not let ${what} be copied`;
+    isCopied.value = await writeToClipboard(text());
+    announcement.value = isCopied.value ? `Copied ${what}` : `The browser refused to copy ${what}`;
   };
   return (
-    <Button kind="quiet" icon={done.value ? "check" : "copy"} label={`Copy ${what}`} onClick={copy}>
-      {done.value ? "Copied" : "Copy"}
+    <Button kind="quiet" icon={isCopied.value ? "check" : "copy"} label={`Copy ${what}`} onClick={copy}>
+      {isCopied.value ? "Copied" : "Copy"}
     </Button>
   );
 }
 
-async function copied(text: string): Promise<boolean> {
+async function writeToClipboard(text: string): Promise<boolean> {
   try {
-    // Not there over plain http on another host than this one.
+    // Browsers have no `navigator.clipboard` over plain http, except on localhost.
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
@@ -71,7 +70,6 @@ async function copied(text: string): Promise<boolean> {
   }
 }
 
-/** JSON with its pieces coloured. */
 export function Coloured({ text }: { text: string }) {
   return (
     <>
@@ -89,7 +87,7 @@ export function Notice({ kind, children }: { kind: "bad" | "good" | "info" | "wa
   );
 }
 
-/** A time as people say it, with the exact one beside it. */
+/** A time such as "2 days ago", with the exact time as its tooltip. */
 export function Ago({ at, now }: { at: number; now: number }) {
   const date = new Date(at * 1000);
   return (
@@ -99,7 +97,6 @@ export function Ago({ at, now }: { at: number; now: number }) {
   );
 }
 
-/** Seconds in words. */
 export function ago(seconds: number): string {
   const units: [number, string][] = [[86_400, "day"], [3_600, "hour"], [60, "minute"]];
   for (const [length, name] of units) {
@@ -109,7 +106,7 @@ export function ago(seconds: number): string {
   return "just now";
 }
 
-/** Text in which `code` stands between backticks. */
+/** Shows the parts of a text between backticks as code. */
 export function Ticked({ text }: { text: string }) {
   return <>{text.split("`").map((part, at) => (at % 2 === 1 ? <code key={at}>{part}</code> : part))}</>;
 }

@@ -1,12 +1,12 @@
-// What the service answered, in its own words, and what its codes mean.
+// The answer of the service, with the meaning of its codes.
 
-import { results, type Result } from "../api/call.ts";
+import { results, type ItemResult } from "../api/call.ts";
 import { explain, type Call } from "../api/document.ts";
-import { SILENCE, type Answer } from "../api/reach.ts";
+import { NO_ANSWER, type Answer } from "../api/fetch.ts";
 import { format, get, isObject } from "../json.ts";
 import { Icon } from "../parts/icons.tsx";
 import { Button, Coloured, CopyButton, Notice, Text, Ticked } from "../parts/parts.tsx";
-import { signingIn } from "../api/session.ts";
+import { isSigningIn } from "../api/session.ts";
 import { link } from "../route.ts";
 import { read, type Draft } from "./drafts.ts";
 
@@ -19,26 +19,26 @@ export function AnswerPanel({ call, draft }: { call: Call; draft: Draft }) {
           <header class="panel-head">
             <h2>Answer</h2>
           </header>
-          <p class="empty">Send the request, and the answer stands here.</p>
+          <p class="empty">Send the request to see the answer here.</p>
         </>
-      ) : "silent" in sent.result ? (
+      ) : "isLost" in sent.result ? (
         <>
           <header class="panel-head">
             <h2>Answer</h2>
           </header>
           <Notice kind="bad">
-            <p>{SILENCE} Whether the request arrived is not known.</p>
-            <p>What you typed is still here: send it again when the service is back.</p>
+            <p>{NO_ANSWER} The request may or may not have arrived.</p>
+            <p>Your input is kept. Send it again when the service is back.</p>
           </Notice>
         </>
       ) : (
-        <Answered call={call} body={sent.body} answer={sent.result} />
+        <AnswerDetails call={call} body={sent.body} answer={sent.result} />
       )}
     </section>
   );
 }
 
-function Answered({ call, body, answer }: { call: Call; body: string; answer: Answer }) {
+function AnswerDetails({ call, body, answer }: { call: Call; body: string; answer: Answer }) {
   const code = get(answer.body, ["ErrorCode"]);
   const isOk = code === 0;
   const items = isObject(answer.body) ? results(answer.body) : [];
@@ -51,9 +51,9 @@ function Answered({ call, body, answer }: { call: Call; body: string; answer: An
         <span class="measure status">HTTP {answer.status}</span>
         <CopyButton what="the answer" text={() => answer.text} />
       </header>
-      {!isOk && <Explained call={call} code={Number(code)} info={String(get(answer.body, ["ErrorInfo"]) ?? "")} />}
+      {!isOk && <Explanation call={call} code={Number(code)} info={String(get(answer.body, ["ErrorInfo"]) ?? "")} />}
       {items.length > 0 && <Items call={call} items={items} />}
-      {isOk && <Next body={body} />}
+      {isOk && <LookUpLink body={body} />}
       <pre class="code" tabIndex={0} aria-label="The answer as JSON">
         <Coloured text={answer.body === undefined ? answer.text : format(answer.body)} />
       </pre>
@@ -61,21 +61,21 @@ function Answered({ call, body, answer }: { call: Call; body: string; answer: An
   );
 }
 
-/** From a mark to what it did: where the user's conversations are shown. */
-function Next({ body }: { body: string }) {
+/** Leads from a mark to the conversations of the user who made it. */
+function LookUpLink({ body }: { body: string }) {
   const sent = read(body);
   const owner = sent.ok ? get(sent.value, ["From_Account"]) : undefined;
   if (typeof owner !== "string") return null;
   return (
     <p class="next">
       <a href={link("users", owner)}>
-        See what <Text>{owner}</Text> has now
+        Look up <Text>{owner}</Text>
       </a>
     </p>
   );
 }
 
-function Explained({ call, code, info }: { call: Call; code: number; info: string }) {
+function Explanation({ call, code, info }: { call: Call; code: number; info: string }) {
   const known = explain(code, call.family);
   const isSignature = code === 70001 || code === 70009 || code === 70013 || code === 70014;
   return (
@@ -93,14 +93,14 @@ function Explained({ call, code, info }: { call: Call; code: number; info: strin
           <Ticked text={known.remedy} />
         </p>
       )}
-      {isSignature && <Button onClick={() => (signingIn.value = true)}>Sign in again</Button>}
+      {isSignature && <Button onClick={() => (isSigningIn.value = true)}>Sign in again</Button>}
     </div>
   );
 }
 
-function Items({ call, items }: { call: Call; items: Result[] }) {
+function Items({ call, items }: { call: Call; items: ItemResult[] }) {
   return (
-    <ul class="results" aria-label="Items">
+    <ul class="results" aria-label="Results of the items">
       {items.map((item, at) => {
         const known = item.code === 0 ? undefined : explain(item.code, call.family);
         return (

@@ -1,25 +1,25 @@
-// One app: its settings, each saved by itself.
+// The settings of one app. The page saves each of them separately.
 
 import { signal, useSignal } from "@preact/signals";
-import { addAdmin, type App, changeApp, DIRECTORIES, type Done, EDITIONS, removeAdmin, retireKey, rotateKey } from "../api/admin.ts";
+import { addAdmin, type App, changeApp, type ChangeResult, DIRECTORIES, EDITIONS, removeAdmin, retireKey, rotateKey } from "../api/admin.ts";
 import type { JsonObject } from "../json.ts";
 import { Choice, Input } from "../parts/inputs.tsx";
 import { announcement, Button, Notice, Text } from "../parts/parts.tsx";
-import { show } from "./fresh_key.tsx";
+import { showKey } from "./new_key.tsx";
 
-/** What was typed and not saved, by app: it outlives a look elsewhere. */
+/** Input that is not saved yet, by app. It survives a change of the view. */
 const typedLimits = signal<Readonly<Record<number, Record<string, string>>>>({});
 const typedAdmin = signal<Readonly<Record<number, string>>>({});
 
 export function AppPanel({ app }: { app: App }) {
   const problem = useSignal<string | null>(null);
   const isRotating = useSignal(false);
-  const run = async (doing: Promise<Done>) => {
-    const done = await doing;
-    problem.value = done.ok ? null : done.problem;
-    announcement.value = done.ok ? "Saved" : `Not saved: ${done.problem}`;
-    show(done);
-    return done.ok;
+  const run = async (change: Promise<ChangeResult>) => {
+    const result = await change;
+    problem.value = result.ok ? null : result.problem;
+    announcement.value = result.ok ? "Saved" : `Not saved: ${result.problem}`;
+    showKey(result);
+    return result.ok;
   };
   const set = (body: JsonObject) => run(changeApp(app.sdkAppId, body));
   return (
@@ -46,12 +46,12 @@ export function AppPanel({ app }: { app: App }) {
       <section class="group">
         <h3>Secret key</h3>
         <p class="hint">
-          {app.keys === 1 ? "One key is good." : `${app.keys} keys are good.`} A new key leaves the one before it good, so
-          that callers can change over.
+          {app.keys === 1 ? "One key is valid." : `${app.keys} keys are valid.`} After a rotation the old key stays valid, so
+          that clients have time to switch.
         </p>
         {isRotating.value ? (
           <div class="confirm" role="group" aria-label="Rotate the key?">
-            <span>Make a new key?</span>
+            <span>Create a new key?</span>
             <Button
               kind="danger"
               onClick={() => {
@@ -59,10 +59,10 @@ export function AppPanel({ app }: { app: App }) {
                 void run(rotateKey(app.sdkAppId));
               }}
             >
-              Make it
+              Create key
             </Button>
             <Button kind="quiet" onClick={() => (isRotating.value = false)}>
-              Keep the old one
+              Cancel
             </Button>
           </div>
         ) : (
@@ -83,7 +83,7 @@ export function AppPanel({ app }: { app: App }) {
   );
 }
 
-function Admins({ app, run }: { app: App; run: (doing: Promise<Done>) => Promise<boolean> }) {
+function Admins({ app, run }: { app: App; run: (change: Promise<ChangeResult>) => Promise<boolean> }) {
   const name = typedAdmin.value[app.sdkAppId] ?? "";
   const type = (text: string) => (typedAdmin.value = { ...typedAdmin.value, [app.sdkAppId]: text });
   const add = async (event: Event) => {
@@ -100,7 +100,7 @@ function Admins({ app, run }: { app: App; run: (doing: Promise<Done>) => Promise
             <Button kind="quiet" icon="close" label={`Remove ${admin}`} onClick={() => void run(removeAdmin(app.sdkAppId, admin))} />
           </li>
         ))}
-        {app.admins.length === 0 && <li class="measure">Nobody can call the API of this app.</li>}
+        {app.admins.length === 0 && <li class="measure">Without an admin, no client can call the API of this app.</li>}
       </ul>
       <form class="joined-form" onSubmit={(event) => void add(event)}>
         <Input label="New admin" value={name} onInput={type} />

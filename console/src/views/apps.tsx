@@ -1,4 +1,4 @@
-// Apps: what an operator sets. In `dev` anyone at this machine is one.
+// The view of the apps, for operators. `earmark dev` takes everyone on this machine for an operator.
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
@@ -7,7 +7,7 @@ import { Choice, Dialog, Input } from "../parts/inputs.tsx";
 import { Button, Notice, Text } from "../parts/parts.tsx";
 import { go, link, route } from "../route.ts";
 import { AppPanel } from "./app_panel.tsx";
-import { FreshKey, freshKey, show } from "./fresh_key.tsx";
+import { NewKey, newKey, showKey } from "./new_key.tsx";
 
 export function AppsView() {
   useEffect(() => {
@@ -15,29 +15,29 @@ export function AppsView() {
     void loadApps();
   }, []);
   const problem = appsProblem.value;
-  const creating = useSignal(false);
-  const asked = apps.value?.find(({ sdkAppId }) => String(sdkAppId) === route.value.subject) ?? apps.value?.[0];
+  const isCreating = useSignal(false);
+  const current = apps.value?.find(({ sdkAppId }) => String(sdkAppId) === route.value.subject) ?? apps.value?.[0];
   return (
     <article class="apps" aria-labelledby="apps-title">
       <header class="view-head with-action">
         <div>
           <h1 id="apps-title">Apps</h1>
-          <p class="lead">Each app has its own users, keys, admins and limits. Changes count within five seconds.</p>
+          <p class="lead">Each app has its own users, keys, admins and limits. Changes take effect within five seconds.</p>
         </div>
         {!problem && apps.value && (
-          <Button kind="primary" icon="plus" onClick={() => (creating.value = true)}>
+          <Button kind="primary" icon="plus" onClick={() => (isCreating.value = true)}>
             New app
           </Button>
         )}
       </header>
-      {problem && <Refused status={problem.status} problem={problem.problem} />}
+      {problem && <Problem status={problem.status} problem={problem.problem} />}
       {!problem && apps.value && (
         <div class="app-columns">
           <nav aria-label="Apps">
             <ul class="app-list">
               {apps.value.map((app) => (
                 <li key={app.sdkAppId}>
-                  <a href={link("apps", String(app.sdkAppId))} aria-current={app === asked ? "true" : undefined}>
+                  <a href={link("apps", String(app.sdkAppId))} aria-current={app === current ? "true" : undefined}>
                     <strong>{app.sdkAppId}</strong>
                     <span class="measure">
                       {app.edition} · {app.directory}
@@ -49,20 +49,20 @@ export function AppsView() {
             </ul>
             {apps.value.length === 0 && <p class="empty">There is no app yet.</p>}
           </nav>
-          {asked && <AppPanel key={asked.sdkAppId} app={asked} />}
+          {current && <AppPanel key={current.sdkAppId} app={current} />}
         </div>
       )}
-      {creating.value && <Create onClose={() => (creating.value = false)} />}
-      {freshKey.value && <FreshKey />}
+      {isCreating.value && <NewApp onClose={() => (isCreating.value = false)} />}
+      {newKey.value && <NewKey />}
     </article>
   );
 }
 
-function Refused({ status, problem }: { status: number; problem: string }) {
+function Problem({ status, problem }: { status: number; problem: string }) {
   const token = useSignal("");
-  const isToken = status === 401;
-  // To be asked for the token is no failure; a token that is refused is one.
-  const kind = isToken && !operatorToken.value ? "info" : "bad";
+  const needsToken = status === 401;
+  // The first request has no token, so a 401 is an error only once the user has entered one.
+  const kind = needsToken && !operatorToken.value ? "info" : "bad";
   return (
     <>
       <Notice key={kind} kind={kind}>
@@ -70,7 +70,7 @@ function Refused({ status, problem }: { status: number; problem: string }) {
           <Text>{problem}</Text>
         </p>
       </Notice>
-      {isToken ? (
+      {needsToken ? (
         <form
           class="panel token-form"
           onSubmit={(event) => {
@@ -84,7 +84,7 @@ function Refused({ status, problem }: { status: number; problem: string }) {
             label="Operator token"
             value={token.value}
             onInput={(value) => (token.value = value)}
-            hint="Stays in this tab's memory: gone when it is closed or loaded again."
+            hint="Kept in the memory of this tab only. Closing or reloading the tab discards it."
             required
           />
           <Button kind="primary" icon="key" type="submit">
@@ -100,7 +100,7 @@ function Refused({ status, problem }: { status: number; problem: string }) {
   );
 }
 
-function Create({ onClose }: { onClose: () => void }) {
+function NewApp({ onClose }: { onClose: () => void }) {
   const form = useSignal({ sdkappid: "", edition: "premium", directory: "open", admin: "administrator" });
   const problem = useSignal<string | null>(null);
   const put = (change: Partial<typeof form.value>) => (form.value = { ...form.value, ...change });
@@ -108,12 +108,12 @@ function Create({ onClose }: { onClose: () => void }) {
     event.preventDefault();
     const { sdkappid, edition, directory, admin } = form.value;
     const number = /^\d{1,15}$/.test(sdkappid) ? Number(sdkappid) : sdkappid;
-    const done = await createApp({ sdkappid: number, edition, directory, admins: admin ? [admin] : [] });
-    if (done.ok) {
+    const result = await createApp({ sdkappid: number, edition, directory, admins: admin ? [admin] : [] });
+    if (result.ok) {
       onClose();
-      show(done);
-      go("apps", String(done.app.sdkAppId));
-    } else problem.value = done.problem;
+      showKey(result);
+      go("apps", String(result.app.sdkAppId));
+    } else problem.value = result.problem;
   };
   return (
     <Dialog title="New app" onClose={onClose}>
@@ -121,7 +121,7 @@ function Create({ onClose }: { onClose: () => void }) {
         <Input label="SDKAppID" numeric required placeholder="1400000002" value={form.value.sdkappid} onInput={(sdkappid) => put({ sdkappid })} />
         <Choice label="Edition" value={form.value.edition} options={EDITIONS} onChoose={(edition) => put({ edition })} />
         <Choice label="Directory" value={form.value.directory} options={Object.keys(DIRECTORIES)} titles={DIRECTORIES} onChoose={(directory) => put({ directory })} />
-        <Input label="Admin" value={form.value.admin} onInput={(admin) => put({ admin })} hint="The identifier that may call the API." />
+        <Input label="Admin" value={form.value.admin} onInput={(admin) => put({ admin })} hint="This identifier may call the API." />
         {problem.value && (
           <Notice kind="bad">
             <p>

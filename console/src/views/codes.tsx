@@ -1,7 +1,7 @@
-// Every error code: what it means, what provokes it, what to do.
+// The view of all error codes, with meaning, cause and remedy.
 
 import { signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { errorCodes, type ErrorCode } from "../api/document.ts";
 import { Input } from "../parts/inputs.tsx";
 import { Ticked } from "../parts/parts.tsx";
@@ -10,27 +10,28 @@ import { route } from "../route.ts";
 const search = signal("");
 
 export function CodesView() {
-  const asked = route.value.subject;
+  const linked = route.value.subject;
   useEffect(() => {
     document.title = "Error codes – earmark";
   }, []);
-  useEffect(() => {
-    if (asked) search.value = asked;
-  }, [asked]);
+  // Before the browser paints: a later effect would overwrite what the user types meanwhile.
+  useLayoutEffect(() => {
+    if (linked) search.value = linked;
+  }, [linked]);
   const found = errorCodes.value.filter(matches);
   return (
     <article class="codes" aria-labelledby="codes-title">
       <header class="view-head">
         <h1 id="codes-title">Error codes</h1>
         <p class="lead">
-          Every code that can be answered. At the top it concerns the whole request, and nothing was written; at an item
-          it concerns that item alone.
+          All codes that the service returns. A code at the top level is about the whole request. A code at an item is
+          about that item only.
         </p>
       </header>
       <Input
         type="search"
         label="Search"
-        placeholder="51008, signature, group name…"
+        placeholder="51008, signature, contact group…"
         value={search.value}
         onInput={(value) => (search.value = value)}
       />
@@ -39,21 +40,21 @@ export function CodesView() {
       </p>
       <div class="code-cards">
         {found.map((code) => (
-          <CodeCard key={`${code.code} ${code.families.join()}`} code={code} isAsked={String(code.code) === asked} />
+          <CodeCard key={`${code.code} ${code.families.join()}`} code={code} isLinked={String(code.code) === linked} />
         ))}
       </div>
-      {found.length === 0 && <p class="empty">No code fits.</p>}
+      {found.length === 0 && <p class="empty">No code matches the search.</p>}
     </article>
   );
 }
 
-function CodeCard({ code, isAsked }: { code: ErrorCode; isAsked: boolean }) {
+function CodeCard({ code, isLinked }: { code: ErrorCode; isLinked: boolean }) {
   const element = useRef<HTMLElement>(null);
   useEffect(() => {
-    if (isAsked) element.current?.scrollIntoView({ block: "nearest" });
-  }, [isAsked]);
+    if (isLinked) element.current?.scrollIntoView({ block: "nearest" });
+  }, [isLinked]);
   return (
-    <section class={isAsked ? "code-card asked" : "code-card"} ref={element}>
+    <section class={isLinked ? "code-card linked" : "code-card"} ref={element}>
       <header>
         <h2>{code.code}</h2>
         {code.name && <p class="code-name">{code.name}</p>}
@@ -74,7 +75,7 @@ function CodeCard({ code, isAsked }: { code: ErrorCode; isAsked: boolean }) {
         <p class="meaning"><Ticked text={sentence(code.meaning)} /></p>
         <dl>
           <div>
-            <dt>Provoked by</dt>
+            <dt>Cause</dt>
             <dd>
               <Ticked text={code.provokedBy} />
             </dd>
@@ -92,8 +93,8 @@ function CodeCard({ code, isAsked }: { code: ErrorCode; isAsked: boolean }) {
 }
 
 function sentence(text: string): string {
-  const begun = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
+  const capitalized = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(capitalized) ? capitalized : `${capitalized}.`;
 }
 
 function matches(code: ErrorCode): boolean {

@@ -1,4 +1,4 @@
-// One conversation of a user, with everything that can be changed about it.
+// A row of the look-up: one conversation, with its marks, contact groups and pin as buttons.
 
 import { useSignal } from "@preact/signals";
 import type { Conversation } from "../api/conversations.ts";
@@ -8,13 +8,25 @@ import { bytes } from "../marks.ts";
 import { Icon } from "../parts/icons.tsx";
 import { Ago, Button, Text, Ticked } from "../parts/parts.tsx";
 import { link } from "../route.ts";
-import { groupNames, kept, pending, readAt, refused, setCustom, toggleBit, toggleGroup, togglePin, writeCustom, writtenCustom } from "./lookup.ts";
+import {
+  changeFailures,
+  contactGroupNames,
+  customDraft,
+  found,
+  pending,
+  readAt,
+  setCustom,
+  setCustomDraft,
+  toggleBit,
+  toggleContactGroup,
+  togglePin,
+} from "./lookup.ts";
 
 export function Row({ conversation }: { conversation: Conversation }) {
   const { type, id, bits, changedAt, pinned } = conversation;
   const isOpen = useSignal(false);
   const key = `${type} ${id}`;
-  const failure = refused.value.get(key);
+  const failure = changeFailures.value.get(key);
   const others = bits.filter((bit) => !NAMED_BITS.includes(bit));
   return (
     <li class="conversation-row" aria-busy={pending.value.has(key)}>
@@ -49,7 +61,7 @@ export function Row({ conversation }: { conversation: Conversation }) {
             />
           ))}
           <button type="button" class="chip more" aria-expanded={isOpen.value} onClick={() => (isOpen.value = !isOpen.value)}>
-            {isOpen.value ? "fewer" : "more bits"}
+            {isOpen.value ? "fewer bits" : "more bits"}
           </button>
         </div>
         {isOpen.value && (
@@ -57,12 +69,12 @@ export function Row({ conversation }: { conversation: Conversation }) {
         )}
         <div class="second-line">
           <Custom conversation={conversation} />
-          <Groups conversation={conversation} />
+          <ContactGroups conversation={conversation} />
         </div>
         {failure && (
           <p class="hint problem" role="alert">
             {failure.code !== null && <a href={link("codes", String(failure.code))}>{failure.code}</a>} <Text>{failure.info}</Text>{" "}
-            {failure.unknown ? "It may have been stored all the same." : "Nothing was changed."}{" "}
+            {failure.isInDoubt ? "The service may have stored the change." : "Nothing has changed."}{" "}
             {failure.code !== null && <Ticked text={explain(failure.code, "recentcontact")?.remedy ?? ""} />}
           </p>
         )}
@@ -81,18 +93,18 @@ export function Row({ conversation }: { conversation: Conversation }) {
   );
 }
 
-/** Once, when it appears: always the same function, or it would be called at each key. */
+/** Sets the focus when the input appears. Preact would call a new function on every render. */
 function focus(input: HTMLInputElement | null): void {
   input?.focus();
 }
 
 function Custom({ conversation }: { conversation: Conversation }) {
   const { custom, id } = conversation;
-  const draft = writtenCustom(conversation);
-  const write = (text: string | null) => writeCustom(conversation, text);
+  const draft = customDraft(conversation);
+  const setDraft = (text: string | null) => setCustomDraft(conversation, text);
   if (draft === null) {
     return (
-      <button type="button" class={custom ? "custom" : "custom none"} title="Change the custom mark" onClick={() => write(custom)}>
+      <button type="button" class={custom ? "custom" : "custom none"} title="Edit the custom mark" onClick={() => setDraft(custom)}>
         {custom ? <Text>{custom}</Text> : "+ custom mark"}
       </button>
     );
@@ -100,7 +112,7 @@ function Custom({ conversation }: { conversation: Conversation }) {
   const save = (event: Event) => {
     event.preventDefault();
     if (draft !== custom) setCustom(conversation, draft);
-    write(null);
+    setDraft(null);
   };
   return (
     <form class="custom-form" onSubmit={save}>
@@ -111,40 +123,40 @@ function Custom({ conversation }: { conversation: Conversation }) {
         dir="auto"
         autocomplete="off"
         spellcheck={false}
-        onInput={(event) => write(event.currentTarget.value)}
+        onInput={(event) => setDraft(event.currentTarget.value)}
         onKeyDown={(event) => {
-          if (event.key === "Escape") write(null);
+          if (event.key === "Escape") setDraft(null);
         }}
       />
       <span class="length">{bytes(draft)} bytes</span>
       <Button type="submit">Save</Button>
-      <Button kind="quiet" onClick={() => write(null)}>
+      <Button kind="quiet" onClick={() => setDraft(null)}>
         Cancel
       </Button>
     </form>
   );
 }
 
-function Groups({ conversation }: { conversation: Conversation }) {
+function ContactGroups({ conversation }: { conversation: Conversation }) {
   const isOpen = useSignal(false);
-  const all = kept.value?.groups ?? [];
-  const shown = isOpen.value ? all.map(({ id }) => id) : conversation.groups;
+  const all = found.value?.contactGroups ?? [];
+  const shown = isOpen.value ? all.map(({ id }) => id) : conversation.contactGroups;
   if (all.length === 0) return null;
   return (
-    <div class="chips" role="group" aria-label={`Groups of ${conversation.id}`}>
+    <div class="chips" role="group" aria-label={`Contact groups of ${conversation.id}`}>
       {shown.map((id) => (
         <button
           key={id}
           type="button"
-          class={conversation.groups.includes(id) ? "chip tag on" : "chip tag"}
-          aria-pressed={conversation.groups.includes(id)}
-          onClick={() => toggleGroup(conversation, id)}
+          class={conversation.contactGroups.includes(id) ? "chip tag on" : "chip tag"}
+          aria-pressed={conversation.contactGroups.includes(id)}
+          onClick={() => toggleContactGroup(conversation, id)}
         >
-          <Text>{groupNames.value.get(id) ?? `group ${id}`}</Text>
+          <Text>{contactGroupNames.value.get(id) ?? `contact group ${id}`}</Text>
         </button>
       ))}
       <button type="button" class="chip more" aria-expanded={isOpen.value} onClick={() => (isOpen.value = !isOpen.value)}>
-        {isOpen.value ? "done" : "groups"}
+        {isOpen.value ? "done" : "contact groups"}
       </button>
     </div>
   );

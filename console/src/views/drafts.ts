@@ -1,22 +1,22 @@
-// What was typed and what was answered, call by call. It outlives every change of view.
+// The input and the last answer of each call. They survive a change of the view.
 
 import { signal, type Signal } from "@preact/signals";
 import type { Call } from "../api/document.ts";
-import type { Answer, Silence } from "../api/reach.ts";
+import type { Answer, NoAnswer } from "../api/fetch.ts";
 import { initial } from "../form/initial.ts";
 import { format, isObject, type Json, type Path, parseProblem, set } from "../json.ts";
 import { resolve } from "../api/document.ts";
 
-export interface Sent {
-  /** The body that was sent. */
+export interface Exchange {
+  /** The body of the request. */
   body: string;
-  result: Answer | Silence;
+  result: Answer | NoAnswer;
 }
 
 export interface Draft {
-  /** The body, as typed. */
+  /** The text of the editor. */
   text: Signal<string>;
-  sent: Signal<Sent | null>;
+  sent: Signal<Exchange | null>;
   sending: Signal<boolean>;
 }
 
@@ -32,7 +32,7 @@ export function draftOf(call: Call): Draft {
   return draft;
 }
 
-/** The text as JSON, or why it is none. */
+/** Parses a text, or says why it is not JSON. */
 export function read(text: string): { ok: true; value: Json } | { ok: false; problem: string } {
   try {
     return { ok: true, value: JSON.parse(text) as Json };
@@ -41,16 +41,16 @@ export function read(text: string): { ok: true; value: Json } | { ok: false; pro
   }
 }
 
-/** Changes one place of the text; the rest keeps its values. */
+/** Changes the value at a path of the draft. */
 export function change(draft: Draft, path: Path, to: Json | undefined): void {
   const body = read(draft.text.value);
   if (body.ok) draft.text.value = format(set(body.value, path, to) ?? {});
 }
 
-/** What the service said is wrong with the body, as long as that is what stands there. */
+/** The service's message about the body, until the user changes the body. */
 export function problemOf(draft: Draft): { path: Path; problem: string } | null {
   const sent = draft.sent.value;
-  if (!sent || "silent" in sent.result || sent.body !== draft.text.value) return null;
+  if (!sent || "isLost" in sent.result || sent.body !== draft.text.value) return null;
   const { body } = sent.result;
   return isObject(body) && typeof body.ErrorInfo === "string" ? parseProblem(body.ErrorInfo) : null;
 }

@@ -1,4 +1,4 @@
-// The reference of one call: each field with its meaning and limits, each code that it can answer.
+// The reference of one call: its fields with meaning and limits, and the codes that it returns.
 
 import { explain, resolve, type Call, type Schema } from "../api/document.ts";
 import { bitNames } from "../form/bits.tsx";
@@ -69,7 +69,6 @@ function typeOf(schema: Schema): string {
   return kind === "array" ? `array of ${kindOf(resolve(schema.items ?? {}))}s` : kind;
 }
 
-/** The limits in words. */
 function limits(schema: Schema): string {
   const item = schema.items ? resolve(schema.items) : undefined;
   const names = bitNames(schema);

@@ -1,7 +1,7 @@
-// Who calls: at once in `dev`, or by hand with a secret key or a UserSig.
+// The sign-in dialog: to the demo app with one click, or with a secret key or a UserSig.
 
 import { useSignal } from "@preact/signals";
-import { canSignInAtOnce, demoAdmin, signingIn, signInAtOnce, signInWithKey, signInWithUserSig } from "../api/session.ts";
+import { demoAdmin, hasDemoApp, isSigningIn, signInToDemoApp, signInWithKey, signInWithUserSig } from "../api/session.ts";
 import { Dialog, Input } from "../parts/inputs.tsx";
 import { Button, Notice, Text } from "../parts/parts.tsx";
 
@@ -22,22 +22,22 @@ export function SignIn() {
     else signInWithUserSig(number, identifier, userSig.trim());
   };
   return (
-    <Dialog title="Sign in" onClose={() => (signingIn.value = false)}>
-      {canSignInAtOnce.value && demoAdmin.value && (
+    <Dialog title="Sign in" onClose={() => (isSigningIn.value = false)}>
+      {hasDemoApp.value && demoAdmin.value && (
         <div class="at-once">
           <p>
-            This is a try-out: it has a demo app, <strong>{demoAdmin.value.sdkAppId}</strong>, and an admin,{" "}
+            <code>earmark dev</code> has a demo app, <strong>{demoAdmin.value.sdkAppId}</strong>, with the admin{" "}
             <Text>{demoAdmin.value.identifier}</Text>.
           </p>
-          <Button kind="primary" icon="key" onClick={() => void signInAtOnce()}>
+          <Button kind="primary" icon="key" onClick={() => void signInToDemoApp()}>
             Sign in to the demo app
           </Button>
-          <p class="or">or by hand</p>
+          <p class="or">or enter credentials</p>
         </div>
       )}
       <form class="stack" onSubmit={submit}>
         <Input label="SDKAppID" numeric required placeholder="1400000001" value={form.value.sdkAppId} onInput={(sdkAppId) => put({ sdkAppId })} />
-        <Input label="Admin" required value={form.value.identifier} onInput={(identifier) => put({ identifier })} hint="An identifier that is an admin of the app." />
+        <Input label="Admin" required value={form.value.identifier} onInput={(identifier) => put({ identifier })} hint="The identifier of an admin of the app." />
         <div class="segments" role="group" aria-label="Sign in with">
           <button type="button" class={by.value === "key" ? "segment on" : "segment"} aria-pressed={by.value === "key"} onClick={() => (by.value = "key")}>
             Secret key
@@ -54,17 +54,17 @@ export function SignIn() {
             label="Secret key"
             value={form.value.key}
             onInput={(key) => put({ key })}
-            hint="Never sent, never stored: a UserSig of 12 hours is made of it here, and the key is forgotten."
+            hint="The page makes a UserSig from the key, valid for 12 hours. It does not send or store the key."
           />
         ) : (
-          <Input mono required label="UserSig" value={form.value.userSig} onInput={(userSig) => put({ userSig })} hint="As earmark sig prints it." />
+          <Input mono required label="UserSig" value={form.value.userSig} onInput={(userSig) => put({ userSig })} hint="The output of earmark sig." />
         )}
         {problem.value && (
           <Notice kind="bad">
             <p>{problem.value}</p>
           </Notice>
         )}
-        <Button kind={canSignInAtOnce.value ? "plain" : "primary"} type="submit">
+        <Button kind={hasDemoApp.value ? "plain" : "primary"} type="submit">
           Sign in
         </Button>
       </form>

@@ -1,4 +1,4 @@
-// The same call, to take away.
+// The call as a curl command and as programs, to copy.
 
 import { signal } from "@preact/signals";
 import type { Call } from "../api/document.ts";
@@ -17,9 +17,9 @@ export function SnippetPanel({ call, draft }: { call: Call; draft: Draft }) {
   const userSig = isCurl && revealed.value && session.value ? session.value.userSig : undefined;
   const text = snippet.text({ origin: location.origin, path: call.path, body: draft.text.value, session: who, userSig });
   return (
-    <section class="panel snippet-panel" aria-label="The same call elsewhere">
+    <section class="panel snippet-panel" aria-label="The call as code">
       <header class="panel-head">
-        <h2 class="visually-hidden">The same call elsewhere</h2>
+        <h2 class="visually-hidden">The call as code</h2>
         <div class="segments" role="group" aria-label="Language">
           {SNIPPETS.map(({ id, title }) => (
             <button
@@ -45,10 +45,10 @@ export function SnippetPanel({ call, draft }: { call: Call; draft: Draft }) {
             checked={revealed.value}
             onChange={(event) => (revealed.value = event.currentTarget.checked)}
           />
-          Put my UserSig into it. Whoever has it can call as <bdi>{session.value.identifier}</bdi>.
+          Include my UserSig. Anyone who has it can call the API as <bdi>{session.value.identifier}</bdi>.
         </label>
       )}
-      {!isCurl && <p class="hint">Signs with the package tls-sig-api-v2, and takes the key from SECRET_KEY.</p>}
+      {!isCurl && <p class="hint">Needs the package tls-sig-api-v2, and the secret key in the environment variable SECRET_KEY.</p>}
     </section>
   );
 }

@@ -1,10 +1,10 @@
-// Try a call: its form and its JSON side by side, what it answered, and how to say the same elsewhere.
+// The view of one call: its form, the same request as JSON, the answer, and the call as code.
 
 import { useComputed } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { calls, families, type Call } from "../api/document.ts";
 import { send } from "../api/call.ts";
-import { session, signingIn } from "../api/session.ts";
+import { isSigningIn, session } from "../api/session.ts";
 import { Form } from "../form/form.tsx";
 import { announcement, Button, Text, Ticked } from "../parts/parts.tsx";
 import { format, get, type Json } from "../json.ts";
@@ -112,7 +112,7 @@ function FormPanel({ call, draft }: { call: Call; draft: Draft }) {
         />
       ) : (
         <p class="empty">
-          The form comes back as soon as the JSON beside it can be read. <Text>{body.problem}</Text>
+          The form comes back when the JSON is valid again. <Text>{body.problem}</Text>
         </p>
       )}
     </>
@@ -123,7 +123,7 @@ function Examples({ call, draft }: { call: Call; draft: Draft }) {
   return (
     <select
       class="small"
-      aria-label="Take an example"
+      aria-label="Choose an example"
       onChange={(event) => {
         const example = call.examples[event.currentTarget.selectedIndex - 1];
         if (example) draft.text.value = format(example.body);
@@ -149,7 +149,7 @@ function JsonPanel({ call, draft }: { call: Call; draft: Draft }) {
         </Button>
       </header>
       <Editor
-        label="Body of the request, as JSON"
+        label="Request body as JSON"
         text={draft.text}
         problem={body.ok ? null : body.problem}
         onSubmit={() => sendDraft(call, draft)}
@@ -160,7 +160,7 @@ function JsonPanel({ call, draft }: { call: Call; draft: Draft }) {
 
 async function sendDraft(call: Call, draft: Draft): Promise<void> {
   if (!session.value) {
-    signingIn.value = true;
+    isSigningIn.value = true;
     return;
   }
   if (draft.sending.value) return;
@@ -169,10 +169,10 @@ async function sendDraft(call: Call, draft: Draft): Promise<void> {
   const result = await send(call.path, body, session.value);
   draft.sending.value = false;
   draft.sent.value = { body, result };
-  announcement.value = "silent" in result ? "No answer" : spoken(result.body);
+  announcement.value = "isLost" in result ? "No answer" : summary(result.body);
 }
 
-function spoken(body: Json | undefined): string {
+function summary(body: Json | undefined): string {
   const code = get(body, ["ErrorCode"]);
   return code === 0 ? "Answered: OK" : `Answered: error ${String(code)}, ${String(get(body, ["ErrorInfo"]) ?? "")}`;
 }

@@ -1,17 +1,17 @@
-// Look up a user: what is kept, by name, and changed by a click.
+// The look-up of a user's conversations, which a click changes.
 
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { appLimits, DEFAULT_LIMITS, type LimitName, loadApps, operatorToken } from "../api/admin.ts";
 import { usage, type Conversation } from "../api/conversations.ts";
 import { explain } from "../api/document.ts";
-import { canSignInAtOnce, session, signingIn } from "../api/session.ts";
+import { hasDemoApp, isSigningIn, session } from "../api/session.ts";
 import { bitName } from "../form/bits.tsx";
 import { Input } from "../parts/inputs.tsx";
 import { Ago, Button, Notice, Text, Ticked } from "../parts/parts.tsx";
 import { go, link, route } from "../route.ts";
 import { Row } from "./conversation.tsx";
-import { failure, groupNames, kept, load, loading, readAt, typed, user } from "./lookup.ts";
+import { contactGroupNames, failure, found, isLoading, load, readAt, typed, user } from "./lookup.ts";
 
 /** Rows on one page. */
 const PAGE = 25;
@@ -23,23 +23,23 @@ const order = signal<Order>("changed");
 const page = signal(0);
 
 export function UsersView() {
-  const asked = route.value.subject;
-  const who = session.value;
+  const linked = route.value.subject;
+  const caller = session.value;
   useEffect(() => {
     document.title = "Look up a user – earmark";
-    // For the app's own limits, where they may be read.
-    if (canSignInAtOnce.value || operatorToken.value) void loadApps();
+    // Loads the app's own limits, if the console may read them.
+    if (hasDemoApp.value || operatorToken.value) void loadApps();
   }, []);
   useEffect(() => {
-    if (!asked) return;
-    typed.value = asked;
+    if (!linked) return;
+    typed.value = linked;
     page.value = 0;
-    void load(asked);
-  }, [asked, who]);
+    void load(linked);
+  }, [linked, caller]);
   const look = (event: Event) => {
     event.preventDefault();
     const name = typed.value;
-    if (!session.value) signingIn.value = true;
+    if (!session.value) isSigningIn.value = true;
     else if (!name) return;
     else if (name === route.value.subject) void load(name);
     else go("users", name);
@@ -48,26 +48,26 @@ export function UsersView() {
     <article class="users" aria-labelledby="users-title">
       <header class="view-head">
         <h1 id="users-title">Look up a user</h1>
-        <p class="lead">Conversations with their marks, groups and pins, as they are stored now. A click changes them.</p>
+        <p class="lead">The conversations that the service stores for a user, with marks, contact groups and pins. Click to change them.</p>
       </header>
       <form class="lookup-form" onSubmit={look}>
         <Input label="UserID" value={typed.value} placeholder="user0" onInput={(value) => (typed.value = value)} />
-        <Button kind="primary" icon="search" type="submit" disabled={loading.value}>
-          {loading.value ? "Reading…" : "Look up"}
+        <Button kind="primary" icon="search" type="submit" disabled={isLoading.value}>
+          {isLoading.value ? "Loading…" : "Look up"}
         </Button>
       </form>
-      {!who && asked && (
+      {!caller && linked && (
         <Notice kind="info">
-          <p>Sign in to look anybody up.</p>
+          <p>Sign in to look up a user.</p>
         </Notice>
       )}
-      {failure.value && <Failed />}
-      {kept.value && user.value && <Found />}
+      {failure.value && <LoadFailure />}
+      {found.value && user.value && <UserPanel />}
     </article>
   );
 }
 
-function Failed() {
+function LoadFailure() {
   const { code, info } = failure.value!;
   const known = code === null ? undefined : explain(code, "recentcontact");
   return (
@@ -88,8 +88,8 @@ function Failed() {
   );
 }
 
-function Found() {
-  const { conversations, cut } = kept.value!;
+function UserPanel() {
+  const { conversations, isPartial } = found.value!;
   const shown = sorted(conversations.filter(matches), order.value);
   const pages = Math.max(1, Math.ceil(shown.length / PAGE));
   const at = Math.min(page.value, pages - 1);
@@ -99,10 +99,10 @@ function Found() {
   );
   return (
     <>
-      <Caps />
-      {cut && (
+      <Usage />
+      {isPartial && (
         <Notice kind="warning">
-          <p>There is more than is read at once: counts and list are of a part.</p>
+          <p>The console has read only a part of this user's conversations. The counts and the list are incomplete.</p>
         </Notice>
       )}
       <section class="panel" aria-labelledby="conversations-title">
@@ -115,16 +115,16 @@ function Found() {
               Last changed: <Text>{last.id}</Text>, <Ago at={last.changedAt} now={Math.max(readAt.value, last.changedAt)} />
             </p>
           )}
-          <Button kind="quiet" icon="refresh" label="Read again" disabled={loading.value} onClick={() => void load(user.value)} />
+          <Button kind="quiet" icon="refresh" label="Reload" disabled={isLoading.value} onClick={() => void load(user.value)} />
         </header>
         <Filters />
         {shown.length === 0 ? (
           <p class="empty">
             {conversations.length > 0 ? (
-              "Nothing fits the filter."
+              "No conversation matches the filter."
             ) : (
               <>
-                Nothing is kept for this user. <a href={link("try", "mark_contact")}>Mark a conversation</a>
+                The service stores nothing for this user. <a href={link("try", "mark_contact")}>Mark a conversation</a>
               </>
             )}
           </p>
@@ -160,7 +160,7 @@ function Filters() {
   };
   return (
     <div class="filters">
-      <Input type="search" label="Filter" placeholder="name, mark or group" value={filter.value} onInput={(value) => change(filter, value)} />
+      <Input type="search" label="Filter" placeholder="name, mark or contact group" value={filter.value} onInput={(value) => change(filter, value)} />
       <div class="field">
         <label for="only">Show</label>
         <select id="only" onChange={(event) => change(only, event.currentTarget.value)}>
@@ -175,7 +175,7 @@ function Filters() {
         <label for="order">Order</label>
         <select id="order" onChange={(event) => change(order, event.currentTarget.value as Order)}>
           <option value="changed">last changed first</option>
-          <option value="first">as first marked</option>
+          <option value="first">first marked first</option>
           <option value="name">by name</option>
         </select>
       </div>
@@ -186,7 +186,7 @@ function Filters() {
 const ONLY: Record<string, { title: string; is: (one: Conversation) => boolean }> = {
   all: { title: "all", is: () => true },
   marked: { title: "marked", is: (one) => one.bits.length > 0 || one.custom !== "" },
-  grouped: { title: "in a group", is: (one) => one.groups.length > 0 },
+  grouped: { title: "in a contact group", is: (one) => one.contactGroups.length > 0 },
   pinned: { title: "pinned", is: (one) => one.pinned },
   users: { title: "with users", is: (one) => one.type === 1 },
   chats: { title: "chat groups", is: (one) => one.type === 2 },
@@ -194,7 +194,7 @@ const ONLY: Record<string, { title: string; is: (one: Conversation) => boolean }
 
 function matches(one: Conversation): boolean {
   if (!ONLY[only.value]!.is(one)) return false;
-  const words = [one.id, one.custom, ...one.bits.map((bit) => bitName(bit)), ...one.groups.map((id) => groupNames.value.get(id) ?? "")];
+  const words = [one.id, one.custom, ...one.bits.map((bit) => bitName(bit)), ...one.contactGroups.map((id) => contactGroupNames.value.get(id) ?? "")];
   return words.join("\n").toLowerCase().includes(filter.value.toLowerCase());
 }
 
@@ -203,20 +203,20 @@ function sorted(list: Conversation[], by: Order): Conversation[] {
   return by === "name" ? [...list].sort((a, b) => (a.id < b.id ? -1 : 1)) : list;
 }
 
-const CAPS: readonly { name: LimitName & keyof ReturnType<typeof usage>; title: string }[] = [
+const LIMITS: readonly { name: LimitName & keyof ReturnType<typeof usage>; title: string }[] = [
   { name: "marked", title: "Marked" },
-  { name: "grouped", title: "In groups" },
-  { name: "groups", title: "Groups" },
+  { name: "grouped", title: "In contact groups" },
+  { name: "groups", title: "Contact groups" },
   { name: "pinned", title: "Pinned" },
 ];
 
-function Caps() {
-  const who = session.value;
-  const own = who && appLimits.value.get(who.sdkAppId);
-  const used = usage(kept.value!);
+function Usage() {
+  const caller = session.value;
+  const own = caller && appLimits.value.get(caller.sdkAppId);
+  const used = usage(found.value!);
   return (
-    <section class="caps" aria-label={own ? "Used of the app's limits" : "Used of the usual limits"}>
-      {CAPS.map(({ name, title }) => {
+    <section class="caps" aria-label={own ? "Usage of the app's limits" : "Usage of the default limits"}>
+      {LIMITS.map(({ name, title }) => {
         const max = (own ?? DEFAULT_LIMITS)[name] ?? 0;
         const part = max > 0 ? Math.min(1, used[name] / max) : 1;
         return (
@@ -231,7 +231,7 @@ function Caps() {
           </div>
         );
       })}
-      {!own && <p class="hint">Of the usual limits; those of this app may differ.</p>}
+      {!own && <p class="hint">These are the default limits. The limits of this app may differ.</p>}
     </section>
   );
 }

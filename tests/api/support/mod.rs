@@ -17,7 +17,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use actix_web::dev::ServerHandle;
 use actix_web::http::Method;
 use earmark::deadline::Deadline;
-use earmark::domain::{App, Directory, Edition, SdkAppId, SecretKey, UserSig};
+use earmark::domain::{App, Directory, Edition, SdkAppId, SecretKey};
+use earmark::http::tencent::user_sig::UserSig;
 use earmark::http::{Addresses, Console, Identity, Listen, Operators, listen};
 use earmark::limits::Limits;
 use earmark::service::{

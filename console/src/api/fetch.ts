@@ -1,0 +1,84 @@
+// Sends every request of the page, and notes whether the service answers.
+
+import { signal } from "@preact/signals";
+import type { Json } from "../json.ts";
+
+/** Longer than the service waits for its database, which is three seconds. */
+const TIMEOUT_MS = 15_000;
+/** How often the page asks an unreachable service again. */
+const PING_INTERVAL_MS = 2_000;
+
+/** Whether the service answered the last request. */
+export const isReachable = signal(true);
+
+/** An answer of the service, with any status and any body. */
+export interface Answer {
+  status: number;
+  text: string;
+  /** The text as JSON, or undefined if it is not JSON. */
+  body: Json | undefined;
+  /** Time from the request to the last byte of the answer. */
+  ms: number;
+}
+
+/** No answer came. The request may or may not have arrived. */
+export interface NoAnswer {
+  isLost: true;
+}
+
+export const NO_ANSWER = "Cannot reach the service.";
+
+export async function request(url: string, init?: RequestInit): Promise<Answer | NoAnswer> {
+  const start = performance.now();
+  try {
+    const response = await fetch(url, {
+      ...init,
+      cache: "no-store",
+      credentials: "omit",
+      referrerPolicy: "no-referrer",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    const text = await response.text();
+    isReachable.value = true;
+    return { status: response.status, text, body: parsed(text), ms: performance.now() - start };
+  } catch {
+    if (isReachable.value) {
+      isReachable.value = false;
+      setTimeout(pingUntilReachable, PING_INTERVAL_MS);
+    }
+    return { isLost: true };
+  }
+}
+
+export async function ping(): Promise<boolean> {
+  await request("/console/session.json");
+  return isReachable.value;
+}
+
+async function pingUntilReachable(): Promise<void> {
+  if (!isReachable.value && !(await ping())) setTimeout(pingUntilReachable, PING_INTERVAL_MS);
+}
+
+function parsed(text: string): Json | undefined {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A JSON body, or the HTTP status and the service's message. */
+export type FetchResult = { ok: true; body: Json } | { ok: false; status: number; problem: string };
+
+/** For resources that report failures by HTTP status. The calls of the API always answer with 200. */
+export async function fetchJson(url: string, init?: RequestInit): Promise<FetchResult> {
+  const answer = await request(url, init);
+  if ("isLost" in answer) return { ok: false, status: 0, problem: NO_ANSWER };
+  if (answer.status >= 200 && answer.status < 300) return { ok: true, body: answer.body ?? null };
+  return { ok: false, status: answer.status, problem: problemOf(answer) };
+}
+
+function problemOf(answer: Answer): string {
+  const details = answer.body as { title?: string; detail?: string } | undefined;
+  return details?.detail || details?.title || answer.text || `HTTP ${answer.status}`;
+}
