@@ -10,16 +10,20 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use divan::{AllocProfiler, Bencher};
-use earmark::domain::{App, Applied, BitChange, Change, Conversation, CustomMark, Directory, Edition, Entry, Kept, MarkChange, SdkAppId, SecretKey, StandardMark, Standing, UserId, UserState};
-use earmark::http::tencent::user_sig::UserSig;
+use earmark::domain::{
+    App, Applied, BitChange, Change, Conversation, CustomMark, Directory, Edition, Entry, Kept,
+    MarkChange, SdkAppId, SecretKey, StandardMark, Standing, UserId, UserState,
+};
 use earmark::http::request_id::RequestId;
 use earmark::http::tencent::caller::{Credentials, VerifiedSigs};
+use earmark::http::tencent::codes::Code;
 use earmark::http::tencent::door::Call;
 use earmark::http::tencent::envelope::{self, ItemCounts};
 use earmark::http::tencent::json::{Field, Json};
-use earmark::http::tencent::recent_contact::{
-    ContactItem, ContactResultItem, MarkContact, ResultItem,
-};
+use earmark::http::tencent::recent_contact::contact_group::{ContactResultItem, ResultItem};
+use earmark::http::tencent::recent_contact::contact_item::ContactItem;
+use earmark::http::tencent::recent_contact::mark_contact::MarkContact;
+use earmark::http::tencent::user_sig::UserSig;
 use earmark::http::tencent::watch::Watch;
 use earmark::limits::Limits;
 use earmark::metrics::Metrics;
@@ -197,7 +201,7 @@ fn count(bencher: Bencher<'_, '_>) {
         metrics.commits.waited(Duration::from_micros(30));
         metrics.commits.ended(1, Duration::from_micros(900));
         watch.items = ItemCounts { ok: 1, refused: 0 };
-        watch.answered(0);
+        watch.answered(Code::Ok);
         drop(watch);
         id.header()
     });

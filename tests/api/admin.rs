@@ -230,8 +230,8 @@ async fn a_refused_request_names_the_bad_field_and_writes_nothing() {
 async fn a_body_of_more_than_a_mebibyte_is_refused() {
     let (_app, at) = open().await;
     let longest = " ".repeat(BODY_BYTES_MAX - 2) + "{}";
-    assert_eq!(ask(at, "PATCH /1400000001", &longest).await.status, 200);
-    let page = ask(at, "PATCH /1400000001", format!(" {longest}")).await;
+    assert_eq!(request(at, "PATCH /1400000001", &longest).await.status, 200);
+    let page = request(at, "PATCH /1400000001", format!(" {longest}")).await;
     assert_eq!(page.status, 413, "{page:?}");
     assert_eq!(page.header("content-type"), Some("application/problem+json"));
     assert_eq!(page.json()["detail"], "the body must be at most 1048576 bytes");

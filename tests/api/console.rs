@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use earmark::domain::{SdkAppId};
-use earmark::http::tencent::user_sig::UserSig;
+use earmark::domain::SdkAppId;
 use earmark::http::Console;
+use earmark::http::tencent::user_sig::UserSig;
 use serde_json::json;
 
 use crate::support::*;

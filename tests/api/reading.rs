@@ -279,7 +279,7 @@ async fn concurrent_readers_share_a_single_connection() {
     .await;
     assert!(pages.iter().all(|page| page.conversations.len() == 1), "{pages:?}");
     assert_eq!((at_rest.open, at_rest.in_use), (1, 0));
-    assert!(matches!(too_late, Err(Error::Timeout(_))), "{too_late:?}");
+    assert!(matches!(too_late, Err(Error::Unavailable(_))), "{too_late:?}");
 }
 
 #[actix_web::test]

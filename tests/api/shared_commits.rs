@@ -5,7 +5,7 @@ use std::sync::Arc;
 use earmark::deadline::{Arrival, Deadline};
 use earmark::domain::{
     Applied, BitChange, Change, ContactGroupName, Conversation, CustomMark, Directory, Edition,
-    MarkChange, MemberChange, StandardMark, UserId,
+    MarkChange, MemberChange, Refusal, StandardMark, UserId,
 };
 use earmark::error::Error;
 use earmark::service::{Service, Settings, Write};
@@ -141,7 +141,7 @@ async fn bits_that_two_requests_of_one_batch_clear_are_counted_together() {
     let outcomes = change_all(&app, &service, changes.into_iter()).await;
     let items: Vec<_> = outcomes.into_iter().map(|o| o.unwrap().items.remove(0)).collect();
     assert!(
-        matches!(items[..], [Ok(()), Ok(()), Err(Error::TooManyMarked { max: 1 })]),
+        matches!(items[..], [Ok(()), Ok(()), Err(Refusal::TooManyMarked { max: 1 })]),
         "{items:?}"
     );
     assert_eq!(app.marks("user0").await, [marked("other", 1, "")]);
@@ -236,7 +236,7 @@ async fn a_request_that_waits_for_a_lock_fails_alone() {
     let lock = app.lock_user("user7").await;
     let outcomes = write_all(&app, &service, users(20)).await;
     for (nr, outcome) in outcomes.iter().enumerate() {
-        assert_eq!(matches!(outcome, Err(Error::Timeout(_))), nr == 7, "user{nr}: {outcome:?}");
+        assert_eq!(matches!(outcome, Err(Error::Unavailable(_))), nr == 7, "user{nr}: {outcome:?}");
     }
     lock.rollback().await.unwrap();
     let marked = "SELECT count(*) FROM conversations WHERE peer_id = 'peer'";
@@ -290,7 +290,7 @@ async fn check_cut(cut: Cut, change: fn(&str) -> Change, happens: bool) {
     let acknowledged = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     assert!(usize::try_from(stored).unwrap() >= acknowledged, "{stored} < {acknowledged}");
     assert!(
-        outcomes.iter().any(|outcome| matches!(outcome, Err(Error::Timeout(_)))),
+        outcomes.iter().any(|outcome| matches!(outcome, Err(Error::InDoubt(_)))),
         "the commit that was cut is in doubt"
     );
     assert_eq!(usize::try_from(stored).unwrap() > acknowledged, happens);
@@ -298,7 +298,7 @@ async fn check_cut(cut: Cut, change: fn(&str) -> Change, happens: bool) {
     let again = write().await;
     let is_done = |outcome: &Result<Applied, Error>| match outcome {
         // The first write has created the contact group.
-        Err(Error::GroupNameTaken { .. }) => happens,
+        Err(Error::Refused(Refusal::ContactGroupNameTaken)) => happens,
         outcome => outcome.is_ok(),
     };
     assert!(again.iter().all(is_done), "{again:?}");
