@@ -11,8 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use divan::{AllocProfiler, Bencher};
 use earmark::domain::{
-    App, Applied, BitChange, Change, Conversation, CustomMark, Directory, Edition, Entry, Kept,
-    MarkChange, SdkAppId, SecretKey, StandardMark, Standing, UserId, UserState,
+    App, Applied, BitChange, Change, Conversation, ConversationState, CustomMark, Directory,
+    Edition, Entry, MarkChange, Presence, SdkAppId, SecretKey, StandardMark, UserId, UserState,
 };
 use earmark::http::request_id::RequestId;
 use earmark::http::tencent::caller::{Credentials, VerifiedSigs};
@@ -136,8 +136,13 @@ fn apply(bencher: Bencher<'_, '_>, items: usize) {
     let mut state = UserState::default();
     for nr in 0..items {
         let standard = StandardMark::new(1);
-        let kept = Kept { position: Some(1), holds_place: true, standard, ..Kept::default() };
-        state.load_entry(peer(nr), Entry::loaded(Some(kept), Standing::Unknown));
+        let kept = ConversationState {
+            position: Some(1),
+            holds_place: true,
+            standard,
+            ..ConversationState::default()
+        };
+        state.load_entry(peer(nr), Entry::loaded(Some(kept), Presence::Unknown));
     }
     let bits = BitChange { set: StandardMark::new(1 << 40), clear: StandardMark::new(1 << 41) };
     let changes = (0..items).map(|nr| MarkChange {
@@ -170,7 +175,7 @@ fn frame(bencher: Bencher<'_, '_>, items: usize) {
 /// From a page of `get_contact_group` to its answer.
 #[divan::bench(args = [100])]
 fn frame_page(bencher: Bencher<'_, '_>, items: usize) {
-    let kept = Kept {
+    let kept = ConversationState {
         standard: StandardMark::new(1 << 63 | 1),
         custom: CustomMark::parse("abcd", 256).unwrap(),
         holds_place: true,

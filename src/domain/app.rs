@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use super::problem::check_text;
-use super::{Problem, Refusal, SdkAppId, Standing};
+use super::{Presence, Problem, Refusal, SdkAppId};
 use crate::limits::{IDENTIFIER_BYTES_MAX, Limits, SECRET_KEY_BYTES_MIN};
 
 /// The admin of a new app unless the operator names others.
@@ -175,10 +175,10 @@ impl App {
     }
 
     /// Refuses a deleted user, and in the modes `owners` and `strict` also a user who was never imported.
-    pub fn check_owner(&self, standing: Standing) -> Result<(), Refusal> {
+    pub fn check_owner(&self, presence: Presence) -> Result<(), Refusal> {
         let exists = match self.directory {
-            Directory::Open => standing != Standing::Dead,
-            Directory::Owners | Directory::Strict => standing == Standing::Alive,
+            Directory::Open => presence != Presence::Gone,
+            Directory::Owners | Directory::Strict => presence == Presence::Present,
         };
         if exists { Ok(()) } else { Err(Refusal::UnknownOwner) }
     }

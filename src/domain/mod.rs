@@ -20,4 +20,4 @@ pub use mark::{BitChange, CombinedMark, CustomMark, MarkBit, MarkChange, Standar
 pub use problem::Problem;
 pub use refusal::Refusal;
 pub use user::{SdkAppId, UserId, UserKey};
-pub use user_state::{Counts, Entry, Growth, Kept, Numbers, Standing, UserState};
+pub use user_state::{ConversationState, Counts, Entry, Growth, Numbers, Presence, UserState};

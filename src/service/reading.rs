@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::Service;
 use crate::deadline::Deadline;
-use crate::domain::{App, ContactGroup, Conversation, Kept, UserId, UserKey};
+use crate::domain::{App, ContactGroup, Conversation, ConversationState, UserId, UserKey};
 use crate::error::Error;
 use crate::store::reading::{self, ListCursor, Reading};
 
 #[derive(Debug)]
 pub struct ConversationPage {
-    pub conversations: Vec<(Conversation, Kept)>,
+    pub conversations: Vec<(Conversation, ConversationState)>,
     pub groups: Vec<ContactGroup>,
     /// Where the next page begins; `None` on the last page.
     pub next: Option<u32>,
@@ -19,7 +19,7 @@ pub struct ConversationPage {
 /// A page of a user's conversations, pinned ones first.
 #[derive(Debug)]
 pub struct ConversationList {
-    pub conversations: Vec<(Conversation, Kept)>,
+    pub conversations: Vec<(Conversation, ConversationState)>,
     /// Where the next page begins; `None` on the last page.
     pub next: Option<ListCursor>,
 }
@@ -95,10 +95,10 @@ impl Service {
         app.check_owner(owner)?;
         let next = match cut(&mut conversations, size) {
             None => None,
-            Some(Kept { pin_position: Some(pin_position), .. }) => {
+            Some(ConversationState { pin_position: Some(pin_position), .. }) => {
                 Some(ListCursor { pin_position: *pin_position, ..after })
             }
-            Some(Kept { position: Some(position), changed_at, .. }) => {
+            Some(ConversationState { position: Some(position), changed_at, .. }) => {
                 Some(ListCursor { position: *position, changed_at: *changed_at, ..after })
             }
             Some(_) => return Err(Error::internal("conversations.position: NULL")),
@@ -108,7 +108,10 @@ impl Service {
 }
 
 /// Shortens the list to one page. Returns the last conversation of the page if another page follows.
-fn cut(conversations: &mut Vec<(Conversation, Kept)>, size: u32) -> Option<&Kept> {
+fn cut(
+    conversations: &mut Vec<(Conversation, ConversationState)>,
+    size: u32,
+) -> Option<&ConversationState> {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     if conversations.len() <= size {
         return None;

@@ -5,8 +5,9 @@ use arbitrary::{Result, Unstructured};
 
 use super::stored::{Batch, Removal, Stored};
 use earmark::domain::{
-    App, Applied, BitChange, Change, ChatGroupId, ContactGroupName, Conversation, CustomMark, Kept,
-    MarkBit, MarkChange, MemberChange, Refusal, Standing, UserId, UserState,
+    App, Applied, BitChange, Change, ChatGroupId, ContactGroupName, Conversation,
+    ConversationState, CustomMark, MarkBit, MarkChange, MemberChange, Presence, Refusal, UserId,
+    UserState,
 };
 use earmark::http::tencent::codes::Family;
 use earmark::http::tencent::failure::Failure;
@@ -62,7 +63,7 @@ impl Comparison {
         self.now += 1;
         match below(input, 8)? {
             0 => {
-                self.stored.owner = Standing::Alive;
+                self.stored.owner = Presence::Present;
                 self.model.apply(&Call::Import, Deleted::default());
             }
             1 => {
@@ -78,13 +79,13 @@ impl Comparison {
     fn commit(&mut self, calls: &[Call]) {
         let changes: Vec<_> = calls.iter().map(change).collect();
         let dead = self.dead;
-        let standing = |conversation: &Conversation| {
+        let presence = |conversation: &Conversation| {
             let is = |peer: u8| conversation.peer_id() == peer_id(peer);
             let is_dead = DELETABLE.iter().zip(dead).any(|(peer, dead)| dead && is(*peer));
-            if is_dead { Standing::Dead } else { Standing::Unknown }
+            if is_dead { Presence::Gone } else { Presence::Unknown }
         };
         let (app, now) = (&self.app, self.now);
-        let batch = Batch { app, changes: &changes, standing: &standing, now };
+        let batch = Batch { app, changes: &changes, presence: &presence, now };
 
         let marked = self.stored.mark(&batch);
         if let Some(marked) = &marked {
@@ -110,13 +111,14 @@ impl Comparison {
     /// Checks that the stored rows match the model.
     fn compare(&mut self) {
         let dead = Deleted::default();
-        if self.stored.owner != Standing::Alive {
+        if self.stored.owner != Presence::Present {
             assert!(self.stored.conversations.is_empty() && self.stored.groups.is_empty());
             assert_eq!(self.model.apply(&Call::Get, dead), Answer::failure(50001));
             return;
         }
-        let position =
-            |kept: &Kept| kept.position.filter(|_| kept.is_marked() || kept.is_grouped());
+        let position = |kept: &ConversationState| {
+            kept.position.filter(|_| kept.is_marked() || kept.is_grouped())
+        };
         let mut groups: Vec<_> = self.stored.groups.iter().collect();
         groups.sort_by_key(|group| group.id);
         let groups =
@@ -138,14 +140,14 @@ impl Comparison {
     }
 
     /// The conversations that have a position, in its order.
-    fn views(&self, position: impl Fn(&Kept) -> Option<u32>) -> Vec<ConversationView> {
+    fn views(&self, position: impl Fn(&ConversationState) -> Option<u32>) -> Vec<ConversationView> {
         let row = |peer: u8| self.stored.conversations.get(&conversation(peer));
         let mut all: Vec<_> = (0..PEERS)
             .filter_map(|peer| Some((peer, &row(peer)?.kept)))
             .filter(|(_, kept)| position(kept).is_some())
             .collect();
         all.sort_by_key(|(_, kept)| position(kept));
-        let view = |(peer, kept): (u8, &Kept)| ConversationView {
+        let view = |(peer, kept): (u8, &ConversationState)| ConversationView {
             peer,
             mark: kept.standard.bits(),
             custom: kept.custom.as_str().to_owned(),

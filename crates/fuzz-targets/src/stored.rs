@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use earmark::domain::{
-    App, Change, CombinedMark, ContactGroup, Conversation, Counts, CustomMark, Entry, Growth, Kept,
-    Numbers, Standing, UserState,
+    App, Change, CombinedMark, ContactGroup, Conversation, ConversationState, Counts, CustomMark,
+    Entry, Growth, Numbers, Presence, UserState,
 };
 use earmark::limits::Limits;
 use testkit::model::DELETABLE;
@@ -20,7 +20,7 @@ pub(super) struct Batch<'b> {
     pub(super) app: &'b App,
     pub(super) changes: &'b [Change],
     /// The state of a conversation's other end in the directory.
-    pub(super) standing: &'b dyn Fn(&Conversation) -> Standing,
+    pub(super) presence: &'b dyn Fn(&Conversation) -> Presence,
     /// Unix seconds.
     pub(super) now: u64,
 }
@@ -35,21 +35,21 @@ impl Batch<'_> {
     }
 
     fn is_dead(&self, conversation: &Conversation) -> bool {
-        (self.standing)(conversation) == Standing::Dead
+        (self.presence)(conversation) == Presence::Gone
     }
 }
 
 /// A row of `conversations`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
-    pub(super) kept: Kept,
+    pub(super) kept: ConversationState,
     changed_revision: u64,
 }
 
 /// The rows of one user.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Stored {
-    pub(super) owner: Standing,
+    pub(super) owner: Presence,
     pub(super) conversations: BTreeMap<Conversation, Row>,
     pub(super) groups: Vec<ContactGroup>,
     numbers: Numbers,
@@ -80,7 +80,7 @@ impl Stored {
             (row.is_some_and(|row| row.kept.holds_place) || sets_nothing)
                 && !batch.is_dead(conversation)
         };
-        if self.owner != Standing::Alive
+        if self.owner != Presence::Present
             || self.numbers.counts.marked > batch.app.limits.marked
             || !marks.iter().all(is_ready)
         {
@@ -93,7 +93,12 @@ impl Stored {
             let standard = row.kept.standard.changed(mark.bits);
             let custom = mark.custom.unwrap_or(&row.kept.custom).clone();
             if mark.changes_anyway || (standard, &custom) != (row.kept.standard, &row.kept.custom) {
-                row.kept = Kept { standard, custom, changed_at: batch.now, ..row.kept.clone() };
+                row.kept = ConversationState {
+                    standard,
+                    custom,
+                    changed_at: batch.now,
+                    ..row.kept.clone()
+                };
                 row.changed_revision = revision;
                 marked.numbers.revision = revision;
             }
@@ -108,7 +113,7 @@ impl Stored {
         let mut state = UserState::of(self.numbers);
         state.owner = self.owner;
         let entry = |conversation: &Conversation, row: Option<&Row>| {
-            Entry::loaded(row.map(|row| row.kept.clone()), (batch.standing)(conversation))
+            Entry::loaded(row.map(|row| row.kept.clone()), (batch.presence)(conversation))
         };
         for conversation in batch.touched() {
             let row = self.conversations.get(conversation);
@@ -184,9 +189,9 @@ impl Stored {
         let kept: Vec<_> = rows.map(|(_, row)| &row.kept).collect();
         Counts {
             rows: 0,
-            marked: count(&kept, Kept::is_marked),
-            grouped: count(&kept, Kept::is_grouped),
-            pinned: count(&kept, Kept::is_pinned),
+            marked: count(&kept, ConversationState::is_marked),
+            grouped: count(&kept, ConversationState::is_grouped),
+            pinned: count(&kept, ConversationState::is_pinned),
         }
     }
 
@@ -225,9 +230,15 @@ impl Stored {
     }
 
     /// Checks a row against the row that it replaces.
-    fn check_change(&self, before: Option<&Kept>, after: &Kept, now: u64) {
+    fn check_change(
+        &self,
+        before: Option<&ConversationState>,
+        after: &ConversationState,
+        now: u64,
+    ) {
         let before = before.cloned().unwrap_or_default();
-        let marks = |kept: &Kept| (kept.standard, kept.custom.clone(), kept.group_ids.clone());
+        let marks =
+            |kept: &ConversationState| (kept.standard, kept.custom.clone(), kept.group_ids.clone());
         if marks(&before) != marks(after) || before.is_empty() || after.is_empty() {
             assert_eq!(after.changed_at, now);
         }
@@ -251,8 +262,8 @@ impl Stored {
         let counted = Counts {
             rows: count(&kept, |_| true),
             marked: count(&kept, |kept| kept.holds_place),
-            grouped: count(&kept, Kept::is_grouped),
-            pinned: count(&kept, Kept::is_pinned),
+            grouped: count(&kept, ConversationState::is_grouped),
+            pinned: count(&kept, ConversationState::is_pinned),
         };
         assert_eq!(counts, counted, "the counts are not those of the rows");
 
@@ -301,6 +312,6 @@ fn rows_max(limits: &Limits) -> usize {
     usize::try_from(limits.marked + limits.grouped + limits.pinned).unwrap()
 }
 
-fn count(kept: &[&Kept], has: fn(&Kept) -> bool) -> u32 {
+fn count(kept: &[&ConversationState], has: fn(&ConversationState) -> bool) -> u32 {
     u32::try_from(kept.iter().filter(|kept| has(kept)).count()).unwrap()
 }

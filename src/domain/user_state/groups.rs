@@ -119,7 +119,7 @@ impl UserState {
 mod tests {
     use super::*;
     use crate::domain::user_state::tests::{app, peer, state};
-    use crate::domain::{Change, Directory, Entry, Standing};
+    use crate::domain::{Change, Directory, Entry, Presence};
     use crate::limits::Limits;
 
     fn name(text: &str) -> ContactGroupName {
@@ -143,7 +143,7 @@ mod tests {
     /// Compares each outcome: the contact group's number and its items, or the refusal.
     #[track_caller]
     fn check(changes: &[Change], expected: &[&str]) -> UserState {
-        let (app, mut state) = (small_app(), state(0, 0, Standing::Unknown));
+        let (app, mut state) = (small_app(), state(0, 0, Presence::Unknown));
         let shown: Vec<String> = changes
             .iter()
             .map(|change| match change.apply(&mut state, &app, 7) {

@@ -36,7 +36,7 @@ mod tests {
 
     use super::*;
     use crate::domain::user_state::tests::{app, custom, peer, state};
-    use crate::domain::{BitChange, Change, Counts, CustomMark, Directory, StandardMark, Standing};
+    use crate::domain::{BitChange, Change, Counts, CustomMark, Directory, Presence, StandardMark};
 
     fn mark(
         state: &mut UserState,
@@ -49,7 +49,7 @@ mod tests {
 
     #[track_caller]
     fn check_place(marked: u32, dead: u32, expected: Option<u32>) {
-        let mut state = state(marked, 0, Standing::Unknown);
+        let mut state = state(marked, 0, Presence::Unknown);
         let app = app(Directory::Open, 1000);
         state.load_taken(Counts { rows: marked, marked: marked - dead, ..Counts::default() });
         let outcome = mark(&mut state, &app, &[custom(peer(0), "x")], 7).unwrap();
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_cleared_conversation_frees_its_place_within_one_call() {
-        let mut state = state(1, 0, Standing::Unknown);
+        let mut state = state(1, 0, Presence::Unknown);
         let app = app(Directory::Open, 2);
         state.load_taken(Counts { rows: 1, marked: 1, ..Counts::default() });
         let changes = [
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_mark_without_effect_keeps_changed_at() {
-        let mut state = state(0, 0, Standing::Unknown);
+        let mut state = state(0, 0, Presence::Unknown);
         let app = app(Directory::Open, 2);
         mark(&mut state, &app, &[custom(peer(0), "a")], 7).unwrap();
         mark(&mut state, &app, &[custom(peer(0), "a")], 8).unwrap();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_directory(directory: Directory, owner: Standing, peer_is: Standing, expected: &str) {
+    fn check_directory(directory: Directory, owner: Presence, peer_is: Presence, expected: &str) {
         let mut state = UserState { owner, ..state(0, 0, peer_is) };
         let outcome = match mark(&mut state, &app(directory, 10), &[custom(peer(0), "x")], 7) {
             Err(Refusal::UnknownOwner) => "no owner",
@@ -120,18 +120,18 @@ mod tests {
     #[test]
     fn the_directory_mode_decides_which_ids_must_exist() {
         use Directory::{Open, Owners, Strict};
-        use Standing::{Alive, Dead, Unknown};
+        use Presence::{Gone, Present, Unknown};
         check_directory(Open, Unknown, Unknown, "ok");
-        check_directory(Open, Dead, Alive, "no owner");
-        check_directory(Open, Alive, Dead, "no peer");
-        check_directory(Owners, Unknown, Alive, "no owner");
-        check_directory(Owners, Dead, Alive, "no owner");
-        check_directory(Owners, Alive, Unknown, "ok");
-        check_directory(Owners, Alive, Dead, "no peer");
-        check_directory(Strict, Unknown, Alive, "no owner");
-        check_directory(Strict, Alive, Unknown, "no peer");
-        check_directory(Strict, Alive, Dead, "no peer");
-        check_directory(Strict, Alive, Alive, "ok");
+        check_directory(Open, Gone, Present, "no owner");
+        check_directory(Open, Present, Gone, "no peer");
+        check_directory(Owners, Unknown, Present, "no owner");
+        check_directory(Owners, Gone, Present, "no owner");
+        check_directory(Owners, Present, Unknown, "ok");
+        check_directory(Owners, Present, Gone, "no peer");
+        check_directory(Strict, Unknown, Present, "no owner");
+        check_directory(Strict, Present, Unknown, "no peer");
+        check_directory(Strict, Present, Gone, "no peer");
+        check_directory(Strict, Present, Present, "ok");
     }
 
     proptest! {
@@ -142,7 +142,7 @@ mod tests {
             limit in 1..5_usize,
         ) {
             let app = app(Directory::Open, u32::try_from(limit).unwrap());
-            let mut state = state(0, 0, Standing::Unknown);
+            let mut state = state(0, 0, Presence::Unknown);
             let mut model: HashMap<usize, (u64, String)> = HashMap::new();
             for (nr, bits, text) in items {
                 let bits = bits.map(|(set, clear)| BitChange {

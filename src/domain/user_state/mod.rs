@@ -14,28 +14,28 @@
 //! not count against the limit: rows without a mark, and rows with a deleted user or a destroyed chat group. With that
 //! number, [`UserState::exempt`], the limit is exact.
 
+mod conversation_state;
 mod groups;
-mod kept;
 mod marks;
 mod pins;
 
 use std::collections::BTreeMap;
 
-pub use kept::{Counts, Entry, Kept};
+pub use conversation_state::{ConversationState, Counts, Entry};
 
 use super::{App, Applied, ContactGroup, Conversation, Directory, Refusal};
 use crate::limits::Limits;
 
 /// Whether the directory has a user or a chat group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Standing {
+pub enum Presence {
     /// Never imported or created.
     #[default]
     Unknown,
     /// Imported or created.
-    Alive,
+    Present,
     /// Deleted or destroyed.
-    Dead,
+    Gone,
 }
 
 /// The counts that a change can increase.
@@ -79,7 +79,7 @@ impl Default for Numbers {
 
 #[derive(Debug, Clone, Default)]
 pub struct UserState {
-    pub owner: Standing,
+    pub owner: Presence,
     /// The user's row. `revision` is the stored one: the store increments it when it saves the state.
     pub numbers: Numbers,
     /// The part of the counts that does not count against the limits. Covers only the loaded conversations until
@@ -156,7 +156,7 @@ impl UserState {
     /// again. The limits that clients see stay exact.
     #[must_use]
     pub fn rows_to_forget(&self, limits: &Limits, grows: Growth) -> u32 {
-        let new = |has: fn(&Kept) -> bool| {
+        let new = |has: fn(&ConversationState) -> bool| {
             let rows = self.entries.values().map(|entry| entry.before.as_ref());
             u32::try_from(rows.filter(|row| !row.is_some_and(has)).count()).unwrap_or(u32::MAX)
         };
@@ -195,7 +195,7 @@ impl UserState {
     }
 
     /// Makes [`UserState::exempt`] exact. `others` is what the conversations that are not loaded count against the
-    /// limits. Loaded conversations keep the standing with which they were loaded. Call this before applying a change.
+    /// limits. Loaded conversations keep the presence with which they were loaded. Call this before applying a change.
     pub fn load_taken(&mut self, others: Counts) {
         let taken = self
             .entries
@@ -213,10 +213,10 @@ impl UserState {
 
     /// Deletes the account and all state. The sequences go on, so that no number is reused.
     pub(super) fn delete_account(&mut self) -> Result<Applied, Refusal> {
-        if self.owner != Standing::Alive {
+        if self.owner != Presence::Present {
             return Err(Refusal::UnknownAccount);
         }
-        self.owner = Standing::Dead;
+        self.owner = Presence::Gone;
         self.deleted = true;
         self.numbers.counts = Counts::default();
         // All rows are removed, so this must be at least the revision of each of them.
@@ -235,8 +235,8 @@ impl UserState {
     fn check_peer(&self, app: &App, conversation: &Conversation) -> Result<(), Refusal> {
         let peer = self.entries.get(conversation).map(|entry| entry.peer).unwrap_or_default();
         let exists = match app.directory {
-            Directory::Open | Directory::Owners => peer != Standing::Dead,
-            Directory::Strict => peer == Standing::Alive,
+            Directory::Open | Directory::Owners => peer != Presence::Gone,
+            Directory::Strict => peer == Presence::Present,
         };
         match conversation {
             _ if exists => Ok(()),
@@ -252,7 +252,7 @@ impl UserState {
         limits: &Limits,
         conversation: &Conversation,
         now: u64,
-        edit: impl FnOnce(&mut Kept, &mut u32) -> Result<(), Refusal>,
+        edit: impl FnOnce(&mut ConversationState, &mut u32) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
         let entry = self.entries.get_mut(conversation).ok_or(Refusal::NotLoaded)?;
         let before = entry.after.clone().unwrap_or_default();
@@ -331,36 +331,41 @@ mod tests {
 
     /// A user with `marked` places, of which `exempt` do not count against the limit. Ten conversations without a row
     /// are loaded.
-    pub(super) fn state(marked: u32, exempt: u32, peer_standing: Standing) -> UserState {
+    pub(super) fn state(marked: u32, exempt: u32, peer_presence: Presence) -> UserState {
         let counts = Counts { rows: marked, marked, ..Counts::default() };
         let mut state = UserState::of(Numbers { counts, ..Numbers::default() });
         for nr in 0..10 {
-            state.load_entry(peer(nr), Entry::loaded(None, peer_standing));
+            state.load_entry(peer(nr), Entry::loaded(None, peer_presence));
         }
         state.exempt.marked = exempt;
         state
     }
 
-    fn marked_row() -> Kept {
+    fn marked_row() -> ConversationState {
         let custom = CustomMark::parse("x", 256).unwrap();
-        Kept { custom, holds_place: true, position: Some(1), ..Kept::default() }
+        ConversationState {
+            custom,
+            holds_place: true,
+            position: Some(1),
+            ..ConversationState::default()
+        }
     }
 
-    fn empty_row() -> Kept {
-        Kept { custom: CustomMark::default(), ..marked_row() }
+    fn empty_row() -> ConversationState {
+        ConversationState { custom: CustomMark::default(), ..marked_row() }
     }
 
     #[test]
     fn empty_rows_and_rows_with_deleted_users_are_exempt() {
-        let mut state = state(5, 0, Standing::Alive);
-        for (nr, row, standing) in [
-            (0, marked_row(), Standing::Dead),
-            (1, marked_row(), Standing::Alive),
-            (2, marked_row(), Standing::Unknown),
-            (3, empty_row(), Standing::Alive),
+        let mut state = state(5, 0, Presence::Present);
+        for (nr, row, presence) in [
+            (0, marked_row(), Presence::Gone),
+            (1, marked_row(), Presence::Present),
+            (2, marked_row(), Presence::Unknown),
+            (3, empty_row(), Presence::Present),
         ] {
             state.entries.remove(&peer(nr));
-            state.load_entry(peer(nr), Entry::loaded(Some(row), standing));
+            state.load_entry(peer(nr), Entry::loaded(Some(row), presence));
         }
         assert_eq!(state.exempt.marked, 2, "the loaded rows are known without counting");
         // Four of the five rows are loaded. Two of them count against the limit, and so does the fifth.
@@ -371,11 +376,16 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_rows_to_forget(marked: u32, rows: u32, loaded: Option<Kept>, expected: u32) {
+    fn check_rows_to_forget(
+        marked: u32,
+        rows: u32,
+        loaded: Option<ConversationState>,
+        expected: u32,
+    ) {
         let limits = Limits { marked: 10, grouped: 3, pinned: 2, ..Limits::default() };
         let counts = Counts { rows, marked, ..Counts::default() };
         let mut state = UserState::of(Numbers { counts, ..Numbers::default() });
-        state.load_entry(peer(0), Entry::loaded(loaded, Standing::Unknown));
+        state.load_entry(peer(0), Entry::loaded(loaded, Presence::Unknown));
         let grows = Growth { marked: true, ..Growth::default() };
         assert_eq!(state.rows_to_forget(&limits, grows), expected, "{marked} of {rows}");
         let pins = Growth { pinned: true, ..Growth::default() };
@@ -396,9 +406,9 @@ mod tests {
 
     #[test]
     fn a_removed_row_lowers_the_counts_and_raises_forgotten_revision() {
-        let mut state = state(5, 0, Standing::Alive);
+        let mut state = state(5, 0, Presence::Present);
         state.entries.remove(&peer(0));
-        state.load_entry(peer(0), Entry::loaded(Some(empty_row()), Standing::Alive));
+        state.load_entry(peer(0), Entry::loaded(Some(empty_row()), Presence::Present));
         state.note_removed(&peer(0), true, 7);
         state.note_removed(&peer(77), false, 5);
         assert_eq!(state.entries[&peer(0)].before, None);

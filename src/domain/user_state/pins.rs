@@ -1,6 +1,6 @@
 //! Pins, and clearing all state of a conversation.
 
-use super::{Kept, UserState, take};
+use super::{ConversationState, UserState, take};
 use crate::domain::{App, Applied, Conversation, Refusal};
 
 impl UserState {
@@ -37,7 +37,7 @@ impl UserState {
         app: &App,
         conversations: &[Conversation],
         now: u64,
-        edit: fn(&mut Kept, &mut u32) -> Result<(), Refusal>,
+        edit: fn(&mut ConversationState, &mut u32) -> Result<(), Refusal>,
     ) -> Applied {
         let items = conversations
             .iter()
@@ -69,13 +69,15 @@ impl UserState {
 #[cfg(test)]
 mod tests {
     use crate::domain::user_state::tests::{app, custom, peer, state};
-    use crate::domain::{App, Change, Counts, CustomMark, Directory, Entry, Kept, Standing};
+    use crate::domain::{
+        App, Change, ConversationState, Counts, CustomMark, Directory, Entry, Presence,
+    };
     use crate::limits::Limits;
 
     fn check(changes: &[Change], expected: &[&[bool]]) -> crate::domain::UserState {
         let limits = Limits { pinned: 2, ..Limits::default() };
         let (app, mut state) =
-            (App { limits, ..app(Directory::Open, 10) }, state(0, 0, Standing::Unknown));
+            (App { limits, ..app(Directory::Open, 10) }, state(0, 0, Presence::Unknown));
         for (change, expected) in changes.iter().zip(expected) {
             let applied = change.apply(&mut state, &app, 7).unwrap();
             assert_eq!(applied.items.iter().map(Result::is_ok).collect::<Vec<_>>(), *expected);
@@ -135,16 +137,16 @@ mod tests {
     #[test]
     fn forgetting_a_conversation_with_a_deleted_user_frees_no_place() {
         let app = app(Directory::Open, 2);
-        let mut state = state(2, 0, Standing::Unknown);
-        let kept = Kept {
+        let mut state = state(2, 0, Presence::Unknown);
+        let kept = ConversationState {
             custom: CustomMark::parse("x", 256).unwrap(),
             holds_place: true,
             position: Some(1),
-            ..Kept::default()
+            ..ConversationState::default()
         };
         state.numbers.counts.marked += 1;
         state.entries.remove(&peer(0));
-        state.load_entry(peer(0), Entry::loaded(Some(kept), Standing::Dead));
+        state.load_entry(peer(0), Entry::loaded(Some(kept), Presence::Gone));
         state.load_taken(Counts { rows: 2, marked: 2, ..Counts::default() });
         Change::Forget(peer(0)).apply(&mut state, &app, 7).unwrap();
         let applied = Change::Mark(vec![custom(peer(1), "x")]).apply(&mut state, &app, 7).unwrap();

@@ -1,6 +1,6 @@
 //! Deleted accounts and destroyed chat groups. Each deletion or return raises the app's directory revision by one.
 
-use crate::domain::{SdkAppId, Standing};
+use crate::domain::{Presence, SdkAppId};
 use crate::error::Error;
 use crate::store::Tx;
 
@@ -10,11 +10,11 @@ pub(super) const ACCOUNT: i16 = 1;
 pub(super) const CHAT_GROUP: i16 = 2;
 
 /// Converts the `gone` columns of statements: TRUE is gone, FALSE is in the directory, NULL is neither.
-pub(in crate::store) fn standing(is_gone: Option<bool>) -> Standing {
+pub(in crate::store) fn presence(is_gone: Option<bool>) -> Presence {
     match is_gone {
-        None => Standing::Unknown,
-        Some(false) => Standing::Alive,
-        Some(true) => Standing::Dead,
+        None => Presence::Unknown,
+        Some(false) => Presence::Present,
+        Some(true) => Presence::Gone,
     }
 }
 

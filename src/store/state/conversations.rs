@@ -6,16 +6,16 @@ use smol_str::SmolStr;
 
 use super::ChangedUser;
 use crate::domain::{
-    Conversation, Counts, CustomMark, Entry, Kept, StandardMark, UserKey, UserState,
+    Conversation, ConversationState, Counts, CustomMark, Entry, StandardMark, UserKey, UserState,
 };
 use crate::error::Error;
 use crate::store::Tx;
 use crate::store::convert::{check_row_count, corrupt, number, required};
-use crate::store::directory::gone::standing;
+use crate::store::directory::gone::presence;
 use crate::store::unnest::unnest;
 
-/// The columns of `conversations` that become [`Kept`].
-pub(super) struct KeptRow {
+/// The columns of `conversations` that become [`ConversationState`].
+pub(super) struct ConversationRow {
     pub(super) standard_mark: i64,
     pub(super) custom_mark: Box<str>,
     pub(super) holds_place: bool,
@@ -25,10 +25,10 @@ pub(super) struct KeptRow {
     pub(super) changed_at: i64,
 }
 
-impl TryFrom<KeptRow> for Kept {
+impl TryFrom<ConversationRow> for ConversationState {
     type Error = Error;
 
-    fn try_from(row: KeptRow) -> Result<Self, Error> {
+    fn try_from(row: ConversationRow) -> Result<Self, Error> {
         let position = |column, value: Option<i32>| value.map(|at| number(column, at)).transpose();
         let group_ids = row.group_ids.into_iter().map(|id| number("conversations.group_ids", id));
         Ok(Self {
@@ -52,7 +52,7 @@ pub(super) fn conversation(
     Conversation::stored(kind, peer_id).map_err(|problem| corrupt("conversations.peer_id", problem))
 }
 
-/// Loads the standing of locked users, and the conversations that changes touch with the standing of their other ends.
+/// Loads the presence of locked users, and the conversations that changes touch with the presence of their other ends.
 ///
 /// This is a statement after the one that takes the locks, so that it sees the commits of their previous holders.
 pub async fn load(
@@ -83,13 +83,13 @@ pub async fn load(
         let unknown = || Error::internal("load.sql: a row that was not asked for");
         let state = index(row.user_nr).and_then(|index| states.get_mut(index));
         let state = state.ok_or_else(unknown)?;
-        state.owner = standing(row.owner_is_gone);
+        state.owner = presence(row.owner_is_gone);
         let Some(nr) = row.nr else { continue };
         let (_, conversation) =
             index(nr).and_then(|index| touched.get(index)).ok_or_else(unknown)?;
         let kept = match row.changed_at {
             None => None,
-            Some(changed_at) => Some(Kept::try_from(KeptRow {
+            Some(changed_at) => Some(ConversationState::try_from(ConversationRow {
                 standard_mark: required("conversations.standard_mark", row.standard_mark)?,
                 custom_mark: required("conversations.custom_mark", row.custom_mark)?.into(),
                 holds_place: required("conversations.holds_place", row.holds_place)?,
@@ -99,7 +99,7 @@ pub async fn load(
                 changed_at,
             })?),
         };
-        let entry = Entry::loaded(kept, standing(row.peer_is_gone));
+        let entry = Entry::loaded(kept, presence(row.peer_is_gone));
         state.load_entry((*conversation).clone(), entry);
     }
     Ok(())
@@ -137,7 +137,7 @@ pub async fn load_members(
         if state.entries.contains_key(&conversation) {
             continue;
         }
-        let kept = Kept::try_from(KeptRow {
+        let kept = ConversationState::try_from(ConversationRow {
             standard_mark: row.standard_mark,
             custom_mark: row.custom_mark.into(),
             holds_place: row.holds_place,
@@ -146,7 +146,7 @@ pub async fn load_members(
             pin_position: row.pin_position,
             changed_at: row.changed_at,
         })?;
-        let entry = Entry::loaded(Some(kept), standing(row.peer_is_gone));
+        let entry = Entry::loaded(Some(kept), presence(row.peer_is_gone));
         state.load_entry(conversation, entry);
     }
     Ok(())
@@ -233,8 +233,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(spoil: impl FnOnce(&mut KeptRow), expected: &str) {
-        let mut row = KeptRow {
+    fn check(spoil: impl FnOnce(&mut ConversationRow), expected: &str) {
+        let mut row = ConversationRow {
             standard_mark: -1,
             custom_mark: "x".into(),
             holds_place: true,
@@ -244,7 +244,7 @@ mod tests {
             changed_at: 5,
         };
         spoil(&mut row);
-        let text = match Kept::try_from(row) {
+        let text = match ConversationState::try_from(row) {
             Ok(kept) => format!("{:?}", (kept.group_ids, kept.position, kept.pin_position)),
             Err(Error::Internal(cause)) => cause.to_string(),
             Err(other) => panic!("{other:?}"),

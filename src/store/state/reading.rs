@@ -4,23 +4,23 @@ use smol_str::SmolStr;
 
 use super::columns::Column;
 use super::contact_groups::contact_group;
-use super::conversations::{KeptRow, conversation};
-use crate::domain::{ContactGroup, Conversation, Kept, Standing, UserKey};
+use super::conversations::{ConversationRow, conversation};
+use crate::domain::{ContactGroup, Conversation, ConversationState, Presence, UserKey};
 use crate::error::Error;
 use crate::limits::LIMIT_MAX;
 use crate::store::Reader;
 use crate::store::convert::{corrupt, number};
-use crate::store::directory::gone::standing;
+use crate::store::directory::gone::presence;
 use crate::store::unnest::unnest;
 
 /// A user's conversations that are not empty and whose other end is not gone.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
-    /// The standing of the user.
-    pub owner: Standing,
+    /// The presence of the user.
+    pub owner: Presence,
     /// All contact groups of the user, by id. [`read_list`] leaves them out.
     pub groups: Vec<ContactGroup>,
-    pub conversations: Vec<(Conversation, Kept)>,
+    pub conversations: Vec<(Conversation, ConversationState)>,
 }
 
 /// Where a page of [`read_list`] starts. Zeros stand for the beginning.
@@ -83,7 +83,7 @@ impl TryFrom<PageRow> for Reading {
         let mut pin_positions = row.pin_positions.into_iter();
         let mut changed_at = row.changed_at.into_iter();
         for kind in row.kinds {
-            let kept = KeptRow {
+            let kept = ConversationRow {
                 standard_mark: next(&mut standard_marks)?,
                 custom_mark: next(&mut custom_marks)?,
                 // Only writers need it.
@@ -95,7 +95,7 @@ impl TryFrom<PageRow> for Reading {
             };
             conversations.push((conversation(kind, next(&mut peer_ids)?)?, kept.try_into()?));
         }
-        Ok(Self { owner: standing(row.owner_is_gone), groups, conversations })
+        Ok(Self { owner: presence(row.owner_is_gone), groups, conversations })
     }
 }
 

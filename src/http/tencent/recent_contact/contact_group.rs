@@ -4,7 +4,8 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use crate::domain::{
-    App, Applied, ContactGroup, ContactGroupName, Conversation, Kept, Refusal, StandardMark,
+    App, Applied, ContactGroup, ContactGroupName, Conversation, ConversationState, Refusal,
+    StandardMark,
 };
 use crate::error::Error;
 use crate::http::tencent::codes::Family;
@@ -56,7 +57,7 @@ impl ResultItem {
 ///
 /// Serialized by hand: a page has 100 of them, and filling structs for a derived `Serialize` takes longer than writing.
 #[derive(Debug)]
-pub struct ContactResultItem(pub (Conversation, Kept));
+pub struct ContactResultItem(pub (Conversation, ConversationState));
 
 impl Serialize for ContactResultItem {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {

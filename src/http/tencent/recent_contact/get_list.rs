@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::shapes::of_user;
 use crate::deadline::Arrival;
-use crate::domain::{App, Conversation, Kept, UserId};
+use crate::domain::{App, Conversation, ConversationState, UserId};
 use crate::http::openapi::Operation;
 use crate::http::openapi::schema::{answered, choice, count, shown_conversation};
 use crate::http::tencent::codes::{Code, Family};
@@ -137,8 +137,8 @@ impl Call for GetList {
     }
 }
 
-impl From<(Conversation, Kept)> for SessionItem {
-    fn from((conversation, kept): (Conversation, Kept)) -> Self {
+impl From<(Conversation, ConversationState)> for SessionItem {
+    fn from((conversation, kept): (Conversation, ConversationState)) -> Self {
         Self {
             id: SessionId(conversation),
             msg_time: kept.changed_at,

@@ -1,11 +1,11 @@
 //! The stored row of a conversation, and the counts over a user's rows.
 
-use crate::domain::{CustomMark, StandardMark, Standing};
+use crate::domain::{CustomMark, Presence, StandardMark};
 use crate::limits::Limits;
 
 /// A conversation's row. The default stands for a conversation without a row.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Kept {
+pub struct ConversationState {
     pub standard: StandardMark,
     pub custom: CustomMark,
     /// Set when the conversation is first marked, and never cleared. [`Counts::marked`] counts these rows.
@@ -21,7 +21,7 @@ pub struct Kept {
     pub changed_at: u64,
 }
 
-impl Kept {
+impl ConversationState {
     #[must_use]
     pub fn is_marked(&self) -> bool {
         !self.standard.is_empty() || !self.custom.is_empty()
@@ -52,15 +52,15 @@ impl Kept {
 
 #[derive(Debug, Clone, Default)]
 pub struct Entry {
-    pub before: Option<Kept>,
-    pub after: Option<Kept>,
-    /// The standing of the other user or the chat group.
-    pub peer: Standing,
+    pub before: Option<ConversationState>,
+    pub after: Option<ConversationState>,
+    /// The presence of the other user or the chat group.
+    pub peer: Presence,
 }
 
 impl Entry {
     #[must_use]
-    pub fn loaded(row: Option<Kept>, peer: Standing) -> Self {
+    pub fn loaded(row: Option<ConversationState>, peer: Presence) -> Self {
         Self { after: row.clone(), before: row, peer }
     }
 
@@ -72,8 +72,8 @@ impl Entry {
     /// What a row counts against the limits: only what clients can see.
     /// A row with a deleted user or a destroyed chat group counts nothing. `rows` is 0, because it has no limit of its
     /// own.
-    pub(super) fn taken(&self, row: Option<&Kept>) -> Counts {
-        row.filter(|_| self.peer != Standing::Dead)
+    pub(super) fn taken(&self, row: Option<&ConversationState>) -> Counts {
+        row.filter(|_| self.peer != Presence::Gone)
             .map(|kept| Counts {
                 rows: 0,
                 marked: kept.is_marked().into(),
@@ -89,14 +89,14 @@ impl Entry {
 pub struct Counts {
     /// All rows, including empty ones.
     pub rows: u32,
-    /// Rows with [`Kept::holds_place`], even if the mark was cleared since.
+    /// Rows with [`ConversationState::holds_place`], even if the mark was cleared since.
     pub marked: u32,
     pub grouped: u32,
     pub pinned: u32,
 }
 
 impl Counts {
-    pub(super) fn of(row: Option<&Kept>) -> Self {
+    pub(super) fn of(row: Option<&ConversationState>) -> Self {
         row.map(|kept| Self {
             rows: 1,
             marked: kept.holds_place.into(),
