@@ -15,7 +15,7 @@ use prometheus::{
 };
 
 /// Apps that have series of their own. They are the first that the process sees; all later apps share the label
-/// [`OTHER_APPS`].
+/// `OTHER_APPS`.
 pub const LABELLED_APPS_MAX: usize = 100;
 const OTHER_APPS: &str = "other";
 /// The `ErrorCode`s that mean a fault of the service or of its database.

@@ -1,6 +1,6 @@
 //! Runs the migrations, with refinery.
 //!
-//! refinery has no driver for sqlx, so [`Driver`] is one. Migrations then use the same kind of connection as everything
+//! refinery has no driver for sqlx, so `Driver` is one. Migrations then use the same kind of connection as everything
 //! else, with the same TLS settings. All migrations run in one transaction under one advisory lock, which works behind
 //! PgBouncer as well. Replicas that start together wait for each other.
 
