@@ -46,5 +46,5 @@ pub(super) fn failure(failure: impl Into<Failure>) -> HttpResponse {
     } else {
         StatusCode::BAD_REQUEST
     };
-    answer(status, &described(failure, ContactGroupPaths::default()), field)
+    answer(status, &described(failure, ContactGroupPaths::DEFAULT), field)
 }

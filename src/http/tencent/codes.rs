@@ -90,10 +90,9 @@ pub struct ContactGroupPaths {
     pub new: &'static str,
 }
 
-impl Default for ContactGroupPaths {
-    fn default() -> Self {
-        Self { existing: "GroupName", new: "GroupName" }
-    }
+impl ContactGroupPaths {
+    /// For calls and items that name none.
+    pub const DEFAULT: Self = Self { existing: "GroupName", new: "GroupName" };
 }
 
 impl Failure {
@@ -200,7 +199,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.text(ContactGroupPaths::default()))
+        out.write_str(&self.text(ContactGroupPaths::DEFAULT))
     }
 }
 
@@ -262,6 +261,6 @@ fn text_of(refusal: Refusal, contact_group: ContactGroupPaths) -> String {
         Refusal::UnknownAccount => "Err_TLS_PT_Open_Login_Account_Not_Exist".to_owned(),
         Refusal::ChatGroupIdTaken => "GroupId: taken".to_owned(),
         Refusal::UnknownChatGroup => "GroupId: no such chat group, or it was destroyed".to_owned(),
-        Refusal::NumbersUsedUp | Refusal::NotLoaded => "internal error, try again".to_owned(),
+        Refusal::NumbersUsedUp | Refusal::NotLoaded => Error::from(refusal).to_string(),
     }
 }

@@ -39,8 +39,7 @@ const BODY_DRAIN_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
 pub trait Call: Sized + 'static {
     const FAMILY: Family;
     const COMMAND: &'static str;
-    const CONTACT_GROUP: ContactGroupPaths =
-        ContactGroupPaths { existing: "GroupName", new: "GroupName" };
+    const CONTACT_GROUP: ContactGroupPaths = ContactGroupPaths::DEFAULT;
 
     /// The fields of the answer, without the envelope.
     type Answer: Serialize;
@@ -162,7 +161,7 @@ pub(in crate::http) fn refuse_path(
     let id = RequestId::of(request);
     let mut watch = Watch::start(door.service.metrics(), counted, &id);
     watch.answered(Code::UnknownCommand);
-    let paths = ContactGroupPaths::default();
+    let paths = ContactGroupPaths::DEFAULT;
     let answer = envelope::failure(&Failure::UnknownPath, Family::RecentContact, paths);
     finish(door, &id, request, answer)
 }

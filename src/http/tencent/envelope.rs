@@ -33,7 +33,7 @@ impl ItemResult {
             Ok(()) => Self { result_code: Code::Ok.number(), result_info: String::new() },
             Err(failure) => Self {
                 result_code: failure.code(family).number(),
-                result_info: described(&failure, ContactGroupPaths::default()),
+                result_info: described(&failure, ContactGroupPaths::DEFAULT),
             },
         }
     }

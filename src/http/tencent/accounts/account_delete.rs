@@ -16,8 +16,7 @@ use crate::http::tencent::door::Call;
 use crate::http::tencent::envelope::{ItemCounts, ItemResult};
 use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
-use crate::limits::ACCOUNT_ITEMS_MAX;
-use crate::limits::Limits;
+use crate::limits::{ACCOUNT_ITEMS_MAX, Limits};
 use crate::service::Service;
 
 pub struct AccountDelete(Vec<NamedUser>);
