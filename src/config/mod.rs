@@ -192,8 +192,8 @@ pub enum AppCommand {
         /// `standard` have only custom marks.
         #[arg(long)]
         edition: Option<Edition>,
-        /// Who must have been imported: nobody (`open`), the user (`owners`, the default), or also the other user or
-        /// the chat group (`strict`).
+        /// Which accounts must have been imported: none (`open`), that of the user (`owners`, the default), or also the
+        /// other user or the chat group (`strict`).
         #[arg(long)]
         directory: Option<Directory>,
         /// An admin, who may call the API. Can be given several times; `administrator` by default.
@@ -221,8 +221,8 @@ pub enum AppCommand {
         /// The edition: `trial`, `standard`, `pro`, `pro_plus`, `enterprise` or `premium`.
         #[arg(long)]
         edition: Option<Edition>,
-        /// Who must have been imported: nobody (`open`), the user (`owners`), or also the other user or the chat group
-        /// (`strict`).
+        /// Which accounts must have been imported: none (`open`), that of the user (`owners`), or also the other user
+        /// or the chat group (`strict`).
         #[arg(long)]
         directory: Option<Directory>,
         /// A limit to change, as NAME=NUMBER. Can be given several times; `app show` prints the names.

@@ -93,7 +93,7 @@ impl Serve {
         let token =
             given_or_read(self.operator_token.as_ref(), self.operator_token_file.as_deref())
                 .context("--operator-token-file / EARMARK_OPERATOR_TOKEN_FILE")?;
-        let Some(token) = token else { return Ok(Operators::Nobody) };
+        let Some(token) = token else { return Ok(Operators::Off) };
         let token = OperatorToken::parse(token.expose_secret()).map_err(|problem| {
             anyhow::anyhow!("--operator-token / EARMARK_OPERATOR_TOKEN {problem}")
         })?;

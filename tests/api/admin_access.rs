@@ -34,7 +34,7 @@ fn check_refused(page: &Page, status: u16, detail: &str) {
 
 #[actix_web::test]
 async fn without_a_token_there_is_no_admin_api() {
-    let (app, api, admin) = with(Console::On, Operators::Nobody).await;
+    let (app, api, admin) = with(Console::On, Operators::Off).await;
     let detail = "there is no operator token, so no admin API";
     for at in [api, admin] {
         check_refused(&apps(at, "h", "").await, 404, detail);

@@ -76,49 +76,31 @@ pub enum Error {
         account: String,
     },
 
-    /// The data belongs to somebody else.
+    /// The data belongs to another user, and we are not root.
     #[error("{path} belongs to the user number {owner}; run as that user or as root")]
-    Owner {
-        /// What belongs to somebody else.
-        path: PathBuf,
-        /// Whose it is.
-        owner: u32,
-    },
+    Owner { path: PathBuf, owner: u32 },
 
-    /// We are root, and there is nobody to run PostgreSQL as.
+    /// PostgreSQL does not run as root, and we found no other account for it.
     #[error("PostgreSQL refuses to run as root, and there is no account `postgres` or `nobody`")]
     NoAccount,
 
     /// A file operation failed.
     #[error("cannot {action} {path}")]
-    File {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
+    File { action: &'static str, path: PathBuf, source: io::Error },
 
     /// A program could not be run at all.
     #[error("cannot run {program}")]
-    Run {
-        /// The program.
-        program: PathBuf,
-        /// Why it could not be run.
-        source: io::Error,
-    },
+    Run { program: PathBuf, source: io::Error },
 
     /// A program ran and failed.
     #[error("{program} failed:\n{output}")]
     Failed {
-        /// The program.
         program: String,
         /// The end of what it said.
         output: String,
     },
 
-    /// The server ended although nobody asked it to.
+    /// The server ended by itself.
     #[error("the private PostgreSQL ended by itself ({status}); the end of {log}:\n{tail}")]
     Exited {
         /// How it ended.

@@ -1,6 +1,6 @@
 //! A private PostgreSQL server that stops when our process ends.
 //!
-//! `earmark dev` and the tests use it, so nobody has to install and configure a server.
+//! `earmark dev` and the tests use it, so a newcomer need not configure a server.
 //! For the reasons behind it, see `docs/adr/0004-private-postgresql.md`.
 
 mod account;

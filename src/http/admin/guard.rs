@@ -21,7 +21,7 @@ use crate::limits::OPERATOR_TOKEN_BYTES_MIN;
 pub enum Operators {
     /// The admin API is off.
     #[default]
-    Nobody,
+    Off,
     /// Clients that send this token.
     WithToken(OperatorToken),
     /// For a trial: clients on this machine, without a token.
@@ -87,7 +87,7 @@ fn refusal(request: &HttpRequest) -> Option<HttpResponse> {
         Some(Operators::ThisMachine) => {
             return refuse(StatusCode::FORBIDDEN, "only this machine is let in, as localhost");
         }
-        Some(Operators::Nobody) | None => {
+        Some(Operators::Off) | None => {
             return refuse(StatusCode::NOT_FOUND, "there is no operator token, so no admin API");
         }
     }

@@ -15,7 +15,7 @@ pub use guard::{OperatorToken, Operators};
 use super::problem_details;
 use crate::limits::BODY_BYTES_MAX;
 
-/// The paths of the admin API. With [`Operators::Nobody`], each of them answers 404.
+/// The paths of the admin API. With [`Operators::Off`], each of them answers 404.
 pub(super) fn routes(app: &mut ServiceConfig, operators: &Operators) {
     let resource = |path: &str| -> Resource {
         web::resource(path.to_owned()).default_service(web::to(method_not_allowed))

@@ -1,4 +1,4 @@
--- load.sql: locked users with their standing, and the conversations that changes touch with the standing of the other end.
+-- load.sql: locked users with their presence, and the conversations that changes touch with the presence of the other end.
 -- TRUE is gone, FALSE is in the directory, NULL is neither.
 SELECT
     u.nr AS "user_nr!", t.nr AS "nr?",

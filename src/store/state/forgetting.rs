@@ -1,4 +1,4 @@
-//! Removes empty conversations: rows that carry nothing any more, and have long enough told readers of changes so.
+//! Removes rows of empty conversations. They stay for a while, so that readers of changes learn that they have become empty.
 
 use std::collections::BTreeMap;
 
