@@ -11,13 +11,13 @@ use proptest::prop_oneof;
 use proptest::strategy::{Strategy, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
+use testkit::history::History;
 use testkit::model::{
     Call, DELETABLE, FIRST_CHAT_GROUP, Mark, PEERS, peer_id, read_answer, request,
 };
 use testkit::{APP, Connection, SECRET_KEY, TIMEOUT};
 
 use crate::EARMARK;
-use crate::history::History;
 
 /// How long a client waits for an answer. It is longer than the service's deadline.
 const PATIENCE: Duration = Duration::from_secs(6);

@@ -1,5 +1,5 @@
 //! Shared parts of the tests: PostgreSQL servers, the `earmark` program as a child process, HTTP clients, a proxy that breaks
-//! connections, and a model of a user's state.
+//! connections, a model of a user's state, and the checker of histories.
 //!
 //! Most functions panic when they fail, because a test that cannot continue has failed.
 #![expect(
@@ -19,6 +19,7 @@ mod collector;
 mod dev;
 mod earmark;
 mod eventually;
+pub mod history;
 mod http;
 pub mod model;
 pub mod postgres;

@@ -1,7 +1,7 @@
 //! Deletions of a chat group and of an account from the directory while clients call. The directory is not part of any user's
 //! state, so the tests only know when a deletion may have taken effect.
 
-use testkit::model::Deleted;
+use crate::model::Deleted;
 
 /// A call that deleted an entry of the directory, or created it again.
 #[derive(Debug, Clone, Copy)]
@@ -41,19 +41,24 @@ pub(crate) fn possible_deletions(
         .collect()
 }
 
-#[test]
-fn the_possible_states_of_an_entry_are_known() {
-    let call = |called, returned, deletes| DirectoryCall { called, returned, deletes };
-    let calls = [call(10, Some(20), true), call(30, Some(40), false), call(50, None, true)];
-    for (from, to, expected) in [
-        (0, 5, &[false][..]),
-        (0, 15, &[false, true]),
-        (15, 18, &[false, true]),
-        (22, 25, &[true]),
-        (25, 35, &[false, true]),
-        (42, 45, &[false]),
-        (60, 61, &[false, true]),
-    ] {
-        assert_eq!(possible(&calls, from, to), expected, "{from} to {to}");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_possible_states_of_an_entry_are_known() {
+        let call = |called, returned, deletes| DirectoryCall { called, returned, deletes };
+        let calls = [call(10, Some(20), true), call(30, Some(40), false), call(50, None, true)];
+        for (from, to, expected) in [
+            (0, 5, &[false][..]),
+            (0, 15, &[false, true]),
+            (15, 18, &[false, true]),
+            (22, 25, &[true]),
+            (25, 35, &[false, true]),
+            (42, 45, &[false]),
+            (60, 61, &[false, true]),
+        ] {
+            assert_eq!(possible(&calls, from, to), expected, "{from} to {to}");
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! The recorded calls and answers of each user, and the check that an order of events explains them.
 
+mod deletions;
+mod linearizability;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use testkit::model::{Answer, Call, Deleted, User};
-
-use crate::deletions::{DirectoryCall, possible_deletions};
-use crate::linearizability::{Failure, Object, Timed, check};
+use crate::model::{Answer, Call, Deleted, User};
+use deletions::{DirectoryCall, possible_deletions};
+use linearizability::{Failure, Object, Timed, check};
 
 /// A call and its answer. The answer is `None` if the client received none.
 #[derive(Debug, Clone)]
@@ -18,7 +20,7 @@ pub(crate) struct Observation {
 }
 
 /// All recorded calls, with times of one logical clock.
-pub(crate) struct History {
+pub struct History {
     clock: AtomicU64,
     users: Vec<Mutex<Vec<Timed<Observation>>>>,
     directory_calls: [Mutex<Vec<DirectoryCall>>; 2],
@@ -26,7 +28,7 @@ pub(crate) struct History {
 }
 
 impl History {
-    pub(crate) fn of(users: usize) -> Self {
+    pub fn of(users: usize) -> Self {
         Self {
             clock: AtomicU64::new(1),
             users: (0..users).map(|_| Mutex::default()).collect(),
@@ -36,11 +38,11 @@ impl History {
     }
 
     /// The next time of the logical clock. Each time is unique.
-    pub(crate) fn now(&self) -> u64 {
+    pub fn now(&self) -> u64 {
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
 
-    pub(crate) fn record(&self, user: usize, called: u64, call: Call, answer: Option<Answer>) {
+    pub fn record(&self, user: usize, called: u64, call: Call, answer: Option<Answer>) {
         if call.only_reads() && answer.is_none() {
             return;
         }
@@ -49,13 +51,7 @@ impl History {
         self.users[user].lock().unwrap().push(Timed { called, returned, operation });
     }
 
-    pub(crate) fn record_directory_call(
-        &self,
-        entry: usize,
-        called: u64,
-        deletes: bool,
-        is_known: bool,
-    ) {
+    pub fn record_directory_call(&self, entry: usize, called: u64, deletes: bool, is_known: bool) {
         let returned = is_known.then(|| self.now());
         self.directory_calls[entry].lock().unwrap().push(DirectoryCall {
             called,
@@ -65,12 +61,12 @@ impl History {
     }
 
     /// Records an answer that the service must never give.
-    pub(crate) fn record_unexpected(&self, what: String) {
+    pub fn record_unexpected(&self, what: String) {
         self.unexpected.lock().unwrap().push(what);
     }
 
     /// The number of answered calls, and of calls without an answer.
-    pub(crate) fn counts(&self) -> (usize, usize) {
+    pub fn counts(&self) -> (usize, usize) {
         let mut counts = (0, 0);
         for user in &self.users {
             let user = user.lock().unwrap();
@@ -81,7 +77,7 @@ impl History {
     }
 
     /// Checks that an order of events explains every answer. Otherwise returns the answer that none explains.
-    pub(crate) fn explain(&self) -> Result<(), String> {
+    pub fn explain(&self) -> Result<(), String> {
         self.explain_restored([u64::MAX; 2], u64::MAX)
     }
 
@@ -89,11 +85,7 @@ impl History {
     /// Everything since `resumed` must be explained by the calls before that moment. Calls that were answered before the
     /// moment have taken effect. Calls that began after the moment have not. A call that was in progress has taken effect
     /// as it was answered, or not at all.
-    pub(crate) fn explain_restored(
-        &self,
-        [from, to]: [u64; 2],
-        resumed: u64,
-    ) -> Result<(), String> {
+    pub fn explain_restored(&self, [from, to]: [u64; 2], resumed: u64) -> Result<(), String> {
         if let Some(first) = self.unexpected.lock().unwrap().first() {
             return Err(first.clone());
         }
