@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use futures_util::future::{join, join_all};
 use private_postgres::{Cluster, Lifetime, Settings};
 use serde_json::Value;
+use testkit::Scratch;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::support::database::{Server, TempFolder};
+use crate::support::database::Server;
 use crate::support::*;
 
 /// The documented three seconds, and two more for a busy machine.
@@ -139,15 +140,15 @@ async fn a_write_that_waits_for_a_lock_ends_at_its_deadline() {
 
 #[actix_web::test]
 async fn the_service_recovers_without_a_restart_when_postgresql_stops_and_starts() {
-    let folder = TempFolder::new("outage");
+    let scratch = Scratch::create();
     let settings =
-        Settings { folder: folder.path().join("data"), pg_bin: None, lifetime: Lifetime::Kept };
+        Settings { folder: scratch.join("data"), pg_bin: None, lifetime: Lifetime::Kept };
     let start = async || {
         let settings = settings.clone();
         on_runtime(async move { Cluster::start(&settings).await.unwrap() }).await
     };
     let cluster = start().await;
-    let server = Arc::new(Server::on(&cluster).await);
+    let server = Arc::new(Server::on(cluster.connect_options()).await);
     let app = TestApp::start_on(server, None).await;
     app.mark("user0", [custom("first", "x")]).await.assert_ok();
 

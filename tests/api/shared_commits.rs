@@ -11,8 +11,13 @@ use earmark::error::Error;
 use earmark::service::{Service, Settings, Write};
 use earmark::store::{Database, Store};
 use futures_util::future::{join, join_all};
+use sqlx::postgres::PgConnectOptions;
+use testkit::Scratch;
+use testkit::postgres::Postgres;
+use testkit::proxy::{Network, Proxy, Side};
+use tokio::task::spawn_blocking;
 
-use crate::support::cut::{Cut, Proxy};
+use crate::support::database::Server;
 use crate::support::{
     CREATE, TestApp, create, marked, on_runtime, set, set_limits, unix_now, user,
 };
@@ -278,11 +283,18 @@ fn contact_group(peer: &str) -> Change {
     Change::CreateGroup(ContactGroupName::parse("group").unwrap(), vec![peer])
 }
 
-/// The proxy cuts the connection at the commit. Then the test sends the same writes again, as a client would.
-async fn check_cut(cut: Cut, change: fn(&str) -> Change, happens: bool) {
-    let app = TestApp::start().await;
-    let proxy = Proxy::start(app.options(), cut).await;
-    let service = one_lane(proxy.database()).await;
+/// A proxy closes the connection at the commit. Then the test sends the same writes again, as a client would.
+async fn close_at_commit(side: Side, change: fn(&str) -> Change, happens: bool) {
+    let scratch = Scratch::create();
+    let folder = scratch.join("postgres");
+    let started = spawn_blocking(move || Postgres::start(&folder, &["fsync=off"])).await.unwrap();
+    let Some(postgres) = started else { return };
+    let options: PgConnectOptions = postgres.url().parse().unwrap();
+    let server = on_runtime(Server::on(options)).await;
+    let app = TestApp::start_on(Arc::new(server), None).await;
+    let proxy = Proxy::start(postgres.port());
+    let service = one_lane(Database::from_options(app.options().port(proxy.port()))).await;
+    proxy.set(Network::CloseAtCommit(side));
     let write = || change_all(&app, &service, users(20).map(|user| (user, change("peer"))));
     let outcomes = write().await;
     let rows = "SELECT count(*) FROM conversations";
@@ -291,7 +303,7 @@ async fn check_cut(cut: Cut, change: fn(&str) -> Change, happens: bool) {
     assert!(usize::try_from(stored).unwrap() >= acknowledged, "{stored} < {acknowledged}");
     assert!(
         outcomes.iter().any(|outcome| matches!(outcome, Err(Error::InDoubt(_)))),
-        "the commit that was cut is in doubt"
+        "the commit at which the connection was closed is in doubt"
     );
     assert_eq!(usize::try_from(stored).unwrap() > acknowledged, happens);
 
@@ -309,14 +321,14 @@ async fn check_cut(cut: Cut, change: fn(&str) -> Change, happens: bool) {
 
 #[actix_web::test]
 async fn a_commit_that_never_arrives_is_not_acknowledged() {
-    check_cut(Cut::BeforeCommit, custom, false).await;
-    check_cut(Cut::BeforeCommit, contact_group, false).await;
+    close_at_commit(Side::Before, custom, false).await;
+    close_at_commit(Side::Before, contact_group, false).await;
 }
 
 #[actix_web::test]
 async fn a_commit_whose_answer_is_lost_is_not_acknowledged() {
-    check_cut(Cut::AfterCommit, custom, true).await;
-    check_cut(Cut::AfterCommit, contact_group, true).await;
+    close_at_commit(Side::After, custom, true).await;
+    close_at_commit(Side::After, contact_group, true).await;
 }
 
 /// A transaction finds that a user is unknown. Another writer imports the user and writes before the transaction has

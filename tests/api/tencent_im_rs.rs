@@ -57,7 +57,7 @@ async fn the_client_of_crates_io_is_served() {
     }
     let mut app = TestApp::with(earmark::domain::Edition::Premium, Directory::Owners).await;
     let identity = Identity::self_signed("localhost").unwrap();
-    let folder = database::TempFolder::new("certificate");
+    let folder = testkit::Scratch::create();
     let certificate = folder.path().join("certificate.pem");
     std::fs::write(&certificate, identity.certificate_pem().unwrap()).unwrap();
     let address = app.start_secure(identity).await;

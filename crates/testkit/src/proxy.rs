@@ -19,6 +19,8 @@ pub enum Network {
     Silent,
     /// Every so-many-th message to the database ends its connection.
     BreakAt(usize, Side, Break),
+    /// The first message that commits a write closes its connection. Afterwards the network is normal.
+    CloseAtCommit(Side),
 }
 
 /// How a connection ends.
@@ -83,6 +85,10 @@ impl Proxy {
         proxy
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The URL of the database `earmark` through the proxy.
     pub fn url(&self) -> String {
         crate::postgres::url(self.port)
@@ -113,7 +119,7 @@ impl Proxy {
         self.state.messages.load(Ordering::SeqCst)
     }
 
-    /// How many connections [`Network::BreakAt`] has ended.
+    /// How many connections [`Network::BreakAt`] and [`Network::CloseAtCommit`] have ended.
     pub fn broken(&self) -> usize {
         self.state.broken.load(Ordering::SeqCst)
     }
@@ -138,9 +144,10 @@ fn serve(client: &TcpStream, state: &Arc<State>) -> io::Result<()> {
             link.pass(&state, bytes, to)
         });
     });
+    let mut sent = Sent::default();
     link.forward(client, &server, |bytes, to| {
         state.wait();
-        if let Some((side, how)) = state.break_at_this_message() {
+        if let Some((side, how)) = state.break_at_this_message(sent.commits_with(bytes)) {
             link.break_off(how);
             if side == Side::After {
                 return state.write(to, bytes);
@@ -149,6 +156,26 @@ fn serve(client: &TcpStream, state: &Arc<State>) -> io::Result<()> {
         link.pass(state, bytes, to)
     });
     Ok(())
+}
+
+/// What a connection has sent to the database.
+#[derive(Default)]
+struct Sent {
+    begin: bool,
+    write: bool,
+}
+
+impl Sent {
+    /// Notes a message. Returns whether it commits a write.
+    fn commits_with(&mut self, message: &[u8]) -> bool {
+        let has = |word: &[u8]| message.windows(word.len()).any(|window| window == word);
+        // Outside of a transaction, the statement that writes commits as well. The client first prepares it, and then
+        // executes it.
+        let commits = self.write && (has(b"COMMIT") || !self.begin);
+        self.begin |= has(b"BEGIN");
+        self.write |= has(b"INSERT INTO conversations");
+        commits
+    }
 }
 
 impl Link {
@@ -202,7 +229,10 @@ impl State {
             Network::Silent => {
                 drop(self.changed.wait_while(network, |now| *now == Network::Silent));
             }
-            Network::Normal | Network::Throttle(_) | Network::BreakAt(..) => {}
+            Network::Normal
+            | Network::Throttle(_)
+            | Network::BreakAt(..)
+            | Network::CloseAtCommit(_) => {}
         }
     }
 
@@ -219,15 +249,18 @@ impl State {
     }
 
     /// Counts a message. If its connection has to end with it, returns how.
-    fn break_at_this_message(&self) -> Option<(Side, Break)> {
+    fn break_at_this_message(&self, commits: bool) -> Option<(Side, Break)> {
         let count = self.messages.fetch_add(1, Ordering::SeqCst) + 1;
-        let Network::BreakAt(number, side, how) = *self.network.lock().unwrap() else {
-            return None;
+        let mut network = self.network.lock().unwrap();
+        let broken = match *network {
+            Network::BreakAt(number, side, how) if count.is_multiple_of(number) => (side, how),
+            Network::CloseAtCommit(side) if commits => {
+                *network = Network::Normal;
+                (side, Break::Close)
+            }
+            _ => return None,
         };
-        if !count.is_multiple_of(number) {
-            return None;
-        }
         self.broken.fetch_add(1, Ordering::SeqCst);
-        Some((side, how))
+        Some(broken)
     }
 }

@@ -1,8 +1,5 @@
 //! The PostgreSQL of the tests: one server for all tests of a process, one database for each test.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::process;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -106,15 +103,15 @@ impl Server {
     }
 
     async fn private() -> Self {
-        let folder = folder("shared");
+        let folder = std::env::temp_dir().join(format!("{PREFIX}-{}-shared", process::id()));
         let settings = Settings { folder, pg_bin: None, lifetime: Lifetime::Ephemeral };
         let start = async || Cluster::start(&settings).await.unwrap();
-        Self::on(PRIVATE.get_or_init(start).await).await
+        Self::on(PRIVATE.get_or_init(start).await.connect_options()).await
     }
 
-    /// Uses a private server that the test has started.
-    pub(crate) async fn on(cluster: &Cluster) -> Self {
-        Self::prepare(cluster.connect_options(), Source::Private).await
+    /// Uses a server of the test's own.
+    pub(crate) async fn on(options: PgConnectOptions) -> Self {
+        Self::prepare(options, Source::Private).await
     }
 
     async fn container() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
@@ -178,39 +175,5 @@ impl Server {
         let mut connection = self.options.connect().await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
-    }
-}
-
-/// A folder for this process only. PostgreSQL can reach it even if it runs as another user.
-fn folder(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("{PREFIX}-{}-{name}", process::id()))
-}
-
-/// A folder that is removed when it is dropped.
-#[derive(Debug)]
-pub(crate) struct TempFolder(PathBuf);
-
-impl TempFolder {
-    pub(crate) fn new(name: &str) -> Self {
-        let folder = Self(folder(name));
-        std::fs::create_dir(folder.path()).unwrap();
-        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
-        folder
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for TempFolder {
-    fn drop(&mut self) {
-        // A server that is still stopping may write into it.
-        for _ in 0..1000 {
-            if std::fs::remove_dir_all(&self.0).is_ok() || !self.0.exists() {
-                return;
-            }
-            std::thread::yield_now();
-        }
     }
 }

@@ -2,7 +2,6 @@
 
 mod answer;
 mod code;
-pub(crate) mod cut;
 pub(crate) mod database;
 pub(crate) mod document;
 mod page;
