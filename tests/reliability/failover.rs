@@ -1,14 +1,39 @@
-//! The primary is lost and its standby takes over, for each level of `synchronous_commit`.
+//! A primary is lost and a standby takes over: for each level of `synchronous_commit`, for each way in which services find
+//! the primary, and with an old primary that comes back.
 
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use earmark::deadline::Deadline;
+use earmark::domain::{UserId, UserKey};
+use earmark::store::{Database, Reader, Store, reading};
 use nix::sys::signal::Signal;
 use testkit::postgres::Postgres;
 use testkit::proxy::Proxy;
-use testkit::{Scratch, text, wait_until};
+use testkit::{APP, Program, Scratch, Service, request, text, wait_until};
+use tokio::runtime::Runtime;
 
-use crate::load::Plan;
-use crate::stand::{addresses, prepare, round, seeds, start};
+use crate::EARMARK;
+use crate::load::{Load, Plan};
+use crate::stand::{addresses, prepare, quiet, round, seeds, start};
 
 const CALLS: usize = 150;
+/// Settings of a server that can be primary and standby. `pg_rewind` needs the hints.
+const SETTINGS: [&str; 4] =
+    ["cluster_name=primary", "wal_level=replica", "max_wal_senders=6", "wal_log_hints=on"];
+
+fn plan(seed: u64) -> Plan {
+    Plan { seed, users: 6, clients: 6, calls: usize::MAX }
+}
+
+/// Lets commits on `primary` wait for the standby `name`.
+fn wait_for_standby(primary: &Postgres, name: &str) {
+    primary.set("synchronous_standby_names", name);
+    let synchronous = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+    wait_until("commits wait for the standby", || primary.sql("postgres").number(synchronous) == 1);
+}
 
 /// If commits on the primary wait for the standby, no acknowledged call is lost.
 #[test]
@@ -16,27 +41,20 @@ fn a_synchronous_standby_has_every_acknowledged_call() {
     for level in ["on", "remote_write", "remote_apply"] {
         let (first, second) = (Scratch::create(), Scratch::create());
         let commit = format!("synchronous_commit={level}");
-        let settings = ["wal_level=replica", "hot_standby=on", "max_wal_senders=4", &commit];
+        let settings = [&SETTINGS[..], &[&commit]].concat();
         let Some(mut primary) = Postgres::start(first.path(), &settings) else { return };
-        let mut standby = primary.start_standby(second.path());
-        primary.sql("postgres").run("ALTER SYSTEM SET synchronous_standby_names = '*'");
-        primary.sql("postgres").run("SELECT pg_reload_conf()");
-        let synchronous = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
-        wait_until("commits wait for the standby", || {
-            primary.sql("postgres").number(synchronous) == 1
-        });
+        let mut standby = primary.start_standby(second.path(), "standby");
+        wait_for_standby(&primary, "standby");
         prepare(&primary.url());
         let proxy = Proxy::start(primary.port());
         let seed = seeds(1)[0];
         let services = start(&proxy.url(), 2);
-        let plan = Plan { seed, users: 6, clients: 6, calls: usize::MAX };
         let name = format!("fail-over, synchronous_commit = {level}");
-        round(&name, &standby.url(), plan, addresses(&services), |load| {
+        round(&name, &standby.url(), plan(seed), addresses(&services), |load| {
             load.wait_for_calls(CALLS);
             primary.lose_machine();
-            standby.run("pg_ctl", &["promote", "-D", &text(standby.data())]);
-            standby.sql("postgres").run("ALTER SYSTEM RESET synchronous_standby_names");
-            standby.sql("postgres").run("SELECT pg_reload_conf()");
+            standby.promote();
+            standby.set("synchronous_standby_names", "");
             proxy.forward_to(standby.port());
             let recovery = load.time_to_recover();
             load.wait_for_calls(CALLS);
@@ -45,4 +63,212 @@ fn a_synchronous_standby_has_every_acknowledged_call() {
         .unwrap();
         standby.end(Signal::SIGINT);
     }
+}
+
+/// A primary with a synchronous and an asynchronous standby.
+struct Servers {
+    primary: Postgres,
+    synchronous: Postgres,
+    asynchronous: Postgres,
+    _folders: [Scratch; 3],
+}
+
+impl Servers {
+    fn start() -> Option<Self> {
+        let folders = [Scratch::create(), Scratch::create(), Scratch::create()];
+        let primary = Postgres::start(folders[0].path(), &SETTINGS)?;
+        let synchronous = primary.start_standby(folders[1].path(), "synchronous");
+        let asynchronous = primary.start_standby(folders[2].path(), "asynchronous");
+        wait_for_standby(&primary, "synchronous");
+        prepare(&primary.url());
+        Some(Self { primary, synchronous, asynchronous, _folders: folders })
+    }
+
+    /// The synchronous standby becomes the primary, and the other one its synchronous standby.
+    fn fail_over(&self) {
+        self.synchronous.promote();
+        self.asynchronous.follow(&self.synchronous);
+        wait_for_standby(&self.synchronous, "asynchronous");
+    }
+}
+
+/// How a service finds the primary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Address {
+    /// An address that an operator moves to another server.
+    Fixed,
+    /// A host name that an operator points to another address.
+    Name,
+    /// The URL lists all servers.
+    List,
+}
+
+/// The address of the primary, which can be moved.
+struct Moving {
+    address: Address,
+    /// Two proxies on the same port of two addresses of this machine.
+    proxies: [Proxy; 2],
+    /// Replaces `/etc/hosts` for the services.
+    hosts: PathBuf,
+    list: String,
+    _folder: Scratch,
+}
+
+const NAME: &str = "earmark-primary.test";
+
+impl Moving {
+    fn to(address: Address, servers: &Servers) -> Self {
+        let folder = Scratch::create();
+        let first = Proxy::start(servers.primary.port());
+        let second = Proxy::start_at(("127.0.0.2", first.port()), servers.synchronous.port());
+        let hosts = folder.write("hosts", format!("127.0.0.1 {NAME}\n"));
+        let ports =
+            [&servers.primary, &servers.synchronous, &servers.asynchronous].map(Postgres::port);
+        let list = ports.map(|port| format!("127.0.0.1:{port}")).join(",");
+        let list = format!("postgres://earmark@{list}/earmark?sslmode=disable");
+        Self { address, proxies: [first, second], hosts, list, _folder: folder }
+    }
+
+    /// A service that finds the primary in this way.
+    fn service(&self) -> Program {
+        match self.address {
+            Address::Fixed => quiet(&self.proxies[0].url()),
+            Address::List => quiet(&self.list),
+            Address::Name => {
+                let port = self.proxies[0].port();
+                let mut command = Command::new("unshare");
+                let mount = r#"mount --bind "$0" /etc/hosts && exec "$@""#;
+                command.args(["--mount", "sh", "-c", mount, &text(&self.hosts)]);
+                quiet(&format!("postgres://earmark@{NAME}:{port}/earmark?sslmode=disable"))
+                    .wrapped_by(command)
+            }
+        }
+    }
+
+    /// Leads to the server that was synchronous first.
+    fn lead_to_successor(&self, servers: &Servers) {
+        match self.address {
+            Address::Fixed => self.proxies[0].forward_to(servers.synchronous.port()),
+            // Not a new file: the services have mounted this one.
+            Address::Name => fs::write(&self.hosts, format!("127.0.0.2 {NAME}\n")).unwrap(),
+            Address::List => {}
+        }
+    }
+
+    /// Leads to the first primary again.
+    fn lead_back(&self, servers: &Servers) {
+        match self.address {
+            Address::Fixed => self.proxies[0].forward_to(servers.primary.port()),
+            Address::Name => fs::write(&self.hosts, format!("127.0.0.1 {NAME}\n")).unwrap(),
+            Address::List => {}
+        }
+    }
+}
+
+/// Only root can give a process its own `/etc/hosts`.
+fn can_replace_hosts() -> bool {
+    let unshared = Command::new("unshare").args(["--mount", "true"]).status();
+    unshared.is_ok_and(|status| status.success())
+}
+
+fn is_ready(service: &Service) -> bool {
+    request(service.admin, "GET", "/readyz", "").is_ok_and(|answer| answer.status == 200)
+}
+
+/// How long the services take until they write to the new primary.
+fn time_to_be_ready(load: &Load, services: &[Service]) -> Duration {
+    let recovery = load.time_to_recover();
+    wait_until("all services are ready", || services.iter().all(is_ready));
+    recovery
+}
+
+/// The primary is lost, comes back as a standby, and becomes the primary again when its successor is lost.
+#[test]
+fn a_fail_over_and_its_way_back_lose_no_acknowledged_call() {
+    for address in [Address::Fixed, Address::Name, Address::List] {
+        if address == Address::Name && !can_replace_hosts() {
+            println!("skipped: this needs the right to mount");
+            continue;
+        }
+        let Some(mut servers) = Servers::start() else { return };
+        let moving = Moving::to(address, &servers);
+        let services: Vec<_> = (0..2).map(|_| EARMARK.start(moving.service())).collect();
+        let name = format!("fail-over and back, {address:?}");
+        let url = servers.primary.url();
+        round(&name, &url, plan(seeds(1)[0]), addresses(&services), |load| {
+            load.wait_for_calls(CALLS);
+            servers.primary.lose_machine();
+            servers.fail_over();
+            moving.lead_to_successor(&servers);
+            let there = time_to_be_ready(load, &services);
+            load.wait_for_calls(CALLS);
+
+            servers.primary.rejoin(&servers.synchronous);
+            wait_for_standby(&servers.synchronous, "primary");
+            load.wait_for_calls(CALLS);
+            servers.synchronous.lose_machine();
+            servers.primary.promote();
+            servers.primary.set("synchronous_standby_names", "");
+            moving.lead_back(&servers);
+            let back = time_to_be_ready(load, &services);
+            load.wait_for_calls(CALLS);
+            there.max(back)
+        })
+        .unwrap();
+    }
+}
+
+/// The primary hangs, and a standby takes over. Then the old primary goes on as if nothing had happened.
+#[test]
+fn an_old_primary_that_wakes_up_answers_no_call() {
+    let Some(servers) = Servers::start() else { return };
+    let moving = Moving::to(Address::Fixed, &servers);
+    let services: Vec<_> = (0..2).map(|_| EARMARK.start(moving.service())).collect();
+    let url = servers.synchronous.url();
+    let name = "fail-over, the old primary wakes up";
+    round(name, &url, plan(seeds(1)[0]), addresses(&services), |load| {
+        load.wait_for_calls(CALLS);
+        servers.primary.signal_all(Signal::SIGSTOP);
+        servers.fail_over();
+        moving.lead_to_successor(&servers);
+        let recovery = time_to_be_ready(load, &services);
+        load.wait_for_calls(CALLS);
+        servers.primary.signal_all(Signal::SIGCONT);
+        load.wait_for_calls(2 * CALLS);
+        recovery
+    })
+    .unwrap();
+}
+
+/// A worker's session with the old primary is idle while that server hangs and another worker finds its successor. When the
+/// old primary wakes up, no read may go to it.
+#[test]
+fn an_idle_session_of_an_old_primary_is_not_used() {
+    let Some(servers) = Servers::start() else { return };
+    let proxy = Proxy::start(servers.primary.port());
+    let database = Database::from_url(&proxy.url()).unwrap();
+    let user_id = UserId::parse("user", 32).unwrap();
+    let key = UserKey { sdk_app_id: APP.parse().unwrap(), user_id };
+    Runtime::new().unwrap().block_on(async {
+        let store = Store::connect(&database).await.unwrap();
+        let workers = [store.share(2), store.share(2)];
+        let page = async |worker: &Store| {
+            let read = async |reader: &mut Reader<'_>| reading::read_page(reader, &key, 0, 1).await;
+            worker.clone().read(Deadline::of_a_request(), read).await.unwrap();
+        };
+        page(&workers[0]).await;
+        page(&workers[1]).await;
+
+        servers.primary.signal_all(Signal::SIGSTOP);
+        servers.fail_over();
+        proxy.forward_to(servers.synchronous.port());
+        page(&workers[0]).await;
+        servers.primary.signal_all(Signal::SIGCONT);
+
+        page(&workers[1]).await;
+        let sessions = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = 'earmark' AND backend_type = 'client backend'";
+        let on_new = servers.synchronous.sql("postgres").number(sessions);
+        assert_eq!(on_new, 2, "each worker has a session with the new primary");
+    });
 }

@@ -33,6 +33,19 @@ impl Program {
         self
     }
 
+    /// A command line that begins with `outer` and goes on with this one.
+    #[must_use]
+    pub fn wrapped_by(self, mut outer: Command) -> Self {
+        outer.arg(self.0.get_program()).args(self.0.get_args());
+        for (name, value) in self.0.get_envs() {
+            match value {
+                Some(value) => outer.env(name, value),
+                None => outer.env_remove(name),
+            };
+        }
+        Self(outer)
+    }
+
     /// Starts the program and waits until it exits.
     #[track_caller]
     pub fn run(self) -> Exit {

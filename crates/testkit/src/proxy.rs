@@ -1,7 +1,7 @@
 //! A proxy between the service and its database that delays, throttles, silences and closes connections.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -65,7 +65,12 @@ struct Link(Mutex<Option<Break>>);
 impl Proxy {
     /// Starts a proxy that forwards to this port.
     pub fn start(port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at("127.0.0.1:0", port)
+    }
+
+    /// As [`Self::start`], at this address.
+    pub fn start_at(address: impl ToSocketAddrs, port: u16) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let state = Arc::new(State {
             network: Mutex::new(Network::Normal),
             changed: Condvar::new(),

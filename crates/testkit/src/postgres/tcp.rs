@@ -85,16 +85,45 @@ impl Postgres {
         server
     }
 
-    /// Starts a standby of this server.
+    /// Starts a standby of this server, with the same settings. `name` is how the server knows it.
     #[must_use]
-    pub fn start_standby(&self, folder: &Path) -> Self {
+    pub fn start_standby(&self, folder: &Path, name: &str) -> Self {
         let mut standby = self.sibling(folder);
+        standby.settings.clone_from(&self.settings);
+        standby.settings.push(format!("cluster_name={name}"));
         let (data, port) = (text(&standby.data), self.port.to_string());
         let from = ["--host=127.0.0.1", "--port", &port, "--username=earmark"];
         let how = ["--pgdata", &data, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"];
         standby.run("pg_basebackup", &[&from[..], &how].concat());
         standby.start_again();
         standby
+    }
+
+    /// Makes a standby the primary, and waits until it accepts writes.
+    pub fn promote(&self) {
+        self.run("pg_ctl", &["promote", "--wait", "--pgdata", &text(&self.data)]);
+    }
+
+    /// Starts this server, which has ended, as a standby of `primary`. Commits that only this server has are lost.
+    pub fn rejoin(&mut self, primary: &Self) {
+        let source = format!("host=127.0.0.1 port={} user=earmark dbname=postgres", primary.port);
+        let data = text(&self.data);
+        let from = ["--source-server", &source, "--write-recovery-conf", "--no-sync"];
+        self.run("pg_rewind", &[&["--target-pgdata", &data][..], &from].concat());
+        self.start_again();
+    }
+
+    /// Lets a standby follow another primary.
+    pub fn follow(&self, primary: &Self) {
+        let from = format!("host=127.0.0.1 port={} user=earmark", primary.port);
+        self.set("primary_conninfo", &from);
+    }
+
+    /// Changes a setting of the running server.
+    pub fn set(&self, name: &str, value: &str) {
+        let mut sql = self.sql("postgres");
+        sql.run(&format!("ALTER SYSTEM SET {name} = '{value}'"));
+        sql.run("SELECT pg_reload_conf()");
     }
 
     /// Makes a folder that only the server's account can enter.
