@@ -72,7 +72,8 @@ pub struct DatabaseArgs {
     )]
     url: Option<SecretString>,
 
-    /// A file that contains the database URL.
+    /// A file that contains the database URL. It is read again for each new connection, so a changed password needs no
+    /// restart.
     #[arg(
         long = "database-url-file",
         env = "EARMARK_DATABASE_URL_FILE",
@@ -82,7 +83,8 @@ pub struct DatabaseArgs {
     url_file: Option<PathBuf>,
 
     /// Maximum number of connections to the database. `serve` divides them equally among its workers. 0 means 10, or
-    /// three for each worker if that is more.
+    /// three for each worker if that is more. `serve` opens up to 5 more: 4 for health checks and operators, and 1 to end
+    /// sessions that did not answer in time.
     #[arg(
         long = "database-connections",
         env = "EARMARK_DATABASE_CONNECTIONS",
@@ -103,6 +105,11 @@ pub struct DatabaseArgs {
         value_name = "BOOL"
     )]
     statement_cache: bool,
+
+    /// Accept a database whose `fsync` or `full_page_writes` is off. If it crashes, it may lose acknowledged writes, unless
+    /// its storage keeps them in another way.
+    #[arg(long = "allow-unsafe-database", env = "EARMARK_ALLOW_UNSAFE_DATABASE", global = true)]
+    allow_unsafe: bool,
 }
 
 impl DatabaseArgs {
@@ -111,10 +118,16 @@ impl DatabaseArgs {
         let url = given_or_read(self.url.as_ref(), self.url_file.as_deref())
             .context("--database-url-file / EARMARK_DATABASE_URL_FILE")?
             .with_context(|| format!("{setting} is missing"))?;
-        let database = Database::from_url(url.expose_secret())
+        let mut database = Database::from_url(url.expose_secret())
             .map_err(|problem| anyhow::anyhow!("{setting} {problem}"))?;
+        if let Some(file) = self.url_file.clone().filter(|file| !file.as_os_str().is_empty()) {
+            database = database.url_file(file);
+        }
         let connections = if self.connections == 0 { CONNECTIONS } else { self.connections };
-        Ok(database.connections(connections).statement_cache(self.statement_cache))
+        Ok(database
+            .connections(connections)
+            .statement_cache(self.statement_cache)
+            .allow_unsafe(self.allow_unsafe))
     }
 }
 

@@ -10,5 +10,5 @@ mod unnest;
 pub mod verify;
 
 pub use directory::{accounts, chat_groups};
-pub use pool::{Connection, Connections, Database, Reader, Store, Tx};
+pub use pool::{ConnectError, Connection, Connections, Database, Reader, Store, Tx};
 pub use state::{ChangedUser, contact_groups, conversations, forgetting, marks, reading, users};

@@ -138,6 +138,37 @@ async fn a_write_that_waits_for_a_lock_ends_at_its_deadline() {
     assert_eq!(app.revision_and_count("user0").await, (1, 1));
 }
 
+/// Makes the server answer each write of a user with an error of this SQLSTATE.
+async fn fail_with(app: &TestApp, sqlstate: &str) {
+    let function = format!(
+        "CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = '{sqlstate}'; END $$"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(function)).execute(&app.db).await.unwrap();
+}
+
+#[actix_web::test]
+async fn an_error_that_may_go_away_is_a_timeout_and_another_is_a_fault() {
+    let app = TestApp::start().await;
+    app.mark("user0", [set("peer", 0)]).await.assert_ok();
+    fail_with(&app, "22012").await;
+    let trigger =
+        "CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON users FOR EACH ROW EXECUTE FUNCTION fail()";
+    sqlx::raw_sql(trigger).execute(&app.db).await.unwrap();
+    // A read-only server; a role that may not log in; statements that a schema change or a pooler has made invalid.
+    for sqlstate in ["25006", "28000", "0A000", "26000", "42P05"] {
+        fail_with(&app, sqlstate).await;
+        app.assert_timeout().await;
+    }
+    fail_with(&app, "22012").await;
+    app.mark("user0", items(3)).await.assert_code(InternalError);
+
+    sqlx::raw_sql("DROP FUNCTION fail CASCADE").execute(&app.db).await.unwrap();
+
+    app.mark("user0", items(3)).await.assert_ok();
+    assert_eq!(app.revision_and_count("user0").await, (2, 4));
+}
+
 #[actix_web::test]
 async fn the_service_recovers_without_a_restart_when_postgresql_stops_and_starts() {
     let scratch = Scratch::create();

@@ -9,6 +9,7 @@ use testkit::Earmark;
 
 mod admin;
 mod apps;
+mod connections;
 mod database_tls;
 mod dev;
 mod dev_deaths;

@@ -1,4 +1,4 @@
-//! PgBouncer in transaction mode, where each transaction may use another connection.
+//! PgBouncer in session mode, and in transaction mode, where each transaction may use another connection.
 
 use std::fs;
 use std::net::TcpListener;
@@ -21,7 +21,7 @@ struct Bouncer {
 
 impl Bouncer {
     /// Starts PgBouncer. If it is not installed, prints why the test is skipped and returns `None`.
-    fn start(database: &Database, connections: u32) -> Option<Self> {
+    fn start(database: &Database, mode: &str, connections: u32) -> Option<Self> {
         let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"]
             .into_iter()
             .find(|program| fs::exists(program).unwrap());
@@ -37,8 +37,8 @@ impl Bouncer {
             format!(
                 "[databases]\n{name} = host={folder} port=5432 user=earmark\n\
                  [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
-                 auth_type = any\npool_mode = transaction\ndefault_pool_size = {connections}\n\
-                 max_client_conn = 200\nignore_startup_parameters = extra_float_digits\n"
+                 auth_type = any\npool_mode = {mode}\ndefault_pool_size = {connections}\n\
+                 max_client_conn = 200\n"
             ),
         );
         let owner = fs::metadata(socket).unwrap();
@@ -72,7 +72,7 @@ fn work(client: &Client, user: &str) {
 #[test]
 fn without_the_statement_cache_all_commands_work() {
     let database = Database::create();
-    let Some(bouncer) = Bouncer::start(&database, 2) else { return };
+    let Some(bouncer) = Bouncer::start(&database, "transaction", 2) else { return };
     let without_cache = |arguments: &[&str]| {
         EARMARK
             .command(arguments)
@@ -100,14 +100,72 @@ fn without_the_statement_cache_all_commands_work() {
 }
 
 #[test]
-fn with_the_statement_cache_serve_fails() {
+fn with_the_statement_cache_serve_fails_in_transaction_mode() {
     let database = Database::create();
     EARMARK.prepare(&database.url);
-    let Some(bouncer) = Bouncer::start(&database, 1) else { return };
-    // A shared connection cannot have settings and prepared statements of one client.
-    EARMARK
-        .serve(&bouncer.url)
-        .run()
-        .expect_failure(&["--database-url", "unsupported startup parameter"]);
-    bouncer.serve("false").process.stop();
+    for connections in [1, 5] {
+        let Some(bouncer) = Bouncer::start(&database, "transaction", connections) else { return };
+        // A shared connection cannot have settings and prepared statements of one client.
+        EARMARK.serve(&bouncer.url).run().expect_failure(&[
+            "--database-url",
+            "a pooler",
+            "EARMARK_DATABASE_STATEMENT_CACHE",
+        ]);
+        bouncer.serve("false").process.stop();
+    }
+}
+
+#[test]
+fn session_mode_needs_no_setting() {
+    let database = Database::create();
+    let Some(bouncer) = Bouncer::start(&database, "session", 20) else { return };
+    EARMARK.prepare(&bouncer.url);
+    let service = bouncer.serve("true");
+    thread::scope(|scope| {
+        for number in 0..6 {
+            let client = service.client();
+            scope.spawn(move || work(&client, &format!("user-{number}")));
+        }
+    });
+    service.process.stop();
+}
+
+/// Notes the settings of each session that writes a user.
+const NOTE_SETTINGS: &str = "
+    CREATE TABLE noted (settings text);
+    CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO noted SELECT string_agg(current_setting(name), ' ' ORDER BY number) FROM unnest(ARRAY[
+            'synchronous_commit', 'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
+            'transaction_isolation', 'enable_seqscan', 'plan_cache_mode']) WITH ORDINALITY AS s (name, number);
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER note BEFORE INSERT OR UPDATE ON users FOR EACH ROW EXECUTE FUNCTION note()";
+
+#[test]
+fn each_write_has_the_settings_of_the_service_in_both_modes() {
+    for (mode, statement_cache) in [("session", "true"), ("transaction", "false")] {
+        for (default, expected) in
+            [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")]
+        {
+            let database = Database::create();
+            let Some(bouncer) = Bouncer::start(&database, mode, 20) else { return };
+            EARMARK.prepare(&database.url);
+            let mut sql = database.connect();
+            sql.run(NOTE_SETTINGS);
+            let name = database.name();
+            sql.run(&format!("ALTER DATABASE {name} SET synchronous_commit = {default}"));
+
+            let service = bouncer.serve(statement_cache);
+            work(&service.client(), "user");
+            // The second mark of a conversation takes the fast path.
+            service.client().must_mark("user", "friend-0");
+
+            let settings =
+                format!("{expected} 2500ms 250ms 3s read committed off force_generic_plan");
+            let others = format!("SELECT count(*) FROM noted WHERE settings <> '{settings}'");
+            assert_eq!(sql.number(&others), 0, "{mode}, {default}");
+            assert!(sql.number("SELECT count(*) FROM noted") >= 25);
+            service.process.stop();
+        }
+    }
 }

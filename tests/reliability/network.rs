@@ -78,10 +78,10 @@ fn a_page_takes_one_message_to_the_database() {
     page(&mut connection);
 }
 
-/// One reader passes an idle connection directly to the next. Once a second the connection returns to the pool, which closes
-/// connections that are too old.
+/// One reader passes an idle connection directly to the next. Once a second the service asks the server whether it still
+/// accepts writes.
 #[test]
-fn a_passed_on_connection_returns_to_the_pool_once_a_second() {
+fn a_passed_on_connection_is_checked_once_a_second() {
     let scratch = Scratch::create();
     let Some(postgres) = Postgres::start(scratch.path(), &[]) else { return };
     let proxy = Proxy::start(postgres.port());

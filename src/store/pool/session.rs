@@ -11,25 +11,74 @@ use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgConnection, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Describe, Either, Error, Execute, Executor, Postgres, SqlStr};
 
+use super::failure::{is_not_for_reuse, is_outdated};
+use super::notice::with_warnings;
 use crate::deadline::Deadline;
 
 #[derive(Debug)]
 pub(super) struct Usage {
     /// When the server must have answered.
     pub(super) deadline: Deadline,
-    /// An answer is outstanding, or could not be understood. The connection cannot be used for another statement.
-    pub(super) is_busy: bool,
+    pub(super) state: State,
+    /// The statement that runs may commit.
+    pub(super) commits: bool,
+    /// A transaction has begun, and neither its COMMIT nor its ROLLBACK was answered.
+    pub(super) is_in_transaction: bool,
+}
+
+/// What can still be done with a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Ready,
+    /// An answer is outstanding, or could not be understood. The server may still execute the statement.
+    Waiting,
+    /// The server cannot serve us: it accepts no writes, for example.
+    Unusable,
+    /// What the session has prepared no longer fits the schema. Other sessions of this age have the same problem.
+    Outdated,
 }
 
 impl Usage {
+    pub(super) fn until(deadline: Deadline) -> Self {
+        Self { deadline, state: State::Ready, commits: false, is_in_transaction: false }
+    }
+
     pub(super) async fn wait<T>(
         &mut self,
         answer: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        self.is_busy = true;
+        self.state = State::Waiting;
         let answer = self.deadline.limit(answer).await.unwrap_or_else(|_| Err(timeout()));
-        self.is_busy = answer.as_ref().is_err_and(breaks_connection);
+        self.state = after(&answer);
         answer
+    }
+
+    /// Waits for a statement that commits. A warning from the server is an error: it does not say that the commit is
+    /// durable.
+    pub(super) async fn wait_for_commit<T>(
+        &mut self,
+        answer: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        self.commits = true;
+        let (answer, has_warned) = with_warnings(self.wait(answer)).await;
+        // After an answer, nothing of the commit runs any more. Without one, it may.
+        self.commits = self.state == State::Waiting;
+        if has_warned && answer.is_ok() {
+            self.state = State::Unusable;
+            return Err(Error::Protocol("PostgreSQL sent a warning when it committed".to_owned()));
+        }
+        answer
+    }
+}
+
+fn after<T>(answer: &Result<T, Error>) -> State {
+    match answer {
+        Ok(_) | Err(Error::RowNotFound) => State::Ready,
+        Err(error) if is_outdated(error) => State::Outdated,
+        Err(error) if is_not_for_reuse(error) => State::Unusable,
+        // An error that the server reports is complete.
+        Err(error) if error.as_database_error().is_some() => State::Ready,
+        Err(_) => State::Waiting,
     }
 }
 
@@ -38,17 +87,14 @@ pub(super) fn timeout() -> Error {
     Error::Io(ErrorKind::TimedOut.into())
 }
 
-/// After this error the connection cannot be used. An error that the server reports is complete, so the connection can.
-fn breaks_connection(error: &Error) -> bool {
-    error.as_database_error().is_none() && !matches!(error, Error::RowNotFound)
-}
-
 /// A connection for one statement: an executor for sqlx.
 #[derive(Debug)]
 pub(in crate::store) struct Session<'c> {
     pub(super) connection: &'c mut PgConnection,
     pub(super) usage: &'c mut Usage,
     pub(super) keeps_statements: bool,
+    /// The statement is a transaction of its own that writes.
+    pub(super) commits: bool,
 }
 
 /// A statement that sqlx prepares without a name unless `keep` is set.
@@ -86,8 +132,8 @@ impl<'c> Executor<'c> for Session<'c> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let Self { connection, usage, keeps_statements: keep } = self;
-        usage.is_busy = true;
+        let Self { connection, usage, keeps_statements: keep, .. } = self;
+        usage.state = State::Waiting;
         let stream = connection.fetch_many(Statement { statement, keep });
         let next = |open: Option<(BoxStream<'e, _>, &'e mut Usage)>| async move {
             let (mut stream, usage) = open?;
@@ -96,11 +142,12 @@ impl<'c> Executor<'c> for Session<'c> {
             match item {
                 Some(Ok(item)) => Some((Ok(item), Some((stream, usage)))),
                 Some(Err(error)) => {
-                    usage.is_busy = breaks_connection(&error);
-                    Some((Err(error), None))
+                    let answer = Err(error);
+                    usage.state = after(&answer);
+                    Some((answer, None))
                 }
                 None => {
-                    usage.is_busy = false;
+                    usage.state = State::Ready;
                     None
                 }
             }
@@ -116,9 +163,9 @@ impl<'c> Executor<'c> for Session<'c> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let Self { connection, usage, keeps_statements: keep } = self;
+        let Self { connection, usage, keeps_statements: keep, commits } = self;
         let answer = connection.fetch_optional(Statement { statement, keep });
-        Box::pin(usage.wait(answer))
+        if commits { Box::pin(usage.wait_for_commit(answer)) } else { Box::pin(usage.wait(answer)) }
     }
 
     fn prepare_with<'e>(

@@ -71,7 +71,7 @@ pub async fn update(
     );
     let done_nrs: Vec<i32> = if connection.keeps_statements() {
         // The answer ends when the server is ready for the next statement, which is after the commit.
-        let done = statement.fetch_one(connection.session()).await;
+        let done = statement.fetch_one(connection.committing_session()).await;
         done.map_err(|error| {
             if is_refusal(&error) { error.into() } else { Error::InDoubt(Some(error.into())) }
         })?

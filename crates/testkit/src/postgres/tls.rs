@@ -28,7 +28,7 @@ impl TlsServer {
         let own = certificate("localhost");
         postgres.write("server.crt", &own.certificate);
         postgres.write("server.key", &own.key);
-        postgres.start_with(&["ssl=on", "fsync=off"]);
+        postgres.start_with(&["ssl=on"]);
         let authority = scratch.write("authority.pem", own.authority);
         let other_authority = scratch.write("other.pem", certificate("localhost").authority);
         Some(Self { postgres, authority, other_authority, _scratch: scratch })

@@ -1,0 +1,54 @@
+//! What an error of PostgreSQL means for the request and for the connection.
+
+use sqlx::error::DatabaseError;
+
+use crate::error::Error;
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        if is_unavailable(&error) {
+            Self::Unavailable(Some(error.into()))
+        } else {
+            Self::Internal(error.into())
+        }
+    }
+}
+
+/// The SQLSTATE of an error that the server reports.
+fn sqlstate(error: &sqlx::Error) -> Option<std::borrow::Cow<'_, str>> {
+    error.as_database_error().and_then(DatabaseError::code)
+}
+
+/// The database could not be reached, gave up waiting, or cannot serve us now, so a retry may work.
+fn is_unavailable(error: &sqlx::Error) -> bool {
+    // SQLSTATE classes: 08 connection, 28 the role may not log in, 53 resources, 57 operator intervention (shutdown,
+    // statement timeout), 40 deadlock and serialization. 25P03 idle in transaction, 55P03 lock timeout.
+    let by_state = |state: &str| {
+        matches!(state.get(..2), Some("08" | "28" | "40" | "53" | "57"))
+            || matches!(state, "25P03" | "55P03")
+    };
+    sqlstate(error).is_some_and(|state| by_state(&state))
+        || is_outdated(error)
+        || is_not_for_reuse(error)
+        || matches!(
+            error,
+            sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed
+        )
+}
+
+/// The session's prepared statements cannot be executed any more. 0A000: the schema has changed ("cached plan must not
+/// change result type"). 26000 and 42P05: a pooler has given the session's statements to another client. The statement was
+/// not executed.
+pub(super) fn is_outdated(error: &sqlx::Error) -> bool {
+    sqlstate(error).is_some_and(|state| matches!(&*state, "0A000" | "26000" | "42P05"))
+}
+
+/// The session belongs to a server that accepts no writes (25006), or that shuts down (57P).
+pub(super) fn is_not_for_reuse(error: &sqlx::Error) -> bool {
+    sqlstate(error).is_some_and(|state| &*state == "25006" || state.starts_with("57P"))
+}

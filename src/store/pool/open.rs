@@ -1,0 +1,253 @@
+//! Opens a session, prepares it, and checks that its server can keep our promises.
+//!
+//! We believe nothing about a session. Its settings are set after it is open, and read back: PgBouncer refuses the startup
+//! parameter `options`, or drops it. A name may lead to a standby, and a promoted server may have other settings.
+
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{ConnectOptions as _, Row as _};
+
+use super::database::{Database, Targets};
+use super::session::{State, Usage, timeout};
+use crate::deadline::Deadline;
+use crate::error::Error;
+
+/// How long the server may take to answer a request that costs it no work, such as a ping.
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(1);
+
+/// The settings of every session.
+///
+/// - READ COMMITTED: a statement that waited for a row reads its newest version.
+/// - `statement_timeout` ends a statement before the deadline of its request, so that no write happens after the client
+///   was told of a timeout.
+/// - `lock_timeout` fails a transaction early, so that many requests do not wait for one.
+/// - `enable_seqscan`: all statements look rows up by key. A plan that PostgreSQL made while a table was small must not
+///   scan the table later.
+/// - `plan_cache_mode`: one plan serves all parameters, so that PostgreSQL does not plan each execution.
+/// - `tcp_*`: the server probes an idle connection after 30 s, which also keeps firewalls from forgetting it, and ends a
+///   session after 60 s without an answer.
+/// - `synchronous_commit`: no default of the server, the role or the database may lose an acknowledged write. `remote_apply`
+///   is the only stronger value.
+/// - `earmark.session` names the session. If the name is gone later, a pooler has given us another session.
+const SET: &str = "SET default_transaction_isolation = 'read committed'; \
+    SET statement_timeout = 2500; SET lock_timeout = 250; \
+    SET idle_in_transaction_session_timeout = 3000; \
+    SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; \
+    SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_user_timeout = 60000; \
+    SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') \
+        WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, FALSE), \
+    set_config('earmark.session', gen_random_uuid()::text, FALSE) AS name, \
+    pg_backend_pid() AS pid, \
+    (SELECT backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()) AS started";
+
+/// The same settings for one transaction, where a pooler shares the session with other clients. Fails on a standby.
+pub(super) const BEGIN_WITH_SETTINGS: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+    SET LOCAL statement_timeout = 2500; SET LOCAL lock_timeout = 250; \
+    SET LOCAL idle_in_transaction_session_timeout = 3000; SET LOCAL enable_seqscan = off; \
+    SET LOCAL plan_cache_mode = force_generic_plan; \
+    SELECT set_config('synchronous_commit', CASE \
+        WHEN pg_is_in_recovery() THEN 'impossible: this server is a standby' \
+        WHEN current_setting('synchronous_commit') = 'remote_apply' THEN 'remote_apply' ELSE 'on' END, TRUE)";
+
+/// Asks what the server is. One simple query, so it also works in a pooler's transaction mode.
+const ASK: &str = "SELECT COALESCE(current_setting('earmark.session', TRUE), '') AS name, \
+    pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS is_read_only, \
+    current_setting('fsync')::boolean AND current_setting('full_page_writes')::boolean AS is_crash_safe, \
+    current_setting('synchronous_commit') IN ('on', 'remote_apply') AS is_durable";
+
+/// Why a session cannot be used. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error(transparent)]
+    Sqlx(#[from] sqlx::Error),
+    /// The file of the database URL cannot be read or parsed.
+    #[error("{0}")]
+    Url(String),
+    #[error(
+        "the database accepts no writes: it is a standby, or default_transaction_read_only is on; use the address of the \
+         primary"
+    )]
+    ReadOnly,
+    #[error(
+        "fsync or full_page_writes is off, so a crash of the database loses acknowledged writes; turn both on, or set \
+         --allow-unsafe-database / EARMARK_ALLOW_UNSAFE_DATABASE"
+    )]
+    NotCrashSafe,
+    #[error(
+        "a pooler gives each transaction another session, as PgBouncer does in transaction mode; set \
+         --database-statement-cache / EARMARK_DATABASE_STATEMENT_CACHE to false"
+    )]
+    SharedSession,
+}
+
+/// The database cannot serve us now, whatever the reason. Operators read the reason in the log.
+impl From<ConnectError> for Error {
+    fn from(error: ConnectError) -> Self {
+        Self::Unavailable(Some(error.into()))
+    }
+}
+
+/// A process of the server that serves one session. A process id alone may be used again, also by another server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Process {
+    pub(super) pid: i32,
+    pub(super) started: String,
+}
+
+/// An open session, with what we know about it.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) connection: PgConnection,
+    pub(super) usage: Usage,
+    /// `None` where a pooler may change it.
+    pub(super) process: Option<Process>,
+    /// The value of `earmark.session`. Empty where a pooler shares sessions.
+    name: String,
+    allows_unsafe: bool,
+    /// The generation of [`super::slots::Slots`] in which the session was opened.
+    pub(super) generation: u64,
+    pub(super) opened_at: Instant,
+    pub(super) used_at: Instant,
+    checked_at: Instant,
+}
+
+impl Database {
+    /// Opens a session on the first server that can serve us.
+    pub(super) async fn open(&self, deadline: Deadline) -> Result<Open, ConnectError> {
+        let deadline = deadline.or_within(Deadline::OF_A_REQUEST);
+        let targets = self.targets().await.map_err(ConnectError::Url)?;
+        let mut result = Err(ConnectError::Url("names no host".to_owned()));
+        for target in self.in_order(&targets) {
+            result = self.open_on(&targets, target, deadline).await;
+            if result.is_ok() {
+                self.prefer(target);
+                break;
+            }
+        }
+        result
+    }
+
+    async fn open_on(
+        &self,
+        targets: &Targets,
+        target: usize,
+        deadline: Deadline,
+    ) -> Result<Open, ConnectError> {
+        let mut deadline = targets.attempt(deadline);
+        if targets.hosts.len() > 1 {
+            // Time must be left for the other hosts.
+            deadline = deadline.or_within(ANSWER_MAX);
+        }
+        let connect = targets.hosts[target].connect();
+        let connection = deadline.limit(connect).await.unwrap_or_else(|_| Err(timeout()))?;
+        let now = Instant::now();
+        let mut open = Open {
+            connection,
+            usage: Usage::until(deadline),
+            process: None,
+            name: String::new(),
+            allows_unsafe: self.allows_unsafe(),
+            generation: 0,
+            opened_at: now,
+            used_at: now,
+            checked_at: now,
+        };
+        if self.keeps_statements() {
+            open.set().await?;
+        }
+        open.check().await?;
+        Ok(open)
+    }
+
+    /// Connects to the first server that answers, and neither sets nor checks anything.
+    pub(super) async fn connect(&self) -> Result<PgConnection, ConnectError> {
+        let targets = self.targets().await.map_err(ConnectError::Url)?;
+        let mut result = Err(sqlx::Error::Io(std::io::ErrorKind::NotFound.into()));
+        for target in self.in_order(&targets) {
+            result = targets.hosts[target].connect().await;
+            if result.is_ok() {
+                break;
+            }
+        }
+        Ok(result?)
+    }
+
+    /// Whether a second connection gets the session of `first`, as in a pooler's transaction mode. Poolers prefer the session
+    /// that was used last. If a second connection cannot be had in time, later checks decide.
+    pub(super) async fn shares_session(&self, first: &Open) -> bool {
+        let ask = async {
+            let mut connection = self.connect().await?;
+            let row = sqlx::raw_sql(ASK).fetch_one(&mut connection).await?;
+            sqlx::Connection::close(connection).await?;
+            Ok::<String, ConnectError>(row.try_get("name")?)
+        };
+        let name = Deadline::within(ANSWER_MAX).limit(ask).await;
+        matches!(name, Ok(Ok(name)) if name == first.name)
+    }
+}
+
+impl Open {
+    async fn set(&mut self) -> Result<(), sqlx::Error> {
+        let rows = sqlx::raw_sql(SET).fetch_all(&mut self.connection);
+        let rows = self.usage.wait(rows).await?;
+        let row = rows.last().ok_or(sqlx::Error::RowNotFound)?;
+        self.name = row.try_get("name")?;
+        // A role may not see its own session if the server hides it. Then we cannot end it.
+        let started: Option<String> = row.try_get("started")?;
+        let pid = row.try_get("pid")?;
+        self.process = started.map(|started| Process { pid, started });
+        Ok(())
+    }
+
+    /// Checks that the server still answers, can write, and keeps what it acknowledges.
+    async fn check(&mut self) -> Result<(), ConnectError> {
+        let row: PgRow =
+            self.usage.wait(sqlx::raw_sql(ASK).fetch_one(&mut self.connection)).await?;
+        let is = |column| row.try_get::<bool, _>(column);
+        if is("is_read_only")? {
+            return Err(ConnectError::ReadOnly);
+        }
+        if !is("is_crash_safe")? && !self.allows_unsafe {
+            return Err(ConnectError::NotCrashSafe);
+        }
+        let is_ours = row.try_get::<&str, _>("name")? == self.name && is("is_durable")?;
+        if !self.name.is_empty() && !is_ours {
+            return Err(ConnectError::SharedSession);
+        }
+        self.checked_at = Instant::now();
+        Ok(())
+    }
+
+    /// Checks a session that was idle for longer than `unchecked_max`, or that was not checked for a second. Returns whether it
+    /// can be used.
+    pub(super) async fn check_again(
+        &mut self,
+        deadline: Deadline,
+        unchecked_max: Duration,
+    ) -> bool {
+        self.usage.deadline = deadline.or_within(ANSWER_MAX);
+        let is_fit = if self.checked_at.elapsed() > CHECKED_MAX {
+            match self.check().await {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::warn!(cause = %error, "a database connection cannot be used any more");
+                    false
+                }
+            }
+        } else if self.used_at.elapsed() > unchecked_max {
+            let ping = sqlx::Connection::ping(&mut self.connection);
+            self.usage.wait(ping).await.is_ok()
+        } else {
+            true
+        };
+        self.usage.deadline = deadline;
+        if !is_fit && self.usage.state == State::Ready {
+            self.usage.state = State::Unusable;
+        }
+        is_fit
+    }
+}
+
+/// How long a session may be used without a check.
+const CHECKED_MAX: Duration = Duration::from_secs(1);

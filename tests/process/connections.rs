@@ -1,0 +1,323 @@
+//! The service assumes nothing about a database connection: fail-over, settings, credentials, schema changes, and sessions
+//! that the service gave up.
+
+use std::fs;
+use std::str::FromStr as _;
+use std::thread;
+
+use nix::sys::signal::Signal;
+use sqlx::postgres::PgConnectOptions;
+use testkit::postgres::{Database, PASSWORD, Postgres, Sql, TERMINATE_SESSIONS, TlsServer};
+use testkit::proxy::Proxy;
+use testkit::{Answer, MARK_CONTACT, Scratch, Service, eventually, request, text, wait_until};
+
+use crate::EARMARK;
+
+fn ready(service: &Service) -> u16 {
+    request(service.admin, "GET", "/readyz", "").unwrap().status
+}
+
+/// Changes a setting of a running server.
+fn reload(postgres: &Postgres, change: &str) {
+    let mut sql = postgres.sql("postgres");
+    sql.run(&format!("ALTER SYSTEM {change}"));
+    sql.run("SELECT pg_reload_conf()");
+}
+
+/// The number of sessions of services.
+const SESSIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'earmark'";
+
+const REPLICATED: [&str; 3] = ["wal_level=replica", "hot_standby=on", "max_wal_senders=4"];
+
+#[test]
+fn serve_refuses_a_standby_and_says_what_to_write() {
+    let (first, second) = (Scratch::create(), Scratch::create());
+    let Some(primary) = Postgres::start(first.path(), &REPLICATED) else { return };
+    EARMARK.prepare(&primary.url());
+    let mut standby = primary.start_standby(second.path());
+    wait_until("the standby has the schema", || {
+        standby.sql("earmark").number("SELECT count(*) FROM pg_tables WHERE tablename = 'apps'")
+            == 1
+    });
+
+    let refused = EARMARK.serve(&standby.url()).run();
+
+    refused.expect_failure(&["--database-url", "standby", "address of the primary"]);
+    standby.end(Signal::SIGINT);
+}
+
+#[test]
+fn while_a_name_leads_to_a_standby_the_service_is_not_ready_and_reads_nothing_stale() {
+    let (first, second) = (Scratch::create(), Scratch::create());
+    let Some(primary) = Postgres::start(first.path(), &REPLICATED) else { return };
+    EARMARK.prepare(&primary.url());
+    let mut standby = primary.start_standby(second.path());
+    let proxy = Proxy::start(primary.port());
+    let service = EARMARK.start(EARMARK.serve(&proxy.url()));
+    let client = service.client();
+    client.must_mark("user", "before");
+
+    proxy.forward_to(standby.port());
+    primary.sql("postgres").run(TERMINATE_SESSIONS);
+    for _ in 0..3 {
+        assert_eq!(client.mark_code(), 50005);
+        assert_eq!(ready(&service), 503);
+    }
+    proxy.forward_to(primary.port());
+
+    wait_until("the service is ready", || ready(&service) == 200);
+    client.must_mark("user", "after");
+    assert_eq!(standby.sql("postgres").number(SESSIONS), 0, "a session stayed on the standby");
+    for _ in 0..50 {
+        assert!(client.marks("user").contains("after"));
+    }
+    service.process.stop();
+    standby.end(Signal::SIGINT);
+}
+
+#[test]
+fn of_several_hosts_the_one_that_can_write_is_used() {
+    let (first, second) = (Scratch::create(), Scratch::create());
+    let Some(primary) = Postgres::start(first.path(), &REPLICATED) else { return };
+    EARMARK.prepare(&primary.url());
+    let mut standby = primary.start_standby(second.path());
+    let (writes, reads) = (primary.port(), standby.port());
+    let hosts = format!("127.0.0.1:1,127.0.0.1:{reads},127.0.0.1:{writes}");
+    let url = format!(
+        "postgres://earmark@{hosts}/earmark?sslmode=disable&target_session_attrs=read-write&connect_timeout=2"
+    );
+
+    let service = EARMARK.start(EARMARK.serve(&url));
+
+    service.client().must_mark("user", "friend");
+    assert_eq!(standby.sql("postgres").number(SESSIONS), 0);
+    service.process.stop();
+    standby.end(Signal::SIGINT);
+}
+
+#[test]
+fn a_database_that_becomes_read_only_is_not_ready_until_it_can_write_again() {
+    let scratch = Scratch::create();
+    let Some(postgres) = Postgres::start(scratch.path(), &[]) else { return };
+    EARMARK.prepare(&postgres.url());
+    let service = EARMARK.start(EARMARK.serve(&postgres.url()));
+    let client = service.client();
+    client.must_mark("user", "before");
+
+    reload(&postgres, "SET default_transaction_read_only = on");
+
+    wait_until("the service is not ready", || ready(&service) == 503);
+    assert_eq!(client.mark_code(), 50005);
+    reload(&postgres, "RESET default_transaction_read_only");
+    wait_until("the service is ready", || ready(&service) == 200);
+    client.must_mark("user", "after");
+    service.process.stop();
+}
+
+#[test]
+fn no_acknowledged_write_is_lost_when_synchronous_commit_is_turned_off() {
+    let by_server: fn(&Postgres) = |postgres| reload(postgres, "SET synchronous_commit = off");
+    let by_role: fn(&Postgres) = |postgres| {
+        let mut sql = postgres.sql("postgres");
+        sql.run("ALTER ROLE earmark SET synchronous_commit = off");
+        sql.run(TERMINATE_SESSIONS);
+    };
+    for turn_off in [by_server, by_role] {
+        let scratch = Scratch::create();
+        // Without a synchronous commit, the WAL is written after ten seconds.
+        let settings = ["wal_writer_delay=10s"];
+        let Some(mut postgres) = Postgres::start(scratch.path(), &settings) else { return };
+        EARMARK.prepare(&postgres.url());
+        let service = EARMARK.start(EARMARK.serve(&postgres.url()));
+        let client = service.client();
+        client.must_mark("user", "first");
+
+        turn_off(&postgres);
+        let acknowledged: Vec<_> = (0..30).map(|number| format!("friend-{number}")).collect();
+        wait_until("the service has its connections", || client.mark_code() == 0);
+        for peer in &acknowledged {
+            client.must_mark("user", peer);
+        }
+        postgres.lose_machine();
+        postgres.start_again();
+
+        wait_until("the service is ready", || ready(&service) == 200);
+        let marks = client.marks("user");
+        let lost: Vec<_> = acknowledged.iter().filter(|peer| !marks.contains(*peer)).collect();
+        assert!(lost.is_empty(), "{lost:?}");
+        service.process.stop();
+    }
+}
+
+#[test]
+fn a_server_that_loses_writes_in_a_crash_is_refused_unless_a_setting_allows_it() {
+    for setting in ["fsync=off", "full_page_writes=off"] {
+        let scratch = Scratch::create();
+        let Some(postgres) = Postgres::start(scratch.path(), &[setting]) else { return };
+        let migrate = || EARMARK.on(&postgres.url(), ["migrate"]);
+
+        migrate()
+            .run()
+            .expect_failure(&["fsync or full_page_writes is off", "--allow-unsafe-database"]);
+
+        let exit = migrate().args(["--allow-unsafe-database"]).run();
+        assert!(exit.stderr.contains("loses acknowledged writes"), "{exit:?}");
+        exit.expect_success();
+    }
+}
+
+#[test]
+fn reads_and_writes_go_on_when_a_column_changes_its_type() {
+    let database = Database::create();
+    let service = EARMARK.start_on(&database);
+    let client = service.client();
+    // Several connections have prepared the statements.
+    thread::scope(|scope| {
+        for user in 0..16 {
+            let client = &client;
+            scope.spawn(move || {
+                for number in 0..10 {
+                    client.must_mark(&format!("user-{user}"), &format!("friend-{number}"));
+                    client.marks(&format!("user-{user}"));
+                }
+            });
+        }
+    });
+    for change in [
+        "ALTER TABLE apps ALTER COLUMN secret_key TYPE varchar(200)",
+        "ALTER TABLE conversations ALTER COLUMN changed_at SET NOT NULL, ADD COLUMN note text",
+        "ALTER TABLE apps ALTER COLUMN secret_key TYPE text",
+    ] {
+        database.connect().run(change);
+        thread::scope(|scope| {
+            for user in 0..16 {
+                let client = &client;
+                scope.spawn(move || {
+                    for round in 0..10 {
+                        client.must_mark(&format!("user-{user}"), &format!("other-{round}"));
+                        assert!(client.marks(&format!("user-{user}")).contains("friend-9"));
+                    }
+                });
+            }
+        });
+        // The cached app is older than two seconds, and is loaded again.
+        wait_until("all calls succeed", || client.mark_code() == 0);
+    }
+    service.process.stop();
+}
+
+/// A server whose commits wait for a standby that does not exist.
+fn without_its_standby(postgres: &Postgres) {
+    reload(postgres, "SET synchronous_standby_names = 'missing'");
+    let waits = "SELECT count(*) FROM pg_settings
+        WHERE name = 'synchronous_standby_names' AND setting = 'missing'";
+    wait_until("the setting is loaded", || postgres.sql("postgres").number(waits) == 1);
+}
+
+const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+
+#[test]
+fn sessions_that_wait_for_a_missing_standby_stay_within_the_limit() {
+    /// What `--database-connections` allows, and what `serve` opens besides.
+    const ALLOWED: i64 = 4 + 5;
+    let scratch = Scratch::create();
+    let Some(postgres) = Postgres::start(scratch.path(), &["max_connections=60"]) else { return };
+    EARMARK.prepare(&postgres.url());
+    let serve = EARMARK
+        .serve(&postgres.url())
+        .env("EARMARK_WORKERS", "1")
+        .env("EARMARK_DATABASE_CONNECTIONS", "4");
+    let service = EARMARK.start(serve);
+    let client = service.client();
+    client.must_mark("user", "before");
+    without_its_standby(&postgres);
+
+    for round in 0..4 {
+        thread::scope(|scope| {
+            for number in 0..6 {
+                let client = &client;
+                scope.spawn(move || {
+                    let import = format!(r#"{{"UserID":"user-{round}-{number}"}}"#);
+                    let answer = client.call("im_open_login_svc/account_import", &import).unwrap();
+                    assert_eq!(answer.code(), 50005, "{answer:?}");
+                });
+            }
+        });
+        let sessions = postgres.sql("postgres").number(SESSIONS);
+        assert!(sessions <= ALLOWED, "{sessions} sessions after round {round}");
+    }
+    // A cancelled commit would be visible although no standby has it.
+    assert!(postgres.sql("postgres").number(WAITING) > 0, "the waiting commits were cancelled");
+    assert!(client.marks("user").contains("before"), "reads go on");
+
+    reload(&postgres, "RESET synchronous_standby_names");
+    wait_until("the service works again", || client.mark_code() == 0);
+    assert_eq!(ready(&service), 200);
+    service.process.stop();
+}
+
+#[test]
+fn a_cancelled_wait_for_a_standby_is_in_doubt() {
+    let scratch = Scratch::create();
+    let Some(postgres) = Postgres::start(scratch.path(), &[]) else { return };
+    EARMARK.prepare(&postgres.url());
+    // Not even a log that hides warnings hides them from the service.
+    let service = EARMARK.start(EARMARK.serve(&postgres.url()).env("EARMARK_LOG", "info,sqlx=off"));
+    let client = service.client();
+    client.must_mark("user", "before");
+    without_its_standby(&postgres);
+    let mut operator = postgres.sql("postgres");
+
+    // The fast path takes one statement, and a new conversation a transaction.
+    for peer in ["before", "new"] {
+        let code = thread::scope(|scope| {
+            let call = scope.spawn(|| {
+                let body = format!(
+                    r#"{{"From_Account":"user","MarkItem":[{{"OptType":2,"ContactItem":{{"Type":1,"To_Account":"{peer}"}},"CustomMark":"x"}}]}}"#
+                );
+                client.call(MARK_CONTACT, &body).unwrap().code()
+            });
+            wait_until("the commit waits", || operator.number(WAITING) == 1);
+            operator.run(
+                "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+            );
+            call.join().unwrap()
+        });
+        assert_eq!(code, 50005, "{peer}");
+    }
+    reload(&postgres, "RESET synchronous_standby_names");
+    wait_until("the service works again", || client.mark_code() == 0);
+    service.process.stop();
+}
+
+/// The URL of the database over TLS, with this password.
+fn with_password(server: &TlsServer, password: &str) -> String {
+    server.url("127.0.0.1", "sslmode=require").replace(PASSWORD, password)
+}
+
+#[test]
+fn a_changed_password_needs_no_restart() {
+    let Some(server) = TlsServer::start() else { return };
+    let scratch = Scratch::create();
+    let file = scratch.write("url", with_password(&server, PASSWORD));
+    EARMARK.prepare(&with_password(&server, PASSWORD));
+    let serve = EARMARK
+        .command(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .env("EARMARK_DATABASE_URL_FILE", text(&file));
+    let service = EARMARK.start(serve);
+    let client = service.client();
+    client.must_mark("user", "before");
+    let options = PgConnectOptions::from_str(&with_password(&server, PASSWORD)).unwrap();
+
+    let mut operator = Sql::connect(&options.database("postgres"));
+    operator.run("ALTER ROLE earmark PASSWORD 'another-password'");
+    operator.run(TERMINATE_SESSIONS);
+
+    let answer = client.mark("user", "refused").unwrap();
+    assert_eq!(answer.code(), 50005, "{answer:?}");
+    assert_eq!(ready(&service), 503);
+    fs::write(&file, with_password(&server, "another-password")).unwrap();
+    eventually("the service works", || client.mark("user", "after").ok().filter(Answer::is_marked));
+    let log = service.process.stop().stderr;
+    assert!(!log.contains("another-password") && !log.contains(PASSWORD), "{log}");
+}
