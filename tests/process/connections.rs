@@ -34,7 +34,7 @@ fn serve_refuses_a_standby_and_says_what_to_write() {
     let (first, second) = (Scratch::create(), Scratch::create());
     let Some(primary) = Postgres::start(first.path(), &REPLICATED) else { return };
     EARMARK.prepare(&primary.url());
-    let mut standby = primary.start_standby(second.path());
+    let mut standby = primary.start_standby(second.path(), "standby");
     wait_until("the standby has the schema", || {
         standby.sql("earmark").number("SELECT count(*) FROM pg_tables WHERE tablename = 'apps'")
             == 1
@@ -51,7 +51,7 @@ fn while_a_name_leads_to_a_standby_the_service_is_not_ready_and_reads_nothing_st
     let (first, second) = (Scratch::create(), Scratch::create());
     let Some(primary) = Postgres::start(first.path(), &REPLICATED) else { return };
     EARMARK.prepare(&primary.url());
-    let mut standby = primary.start_standby(second.path());
+    let mut standby = primary.start_standby(second.path(), "standby");
     let proxy = Proxy::start(primary.port());
     let service = EARMARK.start(EARMARK.serve(&proxy.url()));
     let client = service.client();
@@ -80,7 +80,7 @@ fn of_several_hosts_the_one_that_can_write_is_used() {
     let (first, second) = (Scratch::create(), Scratch::create());
     let Some(primary) = Postgres::start(first.path(), &REPLICATED) else { return };
     EARMARK.prepare(&primary.url());
-    let mut standby = primary.start_standby(second.path());
+    let mut standby = primary.start_standby(second.path(), "standby");
     let (writes, reads) = (primary.port(), standby.port());
     let hosts = format!("127.0.0.1:1,127.0.0.1:{reads},127.0.0.1:{writes}");
     let url = format!(

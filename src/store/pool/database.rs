@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 
+use super::fence::Fence;
 use super::url;
 pub(super) use super::url::Targets;
 
@@ -19,6 +20,7 @@ pub struct Database {
     allows_unsafe: bool,
     /// The index of the host that served us last.
     preferred: Arc<AtomicUsize>,
+    fence: Arc<Fence>,
 }
 
 /// Where the address comes from. It is read and parsed for each new connection, because credentials may have changed: in
@@ -49,6 +51,7 @@ impl Database {
             keeps_statements: true,
             allows_unsafe: false,
             preferred: Arc::default(),
+            fence: Arc::default(),
         }
     }
 
@@ -83,6 +86,10 @@ impl Database {
 
     pub(super) fn keeps_statements(&self) -> bool {
         self.keeps_statements
+    }
+
+    pub(super) fn fence(&self) -> &Arc<Fence> {
+        &self.fence
     }
 
     pub(super) fn allows_unsafe(&self) -> bool {

@@ -7,6 +7,7 @@ mod abandoned;
 mod connection;
 mod database;
 mod failure;
+mod fence;
 mod notice;
 mod open;
 mod session;

@@ -3,12 +3,14 @@
 //! We believe nothing about a session. Its settings are set after it is open, and read back: PgBouncer refuses the startup
 //! parameter `options`, or drops it. A name may lead to a standby, and a promoted server may have other settings.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{ConnectOptions as _, Row as _};
 
 use super::database::{Database, Targets};
+use super::fence::{Fence, Timeline};
 use super::session::{State, Usage, timeout};
 use crate::deadline::Deadline;
 use crate::error::Error;
@@ -70,6 +72,10 @@ pub enum ConnectError {
     )]
     ReadOnly,
     #[error(
+        "the database is an old primary: another server has taken over since; stop it, or make it a standby"
+    )]
+    OldPrimary,
+    #[error(
         "fsync or full_page_writes is off, so a crash of the database loses acknowledged writes; turn both on, or set \
          --allow-unsafe-database / EARMARK_ALLOW_UNSAFE_DATABASE"
     )]
@@ -105,6 +111,8 @@ pub(super) struct Open {
     /// The value of `earmark.session`. Empty where a pooler shares sessions.
     name: String,
     allows_unsafe: bool,
+    fence: Arc<Fence>,
+    pass: u64,
     /// The generation of [`super::slots::Slots`] in which the session was opened.
     pub(super) generation: u64,
     pub(super) opened_at: Instant,
@@ -148,6 +156,8 @@ impl Database {
             process: None,
             name: String::new(),
             allows_unsafe: self.allows_unsafe(),
+            fence: self.fence().clone(),
+            pass: 0,
             generation: 0,
             opened_at: now,
             used_at: now,
@@ -157,6 +167,11 @@ impl Database {
             open.set().await?;
         }
         open.check().await?;
+        // A pooler that shares sessions may give us any server later.
+        if self.keeps_statements() {
+            let timeline = open.usage.wait(Timeline::of(&mut open.connection)).await?;
+            open.pass = open.fence.pass(timeline).ok_or(ConnectError::OldPrimary)?;
+        }
         Ok(open)
     }
 
@@ -227,7 +242,9 @@ impl Open {
         unchecked_max: Duration,
     ) -> bool {
         self.usage.deadline = deadline.or_within(ANSWER_MAX);
-        let is_fit = if self.checked_at.elapsed() > CHECKED_MAX {
+        let is_fit = if self.process.is_some() && !self.fence.admits(self.pass) {
+            false
+        } else if self.checked_at.elapsed() > CHECKED_MAX {
             match self.check().await {
                 Ok(()) => true,
                 Err(error) => {
