@@ -16,6 +16,7 @@ mod https;
 mod outage;
 mod pgbouncer;
 mod prune;
+mod readiness;
 mod schemas;
 mod secrets;
 mod serve;
