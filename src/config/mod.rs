@@ -81,8 +81,8 @@ pub struct DatabaseArgs {
     )]
     url_file: Option<PathBuf>,
 
-    /// Maximum number of connections to the database. `serve` divides them equally among its workers. 0 means 10, or
-    /// three for each worker if that is more.
+    /// Maximum number of connections to the database. `serve` divides them equally among its workers. 0 means
+    /// three for each worker, but at least 10 and at most 32.
     #[arg(
         long = "database-connections",
         env = "EARMARK_DATABASE_CONNECTIONS",
