@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
@@ -30,6 +30,13 @@ impl Program {
     #[must_use]
     pub fn args<S: AsRef<OsStr>>(mut self, more: impl IntoIterator<Item = S>) -> Self {
         self.0.args(more);
+        self
+    }
+
+    /// Runs the program as this user, in the group `root` and no other. Needs root.
+    #[must_use]
+    pub fn user(mut self, uid: u32) -> Self {
+        self.0.uid(uid).gid(0);
         self
     }
 
