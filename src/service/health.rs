@@ -95,22 +95,23 @@ impl Service {
     }
 }
 
-/// Asks all parts at once. Returns why the service is not ready, and the version of the schema. The first part is the
-/// process's own, for operators. The others are the workers'.
+/// Asks all workers at once. Returns why the service is not ready, and the version of the schema.
+///
+/// The first part is the process's own, for operators. It is asked only until a worker has started: the service can serve
+/// without it.
 async fn check(parts: &[Part]) -> (Option<String>, Option<i64>) {
     let deadline = Deadline::of_a_request();
-    let asked = parts.iter().enumerate().map(|(nr, part)| part.check(nr > 0, deadline));
-    let answers = join_all(asked).await;
-    let version = answers.first().and_then(|answer| Some(answer.as_ref().ok()?.versions().0));
-    let failure = answers.into_iter().enumerate().find_map(|(nr, answer)| match answer {
-        Ok(SchemaState::Current | SchemaState::Newer { .. }) => None,
-        Ok(SchemaState::Older { found, expected }) => Some(format!(
-            "the schema is older (version {found}) than this binary (version {expected})"
-        )),
-        Err(error) if nr == 0 => Some(format!("{:#}", anyhow::Error::new(error))),
-        Err(error) => Some(format!("worker {nr}: {:#}", anyhow::Error::new(error))),
-    });
-    (failure, version)
+    let workers = parts.get(1..).unwrap_or_default();
+    let asked = if workers.is_empty() { parts } else { workers };
+    let answers = asked.iter().map(|part| part.check(!workers.is_empty(), deadline));
+    let answers = join_all(answers).await;
+    let schema_version =
+        answers.iter().find_map(|answer| Some(answer.schema.as_ref().ok()?.versions().0));
+    let failure = answers
+        .into_iter()
+        .zip(1..)
+        .find_map(|(answer, nr)| Some(format!("worker {nr}: {}", answer.failure()?)));
+    (failure, schema_version)
 }
 
 /// Returns `None` if PostgreSQL does not answer, which the check reports.
@@ -118,22 +119,45 @@ async fn read_oldest_snapshot(parts: &[Part]) -> Option<Duration> {
     snapshots::oldest(&parts.first()?.store, Deadline::of_a_request()).await.ok()
 }
 
+struct Answer {
+    /// Read with the part's connections.
+    schema: Result<SchemaState, Error>,
+    /// The answer of the part's lane.
+    written: Result<(), Error>,
+}
+
+impl Answer {
+    fn failure(self) -> Option<String> {
+        let error = match self.schema {
+            Err(error) => error,
+            Ok(SchemaState::Older { found, expected }) => {
+                return Some(format!(
+                    "the schema is older (version {found}) than this binary (version {expected})"
+                ));
+            }
+            Ok(SchemaState::Current | SchemaState::Newer { .. }) => self.written.err()?,
+        };
+        Some(format!("{:#}", anyhow::Error::new(error)))
+    }
+}
+
 impl Part {
-    /// Reads the schema's version with the part's connections. A worker must also be able to write, through its lane. Runs on
-    /// the worker's thread, so a thread that hangs does not answer.
-    async fn check(&self, is_worker: bool, deadline: Deadline) -> Result<SchemaState, Error> {
+    /// Reads the schema's version with the part's connections and, if it is a worker, asks its lane. Runs on the part's own
+    /// thread, so a thread that hangs does not answer.
+    async fn check(&self, is_worker: bool, deadline: Deadline) -> Answer {
         let (store, lane) = (self.store.clone(), self.lane.clone());
         let asked = self.runtime.spawn(async move {
             let write = async { if is_worker { lane.probe(deadline).await } else { Ok(()) } };
             // Not `try_join`: to drop a statement halfway closes its connection.
             let (schema, written) = join(schema::check(&store, deadline), write).await;
-            written.and(schema)
+            Answer { schema, written }
         });
-        match deadline.limit(asked).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(panic)) => Err(Error::Internal(panic.into())),
-            Err(late) => Err(Error::Unavailable(Some(late.into()))),
-        }
+        let error = match deadline.limit(asked).await {
+            Ok(Ok(answer)) => return answer,
+            Ok(Err(panic)) => Error::Internal(panic.into()),
+            Err(timeout) => Error::Unavailable(Some(timeout.into())),
+        };
+        Answer { schema: Err(error), written: Ok(()) }
     }
 }
 

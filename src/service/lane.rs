@@ -165,8 +165,12 @@ impl Worker {
             if answer.is_closed() {
                 continue;
             }
-            let done = Box::pin(deadline.limit(self.probe(deadline))).await;
-            let done = done.unwrap_or_else(|late| Err(Error::Unavailable(Some(late.into()))));
+            let work = Box::pin(deadline.limit(self.probe(deadline)));
+            let done = match AssertUnwindSafe(work).catch_unwind().await {
+                Ok(Ok(done)) => done,
+                Ok(Err(late)) => Err(Error::Unavailable(Some(late.into()))),
+                Err(_) => Err(Error::internal("a panic, logged above")),
+            };
             if done.is_err() {
                 self.connection = None;
             }

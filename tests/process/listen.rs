@@ -56,9 +56,9 @@ fn on_the_ipv6_wildcard_the_service_answers_both_families() {
     service.process.stop();
 }
 
-/// OpenShift gives each namespace a range of user ids, and runs its pods in the group 0.
 #[test]
 fn the_service_runs_as_any_user() {
+    // OpenShift gives each namespace a range of user ids, and runs its pods in the group 0.
     if !is_root() {
         println!("skipped: only root can run a program as another user");
         return;
