@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::{Part, Service};
 use crate::deadline::Deadline;
@@ -23,6 +23,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 const CHECKS_PER_SNAPSHOT: u64 = 5;
 /// A check takes at most [`Deadline::OF_A_REQUEST`], 3 seconds. If the last check is older, the task itself hangs.
 const CHECK_AGE_MAX: Duration = Duration::from_secs(5);
+/// A part that fails is asked once more after this pause. It is as long as a write waits for a lock.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// How long `/readyz` waits for the first check. By default, Kubernetes gives a probe 1 second.
 const FIRST_CHECK_MAX: Duration = Duration::from_millis(900);
 
@@ -127,6 +129,10 @@ struct Answer {
 }
 
 impl Answer {
+    fn is_ok(&self) -> bool {
+        self.schema.is_ok() && self.written.is_ok()
+    }
+
     fn failure(self) -> Option<String> {
         let error = match self.schema {
             Err(error) => error,
@@ -142,15 +148,17 @@ impl Answer {
 }
 
 impl Part {
-    /// Reads the schema's version with the part's connections and, if it is a worker, asks its lane. Runs on the part's own
-    /// thread, so a thread that hangs does not answer.
+    /// Asks the part, on its own thread, so that a thread that hangs does not answer. A failure counts if it lasts: requests
+    /// are retried as well.
     async fn check(&self, is_worker: bool, deadline: Deadline) -> Answer {
-        let (store, lane) = (self.store.clone(), self.lane.clone());
+        let part = self.clone();
         let asked = self.runtime.spawn(async move {
-            let write = async { if is_worker { lane.probe(deadline).await } else { Ok(()) } };
-            // Not `try_join`: to drop a statement halfway closes its connection.
-            let (schema, written) = join(schema::check(&store, deadline), write).await;
-            Answer { schema, written }
+            let first = part.ask(is_worker, deadline).await;
+            if first.is_ok() || deadline.is_too_late_to_begin() {
+                return first;
+            }
+            sleep(RETRY_PAUSE).await;
+            part.ask(is_worker, deadline).await
         });
         let error = match deadline.limit(asked).await {
             Ok(Ok(answer)) => return answer,
@@ -158,6 +166,14 @@ impl Part {
             Err(timeout) => Error::Unavailable(Some(timeout.into())),
         };
         Answer { schema: Err(error), written: Ok(()) }
+    }
+
+    /// Reads the schema's version with the part's connections and, if it is a worker, asks its lane.
+    async fn ask(&self, is_worker: bool, deadline: Deadline) -> Answer {
+        let write = async { if is_worker { self.lane.probe(deadline).await } else { Ok(()) } };
+        // Not `try_join`: to drop a statement halfway closes its connection.
+        let (schema, written) = join(schema::check(&self.store, deadline), write).await;
+        Answer { schema, written }
     }
 }
 

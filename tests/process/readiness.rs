@@ -1,6 +1,6 @@
 //! `/readyz`, the gauges and the log say whether the service can serve, also without traffic.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use testkit::postgres::{Database, PrivateServer};
 use testkit::{Service, between, request, wait_until};
@@ -28,6 +28,31 @@ fn a_table_that_cannot_be_written_makes_the_service_not_ready() {
     holder.run("COMMIT");
     service.wait_until_ready();
     service.process.stop();
+}
+
+#[test]
+fn a_lock_that_is_held_for_a_moment_does_not_make_the_service_not_ready() {
+    let database = Database::create();
+    let service = EARMARK.start_on(&database);
+    service.wait_until_ready();
+    let (mut holder, mut observer) = (database.connect(), database.connect());
+    holder.run("BEGIN; LOCK TABLE users IN SHARE MODE");
+    let mut blocked = || {
+        observer.number(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+    };
+    wait_until("the lanes wait for the lock", || blocked() > 0);
+    wait_until("PostgreSQL has ended their statements", || blocked() == 0);
+    holder.run("COMMIT");
+    // Two checks begin in this time.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) {
+        assert_eq!(service.admin_status("/readyz"), 200);
+    }
+    let exit = service.process.stop();
+    assert!(!exit.stderr.contains("not ready"), "{exit:?}");
 }
 
 #[test]
