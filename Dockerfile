@@ -52,13 +52,14 @@ FROM scratch
 LABEL org.opencontainers.image.title="earmark" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
 COPY --from=build /root-of-image /
-ENV EARMARK_LISTEN=0.0.0.0:8080
+# IPv6 and IPv4.
+ENV EARMARK_LISTEN=[::]:8080
 EXPOSE 8080
 # A number, so that Kubernetes can verify that this user is not root (runAsNonRoot).
 USER 65532:65532
 STOPSIGNAL SIGTERM
 # Asks the admin listener, which by default answers inside the container only. For probes from outside, such as Kubernetes'
-# httpGet, set EARMARK_ADMIN_LISTEN=0.0.0.0:8081.
+# httpGet, set EARMARK_ADMIN_LISTEN=[::]:8081.
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 \
   CMD ["/usr/local/bin/earmark", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/earmark"]

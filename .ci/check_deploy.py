@@ -98,7 +98,8 @@ def check_manifests(path, known):
     server = pod["spec"]["containers"][0]
     ports = {port["name"]: port["containerPort"] for port in server["ports"]}
     for name, setting in (("http", "EARMARK_LISTEN"), ("admin", "EARMARK_ADMIN_LISTEN")):
-        expect(config[setting] == f"0.0.0.0:{ports[name]}", f"{path}: port {name} is {ports[name]}, but {setting} is {config[setting]}")
+        # `[::]` takes IPv4 as well. A pod of an IPv6-only cluster has no IPv4 address.
+        expect(config[setting] == f"[::]:{ports[name]}", f"{path}: {setting} is {config[setting]}, not both families on port {name}, {ports[name]}")
     for probe, asks in (("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
         expect(server[probe]["httpGet"] == {"path": asks, "port": "admin"}, f"{path}: {probe} must request {asks} from the admin port")
 
@@ -115,6 +116,7 @@ def check_manifests(path, known):
             expect(port["targetPort"] in ports, f"{path}: Service {service['metadata']['name']}: the pods have no port {port['targetPort']}")
     expect([p["targetPort"] for p in one(documents, "Service", "earmark")["spec"]["ports"]] == ["http"],
            f"{path}: the API's Service must not expose the admin port")
+    expect(one(documents, "Service", "earmark")["spec"].get("ipFamilyPolicy") == "PreferDualStack", f"{path}: the Service has addresses of one family only")
     policy = one(documents, "NetworkPolicy")["spec"]
     matches("the NetworkPolicy", policy["podSelector"]["matchLabels"])
     expect(policy["podSelector"]["matchLabels"].items() <= job["spec"]["template"]["metadata"]["labels"].items(),
@@ -124,12 +126,17 @@ def check_manifests(path, known):
             expect(port["port"] in ports, f"{path}: the NetworkPolicy: the pods have no port {port['port']}")
             expect(port["port"] != "admin" or rule.get("from"), f"{path}: the NetworkPolicy opens the admin port to all")
 
+    check_dns(path, policy)
+
     scaler = one(documents, "HorizontalPodAutoscaler")["spec"]
     expect(scaler["scaleTargetRef"]["name"] == deployment["metadata"]["name"], f"{path}: the autoscaler does not scale the Deployment")
     expect("replicas" not in deployment["spec"], f"{path}: `replicas` would override the autoscaler")
-    # A rolling upgrade runs one pod more than maxReplicas. PostgreSQL's default limit is 100 connections.
-    connections = int(config.get("EARMARK_DATABASE_CONNECTIONS", known["EARMARK_DATABASE_CONNECTIONS"]))
-    expect(connections * (scaler["maxReplicas"] + 1) <= 100, f"{path}: maxReplicas needs more than 100 connections to PostgreSQL")
+    # The defaults depend on the node, because the pods have no CPU limit.
+    workers, connections = (int(config.get(f"EARMARK_{name}", 0)) for name in ("WORKERS", "DATABASE_CONNECTIONS"))
+    expect(0 < 2 * workers <= connections, f"{path}: {workers} workers and {connections} connections: both must be set, with two connections for each worker")
+    # A process opens up to 4 connections more. A rolling upgrade runs one pod more than maxReplicas. PostgreSQL's default limit
+    # is 100 connections, of which it keeps 3 for superusers.
+    expect((connections + 5) * (scaler["maxReplicas"] + 1) <= 97, f"{path}: maxReplicas needs more than 97 connections to PostgreSQL")
     delay = int(config["EARMARK_SHUTDOWN_DELAY_S"])
     shutdown = int(config.get("EARMARK_SHUTDOWN_S", known["EARMARK_SHUTDOWN_S"]))
     expect(delay > 0, f"{path}: EARMARK_SHUTDOWN_DELAY_S is 0, so pods stop while requests still arrive")
@@ -145,6 +152,20 @@ def check_manifests(path, known):
             expect(endpoint["port"] in [p["name"] for p in service["spec"]["ports"]], f"{path}: no port {endpoint['port']}")
 
 
+def check_dns(path, policy):
+    """The pods must reach the DNS of Kubernetes, that of OpenShift, and NodeLocal DNSCache."""
+    rules = [rule for rule in policy["egress"] if {"port": 53, "protocol": "UDP"} in rule["ports"]]
+    ports = {(port["port"], port["protocol"]) for rule in rules for port in rule["ports"]}
+    expect({(port, protocol) for port in (53, 5353) for protocol in ("UDP", "TCP")} <= ports, f"{path}: the NetworkPolicy opens only {ports} for DNS")
+    peers = [peer for rule in rules for peer in rule["to"]]
+    namespaces = {value for peer in peers for term in peer.get("namespaceSelector", {}).get("matchExpressions", []) for value in term["values"]}
+    if Path(path).name == "chart-everything.yaml":  # names a DNS of its own
+        expect(peers == [{"ipBlock": {"cidr": "192.0.2.53/32"}}], f"{path}: the NetworkPolicy does not use networkPolicy.dns")
+        return
+    expect({"kube-system", "openshift-dns"} <= namespaces, f"{path}: the NetworkPolicy allows DNS only in {namespaces}")
+    expect({"ipBlock": {"cidr": "169.254.20.10/32"}} in peers, f"{path}: the NetworkPolicy does not allow NodeLocal DNSCache")
+
+
 def environment(documents, workload):
     """The settings of a workload's container, from its `env` or from the ConfigMap."""
     container = workload["spec"]["template"]["spec"]["containers"][0]
@@ -153,9 +174,16 @@ def environment(documents, workload):
 
 
 def check_pod(where, pod, command, config):
-    user = int(re.search(r"^USER (\d+):", text("Dockerfile"), re.MULTILINE)[1])
+    # Kubernetes takes the user of the image. OpenShift refuses a pod that names one, and chooses one that the image does not know,
+    # so the Secret must be readable for every user.
+    expect(re.search(r"^USER [1-9]\d*:", text("Dockerfile"), re.MULTILINE), "Dockerfile: USER must be a number that is not 0")
     security = pod["securityContext"]
-    expect(security.get("runAsNonRoot") is True and security.get("runAsUser") == user, f"{where}: must run as user {user}")
+    expect(security.get("runAsNonRoot") is True, f"{where}: may run as root")
+    for holder in (security, *(container["securityContext"] for container in pod["containers"])):
+        named = {"runAsUser", "runAsGroup", "fsGroup", "supplementalGroups"} & set(holder)
+        expect(not named, f"{where}: OpenShift refuses {sorted(named)}")
+    modes = [volume["secret"].get("defaultMode") for volume in pod["volumes"] if "secret" in volume]
+    expect(modes == [0o444], f"{where}: the files of the Secret have the modes {modes}, so not every user can read them")
     expect(security.get("seccompProfile") == {"type": "RuntimeDefault"}, f"{where}: has no seccomp profile")
     expect(pod.get("automountServiceAccountToken") is False, f"{where}: mounts the token of the service account")
     for container in pod["containers"]:

@@ -75,6 +75,11 @@ metrics! {
     database_sessions_given_up_total: IntCounter = "Database sessions that did not answer in time: connection closed, statement cancelled";
     cache_lookups_total: IntCounterVec["cache", "result"] = "Cache lookups";
 
+    ready: IntGauge = "1 if every worker can read and write, otherwise 0";
+    database_up: IntGauge = "1 if the database answers, otherwise 0";
+    database_schema_version: IntGauge = "Version of the schema in the database; 0 if the database does not answer";
+    database_schema_version_required: IntGauge = "Version of the schema that this binary needs";
+    database_oldest_snapshot_seconds: IntGauge = "Age of the oldest transaction that keeps vacuum from removing row versions";
     build_info: IntGaugeVec["version"] = "Always 1; the label has the version of the binary";
     log_lines_dropped_total: IntCounter = "Log lines dropped because their reader was too slow";
 }
@@ -184,6 +189,18 @@ pub struct Observed {
     pub queues: Vec<usize>,
     /// Since the process started.
     pub log_lines_dropped: u64,
+    pub health: HealthGauges,
+}
+
+/// What the last check of the service has found.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HealthGauges {
+    pub is_ready: bool,
+    pub is_database_up: bool,
+    /// 0 if the database does not answer.
+    pub schema_version: i64,
+    pub schema_version_required: i64,
+    pub oldest_snapshot: Duration,
 }
 
 impl Commits {
@@ -306,6 +323,13 @@ impl Families {
             let depth = i64::try_from(*depth).unwrap_or(i64::MAX);
             self.lane_queue_depth.with_label_values(&[&lane.to_string()]).set(depth);
         }
+        let HealthGauges { is_ready, is_database_up, oldest_snapshot, .. } = observed.health;
+        self.ready.set(is_ready.into());
+        self.database_up.set(is_database_up.into());
+        self.database_schema_version.set(observed.health.schema_version);
+        self.database_schema_version_required.set(observed.health.schema_version_required);
+        let seconds = i64::try_from(oldest_snapshot.as_secs()).unwrap_or(i64::MAX);
+        self.database_oldest_snapshot_seconds.set(seconds);
         let counted = self.log_lines_dropped_total.get();
         self.log_lines_dropped_total.inc_by(observed.log_lines_dropped.saturating_sub(counted));
     }

@@ -22,19 +22,21 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
         opened = open(&settings) => opened?,
         () = signals.any() => return Ok(()),
     };
+    let (workers, connections) = (settings.workers(), settings.connections()?);
     let listen = Listen {
         address: settings.listen,
         admin_address: Some(settings.admin_listen),
         console: if settings.console { Console::On } else { Console::Off },
         operators,
         identity,
-        workers: settings.workers(),
+        workers,
         shutdown_s: settings.shutdown_s,
     };
     let delay = Duration::from_secs(settings.shutdown_delay_s);
     until_signal(signals, Service::new(store, service_settings), listen, delay, |at| {
         let admin = at.admin.map(|address| address.to_string());
-        tracing::info!(api = %at.api, admin, "listening on {}", at.api);
+        let version = env!("CARGO_PKG_VERSION");
+        tracing::info!(version, workers, connections, api = %at.api, admin, "listening on {}", at.api);
         Ok(())
     })
     .await

@@ -82,9 +82,9 @@ pub struct DatabaseArgs {
     )]
     url_file: Option<PathBuf>,
 
-    /// Maximum number of connections to the database. `serve` divides them equally among its workers. 0 means 10, or
-    /// three for each worker if that is more. `serve` opens up to 5 more: 4 for health checks and operators, and 1 to end
-    /// sessions that did not answer in time.
+    /// Maximum number of connections to the database. `serve` divides them equally among its workers. 0 means three for
+    /// each worker, but at least 10 and at most 32. `serve` opens up to 5 more: 4 for health checks and operators, and 1 to
+    /// end sessions that did not answer in time.
     #[arg(
         long = "database-connections",
         env = "EARMARK_DATABASE_CONNECTIONS",

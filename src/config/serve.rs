@@ -15,6 +15,10 @@ use super::{CONNECTIONS, DatabaseArgs, HISTORY_DAYS, days};
 use crate::http::{OperatorToken, Operators};
 use crate::store::Database;
 
+/// Most workers, and most connections for them, that are chosen by default.
+const WORKERS_MAX: usize = 8;
+const CONNECTIONS_MAX: u32 = 32;
+
 #[derive(Debug, Args)]
 pub struct Serve {
     #[command(flatten)]
@@ -68,7 +72,8 @@ pub struct Serve {
         value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub history_days: u32,
 
-    /// Number of threads that serve requests. 0 means one for each processor.
+    /// Number of threads that serve requests. 0 means one for each processor that the process may use, at most 8. The CPU
+    /// limit of a container (cgroup) counts.
     #[arg(long, env = "EARMARK_WORKERS", default_value_t = 0, value_name = "NUMBER",
         value_parser = clap::value_parser!(u16).range(0..=512))]
     pub workers: u16,
@@ -108,23 +113,65 @@ impl Serve {
     #[must_use]
     pub fn workers(&self) -> usize {
         match self.workers {
-            0 => available_parallelism().map_or(1, Into::into),
+            // It respects the CPU quotas of cgroups v1 and v2, and the processors that the process is bound to.
+            0 => default_workers(available_parallelism().map_or(1, Into::into)),
             number => number.into(),
         }
     }
 
-    /// A worker needs at least two connections: its lane keeps one, and reads share the rest.
-    pub fn database(&self) -> anyhow::Result<Database> {
-        let database = self.database.database()?;
+    /// The number of connections that the workers divide among them.
+    pub fn connections(&self) -> anyhow::Result<u32> {
         let workers = u32::try_from(self.workers()).unwrap_or(u32::MAX);
-        let needed = workers.saturating_mul(2);
+        let needed = connections_needed(workers);
         match self.database.connections {
-            0 => Ok(database.connections(CONNECTIONS.max(needed + workers))),
-            given if given >= needed => Ok(database),
+            0 => Ok(default_connections(workers)),
+            given if given >= needed => Ok(given),
             given => anyhow::bail!(
                 "--database-connections / EARMARK_DATABASE_CONNECTIONS is {given}, must be at least {needed}: two for each \
                  of {workers} workers (--workers / EARMARK_WORKERS)"
             ),
+        }
+    }
+
+    pub fn database(&self) -> anyhow::Result<Database> {
+        Ok(self.database.database()?.connections(self.connections()?))
+    }
+}
+
+/// Each worker has connections of its own, so on a machine with many processors the processes would use up PostgreSQL's
+/// `max_connections`. Eight workers make more marks than one PostgreSQL commits (`docs/performance.md`).
+fn default_workers(processors: usize) -> usize {
+    processors.clamp(1, WORKERS_MAX)
+}
+
+fn default_connections(workers: u32) -> u32 {
+    workers.saturating_mul(3).clamp(CONNECTIONS, CONNECTIONS_MAX).max(connections_needed(workers))
+}
+
+/// A worker needs two connections: its lane keeps one, and reads share the rest.
+fn connections_needed(workers: u32) -> u32 {
+    workers.saturating_mul(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_default_a_process_has_at_most_eight_workers_and_thirty_two_connections() {
+        for (processors, workers, connections) in
+            [(0, 1, 10), (1, 1, 10), (4, 4, 12), (7, 7, 21), (8, 8, 24), (9, 8, 24), (64, 8, 24)]
+        {
+            let found = default_workers(processors);
+            assert_eq!(found, workers, "{processors} processors");
+            assert_eq!(default_connections(u32::try_from(found).unwrap()), connections);
+        }
+    }
+
+    #[test]
+    fn more_workers_than_by_default_get_the_two_connections_that_each_needs() {
+        for (workers, connections) in [(10, 30), (11, 32), (16, 32), (17, 34), (512, 1024)] {
+            assert_eq!(default_connections(workers), connections, "{workers} workers");
         }
     }
 }

@@ -12,17 +12,15 @@ pub(super) async fn live() -> HttpResponse {
     HttpResponse::Ok().body("ok\n")
 }
 
-/// The database answers, its schema is not too old, and the service is not stopping.
+/// Every worker can read and write, the schema is not too old, and the service is not stopping.
 pub(super) async fn ready(door: Data<Door>) -> HttpResponse {
     if door.service.is_stopping() {
         return HttpResponse::ServiceUnavailable().body("stopping\n");
     }
-    match door.service.check_ready().await {
-        Ok(()) => HttpResponse::Ok().body("ok\n"),
-        Err(error) => {
-            tracing::warn!(cause = format!("{error:?}"), "not ready");
-            HttpResponse::ServiceUnavailable().body("not ready\n")
-        }
+    if door.service.is_ready().await {
+        HttpResponse::Ok().body("ok\n")
+    } else {
+        HttpResponse::ServiceUnavailable().body("not ready\n")
     }
 }
 

@@ -4,6 +4,7 @@ mod admin;
 mod asset;
 mod console;
 mod health;
+mod listener;
 mod openapi;
 mod origin;
 mod problem_details;
@@ -11,7 +12,7 @@ pub mod request_id;
 pub mod tencent;
 mod tls;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use actix_web::dev::Server;
 use actix_web::web::{self, Data, ServiceConfig};
@@ -20,14 +21,14 @@ pub use admin::{OperatorToken, Operators};
 pub use console::Console;
 pub use openapi::openapi;
 pub use tls::{Identity, TlsError};
-use tokio::net::TcpSocket;
 
 use crate::service::Service;
+use listener::bind;
 use tencent::door::{Door, LastRequest};
 
 /// Connections that may wait to be accepted. What comes beyond that the kernel ignores, and the client tries again after a
 /// second. The kernel has a maximum of its own, net.core.somaxconn.
-const WAITING_CONNECTIONS_MAX: u32 = 4096;
+const WAITING_CONNECTIONS_MAX: i32 = 4096;
 
 /// How the server listens.
 #[derive(Debug)]
@@ -118,15 +119,4 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
         servers.push(server.listen(listener).map_err(admin_refused(address))?.run());
     }
     Ok((addresses, servers))
-}
-
-/// A listener and the address it got.
-fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // So that a restart finds the port free although connections of the process before are still ending.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    let listener = socket.listen(WAITING_CONNECTIONS_MAX)?.into_std()?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
 }

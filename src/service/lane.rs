@@ -37,8 +37,15 @@ pub(super) struct Lane(mpsc::Sender<Message>);
 
 enum Message {
     Write(Job),
+    Probe(Probe),
     /// Finish the waiting jobs, then end.
     Close,
+}
+
+/// A question whether the lane can write.
+struct Probe {
+    deadline: Deadline,
+    answer: oneshot::Sender<Result<(), Error>>,
 }
 
 /// A waiting request. Its writes are committed in one transaction.
@@ -78,7 +85,8 @@ impl Job {
 impl Lane {
     pub(super) fn start(store: &Store, runtime: &Handle, history: Duration) -> Self {
         let (sender, queue) = mpsc::channel(JOBS_MAX);
-        let worker = Worker { store: store.clone(), history, queue, connection: None };
+        let (store, probes) = (store.clone(), Vec::new());
+        let worker = Worker { store, history, queue, probes, connection: None };
         runtime.spawn(worker.run());
         Self(sender)
     }
@@ -102,6 +110,23 @@ impl Lane {
         }
     }
 
+    /// Checks that a write that arrives now would be done before the deadline. Waits for a place in the queue: a full queue
+    /// that moves is an overload, and other processes would not relieve it.
+    pub(super) async fn probe(&self, deadline: Deadline) -> Result<(), Error> {
+        let (answer, answered) = oneshot::channel();
+        let asked = async {
+            self.0.send(Message::Probe(Probe { deadline, answer })).await.ok()?;
+            answered.await.ok()
+        };
+        match deadline.limit(asked).await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => Err(Error::internal("the lane has ended")),
+            Err(late) => Err(Error::Unavailable(Some(
+                anyhow::Error::new(late).context("the lane does not take writes"),
+            ))),
+        }
+    }
+
     pub(super) fn waiting(&self) -> usize {
         self.0.max_capacity() - self.0.capacity()
     }
@@ -117,6 +142,8 @@ struct Worker {
     store: Store,
     history: Duration,
     queue: mpsc::Receiver<Message>,
+    /// Answered after the batch that is taken with them.
+    probes: Vec<Probe>,
     connection: Option<Connection>,
 }
 
@@ -129,7 +156,35 @@ impl Worker {
                 batch.into_iter().partition(Job::only_marks);
             others.extend(self.mark(marks).await);
             self.commit(others).await;
+            self.answer_probes().await;
         }
+    }
+
+    async fn answer_probes(&mut self) {
+        for Probe { deadline, answer } in std::mem::take(&mut self.probes) {
+            if answer.is_closed() {
+                continue;
+            }
+            let work = Box::pin(deadline.limit(self.probe(deadline)));
+            let done = match AssertUnwindSafe(work).catch_unwind().await {
+                Ok(Ok(done)) => done,
+                Ok(Err(late)) => Err(Error::Unavailable(Some(late.into()))),
+                Err(_) => Err(Error::internal("a panic, logged above")),
+            };
+            if done.is_err() {
+                self.connection = None;
+            }
+            drop(answer.send(done));
+        }
+    }
+
+    /// Takes a batch without writes through both paths, on the lane's connection. PostgreSQL refuses it wherever it would
+    /// refuse a write: on a standby, in a read-only session, without the right to write, on a locked table. It changes no
+    /// row and is rolled back, so it leaves nothing to vacuum and uses up no transaction id.
+    async fn probe(&mut self, deadline: Deadline) -> Result<(), Error> {
+        self.marked(&[], deadline).await?;
+        self.committed(&[], deadline).await?;
+        Ok(())
     }
 
     /// The fast path. Returns the jobs that need the locking path.
@@ -216,6 +271,7 @@ impl Worker {
         while let Some(message) = next {
             match message {
                 Message::Close => self.queue.close(),
+                Message::Probe(probe) => self.probes.push(probe),
                 Message::Write(job) if job.answer.is_closed() => {}
                 Message::Write(job) => {
                     if let Some(mut job) = job.unless_late() {

@@ -11,10 +11,12 @@ mod trace;
 mod write;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tracing::Instrument;
 
 use crate::deadline::Deadline;
@@ -28,6 +30,7 @@ pub use apps::{
     AppChange, AppSettings, create_app, list_apps, load_app, random_secret_key, update_app,
 };
 pub use chat_groups::ChatGroupRequest;
+use health::Health;
 use lane::Lane;
 pub use reading::{ConversationList, ConversationPage};
 pub use write::Write;
@@ -62,21 +65,39 @@ pub struct Service {
 struct Shared {
     parts: Mutex<Vec<Part>>,
     stopping: AtomicBool,
+    /// What the last check found; `None` before the first.
+    health: watch::Sender<Option<Health>>,
+    /// The task that checks.
+    checks: OnceLock<AbortHandle>,
 }
 
-/// What belongs to one thread. Other threads use it to read gauges and to invalidate cached apps.
-#[derive(Debug)]
+impl Shared {
+    fn parts(&self) -> Vec<Part> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// What belongs to one thread. Other threads use it to read gauges, to check the thread, and to invalidate cached apps.
+#[derive(Debug, Clone)]
 struct Part {
+    runtime: Handle,
     store: Store,
     lane: Lane,
     apps: AppCache,
 }
 
 impl Service {
-    /// Creates the service. It runs its tasks on the Tokio runtime of the calling thread.
+    /// Creates the service, and starts to check it once a second. It runs its tasks on the Tokio runtime of the calling
+    /// thread.
     #[must_use]
     pub fn new(store: Store, settings: Settings) -> Self {
-        Self::here(store, settings, Arc::default())
+        let service = Self::here(store, settings, Arc::default());
+        service.start_checks();
+        service
     }
 
     /// Creates the service of the calling thread, one of `threads`, with its own connections, lane and app cache. So a
@@ -91,7 +112,12 @@ impl Service {
     fn here(store: Store, settings: Settings, shared: Arc<Shared>) -> Self {
         let (runtime, apps) = (Handle::current(), AppCache::new(settings.app_age_max));
         let lane = Lane::start(&store, &runtime, settings.history);
-        let part = Part { store: store.clone(), lane: lane.clone(), apps: apps.clone() };
+        let part = Part {
+            runtime: runtime.clone(),
+            store: store.clone(),
+            lane: lane.clone(),
+            apps: apps.clone(),
+        };
         shared.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
         Self { store, apps, runtime, settings, lane, shared }
     }
@@ -103,7 +129,7 @@ impl Service {
 
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.shared.stopping.load(Ordering::Relaxed)
+        self.shared.is_stopping()
     }
 
     #[must_use]
@@ -113,8 +139,8 @@ impl Service {
 
     #[must_use]
     pub fn observe(&self) -> Observed {
-        let mut seen = Observed::default();
-        for part in self.shared.parts.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        let mut seen = Observed { health: self.health_gauges(), ..Observed::default() };
+        for part in self.shared.parts() {
             let connections = part.store.connections();
             seen.connections += connections.open;
             seen.connections_in_use += connections.in_use;
@@ -125,12 +151,14 @@ impl Service {
     }
 
     fn all_apps(&self) -> Vec<AppCache> {
-        let parts = self.shared.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        parts.iter().map(|part| part.apps.clone()).collect()
+        self.shared.parts().into_iter().map(|part| part.apps).collect()
     }
 
     /// Finishes the waiting writes, then closes the connections to PostgreSQL.
     pub async fn close(&self) {
+        if let Some(checks) = self.shared.checks.get() {
+            checks.abort();
+        }
         self.lane.close().await;
         self.store.close().await;
     }

@@ -5,6 +5,7 @@ mod convert;
 mod directory;
 mod pool;
 pub mod schema;
+pub mod snapshots;
 mod state;
 mod unnest;
 pub mod verify;

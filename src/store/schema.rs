@@ -40,6 +40,17 @@ pub enum SchemaState {
     },
 }
 
+impl SchemaState {
+    /// The version of the schema, and the version that this binary needs.
+    #[must_use]
+    pub fn versions(self) -> (i64, i64) {
+        match self {
+            Self::Current => (expected_version(), expected_version()),
+            Self::Older { found, expected } | Self::Newer { found, expected } => (found, expected),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedMigration {
     pub version: i64,
@@ -161,7 +172,9 @@ fn runner() -> Runner {
     embedded::migrations::runner()
 }
 
-fn expected_version() -> i64 {
+/// The version of the schema that this binary needs.
+#[must_use]
+pub fn expected_version() -> i64 {
     runner()
         .get_migrations()
         .iter()

@@ -187,8 +187,11 @@ async fn the_service_recovers_without_a_restart_when_postgresql_stops_and_starts
     app.assert_timeout().await;
     app.assert_timeout().await;
     let ready = "GET /readyz HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n";
-    let answer = raw_text(app.addresses.admin.unwrap(), ready.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    until(async || {
+        let answer = raw_text(app.addresses.admin.unwrap(), ready.as_bytes()).await;
+        answer.starts_with("HTTP/1.1 503 ")
+    })
+    .await;
 
     let cluster = start().await;
     assert_eq!(

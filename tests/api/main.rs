@@ -26,6 +26,7 @@ mod mark_model;
 mod metrics;
 mod openapi;
 mod pins;
+mod readiness;
 mod reading;
 mod samples;
 mod shared_commits;

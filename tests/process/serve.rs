@@ -65,7 +65,7 @@ fn serve_works_on_a_newer_schema_and_logs_it() {
         let log = service.process.stderr.line("newer");
         assert!(log.contains("9999"), "{log}");
         service.client().must_mark("user", "friend");
-        assert_eq!(request(service.admin, "GET", "/readyz", "").unwrap().status, 200);
+        service.wait_until_ready();
         service.process.stop();
     }
     assert_eq!(EARMARK.migrate(&database.url).expect_success(), "the schema is up to date\n");
@@ -75,13 +75,14 @@ fn serve_works_on_a_newer_schema_and_logs_it() {
 fn health_is_on_the_admin_listener_with_ordinary_statuses() {
     let database = Database::create();
     let service = EARMARK.start_on(&database);
-    let status = |path| request(service.admin, "GET", path, "").unwrap().status;
-    assert_eq!((status("/livez"), status("/readyz"), status("/other")), (200, 200, 404));
+    service.wait_until_ready();
+    assert_eq!((service.admin_status("/livez"), service.admin_status("/other")), (200, 404));
     let on_the_api = request(service.api, "GET", "/readyz", "").unwrap();
     assert!(on_the_api.body.contains("60009"), "{on_the_api:?}");
 
     database.connect().run("DELETE FROM refinery_schema_history");
-    assert_eq!((status("/livez"), status("/readyz")), (200, 503));
+    service.wait_until_not_ready();
+    assert_eq!(service.admin_status("/livez"), 200);
     service.process.stop();
 }
 
@@ -92,11 +93,13 @@ fn healthcheck_succeeds_only_if_the_service_is_ready() {
     let database = Database::create();
     let service = EARMARK.start_on(&database);
     let admin = service.admin;
+    service.wait_until_ready();
     check(&format!("http://{admin}/readyz")).expect_success();
     check(&format!("http://{admin}/livez")).expect_success();
     check(&format!("http://{admin}/nothing")).expect_failure(&["404"]);
     check("127.0.0.1/readyz").expect_failure(&["--url", "EARMARK_HEALTHCHECK_URL"]);
     database.connect().run("DELETE FROM refinery_schema_history");
+    service.wait_until_not_ready();
     check(&format!("http://{admin}/readyz")).expect_failure(&["503"]);
     service.process.stop();
     check(&format!("http://{admin}/readyz")).expect_failure(&[&admin.to_string()]);

@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use testkit::postgres::Database;
-use testkit::{
-    Client, Connection, MARK_CONTACT, RawConnection, eventually, mark_body, request, wait_until,
-};
+use testkit::{Client, Connection, MARK_CONTACT, RawConnection, eventually, mark_body, wait_until};
 
 use crate::EARMARK;
 
@@ -70,7 +68,7 @@ fn idle_connections_do_not_delay_the_exit() {
     // Connections on which nothing was ever sent.
     idle.push(Connection::open(service.api).unwrap());
     idle.push(Connection::open(service.admin).unwrap());
-    assert_eq!(request(service.admin, "GET", "/readyz", "").unwrap().status, 200);
+    service.wait_until_ready();
 
     let asked = Instant::now();
     service.process.stop();
@@ -104,12 +102,12 @@ fn during_the_shutdown_delay_the_service_is_not_ready_but_answers() {
     let service =
         EARMARK.start(EARMARK.serve(&database.url).env("EARMARK_SHUTDOWN_DELAY_S", "3600"));
     let client = service.client();
-    let status = |path| request(service.admin, "GET", path, "").unwrap().status;
-    assert_eq!((status("/livez"), status("/readyz")), (200, 200));
+    service.wait_until_ready();
+    assert_eq!(service.admin_status("/livez"), 200);
     service.process.send(Signal::SIGTERM);
     service.process.stderr.line("stopping");
-    wait_until("it is not ready", || status("/readyz") == 503);
-    assert_eq!(status("/livez"), 200);
+    service.wait_until_not_ready();
+    assert_eq!(service.admin_status("/livez"), 200);
     // The service still answers, and closes each connection after its answer.
     let mut connection = Connection::open(service.api).unwrap();
     client.send_mark(&mut connection, "user", "friend");

@@ -2,7 +2,7 @@
 
 use reqwest::Client as Https;
 use testkit::postgres::Database;
-use testkit::{Scratch, certificate, request, text};
+use testkit::{Scratch, certificate, text};
 
 use crate::{EARMARK, https};
 
@@ -16,11 +16,8 @@ fn a_self_signed_certificate_serves_https() {
     let answer = https::mark(&client, "127.0.0.1", insecure).unwrap();
     assert!(answer.contains(r#""ResultCode":0"#), "{answer}");
     https::mark(&client, "127.0.0.1", Https::builder()).expect_err("no authority signed it");
-    assert_eq!(
-        request(service.admin, "GET", "/readyz", "").unwrap().status,
-        200,
-        "the admin listener has no TLS"
-    );
+    // The admin listener has no TLS.
+    service.wait_until_ready();
     service.process.stop();
 }
 

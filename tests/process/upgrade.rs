@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use testkit::postgres::Database;
-use testkit::{Exit, Program, Service, request};
+use testkit::{Exit, Program, Service};
 
 use crate::EARMARK;
 
@@ -91,7 +91,7 @@ fn check_works(service: &Service) {
     assert!(client.marks("user").contains("friend"));
     assert!(call("get_list", r#"{"From_Account":"user","TimeStamp":0,"StartIndex":0,"TopTimeStamp":0,"TopStartIndex":0,"AssistFlags":7}"#).contains("friend"));
     call("del_contact_group", r#"{"From_Account":"user","GroupName":["g"]}"#);
-    assert_eq!(request(service.admin, "GET", "/readyz", "").unwrap().status, 200);
+    service.wait_until_ready();
 }
 
 #[test]

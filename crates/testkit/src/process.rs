@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
@@ -44,6 +44,13 @@ impl Program {
             };
         }
         Self(outer)
+    }
+
+    /// Runs the program as this user, in the group `root` and no other. Needs root.
+    #[must_use]
+    pub fn user(mut self, uid: u32) -> Self {
+        self.0.uid(uid).gid(0);
+        self
     }
 
     /// Starts the program and waits until it exits.

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use crate::{APP, Answer, Connection, Earmark, Process, SECRET_KEY, request};
+use crate::{APP, Answer, Connection, Earmark, Process, SECRET_KEY, request, wait_until};
 
 pub const MARK_CONTACT: &str = "recentcontact/mark_contact";
 
@@ -22,6 +22,23 @@ impl Service {
         let line = process.stderr.line("listening on");
         let address = |name| field(&line, name).parse().unwrap();
         Self { api: address("api"), admin: address("admin"), process, earmark }
+    }
+
+    /// The HTTP status of a path of the admin listener.
+    #[track_caller]
+    pub fn admin_status(&self, path: &str) -> u16 {
+        request(self.admin, "GET", path, "").unwrap().status
+    }
+
+    /// Waits until the service notices that it can serve. It checks itself once a second.
+    #[track_caller]
+    pub fn wait_until_ready(&self) {
+        wait_until("the service is ready", || self.admin_status("/readyz") == 200);
+    }
+
+    #[track_caller]
+    pub fn wait_until_not_ready(&self) {
+        wait_until("the service is not ready", || self.admin_status("/readyz") == 503);
     }
 
     /// A client that calls as the administrator of [`APP`].

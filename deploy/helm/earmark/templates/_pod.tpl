@@ -16,18 +16,16 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
+  # No user or group: the image names one that is not root, and OpenShift chooses one for each namespace.
   runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
-  # The Secret's files belong to this group.
-  fsGroup: 65532
   seccompProfile:
     type: RuntimeDefault
 volumes:
   - name: database
     secret:
       secretName: {{ .Values.database.secretName }}
-      defaultMode: 0440
+      # For any user. Only this program runs in the pod.
+      defaultMode: 0444
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets: {{ toJson . }}
 {{- end }}
@@ -42,10 +40,10 @@ tolerations: {{ toJson . }}
 {{- define "earmark.container" -}}
 image: {{ printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
-# Not in a ConfigMap: this way a changed setting restarts the pods, and the migrations run before a ConfigMap would exist.
+# `[::]` takes IPv6 and IPv4. Not in a ConfigMap: this way a changed setting restarts the pods, and the migrations run before a ConfigMap would exist.
 env:
-  - { name: EARMARK_LISTEN, value: "0.0.0.0:8080" }
-  - { name: EARMARK_ADMIN_LISTEN, value: "0.0.0.0:8081" }
+  - { name: EARMARK_LISTEN, value: "[::]:8080" }
+  - { name: EARMARK_ADMIN_LISTEN, value: "[::]:8081" }
   - { name: EARMARK_DATABASE_URL_FILE, value: {{ printf "/run/secrets/earmark/%s" .Values.database.secretKey | quote }} }
   {{- /* Helm reads whole numbers as floating ones. */}}
   {{- range $name, $value := .Values.settings }}

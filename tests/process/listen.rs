@@ -1,0 +1,102 @@
+//! What the service needs of its machine: an address of either family, any user, and its share of the processors.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+use testkit::postgres::{Database, Postgres, is_root};
+use testkit::{Client, Program, Scratch, request, text};
+
+use crate::EARMARK;
+
+fn has_ipv6() -> bool {
+    let has = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    if !has {
+        println!("skipped: this machine has no IPv6");
+    }
+    has
+}
+
+/// `earmark serve` with both listeners on this address.
+fn serve_on(url: &str, address: &str) -> Program {
+    EARMARK.on(url, ["serve", "--listen", address, "--admin-listen", address])
+}
+
+#[test]
+fn on_an_ipv6_address_the_service_serves_and_its_health_check_works() {
+    if !has_ipv6() {
+        return;
+    }
+    let database = Database::create();
+    EARMARK.prepare(&database.url);
+    let service = EARMARK.start(serve_on(&database.url, "[::1]:0"));
+    assert_eq!(service.api.ip(), Ipv6Addr::LOCALHOST);
+    service.client().must_mark("user", "friend");
+    service.wait_until_ready();
+    let url = format!("http://{}/readyz", service.admin);
+    EARMARK.command(["healthcheck", "--url", &url]).run().expect_success();
+    service.process.stop();
+}
+
+#[test]
+fn on_the_ipv6_wildcard_the_service_answers_both_families() {
+    if !has_ipv6() {
+        return;
+    }
+    let database = Database::create();
+    EARMARK.prepare(&database.url);
+    let service = EARMARK.start(serve_on(&database.url, "[::]:0"));
+    let both = [Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()];
+    for ip in both {
+        let address = SocketAddr::new(ip, service.api.port());
+        Client { address, ..service.client() }.must_mark("user", "friend");
+        let admin = SocketAddr::new(ip, service.admin.port());
+        assert_eq!(request(admin, "GET", "/livez", "").unwrap().status, 200);
+    }
+    service.process.stop();
+}
+
+#[test]
+fn the_service_runs_as_any_user() {
+    // OpenShift gives each namespace a range of user ids, and runs its pods in the group 0.
+    if !is_root() {
+        println!("skipped: only root can run a program as another user");
+        return;
+    }
+    let scratch = Scratch::create();
+    let Some(postgres) = Postgres::start(scratch.path(), &[]) else { return };
+    EARMARK.prepare(&postgres.url());
+    let url = text(&scratch.write("url", postgres.url()));
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let program = EARMARK.command(serve).args(["--database-url-file", &url]);
+    let service = EARMARK.start(program.user(1_000_670_000));
+    service.client().must_mark("user", "friend");
+    service.wait_until_ready();
+    service.process.stop();
+}
+
+#[test]
+fn the_first_line_states_version_workers_and_connections() {
+    let database = Database::create();
+    EARMARK.prepare(&database.url);
+    let line = |serve: Program| {
+        let service = EARMARK.start(serve);
+        let line = service.process.stderr.line("listening on");
+        service.process.stop();
+        line
+    };
+    let version = format!(r#"version="{}""#, env!("CARGO_PKG_VERSION"));
+    let given = EARMARK.serve(&database.url).args(["--workers", "4"]);
+    // The program inherits the processors of this thread.
+    let all = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    let first = (0..CpuSet::count()).find(|cpu| all.is_set(*cpu).unwrap()).unwrap();
+    let mut one = CpuSet::new();
+    one.set(first).unwrap();
+    let given = line(given);
+    sched_setaffinity(Pid::from_raw(0), &one).unwrap();
+    let bound = line(EARMARK.serve(&database.url));
+    for (line, words) in [(given, "workers=4 connections=12"), (bound, "workers=1 connections=10")]
+    {
+        assert!(line.contains(&version) && line.contains(words), "{line}");
+    }
+}
