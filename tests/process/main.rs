@@ -13,6 +13,7 @@ mod database_tls;
 mod dev;
 mod dev_deaths;
 mod https;
+mod migrate;
 mod outage;
 mod pgbouncer;
 mod prune;

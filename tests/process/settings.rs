@@ -46,6 +46,8 @@ fn a_bad_setting_is_named() {
         ("EARMARK_WORKERS=-1", &["--workers"]),
         ("EARMARK_SHUTDOWN_S=soon", &["--shutdown-s"]),
         ("EARMARK_MIGRATE=maybe", &["--migrate"]),
+        ("EARMARK_LOCK_WAIT_S=0", &["--lock-wait-s"]),
+        ("EARMARK_LOCK_WAIT_S=86401", &["--lock-wait-s"]),
         ("EARMARK_CONSOLE=maybe", &["--console"]),
         ("EARMARK_OPERATOR_TOKEN=hidden-word", &["--operator-token", "16"]),
         ("EARMARK_OPERATOR_TOKEN=hidden-word and white space", &["EARMARK_OPERATOR_TOKEN"]),
@@ -169,7 +171,7 @@ const COMMANDS: [&[&str]; 17] = [
 ];
 
 /// Options about one app, one UserSig or one run. They are not settings of the program.
-const NOT_SETTINGS: [&str; 9] = [
+const NOT_SETTINGS: [&str; 10] = [
     "edition",
     "directory",
     "admin",
@@ -179,6 +181,7 @@ const NOT_SETTINGS: [&str; 9] = [
     "identifier",
     "lifetime-s",
     "plan",
+    "output",
 ];
 
 #[test]
