@@ -2,6 +2,7 @@
 
 mod app;
 mod dev;
+mod doctor;
 mod healthcheck;
 mod migrate;
 mod prune;
@@ -40,6 +41,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Command::Dev(settings) => dev::run(settings).await,
         Command::Serve(settings) => serve::run(settings).await,
         Command::Migrate(settings) => return migrate::run(&settings, output).await,
+        Command::Doctor(settings) => return doctor::run(&settings, output).await,
         Command::Prune(settings) => prune::run(&settings, output).await,
         Command::Verify(settings) => verify::run(&settings, output).await,
         Command::App(settings) => app::run(settings).await,

@@ -55,6 +55,9 @@ pub enum Command {
     Migrate(Migrate),
     /// Checks that the database is consistent, and changes nothing. Exits with 0 if it is.
     Verify(DatabaseArgs),
+    /// Checks the database and its settings, and says what to do. Changes nothing. Exits with 0 if the service can run on
+    /// it, also if there are warnings, and with 1 if not.
+    Doctor(Doctor),
     /// Removes conversations that have been empty for a long time. Run it from time to time, also while the service runs.
     Prune(Prune),
     /// Creates and changes apps.
@@ -176,6 +179,16 @@ impl LockWaitArgs {
     pub fn time(&self) -> Duration {
         Duration::from_secs(self.lock_wait_s)
     }
+}
+
+#[derive(Debug, Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+
+    /// Also compare each index with its table. Needs the extension amcheck, and reads all of both.
+    #[arg(long)]
+    pub indexes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ mod apps;
 mod database_tls;
 mod dev;
 mod dev_deaths;
+mod doctor;
 mod https;
 mod migrate;
 mod outage;

@@ -13,15 +13,15 @@ use testkit::{APP, Client, Process, Program, SECRET_KEY, Scratch, Service, text}
 use crate::EARMARK;
 
 /// A running PgBouncer that shares few connections among many clients.
-struct Bouncer {
+pub(crate) struct Bouncer {
     _process: Process,
-    url: String,
+    pub(crate) url: String,
     _scratch: Scratch,
 }
 
 impl Bouncer {
     /// Starts PgBouncer. If it is not installed, prints why the test is skipped and returns `None`.
-    fn start(database: &Database, connections: u32) -> Option<Self> {
+    pub(crate) fn start(database: &Database, mode: &str, connections: u32) -> Option<Self> {
         let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"]
             .into_iter()
             .find(|program| fs::exists(program).unwrap());
@@ -37,7 +37,7 @@ impl Bouncer {
             format!(
                 "[databases]\n{name} = host={folder} port=5432 user=earmark\n\
                  [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
-                 auth_type = any\npool_mode = transaction\ndefault_pool_size = {connections}\n\
+                 auth_type = any\npool_mode = {mode}\ndefault_pool_size = {connections}\n\
                  max_client_conn = 200\nignore_startup_parameters = extra_float_digits\n"
             ),
         );
@@ -72,7 +72,7 @@ fn work(client: &Client, user: &str) {
 #[test]
 fn without_the_statement_cache_all_commands_work() {
     let database = Database::create();
-    let Some(bouncer) = Bouncer::start(&database, 2) else { return };
+    let Some(bouncer) = Bouncer::start(&database, "transaction", 2) else { return };
     let without_cache = |arguments: &[&str]| {
         EARMARK
             .command(arguments)
@@ -103,7 +103,7 @@ fn without_the_statement_cache_all_commands_work() {
 fn with_the_statement_cache_serve_fails() {
     let database = Database::create();
     EARMARK.prepare(&database.url);
-    let Some(bouncer) = Bouncer::start(&database, 1) else { return };
+    let Some(bouncer) = Bouncer::start(&database, "transaction", 1) else { return };
     // A shared connection cannot have settings and prepared statements of one client.
     EARMARK
         .serve(&bouncer.url)

@@ -150,11 +150,12 @@ fn secrets_can_come_from_files() {
 }
 
 /// The commands that have options.
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &[],
     &["dev"],
     &["serve"],
     &["migrate"],
+    &["doctor"],
     &["sig"],
     &["healthcheck"],
     &["settings"],
@@ -171,7 +172,7 @@ const COMMANDS: [&[&str]; 17] = [
 ];
 
 /// Options about one app, one UserSig or one run. They are not settings of the program.
-const NOT_SETTINGS: [&str; 10] = [
+const NOT_SETTINGS: [&str; 11] = [
     "edition",
     "directory",
     "admin",
@@ -181,6 +182,7 @@ const NOT_SETTINGS: [&str; 10] = [
     "identifier",
     "lifetime-s",
     "plan",
+    "indexes",
     "output",
 ];
 

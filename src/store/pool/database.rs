@@ -118,11 +118,11 @@ impl Database {
         Self { keeps_statements: on, ..self }
     }
 
-    pub(super) fn connections_max(&self) -> u32 {
+    pub(crate) fn connections_max(&self) -> u32 {
         self.connections
     }
 
-    pub(super) fn keeps_statements(&self) -> bool {
+    pub(crate) fn keeps_statements(&self) -> bool {
         self.keeps_statements
     }
 
@@ -141,7 +141,7 @@ impl Database {
     }
 
     /// The options of a single connection, without session settings.
-    pub(super) fn plain(&self) -> PgConnectOptions {
+    pub(in crate::store) fn plain(&self) -> PgConnectOptions {
         self.options.clone().statement_cache_capacity(if self.keeps_statements { 100 } else { 0 })
     }
 }
