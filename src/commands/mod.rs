@@ -44,7 +44,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Command::Doctor(settings) => return doctor::run(&settings, output).await,
         Command::Prune(settings) => prune::run(&settings, output).await,
         Command::Verify(settings) => verify::run(&settings, output).await,
-        Command::App(settings) => app::run(settings).await,
+        Command::App(settings) => app::run(settings, output).await,
         Command::Sig(settings) => sig(settings, output).await,
         Command::Healthcheck(settings) => healthcheck::run(&settings).await,
         Command::Settings => settings::run(output),
@@ -117,7 +117,10 @@ impl Output {
     /// goes to the log.
     fn print(self, result: &(impl Display + Serialize)) -> anyhow::Result<()> {
         match self {
-            Self::Text => print(&result.to_string()),
+            Self::Text => match result.to_string() {
+                nothing if nothing.is_empty() => Ok(()),
+                text => print(&text),
+            },
             Self::Json => print(&serde_json::to_string(result)?),
         }
     }

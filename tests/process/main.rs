@@ -16,6 +16,7 @@ mod doctor;
 mod https;
 mod migrate;
 mod outage;
+mod output;
 mod pgbouncer;
 mod prune;
 mod schemas;
