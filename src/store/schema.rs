@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
 use refinery_core::{Migration, Runner, Target};
+use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -210,12 +211,15 @@ impl Migrations {
         let (mut applied, mut blamed) = (Vec::new(), Vec::new());
         let begun = Instant::now();
         loop {
-            let mut step = "the list of migrations".to_owned();
-            match self.run_next(&mut connection, begun + lock_wait, &mut step).await {
-                Ok(true) => applied.push(step),
-                Ok(false) => return Ok(applied),
+            let mut next = None;
+            match self.run_next(&mut connection, begun + lock_wait, &mut next).await {
+                Ok(()) => match next {
+                    Some(migration) => applied.push(migration.to_string()),
+                    None => return Ok(applied),
+                },
                 Err(error) if is_lock_timeout(&error) => {
-                    let holders = self.holders(&mut connection, &step).await?;
+                    let holders = holders(&mut connection, next).await?;
+                    let step = next.map_or_else(|| HISTORY.to_owned(), ToString::to_string);
                     if begun.elapsed() + LOCK_PAUSE >= lock_wait {
                         return Err(MigrateError::Locked { step, waited: lock_wait, holders });
                     }
@@ -231,59 +235,59 @@ impl Migrations {
         }
     }
 
-    /// Runs the next migration in a transaction, and says whether there was one. `step` becomes its name.
-    async fn run_next(
-        &self,
+    /// Runs the next migration in a transaction. `next` becomes that migration as soon as it is known, so that the caller
+    /// can name it if it fails. It stays `None` if all have run.
+    async fn run_next<'m>(
+        &'m self,
         connection: &mut Connection,
         until: Instant,
-        step: &mut String,
-    ) -> Result<bool, Error> {
+        next: &mut Option<&'m Migration>,
+    ) -> Result<(), Error> {
         let mut tx = connection.begin_plain().await?;
-        let ran = self.run_next_in(&mut tx, until, step).await;
-        if ran.is_ok() {
-            tx.commit().await?
-        } else {
-            tx.rollback().await?
+        match self.run_next_in(&mut tx, until, next).await {
+            Ok(()) => tx.commit().await,
+            Err(error) => {
+                tx.rollback().await?;
+                Err(error)
+            }
         }
-        ran
     }
 
-    async fn run_next_in(
-        &self,
+    async fn run_next_in<'m>(
+        &'m self,
         tx: &mut Tx<'_>,
         until: Instant,
-        step: &mut String,
-    ) -> Result<bool, Error> {
+        next: &mut Option<&'m Migration>,
+    ) -> Result<(), Error> {
         sqlx::raw_sql("SET LOCAL statement_timeout = 0").execute(tx.session()).await?;
         // Waiting for another replica keeps no request waiting.
         set_lock_timeout(tx, until.saturating_duration_since(Instant::now())).await?;
         sqlx::query!("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK).execute(tx.session()).await?;
         set_lock_timeout(tx, LOCK_TRY).await?;
-        let Some(next) = self.after(load_version(tx).await?) else { return Ok(false) };
-        *step = next.to_string();
-        let runner = Runner::new(&self.0).set_target(Target::Version(next.version()));
+        let Some(migration) = self.after(load_version(tx).await?) else { return Ok(()) };
+        *next = Some(migration);
+        let runner = Runner::new(&self.0).set_target(Target::Version(migration.version()));
         let ran = runner.run_async(&mut Driver(&mut tx.inner)).await;
-        ran.map_err(|error| Error::Internal(error.into()))?;
-        Ok(true)
+        ran.map(drop).map_err(|error| Error::Internal(error.into()))
     }
+}
 
-    /// The sessions that hold up the locks of this step.
-    async fn holders(&self, connection: &mut Connection, step: &str) -> Result<Vec<Holder>, Error> {
-        let own = TableLock { mode: LockMode::RowExclusive, table: HISTORY.to_owned() };
-        let mut locks = vec![own];
-        if let Some(migration) = self.0.iter().find(|one| one.to_string() == step) {
-            locks.extend(locks_of(migration)?);
-        }
-        let mut tx = connection.begin().await?;
-        let mut holders = locks::advisory_holders(tx.session(), SCHEMA_LOCK).await?;
-        for lock in locks {
-            holders.extend(locks::holders(tx.session(), &lock).await?);
-        }
-        tx.rollback().await?;
-        holders.sort_unstable_by_key(|holder| holder.pid);
-        holders.dedup_by_key(|holder| holder.pid);
-        Ok(holders)
+/// The sessions that hold up a migration, or all migrations.
+async fn holders(
+    connection: &mut Connection,
+    migration: Option<&Migration>,
+) -> Result<Vec<Holder>, Error> {
+    let mut locks = migration.map_or_else(|| Ok(Vec::new()), locks_of)?;
+    locks.push(TableLock { mode: LockMode::RowExclusive, table: HISTORY.to_owned() });
+    let mut tx = connection.begin().await?;
+    let mut holders = locks::advisory_holders(tx.session(), SCHEMA_LOCK).await?;
+    for lock in locks {
+        holders.extend(locks::holders(tx.session(), &lock).await?);
     }
+    tx.rollback().await?;
+    holders.sort_unstable_by_key(|holder| holder.pid);
+    holders.dedup_by_key(|holder| holder.pid);
+    Ok(holders)
 }
 
 /// The locks that the text of a migration lists.
@@ -306,7 +310,7 @@ async fn set_lock_timeout(tx: &mut Tx<'_>, timeout: Duration) -> Result<(), Erro
 fn is_lock_timeout(error: &Error) -> bool {
     let (Error::Internal(cause) | Error::Unavailable(Some(cause))) = error else { return false };
     let mut causes = cause.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>());
-    let state = causes.find_map(sqlx::Error::as_database_error).and_then(|error| error.code());
+    let state = causes.find_map(sqlx::Error::as_database_error).and_then(DatabaseError::code);
     state.is_some_and(|state| state == "55P03")
 }
 

@@ -23,7 +23,7 @@ fn diagnosis(url: &str, arguments: &[&str]) -> (i32, Value) {
 fn check(url: &str, arguments: &[&str], name: &str, level: &str, words: &[&str]) {
     let (code, document) = diagnosis(url, arguments);
     let checks = document["checks"].as_array().unwrap();
-    let found = checks.iter().find(|check| check["check"] == name);
+    let found = checks.iter().find(|check| check["name"] == name);
     let found = found.unwrap_or_else(|| panic!("{name} in {document}"));
     assert_eq!(found["level"], level, "{found}");
     assert_eq!(found["advice"].is_null(), level == "ok", "{found}");

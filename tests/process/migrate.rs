@@ -23,6 +23,8 @@ const STRICT: (&str, &str) = (
     "-- Restates a default.\n-- locks: ACCESS EXCLUSIVE on conversations\n\
      ALTER TABLE conversations ALTER COLUMN custom_mark SET DEFAULT ''",
 );
+/// The key of the advisory lock: "earmark" in ASCII.
+const SCHEMA_LOCK: i64 = 0x0065_6172_6d61_726b;
 const LONG: Duration = Duration::from_mins(1);
 
 /// The files of `migrations/` in their order, each with its name and its text.
@@ -147,6 +149,12 @@ fn migrate_fails_after_the_lock_wait() {
     let exit = EARMARK.on(&database.url, ["migrate", "--lock-wait-s", "1"]).run();
 
     assert_eq!(exit.stdout, "");
+    exit.expect_failure(&["migrations", "within 1 s", &format!("pid {pid}")]);
+    other.run("ROLLBACK");
+    // As a replica that migrates at the same time.
+    other.run("BEGIN");
+    other.run(&format!("SELECT pg_advisory_xact_lock({SCHEMA_LOCK})"));
+    let exit = EARMARK.on(&database.url, ["migrate", "--lock-wait-s", "1"]).run();
     exit.expect_failure(&["migrations", "within 1 s", &format!("pid {pid}")]);
     let bad = EARMARK.on(&database.url, ["migrate", "--lock-wait-s", "0"]).run();
     bad.expect_failure(&["--lock-wait-s"]);

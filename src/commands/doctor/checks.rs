@@ -1,5 +1,7 @@
 //! What the answers of the server mean, and what to do about them.
 
+use sqlx::error::DatabaseError;
+
 use super::Check;
 use crate::store::doctor::{Schema, Server, Sharing};
 
@@ -323,7 +325,7 @@ pub(super) fn indexes(checked: Option<Result<i64, sqlx::Error>>) -> Check {
         Some(Ok(count)) => Check::ok(name, format!("{count} indexes agree with their tables")),
         Some(Err(error)) => {
             // XX001 and XX002: corrupt data, a corrupt index.
-            let state = error.as_database_error().and_then(|error| error.code());
+            let state = error.as_database_error().and_then(DatabaseError::code);
             let found = error
                 .as_database_error()
                 .map_or_else(|| error.to_string(), |e| e.message().to_owned());
@@ -382,7 +384,7 @@ mod tests {
         let mut server = healthy();
         change(&mut server);
         let found = of_server(&server, 10).into_iter().filter(|check| check.level != Level::Ok);
-        let found: Vec<_> = found.map(|check| (check.check, check.level)).collect();
+        let found: Vec<_> = found.map(|check| (check.name, check.level)).collect();
         assert_eq!(found, [(name, level)]);
     }
 

@@ -28,7 +28,7 @@ enum Level {
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Check {
-    check: &'static str,
+    name: &'static str,
     level: Level,
     /// What was found.
     found: String,
@@ -37,17 +37,17 @@ struct Check {
 }
 
 impl Check {
-    fn ok(check: &'static str, found: impl Into<String>) -> Self {
-        Self { check, level: Level::Ok, found: found.into(), advice: None }
+    fn ok(name: &'static str, found: impl Into<String>) -> Self {
+        Self { name, level: Level::Ok, found: found.into(), advice: None }
     }
 
-    fn warning(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+    fn warning(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
         let advice = Some(advice.into());
-        Self { check, level: Level::Warning, found: found.into(), advice }
+        Self { name, level: Level::Warning, found: found.into(), advice }
     }
 
-    fn failure(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { level: Level::Failure, ..Self::warning(check, found, advice) }
+    fn failure(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { level: Level::Failure, ..Self::warning(name, found, advice) }
     }
 }
 
@@ -68,15 +68,15 @@ impl From<Vec<Check>> for Diagnosis {
 /// One line per check, and a second line with the advice.
 impl Display for Diagnosis {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let width = self.checks.iter().map(|check| check.check.len()).max().unwrap_or(0);
+        let width = self.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
         let mut lines = Vec::new();
-        for Check { check, level, found, advice } in &self.checks {
+        for Check { name, level, found, advice } in &self.checks {
             let level = match level {
                 Level::Ok => "ok",
                 Level::Warning => "warning",
                 Level::Failure => "failure",
             };
-            lines.push(format!("{level:<7}  {check:<width$}  {found}"));
+            lines.push(format!("{level:<7}  {name:<width$}  {found}"));
             lines.extend(
                 advice.iter().map(|advice| format!("{:width$}  {advice}", "", width = width + 9)),
             );
