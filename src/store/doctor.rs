@@ -4,7 +4,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Connection as _, FromRow, Row, raw_sql};
 
 use super::Database;
-use super::schema::{FIND_HISTORY, LOAD_VERSION, Migrations};
+use super::schema::{FIND_HISTORY, LOAD_VERSION, expected_version};
 
 /// Who uses a server process between our transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +176,7 @@ pub async fn schema(connection: &mut PgConnection) -> Result<Schema, sqlx::Error
     };
     Ok(Schema {
         found,
-        expected: Migrations::embedded().newest(),
+        expected: expected_version(),
         rights,
         missing_privileges,
         invalid_indexes: texts(connection, INVALID_INDEXES).await?,

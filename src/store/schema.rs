@@ -120,7 +120,7 @@ pub async fn check(store: &Store, deadline: Deadline) -> Result<SchemaState, Err
     let mut tx = connection.begin().await?;
     let found = load_version(&mut tx).await?;
     tx.commit().await?;
-    let expected = Migrations::embedded().newest();
+    let expected = expected_version();
     Ok(match found {
         _ if found == expected => SchemaState::Current,
         _ if found < expected => SchemaState::Older { found, expected },
@@ -131,6 +131,13 @@ pub async fn check(store: &Store, deadline: Deadline) -> Result<SchemaState, Err
 /// Runs all pending migrations, and returns their names.
 pub async fn migrate(store: &Store) -> Result<Vec<String>, MigrateError> {
     Migrations::embedded().run(store, LOCK_WAIT).await
+}
+
+/// The version of the schema that this binary needs.
+#[must_use]
+pub fn expected_version() -> i64 {
+    let versions = Migrations::embedded().0.into_iter().map(|one| i64::from(one.version()));
+    versions.max().unwrap_or(0)
 }
 
 /// A list of migrations.
@@ -149,10 +156,6 @@ impl Migrations {
         let files = files.iter().map(|(name, sql)| Migration::unapplied(name, sql));
         let migrations = files.collect::<Result<_, _>>().map_err(|e| Error::Internal(e.into()))?;
         Ok(Self(migrations))
-    }
-
-    pub(super) fn newest(&self) -> i64 {
-        self.0.iter().map(|migration| i64::from(migration.version())).max().unwrap_or(0)
     }
 
     /// The first migration that a schema of this version lacks.
