@@ -1,17 +1,24 @@
 //! `earmark app`: creates, shows and changes apps.
 
-use anyhow::Context;
+use std::fmt::{self, Display, Formatter};
 
-use super::{check_schema, connect, print};
-use crate::config::{AppArgs, AppCommand};
+use anyhow::Context;
+use serde::{Serialize, Serializer};
+
+use super::{check_schema, connect, joined};
+use crate::config::{AppArgs, AppCommand, Output};
 use crate::deadline::Deadline;
 use crate::domain::{App, SdkAppId, SecretKey};
+use crate::http::app_document;
 use crate::service::{self, AppChange, AppSettings};
 use crate::store::Store;
 
-pub(super) async fn run(settings: AppArgs) -> anyhow::Result<()> {
+pub(super) async fn run(settings: AppArgs, output: Output) -> anyhow::Result<()> {
     let store = connect(&settings.database).await?;
     check_schema(&store).await?;
+    let show = |app: &App| output.print(&ShownApp { app, is_key_new: false });
+    // The operator has no other way to learn a generated key.
+    let show_with_key = |app: &App, is_key_new| output.print(&ShownApp { app, is_key_new });
     match settings.command {
         AppCommand::Create { sdk_app_id, edition, directory, admins, key, limits } => {
             let (secret_key, is_generated) = given_or_generated(key.secret_key()?)?;
@@ -22,12 +29,12 @@ pub(super) async fn run(settings: AppArgs) -> anyhow::Result<()> {
             }
             let created = service::create_app(&store, app, Deadline::of_a_request()).await?;
             let app = created.with_context(|| format!("there is an app {sdk_app_id} already"))?;
-            show(&app)?;
-            show_key(&app, is_generated)
+            show_with_key(&app, is_generated)
         }
         AppCommand::List => {
             let apps = service::list_apps(&store, Deadline::of_a_request()).await?;
-            apps.iter().try_for_each(show)
+            let apps = apps.iter().map(|app| ShownApp { app, is_key_new: false }).collect();
+            output.print(&ShownApps { apps })
         }
         AppCommand::Show { sdk_app_id } => {
             let app = service::load_app(&store, sdk_app_id, Deadline::of_a_request()).await?;
@@ -36,8 +43,7 @@ pub(super) async fn run(settings: AppArgs) -> anyhow::Result<()> {
         AppCommand::RotateKey { sdk_app_id, key, retire: false } => {
             let (secret_key, is_generated) = given_or_generated(key.secret_key()?)?;
             let app = update(&store, sdk_app_id, AppChange::RotateKey(secret_key)).await?;
-            show(&app)?;
-            show_key(&app, is_generated)
+            show_with_key(&app, is_generated)
         }
         AppCommand::RotateKey { sdk_app_id, retire: true, .. } => {
             show(&update(&store, sdk_app_id, AppChange::RetireKey).await?)
@@ -76,13 +82,42 @@ fn given_or_generated(given: Option<SecretKey>) -> anyhow::Result<(SecretKey, bo
     }
 }
 
-/// Prints a generated key, since the operator has no other way to learn it.
-fn show_key(app: &App, is_generated: bool) -> anyhow::Result<()> {
-    if is_generated { print(&format!("secret key: {}", app.secret_key.reveal())) } else { Ok(()) }
+/// An app as text, or as the document that the admin API answers with.
+struct ShownApp<'a> {
+    app: &'a App,
+    /// This command has generated the key.
+    is_key_new: bool,
 }
 
-fn show(app: &App) -> anyhow::Result<()> {
-    print(&format!(
+#[derive(Serialize)]
+struct ShownApps<'a> {
+    apps: Vec<ShownApp<'a>>,
+}
+
+impl Serialize for ShownApp<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        app_document(self.app, self.is_key_new).serialize(serializer)
+    }
+}
+
+impl Display for ShownApp<'_> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        out.write_str(&described(self.app))?;
+        if self.is_key_new {
+            write!(out, "\nsecret key: {}", self.app.secret_key.reveal())?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for ShownApps<'_> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        joined(out, &self.apps)
+    }
+}
+
+fn described(app: &App) -> String {
+    format!(
         "app {}: edition {}, directory {}, {}, {} good, admins: {}\n  limits: {}",
         app.sdk_app_id,
         app.edition.name(),
@@ -91,5 +126,5 @@ fn show(app: &App) -> anyhow::Result<()> {
         if app.previous_secret_key.is_some() { "2 keys" } else { "1 key" },
         app.admins.join(", "),
         app.limits,
-    ))
+    )
 }

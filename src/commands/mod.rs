@@ -2,6 +2,7 @@
 
 mod app;
 mod dev;
+mod doctor;
 mod healthcheck;
 mod migrate;
 mod prune;
@@ -9,13 +10,15 @@ mod serve;
 mod settings;
 mod verify;
 
+use std::fmt::{self, Display, Formatter};
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
+use serde::Serialize;
 
-use crate::config::{Command, Config, DATABASE_SETTING, DatabaseArgs, Sig};
+use crate::config::{Command, Config, DATABASE_SETTING, DatabaseArgs, Output, Sig};
 use crate::deadline::Deadline;
 use crate::http::tencent::user_sig::UserSig;
 use crate::service;
@@ -30,16 +33,21 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         None
     };
     let _telemetry = Telemetry::start(&config.logs.telemetry(requests))?;
+    let output = config.output;
     match config.command {
+        Command::Dev(_) | Command::Serve(_) | Command::Healthcheck(_) if output == Output::Json => {
+            bail!("--output json: this command has no result to print")
+        }
         Command::Dev(settings) => dev::run(settings).await,
         Command::Serve(settings) => serve::run(settings).await,
-        Command::Migrate(settings) => return migrate::run(&settings).await,
-        Command::Prune(settings) => prune::run(&settings).await,
-        Command::Verify(settings) => verify::run(&settings).await,
-        Command::App(settings) => app::run(settings).await,
-        Command::Sig(settings) => sig(settings).await,
+        Command::Migrate(settings) => return migrate::run(&settings, output).await,
+        Command::Doctor(settings) => return doctor::run(&settings, output).await,
+        Command::Prune(settings) => prune::run(&settings, output).await,
+        Command::Verify(settings) => verify::run(&settings, output).await,
+        Command::App(settings) => app::run(settings, output).await,
+        Command::Sig(settings) => sig(settings, output).await,
         Command::Healthcheck(settings) => healthcheck::run(&settings).await,
-        Command::Settings => settings::run(),
+        Command::Settings => settings::run(output),
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -79,7 +87,18 @@ async fn check_schema(store: &Store) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn sig(settings: Sig) -> anyhow::Result<()> {
+#[derive(Serialize)]
+struct SignedUserSig {
+    user_sig: String,
+}
+
+impl Display for SignedUserSig {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.user_sig)
+    }
+}
+
+async fn sig(settings: Sig, output: Output) -> anyhow::Result<()> {
     let key = if let Some(key) = settings.key.secret_key()? {
         key
     } else {
@@ -89,10 +108,35 @@ async fn sig(settings: Sig) -> anyhow::Result<()> {
         app.with_context(|| format!("there is no app {}", settings.sdk_app_id))?.secret_key
     };
     let Sig { sdk_app_id, identifier, lifetime_s, .. } = settings;
-    print(&UserSig::sign(&key, sdk_app_id, &identifier, unix_now(), lifetime_s))
+    let user_sig = UserSig::sign(&key, sdk_app_id, &identifier, unix_now(), lifetime_s);
+    output.print(&SignedUserSig { user_sig })
 }
 
-/// Writes a line of the command's result to standard output. Everything else goes to the log.
+impl Output {
+    /// Writes the command's result to standard output: as text that ends a line, or as a JSON document. Everything else
+    /// goes to the log.
+    fn print(self, result: &(impl Display + Serialize)) -> anyhow::Result<()> {
+        match self {
+            Self::Text => match result.to_string() {
+                nothing if nothing.is_empty() => Ok(()),
+                text => print(&text),
+            },
+            Self::Json => print(&serde_json::to_string(result)?),
+        }
+    }
+}
+
+/// Writes lines with a line break between them.
+fn joined(out: &mut Formatter<'_>, lines: impl IntoIterator<Item = impl Display>) -> fmt::Result {
+    for (number, line) in lines.into_iter().enumerate() {
+        if number > 0 {
+            writeln!(out)?;
+        }
+        write!(out, "{line}")?;
+    }
+    Ok(())
+}
+
 fn print(line: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{line}").context("cannot write to standard output")
 }

@@ -11,7 +11,8 @@ use super::{check_schema, connect_to};
 use crate::config::Serve;
 use crate::http::{self, Addresses, Console, Identity, Listen};
 use crate::service::{self, Service};
-use crate::store::{Store, schema};
+use crate::store::Store;
+use crate::store::schema::Migrations;
 
 pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
@@ -45,7 +46,8 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
 async fn open(settings: &Serve) -> anyhow::Result<Store> {
     let store = connect_to(&settings.database()?).await?;
     if settings.migrate {
-        for name in schema::migrate(&store).await.context("migrations")? {
+        let applied = Migrations::embedded().run(&store, settings.lock_wait.time()).await;
+        for name in applied.context("migrations")? {
             tracing::info!("applied {name}");
         }
     }

@@ -1,9 +1,12 @@
 //! `earmark settings`: prints `docs/settings.md`, a table of all settings.
 
-use clap::{Arg, Command, CommandFactory};
+use std::fmt::{self, Display, Formatter};
 
-use super::print;
-use crate::config::Config;
+use clap::{Arg, Command, CommandFactory};
+use serde::Serialize;
+
+use super::joined;
+use crate::config::{Config, Output};
 
 const INTRODUCTION: &str = "\
 # Settings
@@ -17,29 +20,57 @@ prints its name and exits before it listens. Arguments of a single run, such as 
 | Flag | Variable | Default | Commands | Meaning |
 |---|---|---|---|---|";
 
-struct SettingRow {
-    /// Flag, variable and default.
-    setting: String,
-    meaning: String,
-    commands: Vec<String>,
+#[derive(Serialize)]
+struct Settings {
+    settings: Vec<SettingRow>,
 }
 
-pub(super) fn run() -> anyhow::Result<()> {
-    let mut rows = Vec::new();
-    collect(&Config::command(), "all", &mut rows);
-    print(INTRODUCTION)?;
-    rows.iter().try_for_each(|SettingRow { setting, commands, meaning }| {
-        print(&format!("| {setting} | {} | {meaning} |", commands.join(", ")))
-    })
+#[derive(Serialize)]
+struct SettingRow {
+    flag: String,
+    variable: String,
+    default: Option<String>,
+    commands: Vec<String>,
+    /// In Markdown.
+    meaning: String,
+}
+
+impl Display for Settings {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(out, "{INTRODUCTION}")?;
+        joined(out, &self.settings)
+    }
+}
+
+impl Display for SettingRow {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let Self { flag, variable, default, commands, meaning } = self;
+        let default = default.as_ref().map(|default| format!("`{default}`")).unwrap_or_default();
+        let meaning = meaning.replace('|', "\\|");
+        write!(
+            out,
+            "| `{flag}` | `{variable}` | {default} | `{}` | {meaning} |",
+            commands.join("`, `")
+        )
+    }
+}
+
+pub(super) fn run(output: Output) -> anyhow::Result<()> {
+    let mut settings = Vec::new();
+    collect(&Config::command(), "all", &mut settings);
+    output.print(&Settings { settings })
 }
 
 fn collect(command: &Command, name: &str, rows: &mut Vec<SettingRow>) {
     for argument in command.get_arguments() {
-        let Some(setting) = setting(argument) else { continue };
-        let meaning = meaning(argument);
-        match rows.iter_mut().find(|row| row.setting == setting && row.meaning == meaning) {
-            Some(row) => row.commands.push(format!("`{name}`")),
-            None => rows.push(SettingRow { setting, meaning, commands: vec![format!("`{name}`")] }),
+        let Some(row) = setting(argument, name) else { continue };
+        let same = rows.iter_mut().find(|other| {
+            (&other.flag, &other.variable, &other.default, &other.meaning)
+                == (&row.flag, &row.variable, &row.default, &row.meaning)
+        });
+        match same {
+            Some(other) => other.commands.extend(row.commands),
+            None => rows.push(row),
         }
     }
     for inner in command.get_subcommands() {
@@ -50,19 +81,24 @@ fn collect(command: &Command, name: &str, rows: &mut Vec<SettingRow>) {
     }
 }
 
-/// The first three columns; `None` if the argument has no variable or is hidden.
-fn setting(argument: &Arg) -> Option<String> {
+/// `None` if the argument has no variable or is hidden.
+fn setting(argument: &Arg, command: &str) -> Option<SettingRow> {
     let (flag, variable) = (argument.get_long()?, argument.get_env()?);
     if argument.is_hide_set() {
         return None;
     }
-    let defaults = argument.get_default_values();
-    let default = match defaults.first() {
-        Some(default) => format!("`{}`", default.display()),
-        None if argument.get_action().takes_values() => String::new(),
-        None => "`false`".to_owned(),
+    let default = match argument.get_default_values().first() {
+        Some(default) => Some(default.display().to_string()),
+        None if argument.get_action().takes_values() => None,
+        None => Some("false".to_owned()),
     };
-    Some(format!("`--{flag}` | `{}` | {default}", variable.display()))
+    Some(SettingRow {
+        flag: format!("--{flag}"),
+        variable: variable.display().to_string(),
+        default,
+        commands: vec![command.to_owned()],
+        meaning: meaning(argument),
+    })
 }
 
 /// The help text in one line.
@@ -81,5 +117,5 @@ fn meaning(argument: &Arg) -> String {
     if !values.is_empty() {
         meaning = format!("{meaning} One of {}.", values.join(", "));
     }
-    meaning.replace('|', "\\|")
+    meaning
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use secret::KeyArgs;
@@ -20,6 +20,7 @@ pub use telemetry::{LogArgs, RequestLogArgs};
 use crate::domain::{App, Directory, Edition, SdkAppId};
 use crate::limits::LimitChange;
 use crate::store::Database;
+use crate::store::schema::LOCK_WAIT;
 
 /// Conversation marks as a service: Tencent Cloud Chat's REST API on your own PostgreSQL.
 ///
@@ -32,6 +33,16 @@ pub struct Config {
 
     #[command(flatten)]
     pub logs: LogArgs,
+
+    /// The format of a command's result on standard output. `json` is one document per run.
+    #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
+    pub output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -44,6 +55,9 @@ pub enum Command {
     Migrate(Migrate),
     /// Checks that the database is consistent, and changes nothing. Exits with 0 if it is.
     Verify(DatabaseArgs),
+    /// Checks the database and its settings, and says what to do. Changes nothing. Exits with 0 if the service can run on
+    /// it, also if there are warnings, and with 1 if not.
+    Doctor(Doctor),
     /// Removes conversations that have been empty for a long time. Run it from time to time, also while the service runs.
     Prune(Prune),
     /// Creates and changes apps.
@@ -155,9 +169,39 @@ pub struct Migrate {
     #[command(flatten)]
     pub database: DatabaseArgs,
 
-    /// Print which migrations would run, and change nothing. Exits with 0 if the schema is up to date, with 3 if not.
+    /// Print which migrations would run, which locks they take and who holds these locks now, and change nothing. Exits
+    /// with 0 if the schema is up to date, with 3 if not.
     #[arg(long)]
     pub plan: bool,
+
+    #[command(flatten)]
+    pub lock_wait: LockWaitArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct LockWaitArgs {
+    /// How long a migration keeps trying to get a lock, in seconds. Each try is short, so that the service can read and
+    /// write meanwhile.
+    #[arg(long, env = "EARMARK_LOCK_WAIT_S", default_value_t = LOCK_WAIT.as_secs(), value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    lock_wait_s: u64,
+}
+
+impl LockWaitArgs {
+    #[must_use]
+    pub fn time(&self) -> Duration {
+        Duration::from_secs(self.lock_wait_s)
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+
+    /// Also compare each index with its table. Needs the extension amcheck, and reads all of both.
+    #[arg(long)]
+    pub indexes: bool,
 }
 
 #[derive(Debug, Args)]

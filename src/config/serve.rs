@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::secret::given_or_read;
 use super::telemetry::RequestLogArgs;
-use super::{CONNECTIONS, DatabaseArgs, HISTORY_DAYS, days};
+use super::{CONNECTIONS, DatabaseArgs, HISTORY_DAYS, LockWaitArgs, days};
 use crate::http::{OperatorToken, Operators};
 use crate::store::Database;
 
@@ -53,6 +53,9 @@ pub struct Serve {
     /// Bring the database's schema up to date before the service starts.
     #[arg(long, env = "EARMARK_MIGRATE")]
     pub migrate: bool,
+
+    #[command(flatten)]
+    pub lock_wait: LockWaitArgs,
 
     /// A PEM file with the certificate chain. With it, the API is served over https.
     #[arg(long, env = "EARMARK_TLS_CERT", value_name = "FILE", requires = "tls_key")]

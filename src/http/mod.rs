@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use actix_web::dev::Server;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
+pub(crate) use admin::app_document;
 pub use admin::{OperatorToken, Operators};
 pub use console::Console;
 pub use openapi::openapi;

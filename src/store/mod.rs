@@ -3,6 +3,8 @@
 pub mod apps;
 mod convert;
 mod directory;
+pub mod doctor;
+pub mod locks;
 mod pool;
 pub mod schema;
 pub mod snapshots;

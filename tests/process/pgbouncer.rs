@@ -13,15 +13,15 @@ use testkit::{APP, Client, Process, Program, SECRET_KEY, Scratch, Service, text}
 use crate::EARMARK;
 
 /// A running PgBouncer that shares few connections among many clients.
-struct Bouncer {
+pub(crate) struct Bouncer {
     _process: Process,
-    url: String,
+    pub(crate) url: String,
     _scratch: Scratch,
 }
 
 impl Bouncer {
     /// Starts PgBouncer. If it is not installed, prints why the test is skipped and returns `None`.
-    fn start(database: &Database, mode: &str, connections: u32) -> Option<Self> {
+    pub(crate) fn start(database: &Database, mode: &str, connections: u32) -> Option<Self> {
         let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"]
             .into_iter()
             .find(|program| fs::exists(program).unwrap());

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use testkit::APP;
 use testkit::postgres::Database;
@@ -12,10 +13,12 @@ use crate::EARMARK;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// A migration in the output of `migrate --plan`.
+#[derive(Deserialize)]
 struct Migration {
     version: u32,
     name: String,
-    checksum: u64,
+    /// In hexadecimal.
+    checksum: String,
 }
 
 impl Migration {
@@ -31,14 +34,6 @@ impl Migration {
     }
 }
 
-/// `V1__create_apps_and_users (checksum 00ab…): would run`
-fn planned(line: &str) -> Migration {
-    let (name, rest) = line.strip_prefix('V').unwrap().split_once(" (checksum ").unwrap();
-    let (version, name) = name.split_once("__").unwrap();
-    let checksum = u64::from_str_radix(rest.split(')').next().unwrap(), 16).unwrap();
-    Migration { version: version.parse().unwrap(), name: name.to_owned(), checksum }
-}
-
 /// A database after these migrations, with the rows that each of them introduced.
 fn at(migrations: &[Migration]) -> Database {
     let database = Database::create();
@@ -50,6 +45,7 @@ fn at(migrations: &[Migration]) -> Database {
     );
     for one in migrations {
         let Migration { version, name, checksum } = one;
+        let checksum = u64::from_str_radix(checksum, 16).unwrap();
         sql.run(&one.sql());
         sql.run(&one.rows());
         sql.run(&format!(
@@ -114,8 +110,9 @@ fn check_rows(database: &Database) {
 #[test]
 fn rows_of_every_schema_survive_the_migrations() {
     let new = Database::create();
-    let plan = EARMARK.on(&new.url, ["migrate", "--plan"]).run();
-    let migrations: Vec<_> = plan.stdout.lines().map(planned).collect();
+    let plan = EARMARK.on(&new.url, ["migrate", "--plan", "--output", "json"]).run();
+    let mut document: Value = serde_json::from_str(&plan.stdout).unwrap();
+    let migrations: Vec<Migration> = serde_json::from_value(document["migrations"].take()).unwrap();
     assert!(!migrations.is_empty(), "{plan:?}");
     for count in 1..=migrations.len() {
         let database = at(&migrations[..count]);

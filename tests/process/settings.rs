@@ -46,6 +46,8 @@ fn a_bad_setting_is_named() {
         ("EARMARK_WORKERS=-1", &["--workers"]),
         ("EARMARK_SHUTDOWN_S=soon", &["--shutdown-s"]),
         ("EARMARK_MIGRATE=maybe", &["--migrate"]),
+        ("EARMARK_LOCK_WAIT_S=0", &["--lock-wait-s"]),
+        ("EARMARK_LOCK_WAIT_S=86401", &["--lock-wait-s"]),
         ("EARMARK_CONSOLE=maybe", &["--console"]),
         ("EARMARK_OPERATOR_TOKEN=hidden-word", &["--operator-token", "16"]),
         ("EARMARK_OPERATOR_TOKEN=hidden-word and white space", &["EARMARK_OPERATOR_TOKEN"]),
@@ -148,11 +150,12 @@ fn secrets_can_come_from_files() {
 }
 
 /// The commands that have options.
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &[],
     &["dev"],
     &["serve"],
     &["migrate"],
+    &["doctor"],
     &["sig"],
     &["healthcheck"],
     &["settings"],
@@ -169,7 +172,7 @@ const COMMANDS: [&[&str]; 17] = [
 ];
 
 /// Options about one app, one UserSig or one run. They are not settings of the program.
-const NOT_SETTINGS: [&str; 9] = [
+const NOT_SETTINGS: [&str; 11] = [
     "edition",
     "directory",
     "admin",
@@ -179,6 +182,8 @@ const NOT_SETTINGS: [&str; 9] = [
     "identifier",
     "lifetime-s",
     "plan",
+    "indexes",
+    "output",
 ];
 
 #[test]

@@ -9,10 +9,12 @@ use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, PayloadConfig, ServiceConfig};
 use actix_web::{HttpResponse, Resource};
+use serde::Serialize;
 
 pub use guard::{OperatorToken, Operators};
 
 use super::problem_details;
+use crate::domain::App;
 use crate::limits::BODY_BYTES_MAX;
 
 /// The paths of the admin API. With [`Operators::Off`], each of them answers 404.
@@ -39,6 +41,11 @@ pub(super) fn routes(app: &mut ServiceConfig, operators: &Operators) {
         .service(resource("/apps/{sdkappid}/retire-key").route(web::post().to(apps::retire_key)))
         .default_service(web::to(not_found));
     app.service(scope);
+}
+
+/// The JSON document of an app. It contains the secret key only if `is_key_new`.
+pub(crate) fn app_document(app: &App, is_key_new: bool) -> impl Serialize {
+    form::ShownApp::with_generated_key(app, is_key_new)
 }
 
 async fn not_found() -> HttpResponse {

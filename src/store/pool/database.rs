@@ -80,11 +80,11 @@ impl Database {
         Self { allows_unsafe: on, ..self }
     }
 
-    pub(super) fn connections_max(&self) -> u32 {
+    pub(crate) fn connections_max(&self) -> u32 {
         self.connections
     }
 
-    pub(super) fn keeps_statements(&self) -> bool {
+    pub(crate) fn keeps_statements(&self) -> bool {
         self.keeps_statements
     }
 

@@ -176,7 +176,7 @@ impl Database {
     }
 
     /// Connects to the first server that answers, and neither sets nor checks anything.
-    pub(super) async fn connect(&self) -> Result<PgConnection, ConnectError> {
+    pub(in crate::store) async fn connect(&self) -> Result<PgConnection, ConnectError> {
         let targets = self.targets().await.map_err(ConnectError::Url)?;
         let mut result = Err(sqlx::Error::Io(std::io::ErrorKind::NotFound.into()));
         for target in self.in_order(&targets) {

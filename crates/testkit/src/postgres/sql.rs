@@ -38,4 +38,11 @@ impl Sql {
         let ask = sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(&mut self.connection);
         self.runtime.block_on(ask).unwrap()
     }
+
+    /// Runs a query that returns one text.
+    #[track_caller]
+    pub fn text(&mut self, query: &str) -> String {
+        let ask = sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(&mut self.connection);
+        self.runtime.block_on(ask).unwrap()
+    }
 }

@@ -1,0 +1,135 @@
+//! `earmark doctor`: checks the database and its settings, and says what to do.
+
+mod checks;
+
+use std::fmt::{self, Display, Formatter};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::joined;
+use crate::config::{DATABASE_SETTING, Doctor, Output};
+use crate::deadline::Deadline;
+use crate::store::{Database, doctor};
+
+/// All checks except that of the indexes are answered in milliseconds.
+const TIME_MAX: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Ok,
+    /// The service works, but not as well or as safely as it could.
+    Warning,
+    /// The service does not work, or can lose acknowledged writes.
+    Failure,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Check {
+    name: &'static str,
+    level: Level,
+    /// What was found.
+    found: String,
+    /// What to do about it.
+    advice: Option<String>,
+}
+
+impl Check {
+    fn ok(name: &'static str, found: impl Into<String>) -> Self {
+        Self { name, level: Level::Ok, found: found.into(), advice: None }
+    }
+
+    fn warning(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        let advice = Some(advice.into());
+        Self { name, level: Level::Warning, found: found.into(), advice }
+    }
+
+    fn failure(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { level: Level::Failure, ..Self::warning(name, found, advice) }
+    }
+}
+
+#[derive(Serialize)]
+struct Diagnosis {
+    failures: usize,
+    warnings: usize,
+    checks: Vec<Check>,
+}
+
+impl From<Vec<Check>> for Diagnosis {
+    fn from(checks: Vec<Check>) -> Self {
+        let count = |level| checks.iter().filter(|check| check.level == level).count();
+        Self { failures: count(Level::Failure), warnings: count(Level::Warning), checks }
+    }
+}
+
+/// One line per check, and a second line with the advice.
+impl Display for Diagnosis {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let width = self.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
+        let mut lines = Vec::new();
+        for Check { name, level, found, advice } in &self.checks {
+            let level = match level {
+                Level::Ok => "ok",
+                Level::Warning => "warning",
+                Level::Failure => "failure",
+            };
+            lines.push(format!("{level:<7}  {name:<width$}  {found}"));
+            lines.extend(
+                advice.iter().map(|advice| format!("{:width$}  {advice}", "", width = width + 9)),
+            );
+        }
+        let Self { failures, warnings, .. } = self;
+        lines.push(format!(
+            "{} checks, failures: {failures}, warnings: {warnings}",
+            self.checks.len()
+        ));
+        joined(out, lines)
+    }
+}
+
+pub(super) async fn run(settings: &Doctor, output: Output) -> anyhow::Result<ExitCode> {
+    let database = settings.database.database()?;
+    let examined = examine(&database, settings).await;
+    let checks = examined.unwrap_or_else(|error| {
+        vec![Check::failure(
+            "connection",
+            format!("the database does not answer: {error}"),
+            format!(
+                "Check that PostgreSQL runs, that {DATABASE_SETTING} has its host, port, database, role and password, \
+                 and that no firewall is in between."
+            ),
+        )]
+    });
+    let diagnosis = Diagnosis::from(checks);
+    output.print(&diagnosis)?;
+    Ok(if diagnosis.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn examine(database: &Database, settings: &Doctor) -> Result<Vec<Check>, sqlx::Error> {
+    let ask = async {
+        let mut connection = doctor::connect(database).await?;
+        let server = doctor::server(&mut connection).await?;
+        let sharing = doctor::sharing(&mut connection, database).await?;
+        let schema = doctor::schema(&mut connection).await?;
+        Ok((connection, server, sharing, schema))
+    };
+    let late = |late| Err(sqlx::Error::Io(std::io::Error::other(late)));
+    let answered = Deadline::within(TIME_MAX).limit(ask).await.unwrap_or_else(late);
+    let (mut connection, server, sharing, schema) = answered?;
+    let mut checks = checks::of_server(&server, database.connections_max());
+    checks.push(checks::pooler(sharing, database.keeps_statements()));
+    checks.extend(checks::of_schema(&schema));
+    if settings.indexes {
+        // This reads whole tables, which takes as long as it takes.
+        let checked = if server.has_amcheck {
+            Some(doctor::check_indexes(&mut connection).await)
+        } else {
+            None
+        };
+        checks.push(checks::indexes(checked));
+    }
+    Ok(checks)
+}
