@@ -41,6 +41,7 @@ async function opened(options: Parameters<typeof open>[2] = {}): Promise<Watch> 
   await watch.page.goto(`${service.origin}/console`);
   await watch.page.getByRole("heading", { level: 1 }).waitFor();
   return watch;
+  await watch.page.getByRole("button", { name: "Sign out" }).waitFor();
 }
 
 async function signedIn(options: Parameters<typeof open>[2] = {}): Promise<Watch> {
@@ -319,7 +320,11 @@ test("apps: create, sign in with the new key, rotate, set, disable", async () =>
   await close(dialog);
   await page.getByText("2 keys are valid.").waitFor();
   await picture(page, "apps");
-  await page.getByRole("button", { name: "Retire the old key" }).click();
+  // Another rotation says which key it ends.
+  await page.getByRole("button", { name: "Rotate key" }).click();
+  await page.getByText(/Key \d+ ends at once/).waitFor();
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await keys.last().getByRole("button", { name: /^Retire key/ }).click();
   await page.getByText("One key is valid.").waitFor();
   await page.getByRole("button", { name: "Disable", exact: true }).click();
   await page.getByRole("button", { name: "Enable", exact: true }).waitFor();
@@ -340,9 +345,13 @@ test("every view fits a phone in light and dark, and axe finds no serious violat
     const check = async (what: string, file?: string) => {
       await assertFits(page);
       findings.push(...(await audit(page, `${what}, ${colorScheme}`)));
+  const keys = page.getByRole("listitem").filter({ hasText: /^Key \d+: created/ });
+  await keys.first().filter({ hasText: "never used" }).waitFor();
+  await keys.last().filter({ hasText: "last used" }).waitFor();
       if (file) await picture(page, `${file}-${colorScheme}-phone`);
     };
     await check("welcome", "welcome");
+  await waitForCount(keys, 1);
     await page.getByRole("button", { name: "Enter credentials" }).click();
     await page.getByRole("dialog").waitFor();
     await check("sign in");

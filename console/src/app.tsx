@@ -25,7 +25,7 @@ const VIEWS: readonly { view: View; title: string; short: string; icon: IconName
 
 /** Loads what every view needs. */
 export async function open(): Promise<void> {
-  await Promise.all([loadDocument(), loadDemoApp()]);
+  await Promise.all([loadDocument(), signInToDemoApp()]);
 }
 
 export function Console() {

@@ -146,7 +146,7 @@ async fn write_demo_state(service: &Service, app: &Arc<App>) -> anyhow::Result<(
     Ok(())
 }
 
-/// Only the owner of the file may read it.
+/// Only the owner of the file may read it, also if the file exists with another mode.
 fn write_secret_key(file: &Path, key: &SecretKey) -> anyhow::Result<()> {
     let write = || {
         let mut options = std::fs::OpenOptions::new();
@@ -158,7 +158,7 @@ fn write_secret_key(file: &Path, key: &SecretKey) -> anyhow::Result<()> {
 
 fn introduce(address: SocketAddr, app: &App, data: &Path, about: &str) -> anyhow::Result<()> {
     let number = app.sdk_app_id;
-    let sig = UserSig::sign(&app.secret_key, number, DEMO_ADMIN, unix_now(), DEMO_SIG_LIFETIME_S);
+    let sig = UserSig::sign(&app.key.secret, number, DEMO_ADMIN, unix_now(), DEMO_SIG_LIFETIME_S);
     let curl = |command: &str, body: &str| {
         format!(
             "curl 'http://{address}/v4/recentcontact/{command}?sdkappid={number}\

@@ -88,7 +88,7 @@ async fn session(request: HttpRequest, door: Data<Door>, console: Data<Console>)
                 Ok(app) => app,
                 Err(error) => return problem_details::failure(error),
             };
-            let (key, now) = (&app.secret_key, unix_now());
+            let (key, now) = (&app.key.secret, unix_now());
             let usersig = UserSig::sign(key, *sdk_app_id, identifier, now, SESSION_LIFETIME_S);
             Session::Dev { sdkappid: sdk_app_id.number(), identifier, usersig }
         }

@@ -5,6 +5,7 @@ mod apps;
 mod chat_groups;
 mod commit;
 mod health;
+mod key_use;
 mod lane;
 mod reading;
 mod trace;
@@ -28,6 +29,7 @@ pub use apps::{
     AppChange, AppSettings, create_app, list_apps, load_app, random_secret_key, update_app,
 };
 pub use chat_groups::ChatGroupRequest;
+use key_use::KeyUses;
 use lane::Lane;
 pub use reading::{ConversationList, ConversationPage};
 pub use write::Write;
@@ -61,6 +63,7 @@ pub struct Service {
 #[derive(Debug, Default)]
 struct Shared {
     parts: Mutex<Vec<Part>>,
+    key_uses: KeyUses,
     stopping: AtomicBool,
 }
 

@@ -52,7 +52,13 @@ async fn apps_are_listed_and_shown_without_their_keys() {
         .map(|app| app["sdkappid"].as_i64().unwrap())
         .collect();
     assert_eq!(numbers, [7, APP]);
-    insta::assert_snapshot!(request_ok(at, "GET /1400000001", "").await, @r#"{"sdkappid":1400000001,"edition":"premium","directory":"open","disabled":false,"secret_keys":1,"admins":["administrator"],"limits":{"marked":1000,"grouped":1000,"groups":20,"group-name-bytes":32,"custom-mark-bytes":256,"mark-items":100,"group-items":100,"search-items":300,"page-items":100,"pinned":50,"user-id-bytes":32,"chat-group-id-bytes":48,"calls-per-second":200}}"#);
+    let mut shown = request_ok(at, "GET /1400000001", "").await;
+    for changing in ["id", "created_at"] {
+        let value = &mut shown["secret_keys"][0][changing];
+        assert!(value.as_i64().unwrap() > 0, "{changing}: {value}");
+        *value = 0.into();
+    }
+    insta::assert_snapshot!(shown, @r#"{"sdkappid":1400000001,"edition":"premium","directory":"open","disabled":false,"secret_keys":[{"id":0,"created_at":0,"last_used_at":null}],"admins":["administrator"],"limits":{"marked":1000,"grouped":1000,"groups":20,"group-name-bytes":32,"custom-mark-bytes":256,"mark-items":100,"group-items":100,"search-items":300,"page-items":100,"pinned":50,"user-id-bytes":32,"chat-group-id-bytes":48,"calls-per-second":200}}"#);
 }
 
 #[actix_web::test]
@@ -162,7 +168,11 @@ async fn a_key_is_rotated_and_the_previous_one_is_retired() {
     let (app, at) = open().await;
     let rotated = request_ok(at, "POST /1400000001/rotate-key", json!({})).await;
     let key = rotated["secret_key"].as_str().unwrap();
-    assert_eq!(rotated["secret_keys"], 2);
+    let ids = |app: &Value| -> Vec<i64> {
+        let keys = app["secret_keys"].as_array().unwrap().iter();
+        keys.map(|key| key["id"].as_i64().unwrap()).collect()
+    };
+    let [new, old] = ids(&rotated)[..] else { panic!("{rotated}") };
     // With a valid key, the call fails only because of its body.
     let code = async |key: &str| {
         let query = query_of(APP, ADMIN, &user_sig(key, APP, ADMIN));
@@ -170,17 +180,59 @@ async fn a_key_is_rotated_and_the_previous_one_is_retired() {
         app.send(actix_web::http::Method::POST, &url, b"{}".to_vec()).await.code()
     };
     assert_eq!([code(KEY).await, code(key).await], [BadParameter, BadParameter]);
-    let retired = request_ok(at, "POST /1400000001/retire-key", json!({})).await;
-    assert_eq!((&retired["secret_keys"], retired.get("secret_key")), (&json!(1), None));
+    let retired = request_ok(at, &format!("DELETE /1400000001/keys/{old}"), "").await;
+    assert_eq!((ids(&retired), retired.get("secret_key")), (vec![new], None));
     assert_eq!([code(KEY).await, code(key).await], [UserSigForged, BadParameter]);
     let given = json!({ "secret_key": "a-key-that-was-chosen-elsewhere" });
     let rotated = request_ok(at, "POST /1400000001/rotate-key", given).await;
-    assert_eq!((&rotated["secret_keys"], rotated.get("secret_key")), (&json!(2), None));
+    assert_eq!((ids(&rotated).len(), rotated.get("secret_key")), (2, None));
     assert_eq!(code("a-key-that-was-chosen-elsewhere").await, BadParameter);
 }
 
 #[actix_web::test]
 async fn a_refused_request_names_the_bad_field_and_writes_nothing() {
+#[actix_web::test]
+async fn a_rotation_that_would_end_a_valid_key_is_refused_unless_forced() {
+    let (app, at) = open().await;
+    request_ok(at, "POST /1400000001/rotate-key", json!({})).await;
+    let before = request_ok(at, "GET /1400000001", "").await;
+    let refused = request(at, "POST /1400000001/rotate-key", json!({})).await;
+    assert_eq!(refused.status, 409, "{refused:?}");
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    for words in ["two valid keys", "DELETE", "\"force\": true"] {
+        assert!(detail.contains(words), "{detail}");
+    }
+    assert_eq!(request_ok(at, "GET /1400000001", "").await, before, "nothing changed");
+    app.mark_at(at, "u", [set("p", 0)]).await.assert_ok();
+    let forced = request_ok(at, "POST /1400000001/rotate-key", json!({ "force": true })).await;
+    let (kept, new) = (&forced["secret_keys"][1]["id"], &forced["secret_keys"][0]["id"]);
+    assert_eq!(kept, &before["secret_keys"][0]["id"], "the newer key became the older one");
+    assert!(new.as_i64() > kept.as_i64(), "{forced}");
+    app.mark_at(at, "u", [set("p", 0)]).await.assert_code(UserSigForged);
+}
+
+#[actix_web::test]
+async fn a_key_change_that_the_rules_refuse_says_why() {
+    let (_app, at) = open().await;
+    let given = json!({ "secret_key": "a-key-that-was-chosen-elsewhere" });
+    let shown = request_ok(at, "GET /1400000001", "").await;
+    let only = format!("DELETE /1400000001/keys/{}", shown["secret_keys"][0]["id"]);
+    let refused = async |line: &str, body: &Value, status: u16, words: &str| {
+        let page = request(at, line, body).await;
+        assert_eq!(page.status, status, "{line}: {page:?}");
+        assert!(page.json()["detail"].as_str().unwrap().contains(words), "{page:?}");
+    };
+    refused(&only, &json!(null), 409, "only valid key").await;
+    for unknown in ["9999999", "0", "-1", "x", "99999999999999999999"] {
+        let line = format!("DELETE /1400000001/keys/{unknown}");
+        refused(&line, &json!(null), 404, "no valid key with this id").await;
+    }
+    request_ok(at, "POST /1400000001/rotate-key", &given).await;
+    refused("POST /1400000001/rotate-key", &given, 409, "secret_key: this is key").await;
+    let shown = request_ok(at, "GET /1400000001", "").await;
+    assert_eq!(shown["secret_keys"].as_array().unwrap().len(), 2, "{shown}");
+}
+
     let (_app, at) = open().await;
     let before = request(at, "GET", "").await.text();
     for (line, body, field) in [
@@ -198,6 +250,7 @@ async fn a_refused_request_names_the_bad_field_and_writes_nothing() {
         ("POST", json!({ "sdkappid": 5, "secret_key": "short" }), "secret_key"),
         ("POST", json!({ "sdkappid": 5, "secret_key": " a-key-with-white-space " }), "secret_key"),
         ("POST", json!([]), "body"),
+        ("POST", json!({ "sdkappid": 5, "secret_key": "x".repeat(1025) }), "secret_key"),
         ("PATCH /1400000001", json!({ "sdkappid": 5 }), "sdkappid"),
         ("PATCH /1400000001", json!({ "edition": "pro", "disabled": "yes" }), "disabled"),
         ("PATCH /1400000001", json!({ "edition": "pro", "limits": [] }), "limits"),
@@ -211,7 +264,7 @@ async fn a_refused_request_names_the_bad_field_and_writes_nothing() {
         ("PATCH /1400000001", json!({ "limits": { "marked": 1.5 } }), "limits.marked"),
         ("POST /1400000001/rotate-key", json!({ "secret_key": 1 }), "secret_key"),
         ("POST /1400000001/rotate-key", json!({ "key": "x" }), "key"),
-        ("POST /1400000001/retire-key", json!({ "key": "x" }), "key"),
+        ("POST /1400000001/rotate-key", json!({ "force": "yes" }), "force"),
     ] {
         let page = request(at, line, &body).await;
         let answer = page.json();
@@ -257,7 +310,7 @@ async fn an_unknown_app_is_not_found() {
             format!("PUT {path}/admins/a"),
             format!("DELETE {path}/admins/a"),
             format!("POST {path}/rotate-key"),
-            format!("POST {path}/retire-key"),
+            format!("DELETE {path}/keys/1"),
         ] {
             let page = request(at, &line, "{}").await;
             assert_eq!(page.status, 404, "{line}: {page:?}");

@@ -128,7 +128,6 @@ async fn writes_must_be_json() {
         "POST /admin/v1/apps",
         "PATCH /admin/v1/apps/1400000001",
         "POST /admin/v1/apps/1400000001/rotate-key",
-        "POST /admin/v1/apps/1400000001/retire-key",
     ] {
         for headers in ["", "content-type: text/plain\r\n", "content-type: application/jsonp\r\n"] {
             let page = Page::ask(api, "localhost", line, headers, "{}").await;

@@ -78,6 +78,7 @@ async fn the_document_has_the_methods_of_the_admin_api_and_the_console() {
         for method in ["get", "post", "patch", "put", "delete"] {
             let filled = path.replace("{sdkappid}", "7").replace("{identifier}", "a");
             let line = format!("{} {filled}", method.to_uppercase());
+            let filled = filled.replace("{key_id}", "1");
             let headers = "content-type: application/json\r\n";
             let page = Page::ask(address, "localhost", &line, headers, "{}").await;
             // App 7 does not exist. A served method says so; a method that is not served answers otherwise.

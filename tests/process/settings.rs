@@ -163,23 +163,15 @@ const COMMANDS: [&[&str]; 17] = [
     &["app", "show"],
     &["app", "set"],
     &["app", "rotate-key"],
+    &["app", "retire-key"],
     &["app", "add-admin"],
     &["app", "remove-admin"],
     &["app", "disable"],
 ];
 
 /// Options about one app, one UserSig or one run. They are not settings of the program.
-const NOT_SETTINGS: [&str; 9] = [
-    "edition",
-    "directory",
-    "admin",
-    "limit",
-    "retire",
-    "undo",
-    "identifier",
-    "lifetime-s",
-    "plan",
-];
+const NOT_SETTINGS: [&str; 9] =
+    ["edition", "directory", "admin", "limit", "force", "undo", "identifier", "lifetime-s", "plan"];
 
 #[test]
 fn the_help_names_the_variable_of_each_setting() {

@@ -9,13 +9,21 @@ const APPS = "/admin/v1/apps";
 export type LimitName = string;
 
 export interface App {
+/** A valid secret key. Times are Unix seconds. */
+export interface Key {
+  id: number;
+  createdAt: number;
+  /** Null if no request has used the key. */
+  lastUsedAt: number | null;
+}
+
   sdkAppId: number;
   edition: string;
   directory: string;
   disabled: boolean;
   admins: string[];
-  /** Number of valid secret keys. */
-  keys: number;
+  /** The valid secret keys, newest first. */
+  keys: Key[];
   limits: Record<LimitName, number>;
 }
 
@@ -92,13 +100,19 @@ export function removeAdmin(sdkAppId: number, name: string): Promise<ChangeResul
   return change(`${APPS}/${sdkAppId}/admins/${encodeURIComponent(name)}`, "DELETE");
 }
 
-export function rotateKey(sdkAppId: number): Promise<ChangeResult> {
-  return change(`${APPS}/${sdkAppId}/rotate-key`, "POST", {});
+/** Adds a key. `force` ends the validity of the older key if two are valid. */
+export function rotateKey(sdkAppId: number, force: boolean): Promise<ChangeResult> {
+  return change(`${APPS}/${sdkAppId}/rotate-key`, "POST", { force });
 }
 
-/** Ends the validity of the previous key. */
-export function retireKey(sdkAppId: number): Promise<ChangeResult> {
-  return change(`${APPS}/${sdkAppId}/retire-key`, "POST", {});
+/** Ends the validity of a key. */
+export function retireKey(sdkAppId: number, id: number): Promise<ChangeResult> {
+  return change(`${APPS}/${sdkAppId}/keys/${id}`, "DELETE");
+}
+
+function readKey(item: JsonObject): Key {
+  const { id, created_at: createdAt, last_used_at: lastUsedAt } = item;
+  return { id: Number(id), createdAt: Number(createdAt), lastUsedAt: typeof lastUsedAt === "number" ? lastUsedAt : null };
 }
 
 export function readApp(item: JsonObject): App {
@@ -109,7 +123,7 @@ export function readApp(item: JsonObject): App {
     directory: String(item.directory ?? ""),
     disabled: item.disabled === true,
     admins: strings(item.admins),
-    keys: Number(item.secret_keys ?? 1),
+    keys: Array.isArray(item.secret_keys) ? item.secret_keys.filter(isObject).map(readKey) : [],
     limits: Object.fromEntries(Object.entries(limits).map(([name, value]) => [name, Number(value)])),
   };
 }
