@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use earmark::http::{Console, Operators};
+use earmark::http::{Console, OperatorToken, Operators};
 use earmark::limits::BODY_BYTES_MAX;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 use crate::support::document::check_named;
 use crate::support::*;
 
-/// A service whose admin API is open to this machine, and its address.
+const TOKEN: &str = "operator-token-of-the-tests";
+
+/// A service with a console and the admin API, and its address.
 async fn open() -> (TestApp, SocketAddr) {
     let mut app = TestApp::start().await;
-    let front =
-        Front { console: Console::On, operators: Operators::ThisMachine, ..Front::default() };
+    let operators = Operators::WithToken(OperatorToken::parse(TOKEN).unwrap());
+    let front = Front { console: Console::On, operators, ..Front::default() };
     let at = app.start_front(front).await;
     (app, at.api)
 }
@@ -23,8 +25,8 @@ async fn open() -> (TestApp, SocketAddr) {
 async fn request(at: SocketAddr, line: &str, body: impl ToString) -> Page {
     let (method, path) = line.split_once(' ').unwrap_or((line, ""));
     let line = format!("{method} /admin/v1/apps{path}");
-    let headers = "content-type: application/json\r\n";
-    let page = Page::ask(at, "localhost", &line, headers, &body.to_string()).await;
+    let headers = format!("content-type: application/json\r\nauthorization: Bearer {TOKEN}\r\n");
+    let page = Page::ask(at, "localhost", &line, &headers, &body.to_string()).await;
     let answer = page.json();
     match answer["apps"].as_array() {
         Some(apps) => apps.iter().for_each(|app| check_named("App", app)),
@@ -190,8 +192,6 @@ async fn a_key_is_rotated_and_the_previous_one_is_retired() {
 }
 
 #[actix_web::test]
-async fn a_refused_request_names_the_bad_field_and_writes_nothing() {
-#[actix_web::test]
 async fn a_rotation_that_would_end_a_valid_key_is_refused_unless_forced() {
     let (app, at) = open().await;
     request_ok(at, "POST /1400000001/rotate-key", json!({})).await;
@@ -233,6 +233,8 @@ async fn a_key_change_that_the_rules_refuse_says_why() {
     assert_eq!(shown["secret_keys"].as_array().unwrap().len(), 2, "{shown}");
 }
 
+#[actix_web::test]
+async fn a_refused_request_names_the_bad_field_and_writes_nothing() {
     let (_app, at) = open().await;
     let before = request(at, "GET", "").await.text();
     for (line, body, field) in [
@@ -248,9 +250,9 @@ async fn a_key_change_that_the_rules_refuse_says_why() {
         ("POST", json!({ "sdkappid": 5, "admins": ["a", ""] }), "admins[1]"),
         ("POST", json!({ "sdkappid": 5, "admins": ["a\0"] }), "admins[0]"),
         ("POST", json!({ "sdkappid": 5, "secret_key": "short" }), "secret_key"),
+        ("POST", json!({ "sdkappid": 5, "secret_key": "x".repeat(1025) }), "secret_key"),
         ("POST", json!({ "sdkappid": 5, "secret_key": " a-key-with-white-space " }), "secret_key"),
         ("POST", json!([]), "body"),
-        ("POST", json!({ "sdkappid": 5, "secret_key": "x".repeat(1025) }), "secret_key"),
         ("PATCH /1400000001", json!({ "sdkappid": 5 }), "sdkappid"),
         ("PATCH /1400000001", json!({ "edition": "pro", "disabled": "yes" }), "disabled"),
         ("PATCH /1400000001", json!({ "edition": "pro", "limits": [] }), "limits"),
@@ -293,7 +295,7 @@ async fn a_body_of_more_than_a_mebibyte_is_refused() {
     let length = longest.len() + 1;
     let chunked = format!(
         "PATCH /admin/v1/apps/1400000001 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
-         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
+         authorization: Bearer {TOKEN}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
          {length:x}\r\n {longest}\r\n0\r\n\r\n"
     );
     let answer = String::from_utf8(raw_bytes(at, chunked.as_bytes()).await).unwrap();

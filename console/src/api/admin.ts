@@ -1,14 +1,14 @@
-// The operators' API: apps and their settings. `earmark dev` opens it to this machine, `earmark serve` asks for a token.
+// The operators' API: apps and their settings. It needs a token: `earmark dev` prints one in the address of the console.
 
 import { signal } from "@preact/signals";
 import { isObject, type Json, type JsonObject } from "../json.ts";
-import { fetchJson, type FetchResult } from "./fetch.ts";
+import { bearer, fetchJson, type FetchResult } from "./fetch.ts";
+import { linkToken } from "./link.ts";
 
 const APPS = "/admin/v1/apps";
 
 export type LimitName = string;
 
-export interface App {
 /** A valid secret key. Times are Unix seconds. */
 export interface Key {
   id: number;
@@ -17,6 +17,7 @@ export interface Key {
   lastUsedAt: number | null;
 }
 
+export interface App {
   sdkAppId: number;
   edition: string;
   directory: string;
@@ -38,7 +39,7 @@ export const DIRECTORIES: Record<string, string> = {
 export const DEFAULT_LIMITS: Record<LimitName, number> = { marked: 1000, grouped: 1000, groups: 20, pinned: 50 };
 
 /** Kept in the memory of this tab only. */
-export const operatorToken = signal("");
+export const operatorToken = signal(linkToken);
 
 /** The apps as last read, or null if the console was not allowed to read them. */
 export const apps = signal<App[] | null>(null);
@@ -49,17 +50,9 @@ export const appsProblem = signal<{ status: number; problem: string } | null>(nu
 
 function request(path: string, method = "GET", body?: JsonObject): Promise<FetchResult> {
   const headers: Record<string, string> = {};
-  if (operatorToken.value) headers.authorization = `Bearer ${headerText(operatorToken.value)}`;
+  if (operatorToken.value) headers.authorization = bearer(operatorToken.value);
   if (body) headers["content-type"] = "application/json";
   return fetchJson(path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
-}
-
-/**
- * Encodes a text as UTF-8, with one character per byte. `fetch` throws for characters above U+00FF in a header, but the
- * service must receive a wrong token to be able to refuse it.
- */
-function headerText(text: string): string {
-  return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
 export async function loadApps(): Promise<void> {

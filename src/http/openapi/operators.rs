@@ -113,7 +113,7 @@ fn pages() -> impl Iterator<Item = (String, Value)> {
             "mode": { "enum": ["dev", "serve"] },
             "sdkappid": { "type": "integer", "minimum": 1 },
             "identifier": { "type": "string" },
-            "usersig": { "type": "string", "description": "Only sent to pages of this service on the same machine." },
+            "usersig": { "type": "string", "description": "Only sent to pages of this service on the same machine that send the token." },
         }),
     );
     let json_of = |schema: Value, about: &str| json!({ "description": about, "content": { "application/json": { "schema": schema } } });
@@ -126,7 +126,8 @@ fn pages() -> impl Iterator<Item = (String, Value)> {
                 "The mode of the service and, in `dev`, the credentials for the console.",
             ),
         ),
-        ("403", problem("The request came from another site or another machine.")),
+        ("401", problem("This is not the token that `dev` has printed.")),
+        ("403", problem("The request came from another site, another machine or a proxy.")),
     ];
     [
         ("/openapi.json", public("openapi", "This document", vec![("200", document)])),
@@ -188,11 +189,11 @@ fn text(about: &str) -> Value {
 pub(super) fn parameters() -> Value {
     let number = json!({ "type": "integer", "format": "int64", "minimum": 1 });
     json!({
-        "sdkappid": {
         "key_id": {
             "name": "key_id", "in": "path", "required": true, "schema": number,
             "description": "The id of a secret key, as the app shows it.", "example": 1,
         },
+        "sdkappid": {
             "name": "sdkappid", "in": "path", "required": true, "schema": number,
             "description": "The number of the app.", "example": 1_400_000_001,
         },
