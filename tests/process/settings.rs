@@ -148,7 +148,7 @@ fn secrets_can_come_from_files() {
 }
 
 /// The commands that have options.
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &[],
     &["dev"],
     &["serve"],
