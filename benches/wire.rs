@@ -45,8 +45,8 @@ fn app() -> App {
         edition: Edition::Premium,
         directory: Directory::Open,
         disabled: false,
-        secret_key: SecretKey::parse("0123456789abcdef0123456789abcdef").unwrap(),
-        previous_secret_key: None,
+        key: SecretKey::parse("0123456789abcdef0123456789abcdef").unwrap().into(),
+        previous_key: None,
         admins: vec!["administrator".to_owned()],
         limits: Limits::default(),
     }
@@ -83,7 +83,7 @@ fn parse(bencher: Bencher<'_, '_>, items: usize) {
 #[divan::bench(args = ["cached", "uncached"])]
 fn verify(bencher: Bencher<'_, '_>, how: &str) {
     let app = app();
-    let sig = UserSig::sign(&app.secret_key, app.sdk_app_id, "administrator", NOW, 180 * 24 * 3600);
+    let sig = UserSig::sign(&app.key.secret, app.sdk_app_id, "administrator", NOW, 180 * 24 * 3600);
     let query = format!(
         "sdkappid={}&identifier=administrator&usersig={sig}&random=99999999&contenttype=json",
         app.sdk_app_id
@@ -107,7 +107,7 @@ fn verify(bencher: Bencher<'_, '_>, how: &str) {
 #[divan::bench(args = ["right", "first byte wrong", "last byte wrong"], sample_size = 2000)]
 fn signature(bencher: Bencher<'_, '_>, how: &str) {
     let app = app();
-    let signed = UserSig::sign(&app.secret_key, app.sdk_app_id, "administrator", NOW, 86_400);
+    let signed = UserSig::sign(&app.key.secret, app.sdk_app_id, "administrator", NOW, 86_400);
     let packed =
         BASE64.decode(signed.replace('*', "+").replace('-', "/").replace('_', "=")).unwrap();
     let mut claims = String::new();

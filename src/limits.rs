@@ -18,6 +18,8 @@ pub const CHAT_GROUP_NAME_BYTES_MAX: u32 = 30;
 pub const SECRET_KEYS_MAX: usize = 2;
 /// Shortest secret key text that an operator may choose, in bytes.
 pub const SECRET_KEY_BYTES_MIN: usize = 16;
+/// Longest secret key text, in bytes. It is in an index of PostgreSQL, whose entries have at most 2,704 bytes.
+pub const SECRET_KEY_BYTES_MAX: usize = 1024;
 
 /// Shortest operator token, in bytes.
 pub const OPERATOR_TOKEN_BYTES_MIN: usize = 16;

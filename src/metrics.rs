@@ -18,6 +18,8 @@ use prometheus::{
 /// `OTHER_APPS`.
 pub const LABELLED_APPS_MAX: usize = 100;
 const OTHER_APPS: &str = "other";
+/// The secret keys of an app, newest first. The ids of keys are no labels: each rotation would add a series.
+const KEY_NAMES: [&str; 2] = ["newest", "previous"];
 /// The `ErrorCode`s that mean a fault of the service or of its database.
 const FAULT_CODES: [&str; 2] = ["50004", "50005"];
 
@@ -60,6 +62,8 @@ metrics! {
     items_total: IntCounterVec["call", "outcome"] = "Items of answered requests, by outcome";
     app_requests_total: IntCounterVec["app"] = "Requests that named an existing app";
     rate_limited_total: IntCounterVec["app"] = "Requests refused because of the rate limit of their app";
+    app_key_created_timestamp_seconds: IntGaugeVec["app", "key"] = "Creation of a secret key, in Unix seconds";
+    app_key_last_used_timestamp_seconds: IntGaugeVec["app", "key"] = "Last use of a secret key, in Unix seconds";
     overloaded_total: IntCounter = "Writes refused because the queue of their lane was full";
 
     commit_requests: Histogram in BATCH = "Requests that shared a transaction of writes";
@@ -178,6 +182,13 @@ pub struct AppMetrics {
     pub rate_limited: IntCounter,
 }
 
+/// The times of a secret key, in Unix seconds.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyTimes {
+    pub created_at: u64,
+    pub last_used_at: Option<u64>,
+}
+
 /// Values that are read when Prometheus asks, instead of counted.
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
@@ -292,15 +303,34 @@ impl Metrics {
     /// numbers.
     #[must_use]
     pub fn app(&self, sdk_app_id: i64) -> AppMetrics {
+        let label = self.label(sdk_app_id).unwrap_or_else(|| OTHER_APPS.to_owned());
+        AppMetrics {
+            requests: self.families.app_requests_total.with_label_values(&[&label]),
+            rate_limited: self.families.rate_limited_total.with_label_values(&[&label]),
+        }
+    }
+
+    /// `None` if the app shares the label [`OTHER_APPS`].
+    fn label(&self, sdk_app_id: i64) -> Option<String> {
         let mut labelled = self.labelled_apps.lock().unwrap_or_else(PoisonError::into_inner);
         if labelled.len() < LABELLED_APPS_MAX {
             labelled.insert(sdk_app_id);
         }
-        let label =
-            if labelled.contains(&sdk_app_id) { &sdk_app_id.to_string() } else { OTHER_APPS };
-        AppMetrics {
-            requests: self.families.app_requests_total.with_label_values(&[label]),
-            rate_limited: self.families.rate_limited_total.with_label_values(&[label]),
+        labelled.contains(&sdk_app_id).then(|| sdk_app_id.to_string())
+    }
+
+    /// Sets the times of an app's secret keys, newest first. Not for apps that share the label `OTHER_APPS`.
+    pub fn set_app_keys(&self, sdk_app_id: i64, keys: &[KeyTimes]) {
+        let Some(app) = self.label(sdk_app_id) else { return };
+        let Families {
+            app_key_created_timestamp_seconds: created,
+            app_key_last_used_timestamp_seconds: last_used,
+            ..
+        } = &self.families;
+        for (nr, name) in KEY_NAMES.into_iter().enumerate() {
+            let key = keys.get(nr);
+            set_or_remove(created, &[&app, name], key.map(|key| key.created_at));
+            set_or_remove(last_used, &[&app, name], key.and_then(|key| key.last_used_at));
         }
     }
 
@@ -308,6 +338,15 @@ impl Metrics {
     pub fn render(&self, observed: &Observed) -> Result<String, prometheus::Error> {
         self.families.set(observed);
         TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+fn set_or_remove(gauges: &IntGaugeVec, labels: &[&str], value: Option<u64>) {
+    if let Some(value) = value {
+        gauges.with_label_values(labels).set(i64::try_from(value).unwrap_or(i64::MAX));
+    } else {
+        // An error means that the series does not exist.
+        _ = gauges.remove_label_values(labels);
     }
 }
 

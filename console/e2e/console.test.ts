@@ -36,17 +36,19 @@ after(async () => {
   await service?.end();
 });
 
-async function opened(options: Parameters<typeof open>[2] = {}): Promise<Watch> {
+/** Opens the address that `dev` prints. */
+async function signedIn(options: Parameters<typeof open>[2] = {}): Promise<Watch> {
   const watch = await open(browser, service.origin, options);
-  await watch.page.goto(`${service.origin}/console`);
+  await watch.page.goto(service.link);
   await watch.page.getByRole("heading", { level: 1 }).waitFor();
+  await watch.page.getByRole("button", { name: "Sign out" }).waitFor();
   return watch;
 }
 
-async function signedIn(options: Parameters<typeof open>[2] = {}): Promise<Watch> {
-  const watch = await opened(options);
-  await watch.page.getByRole("button", { name: "Sign in to the demo app" }).click();
-  await watch.page.getByRole("button", { name: "Sign out" }).waitFor();
+async function signedOut(options: Parameters<typeof open>[2] = {}): Promise<Watch> {
+  const watch = await signedIn(options);
+  await watch.page.getByRole("button", { name: "Sign out" }).click();
+  await watch.page.getByRole("button", { name: "Sign in", exact: true }).waitFor();
   return watch;
 }
 
@@ -81,6 +83,27 @@ test("the page is small and fast, and sends requests to the service only", async
   const [page, cold] = [Math.round(interactiveMs), Math.round(service.coldStartMs)];
   console.log(`time to interactive: ${page} ms; with the start of \`earmark dev\`: ${cold + page} ms, of which PostgreSQL and the service take ${cold} ms`);
   assert.ok(total < BYTES_MAX, `${total} bytes`);
+  await closed(watch);
+});
+
+test("only the printed address signs in, and the page keeps its token in memory", async () => {
+  const watch = await signedIn();
+  const { page } = watch;
+  assert.equal(page.url(), `${service.origin}/console`);
+  const storage = "JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, history.state, name])";
+  for (const place of [page.url(), await page.content(), (await page.evaluate(storage)) as string]) {
+    assert.ok(!place.includes(service.token), place);
+  }
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "Sign in to the demo app" }).click();
+  await page.getByRole("button", { name: "Sign out" }).waitFor();
+
+  await page.reload();
+  await page.getByText("open the address that earmark dev printed").waitFor();
+  assert.equal(await page.getByRole("button", { name: /demo app|Sign out/ }).count(), 0);
+  await picture(page, "needs-link");
+  await page.goto(service.link);
+  await page.getByRole("button", { name: "Sign out" }).waitFor();
   await closed(watch);
 });
 
@@ -260,7 +283,7 @@ test("the page reports a restart of the service, and keeps the input", async () 
 });
 
 test("apps: create, sign in with the new key, rotate, set, disable", async () => {
-  const watch = await opened({ permissions: ["clipboard-read", "clipboard-write"] });
+  const watch = await signedOut({ permissions: ["clipboard-read", "clipboard-write"] });
   const { page } = watch;
   await visit(page, "apps");
   await page.getByRole("button", { name: "New app" }).click();
@@ -318,9 +341,17 @@ test("apps: create, sign in with the new key, rotate, set, disable", async () =>
   assert.notEqual(await dialog.getByRole("code").textContent(), key);
   await close(dialog);
   await page.getByText("2 keys are valid.").waitFor();
+  const keys = page.getByRole("listitem").filter({ hasText: /^Key \d+: created/ });
+  await keys.first().filter({ hasText: "never used" }).waitFor();
+  await keys.last().filter({ hasText: "last used" }).waitFor();
   await picture(page, "apps");
-  await page.getByRole("button", { name: "Retire the old key" }).click();
+  // Another rotation says which key it ends.
+  await page.getByRole("button", { name: "Rotate key" }).click();
+  await page.getByText(/Key \d+ ends at once/).waitFor();
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await keys.last().getByRole("button", { name: /^Retire key/ }).click();
   await page.getByText("One key is valid.").waitFor();
+  await waitForCount(keys, 1);
   await page.getByRole("button", { name: "Disable", exact: true }).click();
   await page.getByRole("button", { name: "Enable", exact: true }).waitFor();
 
@@ -335,7 +366,7 @@ test("apps: create, sign in with the new key, rotate, set, disable", async () =>
 test("every view fits a phone in light and dark, and axe finds no serious violation", async () => {
   const findings: Finding[] = [];
   for (const colorScheme of ["light", "dark"] as const) {
-    const watch = await opened({ colorScheme, viewport: { width: 360, height: 780 } });
+    const watch = await signedOut({ colorScheme, viewport: { width: 360, height: 780 } });
     const { page } = watch;
     const check = async (what: string, file?: string) => {
       await assertFits(page);
@@ -379,7 +410,7 @@ test("every view fits a phone in light and dark, and axe finds no serious violat
 });
 
 test("the keyboard alone can sign in, mark and send", async () => {
-  const watch = await opened();
+  const watch = await signedOut();
   const { page } = watch;
   const press = async (key: string, until: () => Promise<boolean>) => {
     for (let times = 0; times < 80; times++) {

@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 
 const PROGRAM = process.env.EARMARK ?? "../target/debug/earmark";
-const DEV_READY = /listens on (http:\/\/127\.0\.0\.1:(\d+))/;
+const DEV_READY = /console on (http:\/\/127\.0\.0\.1:(\d+))\/console\?token=(\w+)/;
 const SERVE_READY = /listening on (127\.0\.0\.1:\d+)/;
 
 /** Waits for the line of the program's output that matches `ready`. Passes every line to `onLine`, also later ones. */
@@ -36,6 +36,8 @@ async function interrupt(child: ChildProcess): Promise<void> {
 
 export class Service {
   private process: ChildProcess | undefined;
+  /** The token in the address that `dev` prints. Each start has another one. */
+  token = "";
   /** Duration of the first start, with initdb. */
   coldStartMs = 0;
 
@@ -60,9 +62,10 @@ export class Service {
     const args = ["dev", "--data", join(this.folder, "data"), "--listen", `127.0.0.1:${this.port}`];
     const child = spawn(PROGRAM, args, { stdio: ["ignore", "pipe", "inherit"] });
     this.process = child;
-    const [, origin, port] = await waitForLine(child, child.stdout, DEV_READY);
+    const [, origin, port, token] = await waitForLine(child, child.stdout, DEV_READY);
     this.origin = origin!;
     this.port = Number(port);
+    this.token = token!;
   }
 
   /** The data and the port stay the same for `startAgain`. */
@@ -84,9 +87,15 @@ export class Service {
     await rm(this.folder, { recursive: true, force: true });
   }
 
+  /** The address that `dev` prints. It signs in. */
+  get link(): string {
+    return `${this.origin}/console?token=${this.token}`;
+  }
+
   /** Calls the API without the page, as the admin of the demo app. */
   async call(path: string, body: unknown): Promise<Record<string, unknown>> {
-    const session = (await (await fetch(`${this.origin}/console/session.json`)).json()) as Record<string, string>;
+    const headers = { authorization: `Bearer ${this.token}` };
+    const session = (await (await fetch(`${this.origin}/console/session.json`, { headers })).json()) as Record<string, string>;
     const query = new URLSearchParams({
       sdkappid: String(session.sdkappid),
       identifier: String(session.identifier),

@@ -5,7 +5,7 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { documentProblem, isLoaded, loadDocument, version } from "./api/document.ts";
 import { isReachable, NO_ANSWER, ping } from "./api/fetch.ts";
-import { hasDemoApp, isSigningIn, loadDemoApp, session, signInToDemoApp, signOut } from "./api/session.ts";
+import { hasDemoApp, isSigningIn, loadDemoApp, needsLink, session, signInToDemoApp, signOut } from "./api/session.ts";
 import { Icon, Logo, type IconName } from "./parts/icons.tsx";
 import { Announcer, Button, Notice, Text } from "./parts/parts.tsx";
 import { link, route, type View } from "./route.ts";
@@ -23,9 +23,9 @@ const VIEWS: readonly { view: View; title: string; short: string; icon: IconName
   { view: "apps", title: "Apps", short: "Apps", icon: "apps", show: () => <AppsView /> },
 ];
 
-/** Loads what every view needs. */
+/** Loads what every view needs. The address that `earmark dev` prints signs in to the demo app. */
 export async function open(): Promise<void> {
-  await Promise.all([loadDocument(), loadDemoApp()]);
+  await Promise.all([loadDocument(), signInToDemoApp()]);
 }
 
 export function Console() {
@@ -112,6 +112,12 @@ function Welcome() {
           Fill in the form or edit the JSON, and send it. Then look up the user to see what the service stored. The
           console explains every error beside the answer.
         </p>
+        {needsLink.value && (
+          <p>
+            To sign in to the demo app, open the address that <code>earmark dev</code> printed. It contains a token that is
+            valid until <code>earmark dev</code> stops.
+          </p>
+        )}
       </div>
       {hasDemoApp.value ? (
         <div class="welcome-actions">

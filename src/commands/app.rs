@@ -2,13 +2,14 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::{Serialize, Serializer};
 
-use super::{check_schema, connect, joined};
+use super::{check_schema, connect, joined, unix_now};
 use crate::config::{AppArgs, AppCommand, Output};
 use crate::deadline::Deadline;
-use crate::domain::{App, SdkAppId, SecretKey};
+use crate::domain::{App, AppKey, KeyRefusal, Refusal, SdkAppId, SecretKey};
+use crate::error::Error;
 use crate::http::app_document;
 use crate::service::{self, AppChange, AppSettings};
 use crate::store::Store;
@@ -40,13 +41,13 @@ pub(super) async fn run(settings: AppArgs, output: Output) -> anyhow::Result<()>
             let app = service::load_app(&store, sdk_app_id, Deadline::of_a_request()).await?;
             show(&found(app, sdk_app_id)?)
         }
-        AppCommand::RotateKey { sdk_app_id, key, retire: false } => {
-            let (secret_key, is_generated) = given_or_generated(key.secret_key()?)?;
-            let app = update(&store, sdk_app_id, AppChange::RotateKey(secret_key)).await?;
+        AppCommand::RotateKey { sdk_app_id, key, force } => {
+            let (key, is_generated) = given_or_generated(key.secret_key()?)?;
+            let app = update(&store, sdk_app_id, AppChange::RotateKey { key, force }).await?;
             show_with_key(&app, is_generated)
         }
-        AppCommand::RotateKey { sdk_app_id, retire: true, .. } => {
-            show(&update(&store, sdk_app_id, AppChange::RetireKey).await?)
+        AppCommand::RetireKey { sdk_app_id, key_id } => {
+            show(&update(&store, sdk_app_id, AppChange::RetireKey { id: key_id }).await?)
         }
         AppCommand::Set { sdk_app_id, edition, directory, limits } => {
             let settings = AppSettings { edition, directory, limits, ..AppSettings::default() };
@@ -67,7 +68,32 @@ pub(super) async fn run(settings: AppArgs, output: Output) -> anyhow::Result<()>
 
 async fn update(store: &Store, sdk_app_id: SdkAppId, change: AppChange) -> anyhow::Result<App> {
     let deadline = Deadline::of_a_request();
-    found(service::update_app(store, sdk_app_id, change, deadline).await?, sdk_app_id)
+    match service::update_app(store, sdk_app_id, change, deadline).await {
+        Err(Error::Refused(Refusal::Key(refusal))) => bail!(key_problem(sdk_app_id, refusal)),
+        updated => found(updated?, sdk_app_id),
+    }
+}
+
+fn key_problem(sdk_app_id: SdkAppId, refusal: KeyRefusal) -> String {
+    match refusal {
+        KeyRefusal::TwoKeysValid { older } => format!(
+            "app {sdk_app_id} has two valid keys: retire one with `earmark app retire-key {sdk_app_id} {older}`, \
+             or add --force, which ends the validity of key {older} at once"
+        ),
+        KeyRefusal::KeyValidAlready { id } => {
+            format!(
+                "this is key {id} of app {sdk_app_id}, which is valid already: choose another one"
+            )
+        }
+        KeyRefusal::UnknownKey => {
+            format!(
+                "app {sdk_app_id} has no valid key with this id: see `earmark app show {sdk_app_id}`"
+            )
+        }
+        KeyRefusal::OnlyKey => format!(
+            "this is the only valid key of app {sdk_app_id}: rotate it first, or disable the app"
+        ),
+    }
 }
 
 fn found(app: Option<App>, sdk_app_id: SdkAppId) -> anyhow::Result<App> {
@@ -104,7 +130,7 @@ impl Display for ShownApp<'_> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         out.write_str(&described(self.app))?;
         if self.is_key_new {
-            write!(out, "\nsecret key: {}", self.app.secret_key.reveal())?;
+            write!(out, "\nsecret key: {}", self.app.key.secret.reveal())?;
         }
         Ok(())
     }
@@ -117,14 +143,58 @@ impl Display for ShownApps<'_> {
 }
 
 fn described(app: &App) -> String {
+    let now = unix_now();
+    let keys: Vec<_> = app.keys().map(|key| described_key(key, now)).collect();
     format!(
-        "app {}: edition {}, directory {}, {}, {} good, admins: {}\n  limits: {}",
+        "app {}: edition {}, directory {}, {}, {} good, admins: {}\n{}\n  limits: {}",
         app.sdk_app_id,
         app.edition.name(),
         app.directory.name(),
         if app.disabled { "disabled" } else { "enabled" },
-        if app.previous_secret_key.is_some() { "2 keys" } else { "1 key" },
+        if app.previous_key.is_some() { "2 keys" } else { "1 key" },
         app.admins.join(", "),
+        keys.join("\n"),
         app.limits,
     )
+}
+
+fn described_key(key: &AppKey, now: u64) -> String {
+    let used = key.last_used_at;
+    let used =
+        used.map_or_else(|| "never used".to_owned(), |at| format!("last used {}", ago(at, now)));
+    format!("  key {}: created {}, {used}", key.id, ago(key.created_at, now))
+}
+
+/// How long before `now` the time was, in the largest unit that fits. Both are Unix seconds.
+fn ago(time: u64, now: u64) -> String {
+    let (number, unit) = match now.saturating_sub(time) {
+        seconds @ 0..60 => (seconds, "second"),
+        seconds @ 60..3_600 => (seconds / 60, "minute"),
+        seconds @ 3_600..86_400 => (seconds / 3_600, "hour"),
+        seconds => (seconds / 86_400, "day"),
+    };
+    format!("{number} {unit}{} ago", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_told_in_the_largest_unit_that_fits() {
+        for (age, text) in [
+            (0, "0 seconds ago"),
+            (1, "1 second ago"),
+            (59, "59 seconds ago"),
+            (60, "1 minute ago"),
+            (3_599, "59 minutes ago"),
+            (3_600, "1 hour ago"),
+            (86_399, "23 hours ago"),
+            (86_400, "1 day ago"),
+            (1_000 * 86_400, "1000 days ago"),
+        ] {
+            assert_eq!(ago(2_000_000_000 - age, 2_000_000_000), text);
+        }
+        assert_eq!(ago(101, 100), "0 seconds ago", "the clocks of two machines differ");
+    }
 }

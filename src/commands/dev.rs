@@ -1,7 +1,7 @@
 //! `earmark dev`: a private PostgreSQL, a demo app and the service, for a trial.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -19,7 +19,7 @@ use crate::domain::{
 };
 use crate::error::Error;
 use crate::http::tencent::user_sig::UserSig;
-use crate::http::{Addresses, Console, Listen, Operators};
+use crate::http::{Addresses, Console, Listen, OperatorToken, Operators};
 use crate::service::{self, Service, Write};
 use crate::store::{Database, Store, schema};
 use private_postgres::{Cluster, Lifetime, Settings};
@@ -68,20 +68,24 @@ async fn serve(
         prepared = prepare(database) => prepared?,
         () = signals.any() => return Ok(()),
     };
-    write_secret_key(&settings.data.join("secret-key"), &app.secret_key)?;
+    write_secret_key(&settings.data.join("secret-key"), &app.key.secret)?;
+    // 64 hex digits, new at each start. Other users of the machine can connect, but cannot read our terminal.
+    let link_token = service::random_secret_key()?;
+    let token = OperatorToken::parse(link_token.reveal())?;
     let listen = Listen {
         address: settings.listen,
         admin_address: None,
         console: Console::SignedIn {
             sdk_app_id: app.sdk_app_id,
             identifier: DEMO_ADMIN.to_owned(),
+            token: token.clone(),
         },
-        operators: Operators::ThisMachine,
+        operators: Operators::ThisMachine(token),
         identity: None,
         workers: available_parallelism().map_or(1, Into::into).min(WORKERS_MAX),
         shutdown_s: 10,
     };
-    let introduce = |at: Addresses| introduce(at.api, &app, &settings.data, about);
+    let introduce = |at: Addresses| introduce(at.api, &link_token, &app, &settings.data, about);
     serve::until_signal(signals, service, listen, Duration::ZERO, introduce).await
 }
 
@@ -146,19 +150,27 @@ async fn write_demo_state(service: &Service, app: &Arc<App>) -> anyhow::Result<(
     Ok(())
 }
 
-/// Only the owner of the file may read it.
+/// Only the owner of the file may read it, also if the file exists with another mode.
 fn write_secret_key(file: &Path, key: &SecretKey) -> anyhow::Result<()> {
     let write = || {
         let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
+        options.write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        let mut file = options.open(file)?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
         std::io::Write::write_all(&mut file, format!("{}\n", key.reveal()).as_bytes())
     };
     write().with_context(|| format!("cannot write {}", file.display()))
 }
 
-fn introduce(address: SocketAddr, app: &App, data: &Path, about: &str) -> anyhow::Result<()> {
+fn introduce(
+    address: SocketAddr,
+    link_token: &SecretKey,
+    app: &App,
+    data: &Path,
+    about: &str,
+) -> anyhow::Result<()> {
     let number = app.sdk_app_id;
-    let sig = UserSig::sign(&app.secret_key, number, DEMO_ADMIN, unix_now(), DEMO_SIG_LIFETIME_S);
+    let sig = UserSig::sign(&app.key.secret, number, DEMO_ADMIN, unix_now(), DEMO_SIG_LIFETIME_S);
     let curl = |command: &str, body: &str| {
         format!(
             "curl 'http://{address}/v4/recentcontact/{command}?sdkappid={number}\
@@ -167,7 +179,7 @@ fn introduce(address: SocketAddr, app: &App, data: &Path, about: &str) -> anyhow
     };
     print(&format!(
         "earmark listens on http://{address}\n\
-         \x20 console on http://{address}/console\n\
+         \x20 console on http://{address}/console?token={}\n\
          \x20 app {number}, admin {DEMO_ADMIN}, secret key in {}\n\
          \x20 {about}\n\
          \n\
@@ -178,6 +190,7 @@ fn introduce(address: SocketAddr, app: &App, data: &Path, about: &str) -> anyhow
          Read back what user0 has:\n\
          \n\
          {}\n",
+        link_token.reveal(),
         data.join("secret-key").display(),
         curl("mark_contact", DEMO_MARK),
         curl("get_contact_group", DEMO_READ),

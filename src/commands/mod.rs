@@ -105,7 +105,7 @@ async fn sig(settings: Sig, output: Output) -> anyhow::Result<()> {
         let store = connect(&settings.database).await?;
         check_schema(&store).await?;
         let app = service::load_app(&store, settings.sdk_app_id, Deadline::of_a_request()).await?;
-        app.with_context(|| format!("there is no app {}", settings.sdk_app_id))?.secret_key
+        app.with_context(|| format!("there is no app {}", settings.sdk_app_id))?.key.secret
     };
     let Sig { sdk_app_id, identifier, lifetime_s, .. } = settings;
     let user_sig = UserSig::sign(&key, sdk_app_id, &identifier, unix_now(), lifetime_s);

@@ -286,17 +286,26 @@ pub enum AppCommand {
         #[arg(long = "limit", value_name = "NAME=NUMBER")]
         limits: Vec<LimitChange>,
     },
-    /// Gives an app a new secret key, and prints the key if the command generated it. The old key stays valid until
-    /// `--retire`.
+    /// Gives an app a new secret key, and prints the key if the command generated it. The old key stays valid until you
+    /// retire it.
     RotateKey {
         /// The number of the app.
         #[arg(value_name = "SDKAPPID")]
         sdk_app_id: SdkAppId,
         #[command(flatten)]
         key: KeyArgs,
-        /// Add no key. Instead, remove the key from before the last rotation.
-        #[arg(long, conflicts_with_all = ["secret_key", "secret_key_file"])]
-        retire: bool,
+        /// If two keys are valid, end the validity of the older one.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Ends the validity of one of an app's two keys.
+    RetireKey {
+        /// The number of the app.
+        #[arg(value_name = "SDKAPPID")]
+        sdk_app_id: SdkAppId,
+        /// The id of the key, as `app show` prints it.
+        #[arg(value_name = "KEY_ID")]
+        key_id: i64,
     },
     /// Adds an admin, who may call the API.
     AddAdmin {

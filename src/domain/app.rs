@@ -6,8 +6,8 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use super::problem::check_text;
-use super::{Presence, Problem, Refusal, SdkAppId};
-use crate::limits::{IDENTIFIER_BYTES_MAX, Limits, SECRET_KEY_BYTES_MIN};
+use super::{AppKey, Presence, Problem, Refusal, SdkAppId};
+use crate::limits::{IDENTIFIER_BYTES_MAX, Limits, SECRET_KEY_BYTES_MAX, SECRET_KEY_BYTES_MIN};
 
 /// The admin of a new app unless the operator names others.
 const DEFAULT_ADMIN: &str = "administrator";
@@ -100,13 +100,16 @@ impl FromStr for Directory {
 pub struct SecretKey(SecretString);
 
 impl SecretKey {
-    /// Accepts at least 16 bytes without NUL, and without white space at the start or the end.
+    /// Accepts 16 to 1,024 bytes without NUL, and without white space at the start or the end.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         if text.trim() != text || text.contains('\0') {
             return Err(Problem::new("must have no white space around it and no NUL in it"));
         }
         if text.len() < SECRET_KEY_BYTES_MIN {
             return Err(Problem::new(format!("must be at least {SECRET_KEY_BYTES_MIN} bytes")));
+        }
+        if text.len() > SECRET_KEY_BYTES_MAX {
+            return Err(Problem::new(format!("must be at most {SECRET_KEY_BYTES_MAX} bytes")));
         }
         Ok(Self(text.into()))
     }
@@ -141,9 +144,10 @@ pub struct App {
     pub edition: Edition,
     pub directory: Directory,
     pub disabled: bool,
-    pub secret_key: SecretKey,
+    /// The newest key, which signs.
+    pub key: AppKey,
     /// The key before the last rotation. UserSigs signed with it stay valid until an operator retires the key.
-    pub previous_secret_key: Option<SecretKey>,
+    pub previous_key: Option<AppKey>,
     /// The identifiers that may call, sorted.
     pub admins: Vec<String>,
     pub limits: Limits,
@@ -157,8 +161,8 @@ impl App {
             edition: Edition::Premium,
             directory: Directory::Owners,
             disabled: false,
-            secret_key,
-            previous_secret_key: None,
+            key: secret_key.into(),
+            previous_key: None,
             admins: vec![DEFAULT_ADMIN.to_owned()],
             limits: Limits::default(),
         }
@@ -167,11 +171,6 @@ impl App {
     /// Accepts 1 to 255 bytes of UTF-8 without NUL as the name of an admin.
     pub fn check_admin(name: &str) -> Result<String, Problem> {
         check_text(name, 1..=IDENTIFIER_BYTES_MAX).map(|()| name.to_owned())
-    }
-
-    /// The keys that UserSigs are verified with, newest first.
-    pub fn secret_keys(&self) -> impl Iterator<Item = &SecretKey> {
-        std::iter::once(&self.secret_key).chain(&self.previous_secret_key)
     }
 
     /// Refuses a deleted user, and in the modes `owners` and `strict` also a user who was never imported.

@@ -1,6 +1,7 @@
 //! The rules for marks, contact groups and pins. Pure code: no I/O, no JSON, no SQL, no async.
 
 mod app;
+mod app_key;
 mod change;
 mod chat_group;
 mod contact_group;
@@ -12,6 +13,7 @@ mod user;
 mod user_state;
 
 pub use app::{App, Directory, Edition, SecretKey};
+pub use app_key::{AppKey, KeyRefusal};
 pub use change::{Applied, Change, MemberChange};
 pub use chat_group::{ChatGroup, ChatGroupId, ChatGroupType};
 pub use contact_group::{ContactGroup, ContactGroupName};

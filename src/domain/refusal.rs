@@ -1,11 +1,15 @@
 //! Which rule a request breaks.
 
+use super::KeyRefusal;
+
 /// Why the rules refuse a request, or one item of it.
 ///
 /// It has no text, no code and no path: those belong to the protocol (`http/tencent/codes.rs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     UnknownApp,
+    /// No call changes the keys of an app; operators do.
+    Key(KeyRefusal),
     /// The app's edition has neither standard marks nor contact groups.
     EditionTooLow,
     /// The user who owns the state was never imported, or is deleted.

@@ -10,7 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use rust_embed::RustEmbed;
 use serde::Serialize;
 
-use super::admin::{self, Operators};
+use super::admin::{self, OperatorToken, Operators};
 use super::asset::Asset;
 use super::{origin, problem_details};
 use crate::deadline::Deadline;
@@ -30,8 +30,8 @@ pub enum Console {
     Off,
     /// The console asks the user to sign in.
     On,
-    /// For a trial: the console is signed in as this admin when it is opened on this machine.
-    SignedIn { sdk_app_id: SdkAppId, identifier: String },
+    /// For a trial: a page that is opened on this machine, and has this token, is signed in as this admin.
+    SignedIn { sdk_app_id: SdkAppId, identifier: String, token: OperatorToken },
 }
 
 /// The files that the build of `console/` writes.
@@ -69,28 +69,46 @@ async fn file(request: HttpRequest, file: Path<String>) -> HttpResponse {
 #[serde(tag = "mode", rename_all = "lowercase")]
 enum Session<'a> {
     Serve,
-    Dev { sdkappid: i64, identifier: &'a str, usersig: String },
+    Dev {
+        #[serde(flatten)]
+        signed_in: Option<SignedIn<'a>>,
+    },
 }
 
-/// Gives a UserSig only to a page of this service that is opened on this machine.
+#[derive(Serialize)]
+struct SignedIn<'a> {
+    sdkappid: i64,
+    identifier: &'a str,
+    usersig: String,
+}
+
+/// Gives a UserSig only to a page of this service that is opened on this machine and sends the token. Other users of the
+/// machine can open the page too, but they do not have the token.
 async fn session(request: HttpRequest, door: Data<Door>, console: Data<Console>) -> HttpResponse {
     let session = match &**console {
         Console::Off | Console::On => Session::Serve,
         Console::SignedIn { .. }
             if !origin::is_local(&request) || !origin::is_same_origin(&request) =>
         {
-            let detail =
-                "only pages of this very service, opened on its own machine, are signed in";
+            let detail = "only pages of this service, opened on its own machine and without a proxy, \
+                are signed in";
             return problem_details::answer(StatusCode::FORBIDDEN, detail, None);
         }
-        Console::SignedIn { sdk_app_id, identifier } => {
+        Console::SignedIn { .. } if !request.headers().contains_key(header::AUTHORIZATION) => {
+            Session::Dev { signed_in: None }
+        }
+        Console::SignedIn { sdk_app_id, identifier, token } => {
+            if let Some(refusal) = token.refusal(&request) {
+                return refusal;
+            }
             let app = match door.service.app(*sdk_app_id, Deadline::of_a_request()).await {
                 Ok(app) => app,
                 Err(error) => return problem_details::failure(error),
             };
-            let (key, now) = (&app.secret_key, unix_now());
+            let (key, now) = (&app.key.secret, unix_now());
             let usersig = UserSig::sign(key, *sdk_app_id, identifier, now, SESSION_LIFETIME_S);
-            Session::Dev { sdkappid: sdk_app_id.number(), identifier, usersig }
+            let sdkappid = sdk_app_id.number();
+            Session::Dev { signed_in: Some(SignedIn { sdkappid, identifier, usersig }) }
         }
     };
     guarded(StatusCode::OK).insert_header((header::CACHE_CONTROL, "no-store")).json(session)

@@ -19,9 +19,13 @@ pub(super) fn is_same_origin(request: &HttpRequest) -> bool {
         })
 }
 
-/// True if the request comes from this machine and its `Host` names this machine. The owner of another site can point a
-/// host name of their own at 127.0.0.1 (DNS rebinding), but the browser then sends that name, not `localhost`.
+/// True if the request comes from this machine, no proxy has forwarded it, and its `Host` names this machine. The owner of
+/// another site can point a host name of their own at 127.0.0.1 (DNS rebinding), but the browser then sends that name, not
+/// `localhost`.
 pub(super) fn is_local(request: &HttpRequest) -> bool {
+    if request.headers().keys().any(|name| is_of_a_proxy(name.as_str())) {
+        return false;
+    }
     let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
     request.peer_addr().is_some_and(|peer| is_loopback(peer.ip()))
         && host(request).is_some_and(|host| {
@@ -29,6 +33,11 @@ pub(super) fn is_local(request: &HttpRequest) -> bool {
             let ip = name.trim_start_matches('[').trim_end_matches(']').parse();
             name.eq_ignore_ascii_case("localhost") || ip.is_ok_and(is_loopback)
         })
+}
+
+/// Whether a proxy adds a header with this name (in lower case) to the requests that it forwards.
+fn is_of_a_proxy(name: &str) -> bool {
+    matches!(name, "forwarded" | "via" | "x-real-ip") || name.starts_with("x-forwarded-")
 }
 
 fn host(request: &HttpRequest) -> Option<Authority> {
@@ -67,6 +76,23 @@ mod tests {
             check("127.0.0.1", host, false);
         }
         assert!(!is_local(&request("127.0.0.1", &[])));
+    }
+
+    #[test]
+    fn a_forwarded_request_is_not_local() {
+        let is_local =
+            |name| is_local(&request("127.0.0.1", &[("host", "localhost"), (name, "127.0.0.1")]));
+        assert!(is_local("x-other"));
+        for name in [
+            "Forwarded",
+            "Via",
+            "X-Real-IP",
+            "X-Forwarded-For",
+            "X-Forwarded-Host",
+            "X-Forwarded-Proto",
+        ] {
+            assert!(!is_local(name), "{name}");
+        }
     }
 
     #[test]

@@ -9,10 +9,10 @@ use moka::sync::Cache;
 
 use super::Service;
 use crate::deadline::Deadline;
-use crate::domain::{App, Directory, Edition, Refusal, SdkAppId, SecretKey};
+use crate::domain::{App, AppKey, Directory, Edition, Refusal, SdkAppId, SecretKey};
 use crate::error::Error;
 use crate::limits::LimitChange;
-use crate::metrics::AppMetrics;
+use crate::metrics::{AppMetrics, KeyTimes};
 use crate::store::{self, Store};
 
 /// Capacity of the cache. A number without an app also takes an entry.
@@ -61,11 +61,19 @@ impl Service {
             if found.is_err() {
                 service.apps.0.invalidate(&sdk_app_id);
             }
-            let counted = |app| (Arc::new(app), service.metrics().app(sdk_app_id.number()));
+            let counted = |app: App| {
+                let number = sdk_app_id.number();
+                service.metrics().set_app_keys(number, &app.keys().map(times).collect::<Vec<_>>());
+                (Arc::new(app), service.metrics().app(number))
+            };
             found.map(|app| app.map(counted)).map_err(Arc::new)
         };
         load.boxed().shared()
     }
+}
+
+fn times(key: &AppKey) -> KeyTimes {
+    KeyTimes { created_at: key.created_at, last_used_at: key.last_used_at }
 }
 
 /// Makes an error for one of the requests that shared a failed load.
@@ -144,27 +152,31 @@ impl AppSettings {
 #[derive(Debug, Clone)]
 pub enum AppChange {
     Set(AppSettings),
-    /// Sets a new secret key. The previous key stays valid until it is retired.
-    RotateKey(SecretKey),
-    /// Removes the previous secret key.
-    RetireKey,
+    /// Adds a secret key. `force` ends the validity of the older one if two keys are valid.
+    RotateKey {
+        key: SecretKey,
+        force: bool,
+    },
+    /// Ends the validity of the key with this id.
+    RetireKey {
+        id: i64,
+    },
     AddAdmin(String),
     RemoveAdmin(String),
 }
 
 impl AppChange {
-    fn apply(self, app: &mut App) {
+    fn apply(self, app: &mut App) -> Result<(), Refusal> {
         match self {
             Self::Set(settings) => settings.apply(app),
-            Self::RotateKey(key) => {
-                app.previous_secret_key = Some(std::mem::replace(&mut app.secret_key, key));
-            }
-            Self::RetireKey => app.previous_secret_key = None,
+            Self::RotateKey { key, force } => app.rotate_key(key, force).map_err(Refusal::Key)?,
+            Self::RetireKey { id } => app.retire_key(id).map_err(Refusal::Key)?,
             Self::AddAdmin(admin) => app.admins.push(admin),
             Self::RemoveAdmin(admin) => app.admins.retain(|other| *other != admin),
         }
         app.admins.sort_unstable();
         app.admins.dedup();
+        Ok(())
     }
 }
 
@@ -182,7 +194,7 @@ pub async fn create_app(
         tx.rollback().await?;
         return Ok(None);
     }
-    store::apps::save(&mut tx, &app).await?;
+    let app = store::apps::save(&mut tx, &app).await?;
     tx.commit().await?;
     Ok(Some(app))
 }
@@ -200,8 +212,11 @@ pub async fn update_app(
         tx.rollback().await?;
         return Ok(None);
     };
-    change.apply(&mut app);
-    store::apps::save(&mut tx, &app).await?;
+    if let Err(refusal) = change.apply(&mut app) {
+        tx.rollback().await?;
+        return Err(refusal.into());
+    }
+    let app = store::apps::save(&mut tx, &app).await?;
     tx.commit().await?;
     Ok(Some(app))
 }

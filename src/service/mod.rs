@@ -5,6 +5,7 @@ mod apps;
 mod chat_groups;
 mod commit;
 mod health;
+mod key_use;
 mod lane;
 mod reading;
 mod trace;
@@ -31,6 +32,7 @@ pub use apps::{
 };
 pub use chat_groups::ChatGroupRequest;
 use health::Health;
+use key_use::KeyUses;
 use lane::Lane;
 pub use reading::{ConversationList, ConversationPage};
 pub use write::Write;
@@ -64,6 +66,7 @@ pub struct Service {
 #[derive(Debug, Default)]
 struct Shared {
     parts: Mutex<Vec<Part>>,
+    key_uses: KeyUses,
     stopping: AtomicBool,
     /// What the last check found; `None` before the first.
     health: watch::Sender<Option<Health>>,

@@ -1,10 +1,10 @@
-//! Apps and their admins.
+//! Apps, their admins and their secret keys.
 
 use super::convert::{corrupt, number};
 use super::pool::Session;
 use super::unnest::unnest;
 use super::{Reader, Tx};
-use crate::domain::{App, SdkAppId, SecretKey};
+use crate::domain::{App, AppKey, SdkAppId, SecretKey};
 use crate::error::Error;
 use crate::limits::Limits;
 
@@ -14,7 +14,13 @@ struct AppRow {
     directory: String,
     disabled: bool,
     secret_key: String,
+    key_id: Option<i64>,
+    key_created_at: Option<i64>,
+    key_last_used_at: Option<i64>,
     previous_secret_key: Option<String>,
+    previous_key_id: Option<i64>,
+    previous_key_created_at: Option<i64>,
+    previous_key_last_used_at: Option<i64>,
     marked_max: i32,
     grouped_max: i32,
     groups_max: i32,
@@ -35,9 +41,9 @@ impl TryFrom<AppRow> for App {
     type Error = Error;
 
     fn try_from(row: AppRow) -> Result<Self, Error> {
-        let key =
-            |column, text: &str| SecretKey::parse(text).map_err(|problem| corrupt(column, problem));
-        let previous = row.previous_secret_key.as_deref();
+        let key_times = [row.key_created_at, row.key_last_used_at];
+        let previous_key_times = [row.previous_key_created_at, row.previous_key_last_used_at];
+        let previous_secret = row.previous_secret_key.filter(|key| *key != row.secret_key);
         Ok(Self {
             sdk_app_id: SdkAppId::new(row.sdk_app_id)
                 .map_err(|problem| corrupt("apps.sdk_app_id", problem))?,
@@ -47,9 +53,12 @@ impl TryFrom<AppRow> for App {
                 .parse()
                 .map_err(|problem| corrupt("apps.directory", problem))?,
             disabled: row.disabled,
-            secret_key: key("apps.secret_key", &row.secret_key)?,
-            previous_secret_key: previous
-                .map(|text| key("apps.previous_secret_key", text))
+            key: key("apps.secret_key", &row.secret_key, row.key_id, key_times)?,
+            previous_key: previous_secret
+                .map(|secret| {
+                    let column = "apps.previous_secret_key";
+                    key(column, &secret, row.previous_key_id, previous_key_times)
+                })
                 .transpose()?,
             admins: row.admins,
             limits: Limits {
@@ -74,7 +83,24 @@ impl TryFrom<AppRow> for App {
     }
 }
 
-/// Loads an app with its admins.
+/// A secret key, with its id and its times (created, last used) from `app_keys`.
+fn key(
+    column: &'static str,
+    secret: &str,
+    id: Option<i64>,
+    [created_at, last_used_at]: [Option<i64>; 2],
+) -> Result<AppKey, Error> {
+    let (id, created_at) =
+        id.zip(created_at).ok_or_else(|| corrupt(column, "it has no row in app_keys"))?;
+    Ok(AppKey {
+        id,
+        secret: SecretKey::parse(secret).map_err(|problem| corrupt(column, problem))?,
+        created_at: number("app_keys.created_at", created_at)?,
+        last_used_at: last_used_at.map(|time| number("app_keys.last_used_at", time)).transpose()?,
+    })
+}
+
+/// Loads an app with its admins and keys.
 pub async fn load(reader: &mut Reader<'_>, sdk_app_id: SdkAppId) -> Result<Option<App>, Error> {
     select_one(reader.session(), sdk_app_id).await
 }
@@ -94,7 +120,13 @@ async fn select(session: Session<'_>, first: i64, last: i64) -> Result<Vec<App>,
         AppRow,
         r#"
         SELECT
-            a.sdk_app_id, edition, directory, disabled, secret_key, previous_secret_key,
+            a.sdk_app_id, edition, directory, disabled,
+            a.secret_key, k.key_id AS "key_id?",
+            floor(EXTRACT(EPOCH FROM k.created_at))::bigint AS key_created_at,
+            floor(EXTRACT(EPOCH FROM k.last_used_at))::bigint AS key_last_used_at,
+            a.previous_secret_key, p.key_id AS "previous_key_id?",
+            floor(EXTRACT(EPOCH FROM p.created_at))::bigint AS previous_key_created_at,
+            floor(EXTRACT(EPOCH FROM p.last_used_at))::bigint AS previous_key_last_used_at,
             marked_max, grouped_max, groups_max, group_name_bytes_max, custom_mark_bytes_max,
             mark_items_max, group_items_max, search_items_max, page_items_max, pinned_max,
             user_id_bytes_max, chat_group_id_bytes_max, calls_per_second_max,
@@ -103,6 +135,8 @@ async fn select(session: Session<'_>, first: i64, last: i64) -> Result<Vec<App>,
                 WHERE d.sdk_app_id = a.sdk_app_id ORDER BY identifier
             ) AS "admins!"
         FROM apps a
+        LEFT JOIN app_keys k ON k.sdk_app_id = a.sdk_app_id AND k.secret_key = a.secret_key
+        LEFT JOIN app_keys p ON p.sdk_app_id = a.sdk_app_id AND p.secret_key = a.previous_secret_key
         WHERE a.sdk_app_id BETWEEN $1 AND $2
         ORDER BY a.sdk_app_id
         "#,
@@ -138,15 +172,15 @@ pub async fn insert(tx: &mut Tx<'_>, app: &App) -> Result<bool, Error> {
         app.sdk_app_id.number(),
         app.edition.name(),
         app.directory.name(),
-        app.secret_key.reveal(),
+        app.key.secret.reveal(),
     )
     .execute(tx.session())
     .await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Saves an app that exists, and its admins.
-pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), Error> {
+/// Saves an app that exists, and its admins. Returns the app as it is stored: a trigger gives a new key its id.
+pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<App, Error> {
     unnest!(
         query_file!("src/store/sql/save_app.sql"),
         for app in [app] => {
@@ -154,8 +188,8 @@ pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), Error> {
             edition: &str = app.edition.name(),
             directory: &str = app.directory.name(),
             disabled: bool = app.disabled,
-            secret_key: &str = app.secret_key.reveal(),
-            previous_secret_key: Option<&str> = app.previous_secret_key.as_ref().map(SecretKey::reveal),
+            secret_key: &str = app.key.secret.reveal(),
+            previous_secret_key: Option<&str> = app.previous_key.as_ref().map(|key| key.secret.reveal()),
             marked_max: i32 = number("apps.marked_max", app.limits.marked)?,
             grouped_max: i32 = number("apps.grouped_max", app.limits.grouped)?,
             groups_max: i32 = number("apps.groups_max", app.limits.groups)?,
@@ -189,6 +223,33 @@ pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<(), Error> {
         "#,
         app.sdk_app_id.number(),
         &app.admins,
+    )
+    .execute(tx.session())
+    .await?;
+    let stored = select_one(tx.session(), app.sdk_app_id).await?;
+    stored.ok_or_else(|| Error::internal("an app was saved that does not exist"))
+}
+
+/// Sets the time of the last use of these keys to now. Skips a key whose row another transaction has locked, because that
+/// transaction writes the same time or retires the key.
+pub async fn save_key_uses(tx: &mut Tx<'_>, keys: &[(SdkAppId, i64)]) -> Result<(), Error> {
+    unnest!(
+        query!(
+            r"
+            UPDATE app_keys k SET last_used_at = now()
+            FROM (
+                SELECT o.sdk_app_id, o.key_id
+                FROM unnest($1::bigint[], $2::bigint[]) AS t (sdk_app_id, key_id)
+                JOIN app_keys o ON o.sdk_app_id = t.sdk_app_id AND o.key_id = t.key_id
+                FOR NO KEY UPDATE OF o SKIP LOCKED
+            ) AS unlocked
+            WHERE k.sdk_app_id = unlocked.sdk_app_id AND k.key_id = unlocked.key_id
+            "
+        ),
+        for (sdk_app_id, key_id) in keys => {
+            sdk_app_id: i64 = sdk_app_id.number(),
+            key_id: i64 = *key_id,
+        }
     )
     .execute(tx.session())
     .await?;

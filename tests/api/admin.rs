@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use earmark::http::{Console, Operators};
+use earmark::http::{Console, OperatorToken, Operators};
 use earmark::limits::BODY_BYTES_MAX;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 use crate::support::document::check_named;
 use crate::support::*;
 
-/// A service whose admin API is open to this machine, and its address.
+const TOKEN: &str = "operator-token-of-the-tests";
+
+/// A service with a console and the admin API, and its address.
 async fn open() -> (TestApp, SocketAddr) {
     let mut app = TestApp::start().await;
-    let front =
-        Front { console: Console::On, operators: Operators::ThisMachine, ..Front::default() };
+    let operators = Operators::WithToken(OperatorToken::parse(TOKEN).unwrap());
+    let front = Front { console: Console::On, operators, ..Front::default() };
     let at = app.start_front(front).await;
     (app, at.api)
 }
@@ -23,8 +25,8 @@ async fn open() -> (TestApp, SocketAddr) {
 async fn request(at: SocketAddr, line: &str, body: impl ToString) -> Page {
     let (method, path) = line.split_once(' ').unwrap_or((line, ""));
     let line = format!("{method} /admin/v1/apps{path}");
-    let headers = "content-type: application/json\r\n";
-    let page = Page::ask(at, "localhost", &line, headers, &body.to_string()).await;
+    let headers = format!("content-type: application/json\r\nauthorization: Bearer {TOKEN}\r\n");
+    let page = Page::ask(at, "localhost", &line, &headers, &body.to_string()).await;
     let answer = page.json();
     match answer["apps"].as_array() {
         Some(apps) => apps.iter().for_each(|app| check_named("App", app)),
@@ -52,7 +54,13 @@ async fn apps_are_listed_and_shown_without_their_keys() {
         .map(|app| app["sdkappid"].as_i64().unwrap())
         .collect();
     assert_eq!(numbers, [7, APP]);
-    insta::assert_snapshot!(request_ok(at, "GET /1400000001", "").await, @r#"{"sdkappid":1400000001,"edition":"premium","directory":"open","disabled":false,"secret_keys":1,"admins":["administrator"],"limits":{"marked":1000,"grouped":1000,"groups":20,"group-name-bytes":32,"custom-mark-bytes":256,"mark-items":100,"group-items":100,"search-items":300,"page-items":100,"pinned":50,"user-id-bytes":32,"chat-group-id-bytes":48,"calls-per-second":200}}"#);
+    let mut shown = request_ok(at, "GET /1400000001", "").await;
+    for changing in ["id", "created_at"] {
+        let value = &mut shown["secret_keys"][0][changing];
+        assert!(value.as_i64().unwrap() > 0, "{changing}: {value}");
+        *value = 0.into();
+    }
+    insta::assert_snapshot!(shown, @r#"{"sdkappid":1400000001,"edition":"premium","directory":"open","disabled":false,"secret_keys":[{"id":0,"created_at":0,"last_used_at":null}],"admins":["administrator"],"limits":{"marked":1000,"grouped":1000,"groups":20,"group-name-bytes":32,"custom-mark-bytes":256,"mark-items":100,"group-items":100,"search-items":300,"page-items":100,"pinned":50,"user-id-bytes":32,"chat-group-id-bytes":48,"calls-per-second":200}}"#);
 }
 
 #[actix_web::test]
@@ -162,7 +170,11 @@ async fn a_key_is_rotated_and_the_previous_one_is_retired() {
     let (app, at) = open().await;
     let rotated = request_ok(at, "POST /1400000001/rotate-key", json!({})).await;
     let key = rotated["secret_key"].as_str().unwrap();
-    assert_eq!(rotated["secret_keys"], 2);
+    let ids = |app: &Value| -> Vec<i64> {
+        let keys = app["secret_keys"].as_array().unwrap().iter();
+        keys.map(|key| key["id"].as_i64().unwrap()).collect()
+    };
+    let [new, old] = ids(&rotated)[..] else { panic!("{rotated}") };
     // With a valid key, the call fails only because of its body.
     let code = async |key: &str| {
         let query = query_of(APP, ADMIN, &user_sig(key, APP, ADMIN));
@@ -170,13 +182,55 @@ async fn a_key_is_rotated_and_the_previous_one_is_retired() {
         app.send(actix_web::http::Method::POST, &url, b"{}".to_vec()).await.code()
     };
     assert_eq!([code(KEY).await, code(key).await], [BadParameter, BadParameter]);
-    let retired = request_ok(at, "POST /1400000001/retire-key", json!({})).await;
-    assert_eq!((&retired["secret_keys"], retired.get("secret_key")), (&json!(1), None));
+    let retired = request_ok(at, &format!("DELETE /1400000001/keys/{old}"), "").await;
+    assert_eq!((ids(&retired), retired.get("secret_key")), (vec![new], None));
     assert_eq!([code(KEY).await, code(key).await], [UserSigForged, BadParameter]);
     let given = json!({ "secret_key": "a-key-that-was-chosen-elsewhere" });
     let rotated = request_ok(at, "POST /1400000001/rotate-key", given).await;
-    assert_eq!((&rotated["secret_keys"], rotated.get("secret_key")), (&json!(2), None));
+    assert_eq!((ids(&rotated).len(), rotated.get("secret_key")), (2, None));
     assert_eq!(code("a-key-that-was-chosen-elsewhere").await, BadParameter);
+}
+
+#[actix_web::test]
+async fn a_rotation_that_would_end_a_valid_key_is_refused_unless_forced() {
+    let (app, at) = open().await;
+    request_ok(at, "POST /1400000001/rotate-key", json!({})).await;
+    let before = request_ok(at, "GET /1400000001", "").await;
+    let refused = request(at, "POST /1400000001/rotate-key", json!({})).await;
+    assert_eq!(refused.status, 409, "{refused:?}");
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    for words in ["two valid keys", "DELETE", "\"force\": true"] {
+        assert!(detail.contains(words), "{detail}");
+    }
+    assert_eq!(request_ok(at, "GET /1400000001", "").await, before, "nothing changed");
+    app.mark_at(at, "u", [set("p", 0)]).await.assert_ok();
+    let forced = request_ok(at, "POST /1400000001/rotate-key", json!({ "force": true })).await;
+    let (kept, new) = (&forced["secret_keys"][1]["id"], &forced["secret_keys"][0]["id"]);
+    assert_eq!(kept, &before["secret_keys"][0]["id"], "the newer key became the older one");
+    assert!(new.as_i64() > kept.as_i64(), "{forced}");
+    app.mark_at(at, "u", [set("p", 0)]).await.assert_code(UserSigForged);
+}
+
+#[actix_web::test]
+async fn a_key_change_that_the_rules_refuse_says_why() {
+    let (_app, at) = open().await;
+    let given = json!({ "secret_key": "a-key-that-was-chosen-elsewhere" });
+    let shown = request_ok(at, "GET /1400000001", "").await;
+    let only = format!("DELETE /1400000001/keys/{}", shown["secret_keys"][0]["id"]);
+    let refused = async |line: &str, body: &Value, status: u16, words: &str| {
+        let page = request(at, line, body).await;
+        assert_eq!(page.status, status, "{line}: {page:?}");
+        assert!(page.json()["detail"].as_str().unwrap().contains(words), "{page:?}");
+    };
+    refused(&only, &json!(null), 409, "only valid key").await;
+    for unknown in ["9999999", "0", "-1", "x", "99999999999999999999"] {
+        let line = format!("DELETE /1400000001/keys/{unknown}");
+        refused(&line, &json!(null), 404, "no valid key with this id").await;
+    }
+    request_ok(at, "POST /1400000001/rotate-key", &given).await;
+    refused("POST /1400000001/rotate-key", &given, 409, "secret_key: this is key").await;
+    let shown = request_ok(at, "GET /1400000001", "").await;
+    assert_eq!(shown["secret_keys"].as_array().unwrap().len(), 2, "{shown}");
 }
 
 #[actix_web::test]
@@ -196,6 +250,7 @@ async fn a_refused_request_names_the_bad_field_and_writes_nothing() {
         ("POST", json!({ "sdkappid": 5, "admins": ["a", ""] }), "admins[1]"),
         ("POST", json!({ "sdkappid": 5, "admins": ["a\0"] }), "admins[0]"),
         ("POST", json!({ "sdkappid": 5, "secret_key": "short" }), "secret_key"),
+        ("POST", json!({ "sdkappid": 5, "secret_key": "x".repeat(1025) }), "secret_key"),
         ("POST", json!({ "sdkappid": 5, "secret_key": " a-key-with-white-space " }), "secret_key"),
         ("POST", json!([]), "body"),
         ("PATCH /1400000001", json!({ "sdkappid": 5 }), "sdkappid"),
@@ -211,7 +266,7 @@ async fn a_refused_request_names_the_bad_field_and_writes_nothing() {
         ("PATCH /1400000001", json!({ "limits": { "marked": 1.5 } }), "limits.marked"),
         ("POST /1400000001/rotate-key", json!({ "secret_key": 1 }), "secret_key"),
         ("POST /1400000001/rotate-key", json!({ "key": "x" }), "key"),
-        ("POST /1400000001/retire-key", json!({ "key": "x" }), "key"),
+        ("POST /1400000001/rotate-key", json!({ "force": "yes" }), "force"),
     ] {
         let page = request(at, line, &body).await;
         let answer = page.json();
@@ -240,7 +295,7 @@ async fn a_body_of_more_than_a_mebibyte_is_refused() {
     let length = longest.len() + 1;
     let chunked = format!(
         "PATCH /admin/v1/apps/1400000001 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
-         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
+         authorization: Bearer {TOKEN}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
          {length:x}\r\n {longest}\r\n0\r\n\r\n"
     );
     let answer = String::from_utf8(raw_bytes(at, chunked.as_bytes()).await).unwrap();
@@ -257,7 +312,7 @@ async fn an_unknown_app_is_not_found() {
             format!("PUT {path}/admins/a"),
             format!("DELETE {path}/admins/a"),
             format!("POST {path}/rotate-key"),
-            format!("POST {path}/retire-key"),
+            format!("DELETE {path}/keys/1"),
         ] {
             let page = request(at, &line, "{}").await;
             assert_eq!(page.status, 404, "{line}: {page:?}");

@@ -18,6 +18,10 @@ fn token() -> Operators {
     Operators::WithToken(OperatorToken::parse(TOKEN).unwrap())
 }
 
+fn bearer() -> String {
+    format!("authorization: Bearer {TOKEN}\r\n")
+}
+
 async fn apps(at: SocketAddr, host: &str, headers: &str) -> Page {
     Page::get(at, host, "/admin/v1/apps", headers).await
 }
@@ -105,16 +109,28 @@ async fn requests_of_other_sites_are_refused_even_with_the_token() {
 }
 
 #[actix_web::test]
-async fn in_dev_mode_this_machine_is_let_in_under_its_own_name() {
-    let (_app, api, admin) = with(Console::On, Operators::ThisMachine).await;
+async fn in_dev_mode_this_machine_is_let_in_with_the_token_and_under_its_own_name() {
+    let operators = Operators::ThisMachine(OperatorToken::parse(TOKEN).unwrap());
+    let (_app, api, admin) = with(Console::On, operators).await;
+    let refused = "only this machine is let in, as localhost and without a proxy";
     for at in [api, admin] {
         for host in ["localhost:8080", "127.0.0.1", "[::1]:8080"] {
-            assert_eq!(apps(at, host, "").await.status, 200, "{host}");
-            assert_eq!(apps(at, host, "sec-fetch-site: same-origin\r\n").await.status, 200);
+            assert_eq!(apps(at, host, &bearer()).await.status, 200, "{host}");
+            let same_origin = format!("{}sec-fetch-site: same-origin\r\n", bearer());
+            assert_eq!(apps(at, host, &same_origin).await.status, 200);
+            // Another user of the machine does not have the token.
+            assert_eq!(apps(at, host, "").await.status, 401);
+            let wrong = "authorization: Bearer operator-token-of-another\r\n";
+            check_refused(&apps(at, host, wrong).await, 401, "this is not the operator token");
         }
         for host in ["example.com", "localhost.example.com", "192.0.2.7:8080"] {
-            let page = apps(at, host, "").await;
-            check_refused(&page, 403, "only this machine is let in, as localhost");
+            check_refused(&apps(at, host, &bearer()).await, 403, refused);
+        }
+        for forwarded in
+            ["forwarded: for=192.0.2.7", "via: 1.1 proxy", "x-forwarded-for: 127.0.0.1"]
+        {
+            let headers = format!("{}{forwarded}\r\n", bearer());
+            check_refused(&apps(at, "localhost", &headers).await, 403, refused);
         }
         let page = apps(at, "localhost", "sec-fetch-site: cross-site\r\n").await;
         check_refused(&page, 403, "the request was sent by a page of another site");
@@ -123,25 +139,25 @@ async fn in_dev_mode_this_machine_is_let_in_under_its_own_name() {
 
 #[actix_web::test]
 async fn writes_must_be_json() {
-    let (_app, api, _) = with(Console::On, Operators::ThisMachine).await;
+    let (_app, api, _) = with(Console::On, token()).await;
     for line in [
         "POST /admin/v1/apps",
         "PATCH /admin/v1/apps/1400000001",
         "POST /admin/v1/apps/1400000001/rotate-key",
-        "POST /admin/v1/apps/1400000001/retire-key",
     ] {
         for headers in ["", "content-type: text/plain\r\n", "content-type: application/jsonp\r\n"] {
-            let page = Page::ask(api, "localhost", line, headers, "{}").await;
+            let headers = format!("{}{headers}", bearer());
+            let page = Page::ask(api, "localhost", line, &headers, "{}").await;
             check_refused(&page, 415, "Content-Type must be application/json");
         }
-        let headers = "content-type: application/json; charset=utf-8\r\n";
-        assert_ne!(Page::ask(api, "localhost", line, headers, "{}").await.status, 415);
+        let headers = format!("{}content-type: application/json; charset=utf-8\r\n", bearer());
+        assert_ne!(Page::ask(api, "localhost", line, &headers, "{}").await.status, 415);
     }
 }
 
 #[actix_web::test]
 async fn unknown_paths_and_methods_are_refused() {
-    let (_app, api, _) = with(Console::On, Operators::ThisMachine).await;
+    let (_app, api, _) = with(Console::On, token()).await;
     for (line, status) in [
         ("GET /admin/v1", 404),
         ("GET /admin/v1/nothing", 404),
@@ -149,7 +165,7 @@ async fn unknown_paths_and_methods_are_refused() {
         ("PUT /admin/v1/apps/1400000001", 405),
         ("GET /admin/v1/apps/1400000001/rotate-key", 405),
     ] {
-        let page = Page::ask(api, "localhost", line, "", "").await;
+        let page = Page::ask(api, "localhost", line, &bearer(), "").await;
         assert_eq!(page.status, status, "{line}: {page:?}");
         assert_eq!(page.header("content-type"), Some("application/problem+json"), "{line}");
     }

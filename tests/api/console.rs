@@ -3,16 +3,25 @@
 use std::net::SocketAddr;
 
 use earmark::domain::SdkAppId;
-use earmark::http::Console;
 use earmark::http::tencent::user_sig::UserSig;
+use earmark::http::{Console, OperatorToken};
 use serde_json::json;
 
 use crate::support::*;
 
-/// A service with the console of dev mode, which is signed in, and its address.
-async fn signed_in() -> (TestApp, SocketAddr) {
+const TOKEN: &str = "the-token-in-the-printed-address";
+
+/// A service with the console of dev mode, and its address.
+async fn dev() -> (TestApp, SocketAddr) {
     let sdk_app_id = SdkAppId::new(APP).unwrap();
-    with(Console::SignedIn { sdk_app_id, identifier: ADMIN.to_owned() }).await
+    let token = OperatorToken::parse(TOKEN).unwrap();
+    with(Console::SignedIn { sdk_app_id, identifier: ADMIN.to_owned(), token }).await
+}
+
+/// Asks for the session, with the token and these headers.
+async fn session(at: SocketAddr, host: &str, headers: &str) -> Page {
+    let headers = format!("authorization: Bearer {TOKEN}\r\n{headers}");
+    Page::get(at, host, "/console/session.json", &headers).await
 }
 
 async fn with(console: Console) -> (TestApp, SocketAddr) {
@@ -109,8 +118,8 @@ async fn files_are_compressed_for_clients_that_accept_gzip() {
 
 #[actix_web::test]
 async fn the_session_of_dev_mode_can_call_the_api() {
-    let (app, at) = signed_in().await;
-    let page = get(at, "/console/session.json", "sec-fetch-site: same-origin\r\n").await;
+    let (app, at) = dev().await;
+    let page = session(at, "localhost", "sec-fetch-site: same-origin\r\n").await;
     let session = page.json();
     assert_eq!((page.status, page.header("cache-control")), (200, Some("no-store")), "{session}");
     assert_eq!(
@@ -125,8 +134,25 @@ async fn the_session_of_dev_mode_can_call_the_api() {
 }
 
 #[actix_web::test]
-async fn other_sites_get_no_session() {
-    let (_app, at) = signed_in().await;
+async fn without_the_token_of_the_printed_address_there_is_no_session() {
+    let (_app, at) = dev().await;
+    let page = get(at, "/console/session.json", "").await;
+    assert_eq!((page.status, page.json()), (200, json!({ "mode": "dev" })));
+    // The service does not look for the token in the query: the page removes it from the address.
+    let in_query = get(at, &format!("/console/session.json?token={TOKEN}"), "").await;
+    assert_eq!(in_query.json(), json!({ "mode": "dev" }));
+    for wrong in ["Bearer x", &format!("Bearer {TOKEN}x"), &format!("Basic {TOKEN}"), "Bearer"] {
+        let headers = format!("authorization: {wrong}\r\n");
+        let page = get(at, "/console/session.json", &headers).await;
+        assert_eq!(page.status, 401, "{wrong}: {page:?}");
+        assert_eq!(page.header("content-type"), Some("application/problem+json"));
+        assert!(!page.text().contains("usersig"), "{page:?}");
+    }
+}
+
+#[actix_web::test]
+async fn other_sites_and_proxies_get_no_session() {
+    let (_app, at) = dev().await;
     for (host, headers) in [
         // A name of another site that resolves to this machine.
         ("example.com", ""),
@@ -136,8 +162,14 @@ async fn other_sites_get_no_session() {
         ("localhost", "sec-fetch-site: same-site\r\n"),
         ("localhost", "origin: http://example.com\r\n"),
         ("localhost", "origin: http://localhost:3000\r\n"),
+        // A proxy on this machine.
+        ("localhost", "forwarded: for=192.0.2.7\r\n"),
+        ("localhost", "x-forwarded-for: 127.0.0.1\r\n"),
+        ("localhost", "x-forwarded-host: localhost\r\n"),
+        ("localhost", "x-real-ip: 127.0.0.1\r\n"),
+        ("localhost", "via: 1.1 proxy\r\n"),
     ] {
-        let page = Page::get(at, host, "/console/session.json", headers).await;
+        let page = session(at, host, headers).await;
         let answer = page.json();
         assert_eq!(page.status, 403, "{host} {headers}: {answer}");
         assert_eq!(page.header("content-type"), Some("application/problem+json"));

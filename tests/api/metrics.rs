@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::http::Method;
+use earmark::domain::SecretKey;
 use earmark::metrics::LABELLED_APPS_MAX;
+use earmark::service::AppChange;
 use serde_json::json;
 
 use crate::support::document;
@@ -14,6 +16,11 @@ const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
 /// The series that counts the answers to a call with this code.
 fn requests(call: &str, code: Code) -> String {
     format!(r#"earmark_requests_total{{call="{call}",code="{}"}}"#, code.number())
+}
+
+/// The series of a time of a secret key.
+fn key_series(time: &str, key: &str) -> String {
+    format!(r#"earmark_app_key_{time}_timestamp_seconds{{app="1400000001",key="{key}"}}"#)
 }
 
 /// Everything that a service exposes: the value of each series, by its name with labels, and the type of each metric.
@@ -70,10 +77,15 @@ impl Exposed {
 #[actix_web::test]
 async fn the_documented_metrics_are_those_that_are_exposed() {
     let app = TestApp::with_limits(&["calls-per-second=1"]).await;
-    // The rate limit refuses the later calls, so that its series exist, too.
-    for _ in 0..3 {
+    // The rate limit refuses the later calls, so that its series exist, too. The last use of the key is shown once it is
+    // stored and the app is loaded again.
+    until(async || {
         app.mark("user0", [set("user1", 0)]).await;
-    }
+        let metrics = app.metrics().await;
+        metrics.contains("earmark_rate_limited_total{")
+            && metrics.contains(&key_series("last_used", "newest"))
+    })
+    .await;
     let exposed = Exposed::of(&app).await;
     let labels = exposed.labels();
     let found: BTreeMap<_, _> = exposed
@@ -154,6 +166,42 @@ async fn requests_are_counted_by_call_and_code_and_app_and_their_items_by_outcom
     ] {
         assert_eq!(exposed.value(series), expected, "{series}");
     }
+}
+
+#[actix_web::test]
+async fn each_valid_key_has_its_times_until_it_is_retired() {
+    let app = TestApp::with_limits(&["calls-per-second=0"]).await;
+    let load_until = async |is_loaded: &dyn Fn(&Exposed) -> bool| {
+        until(async || {
+            // The key of a caller without a valid UserSig is not used.
+            app.call_as(GET, &query_of(APP, ADMIN, "nonsense"), "{}").await;
+            is_loaded(&Exposed::of(&app).await)
+        })
+        .await;
+        Exposed::of(&app).await
+    };
+    let has = |exposed: &Exposed, time: &str, key: &str| {
+        exposed.series.contains_key(&key_series(time, key))
+    };
+    let first = load_until(&|exposed| has(exposed, "created", "newest")).await;
+    assert!(!has(&first, "created", "previous") && !has(&first, "last_used", "newest"));
+    let created = first.value(&key_series("created", "newest"));
+    assert!(created.abs_diff(unix_now()) < 60, "{created}");
+
+    app.mark("u", [set("p", 0)]).await.assert_ok();
+    let used = load_until(&|exposed| has(exposed, "last_used", "newest")).await;
+    assert!(used.value(&key_series("last_used", "newest")) >= created);
+
+    let key = SecretKey::parse("another-secret-key-0123456789abcdef").unwrap();
+    app.change(AppChange::RotateKey { key, force: false }).await;
+    let rotated = load_until(&|exposed| has(exposed, "last_used", "previous")).await;
+    assert!(has(&rotated, "created", "newest") && !has(&rotated, "last_used", "newest"));
+    assert_eq!(rotated.value(&key_series("created", "previous")), created);
+
+    let id = app.app().await.previous_key.unwrap().id;
+    app.change(AppChange::RetireKey { id }).await;
+    let retired = load_until(&|exposed| !has(exposed, "created", "previous")).await;
+    assert!(has(&retired, "created", "newest") && !has(&retired, "last_used", "previous"));
 }
 
 #[actix_web::test]

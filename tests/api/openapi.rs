@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use earmark::http::{Console, Operators};
+use earmark::http::{Console, OperatorToken, Operators};
 use earmark::limits::Limits;
 use serde_json::{Value, json};
 
@@ -66,8 +66,9 @@ fn the_document_has_exactly_the_codes_that_the_tests_name() {
 #[actix_web::test]
 async fn the_document_has_the_methods_of_the_admin_api_and_the_console() {
     let mut app = TestApp::start().await;
-    let front =
-        Front { console: Console::On, operators: Operators::ThisMachine, ..Front::default() };
+    let token = "operator-token-of-the-tests";
+    let operators = Operators::WithToken(OperatorToken::parse(token).unwrap());
+    let front = Front { console: Console::On, operators, ..Front::default() };
     let at = app.start_front(front).await;
     let mut found = BTreeSet::new();
     for (path, item) in paths() {
@@ -77,9 +78,11 @@ async fn the_document_has_the_methods_of_the_admin_api_and_the_console() {
         let address = if item.get("servers").is_some() { at.admin.unwrap() } else { at.api };
         for method in ["get", "post", "patch", "put", "delete"] {
             let filled = path.replace("{sdkappid}", "7").replace("{identifier}", "a");
+            let filled = filled.replace("{key_id}", "1");
             let line = format!("{} {filled}", method.to_uppercase());
-            let headers = "content-type: application/json\r\n";
-            let page = Page::ask(address, "localhost", &line, headers, "{}").await;
+            let headers =
+                format!("content-type: application/json\r\nauthorization: Bearer {token}\r\n");
+            let page = Page::ask(address, "localhost", &line, &headers, "{}").await;
             // App 7 does not exist. A served method says so; a method that is not served answers otherwise.
             let (status, text) = (page.status, page.text());
             let answer: Value = serde_json::from_str(&text).unwrap_or_default();

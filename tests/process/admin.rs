@@ -23,7 +23,8 @@ fn dev_serves_a_signed_in_console_and_the_admin_api() {
     let page = ask(dev.address, "GET", "/console", "", "");
     assert!(page.status == 200 && page.body.contains("/console/app.js"), "{page:?}");
 
-    let session = ask(dev.address, "GET", "/console/session.json", "", "").json();
+    let bearer = format!("authorization: Bearer {}\r\n", dev.token);
+    let session = ask(dev.address, "GET", "/console/session.json", &bearer, "").json();
     let query = format!(
         "sdkappid={}&identifier={}&usersig={}",
         session["sdkappid"],
@@ -34,13 +35,39 @@ fn dev_serves_a_signed_in_console_and_the_admin_api() {
     let marked = request(dev.address, "POST", &path, &mark_body("u", "p")).unwrap();
     assert_eq!(marked.code(), 0, "{marked:?}");
 
-    let apps = ask(dev.address, "GET", "/admin/v1/apps", "", "").json();
+    let apps = ask(dev.address, "GET", "/admin/v1/apps", &bearer, "").json();
     assert_eq!(apps["apps"][0]["sdkappid"], session["sdkappid"], "{apps}");
-    let created = ask(dev.address, "POST", "/admin/v1/apps", JSON, r#"{"sdkappid":5}"#);
+    let json = format!("{bearer}{JSON}");
+    let created = ask(dev.address, "POST", "/admin/v1/apps", &json, r#"{"sdkappid":5}"#);
     assert_eq!(created.status, 201, "{created:?}");
-    let other_host = request(dev.address, "GET", "/admin/v1/apps", "").unwrap();
+    let headers = format!("host: example.com\r\n{bearer}");
+    let other_host = request_with(dev.address, "GET", "/admin/v1/apps", &headers, "").unwrap();
     assert_eq!(other_host.status, 403, "{other_host:?}");
     dev.process.stop();
+}
+
+/// They can connect, but cannot read the terminal of the user who has started `dev`.
+#[test]
+fn other_users_of_the_machine_get_neither_a_session_nor_the_admin_api_of_dev() {
+    let scratch = Scratch::create();
+    let first = EARMARK.start_dev(&scratch);
+    let rotate = format!("/admin/v1/apps/{APP}/rotate-key");
+    let check_closed = |at: SocketAddr, headers: &str, status: u16| {
+        let session = ask(at, "GET", "/console/session.json", headers, "");
+        assert!(!session.body.contains("usersig"), "{session:?}");
+        let rotated = ask(at, "POST", &rotate, &format!("{headers}{JSON}"), "{}");
+        assert_eq!(rotated.status, status, "{rotated:?}");
+    };
+    check_closed(first.address, "", 401);
+    let bearer = format!("authorization: Bearer {}\r\n", first.token);
+    // Through a proxy, the token does not help.
+    check_closed(first.address, &format!("{bearer}x-forwarded-for: 192.0.2.7\r\n"), 403);
+    first.process.stop();
+
+    let second = EARMARK.start_dev(&scratch);
+    assert_ne!(second.token, first.token);
+    check_closed(second.address, &bearer, 401);
+    second.process.stop();
 }
 
 #[test]

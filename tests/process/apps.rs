@@ -10,6 +10,12 @@ use crate::EARMARK;
 /// A change takes effect on every process within this time.
 const TAKES_EFFECT: Duration = Duration::from_secs(5);
 
+/// What `app show` or `app list` printed, without the lines about keys: these contain ages.
+fn without_keys(shown: &str) -> String {
+    let lines = shown.lines().filter(|line| !line.starts_with("  key "));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
 /// Checks that marks are answered with this code within [`TAKES_EFFECT`].
 #[track_caller]
 fn check_soon(client: &Client, expected: u64) {
@@ -70,8 +76,13 @@ fn apps_are_created_once_listed_shown_and_changed() {
         limits: marked=7 grouped=1000 groups=20 group-name-bytes=32 custom-mark-bytes=256 \
         mark-items=100 group-items=100 search-items=300 page-items=100 pinned=50 \
         user-id-bytes=32 chat-group-id-bytes=48 calls-per-second=0\n";
-    assert_eq!(app(&["show", "1"]).expect_success(), first);
-    assert_eq!(app(&["list"]).expect_success(), format!("{first}{second}"));
+    assert_eq!(without_keys(&app(&["show", "1"]).expect_success()), first);
+    let listed = app(&["list"]).expect_success();
+    assert_eq!(without_keys(&listed), format!("{first}{second}"));
+    for id in ["1", "2"] {
+        let line = between(&listed, &format!("  key {id}: created "), "\n");
+        assert!(line.ends_with(" ago, never used"), "{listed}");
+    }
 
     app(&["set", "2", "--edition", "trial", "--directory", "open", "--limit", "pinned=1"])
         .expect_success();
@@ -86,7 +97,8 @@ fn apps_are_created_once_listed_shown_and_changed() {
     assert!(shown.contains("marked=7") && shown.contains("pinned=1"), "{shown}");
     app(&["disable", "2", "--undo"]).expect_success();
     assert!(app(&["show", "2"]).expect_success().contains("enabled"));
-    assert_eq!(app(&["show", "1"]).expect_success(), first, "the other app is unchanged");
+    let other = without_keys(&app(&["show", "1"]).expect_success());
+    assert_eq!(other, first, "the other app is unchanged");
 }
 
 #[test]
@@ -94,12 +106,16 @@ fn a_failed_command_explains_itself_and_changes_nothing() {
     let database = Database::create();
     EARMARK.migrate(&database.url).expect_success();
     EARMARK.app(&database.url, &["create", "1", "--secret-key", SECRET_KEY]).expect_success();
-    let before = EARMARK.app(&database.url, &["show", "1"]).expect_success();
+    let before = without_keys(&EARMARK.app(&database.url, &["show", "1"]).expect_success());
     for (arguments, words) in [
         (&["show", "2"][..], &["there is no app 2"][..]),
         (&["set", "2", "--edition", "pro"], &["there is no app 2"]),
         (&["rotate-key", "2"], &["there is no app 2"]),
-        (&["rotate-key", "2", "--retire"], &["there is no app 2"]),
+        (&["retire-key", "2", "1"], &["there is no app 2"]),
+        (&["retire-key", "1", "1"], &["only valid key of app 1"]),
+        (&["retire-key", "1", "7"], &["no valid key", "earmark app show 1"]),
+        (&["retire-key", "1", "x"], &["KEY_ID"]),
+        (&["rotate-key", "1", "--secret-key", SECRET_KEY], &["this is key 1 of app 1"]),
         (&["disable", "2"], &["there is no app 2"]),
         (&["add-admin", "2", "x"], &["there is no app 2"]),
         (&["add-admin", "1", ""], &["IDENTIFIER", "1 to 255 bytes"]),
@@ -115,16 +131,13 @@ fn a_failed_command_explains_itself_and_changes_nothing() {
         (&["set", "1", "--limit", "marked=2147483648"], &["--limit", "from 1 to 2147483647"]),
         (&["set", "1", "--limit", "calls-per-second=x"], &["--limit", "from 0 to 2147483647"]),
         (&["rotate-key", "1", "--secret-key", "short"], &["--secret-key", "16 bytes"]),
-        (
-            &["rotate-key", "1", "--retire", "--secret-key", SECRET_KEY],
-            &["--retire", "--secret-key"],
-        ),
         (&["create", "3", "--secret-key", "short"], &["--secret-key", "16 bytes"]),
         (&["create", "3", "--limit", "pinned=none"], &["--limit", "pinned must be a number"]),
     ] {
         EARMARK.app(&database.url, arguments).expect_failure(words);
     }
-    assert_eq!(EARMARK.app(&database.url, &["list"]).expect_success(), before);
+    let after = EARMARK.app(&database.url, &["list"]).expect_success();
+    assert_eq!(without_keys(&after), before);
 }
 
 #[test]
@@ -175,7 +188,10 @@ fn the_old_key_stays_valid_until_it_is_retired() {
     let stored = EARMARK.on(&database.url, ["sig", APP]).run();
     let stored = Client { user_sig: stored.expect_success().trim().to_owned(), ..old.clone() };
 
-    let retired = EARMARK.app(&database.url, &["rotate-key", APP, "--retire"]).expect_success();
+    let third = EARMARK.app(&database.url, &["rotate-key", APP]);
+    third.expect_failure(&["two valid keys", "earmark app retire-key 1400000001 1", "--force"]);
+    check_soon(&old, 0);
+    let retired = EARMARK.app(&database.url, &["retire-key", APP, "1"]).expect_success();
     assert!(retired.contains("1 key good") && !retired.contains("secret key"), "{retired}");
     check_soon(&old, 70009);
     check_soon(&new, 0);

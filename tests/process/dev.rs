@@ -1,6 +1,9 @@
 //! `earmark dev`: one command starts a service that can mark a conversation.
 
+use std::fs::{self, DirBuilder, Permissions};
 use std::net::TcpListener;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
@@ -104,6 +107,38 @@ fn dev_names_a_folder_without_postgres_binaries() {
     by_flag.expect_failure(&["--pg-bin", "EARMARK_PG_BIN", &nowhere]);
     let by_variable = EARMARK.dev(&scratch.join("data")).env("EARMARK_PG_BIN", &nowhere).run();
     by_variable.expect_failure(&["--pg-bin", "EARMARK_PG_BIN", &nowhere]);
+}
+
+#[test]
+fn dev_refuses_a_folder_that_other_users_could_have_made_or_can_write() {
+    let scratch = Scratch::create();
+    let (data, target) = (scratch.join("data"), scratch.join("target"));
+    DirBuilder::new().mode(0o700).create(&target).unwrap();
+    symlink(&target, &data).unwrap();
+    EARMARK.dev(&data).run().expect_failure(&[&text(&data), "symbolic link"]);
+    assert_eq!(fs::read_dir(&target).unwrap().count(), 0);
+
+    fs::set_permissions(&target, Permissions::from_mode(0o770)).unwrap();
+    EARMARK.dev(&target).run().expect_failure(&[&text(&target), "mode 770", "chmod 700"]);
+    assert_eq!(fs::read_dir(&target).unwrap().count(), 0);
+}
+
+#[test]
+fn only_the_user_can_read_the_files_of_dev() {
+    let scratch = Scratch::create();
+    let data = scratch.join("data");
+    EARMARK.start_dev(&scratch).process.stop();
+    fs::set_permissions(data.join("secret-key"), Permissions::from_mode(0o644)).unwrap();
+    EARMARK.start_dev(&scratch).process.stop();
+
+    let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+    // Under root, PostgreSQL runs as another user, who must be able to enter the folder.
+    let of_folder = if nix::unistd::geteuid().is_root() { 0o711 } else { 0o700 };
+    assert_eq!(mode(&data), of_folder);
+    for entry in fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path) & 0o077, 0, "{}", path.display());
+    }
 }
 
 #[test]

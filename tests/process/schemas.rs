@@ -64,6 +64,10 @@ fn check_rows(database: &Database) {
     let first = "app 1400000001: edition premium, directory owners, enabled, 2 keys good, admins: administrator, second\n";
     assert!(shown.starts_with(first) && shown.contains("marked=900 grouped=1000"), "{shown}");
 
+    for id in [1, 2] {
+        assert!(shown.contains(&format!("  key {id}: created ")), "{shown}");
+    }
+
     let service = EARMARK.start(EARMARK.serve(&database.url));
     let client = service.client();
     let call = |command: &str, more: Value| {

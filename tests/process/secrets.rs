@@ -109,7 +109,7 @@ fn dev_logs_no_secret() {
     let exit = dev.process.stop();
     // Only the printed command has the UserSig.
     check_hidden(&exit.stdout, &[key.trim()]);
-    check_hidden(&exit.stderr, &[key.trim(), &user_sig]);
+    check_hidden(&exit.stderr, &[key.trim(), &user_sig, &dev.token]);
 }
 
 #[test]

@@ -1,12 +1,21 @@
-// The operators' API: apps and their settings. `earmark dev` opens it to this machine, `earmark serve` asks for a token.
+// The operators' API: apps and their settings. It needs a token: `earmark dev` prints one in the address of the console.
 
 import { signal } from "@preact/signals";
 import { isObject, type Json, type JsonObject } from "../json.ts";
-import { fetchJson, type FetchResult } from "./fetch.ts";
+import { bearer, fetchJson, type FetchResult } from "./fetch.ts";
+import { linkToken } from "./link.ts";
 
 const APPS = "/admin/v1/apps";
 
 export type LimitName = string;
+
+/** A valid secret key. Times are Unix seconds. */
+export interface Key {
+  id: number;
+  createdAt: number;
+  /** Null if no request has used the key. */
+  lastUsedAt: number | null;
+}
 
 export interface App {
   sdkAppId: number;
@@ -14,8 +23,8 @@ export interface App {
   directory: string;
   disabled: boolean;
   admins: string[];
-  /** Number of valid secret keys. */
-  keys: number;
+  /** The valid secret keys, newest first. */
+  keys: Key[];
   limits: Record<LimitName, number>;
 }
 
@@ -30,7 +39,7 @@ export const DIRECTORIES: Record<string, string> = {
 export const DEFAULT_LIMITS: Record<LimitName, number> = { marked: 1000, grouped: 1000, groups: 20, pinned: 50 };
 
 /** Kept in the memory of this tab only. */
-export const operatorToken = signal("");
+export const operatorToken = signal(linkToken);
 
 /** The apps as last read, or null if the console was not allowed to read them. */
 export const apps = signal<App[] | null>(null);
@@ -41,17 +50,9 @@ export const appsProblem = signal<{ status: number; problem: string } | null>(nu
 
 function request(path: string, method = "GET", body?: JsonObject): Promise<FetchResult> {
   const headers: Record<string, string> = {};
-  if (operatorToken.value) headers.authorization = `Bearer ${headerText(operatorToken.value)}`;
+  if (operatorToken.value) headers.authorization = bearer(operatorToken.value);
   if (body) headers["content-type"] = "application/json";
   return fetchJson(path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
-}
-
-/**
- * Encodes a text as UTF-8, with one character per byte. `fetch` throws for characters above U+00FF in a header, but the
- * service must receive a wrong token to be able to refuse it.
- */
-function headerText(text: string): string {
-  return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
 export async function loadApps(): Promise<void> {
@@ -92,13 +93,19 @@ export function removeAdmin(sdkAppId: number, name: string): Promise<ChangeResul
   return change(`${APPS}/${sdkAppId}/admins/${encodeURIComponent(name)}`, "DELETE");
 }
 
-export function rotateKey(sdkAppId: number): Promise<ChangeResult> {
-  return change(`${APPS}/${sdkAppId}/rotate-key`, "POST", {});
+/** Adds a key. `force` ends the validity of the older key if two are valid. */
+export function rotateKey(sdkAppId: number, force: boolean): Promise<ChangeResult> {
+  return change(`${APPS}/${sdkAppId}/rotate-key`, "POST", { force });
 }
 
-/** Ends the validity of the previous key. */
-export function retireKey(sdkAppId: number): Promise<ChangeResult> {
-  return change(`${APPS}/${sdkAppId}/retire-key`, "POST", {});
+/** Ends the validity of a key. */
+export function retireKey(sdkAppId: number, id: number): Promise<ChangeResult> {
+  return change(`${APPS}/${sdkAppId}/keys/${id}`, "DELETE");
+}
+
+function readKey(item: JsonObject): Key {
+  const { id, created_at: createdAt, last_used_at: lastUsedAt } = item;
+  return { id: Number(id), createdAt: Number(createdAt), lastUsedAt: typeof lastUsedAt === "number" ? lastUsedAt : null };
 }
 
 export function readApp(item: JsonObject): App {
@@ -109,7 +116,7 @@ export function readApp(item: JsonObject): App {
     directory: String(item.directory ?? ""),
     disabled: item.disabled === true,
     admins: strings(item.admins),
-    keys: Number(item.secret_keys ?? 1),
+    keys: Array.isArray(item.secret_keys) ? item.secret_keys.filter(isObject).map(readKey) : [],
     limits: Object.fromEntries(Object.entries(limits).map(([name, value]) => [name, Number(value)])),
   };
 }

@@ -50,6 +50,14 @@ export async function request(url: string, init?: RequestInit): Promise<Answer |
   }
 }
 
+/**
+ * The value of the header `authorization`. Encodes the token as UTF-8, with one character per byte: `fetch` throws for
+ * characters above U+00FF in a header, but the service must receive a wrong token to be able to refuse it.
+ */
+export function bearer(token: string): string {
+  return `Bearer ${String.fromCharCode(...new TextEncoder().encode(token))}`;
+}
+
 export async function ping(): Promise<boolean> {
   await request("/console/session.json");
   return isReachable.value;

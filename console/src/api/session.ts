@@ -2,7 +2,8 @@
 
 import { computed, signal } from "@preact/signals";
 import { sign } from "../user_sig.ts";
-import { fetchJson } from "./fetch.ts";
+import { bearer, fetchJson } from "./fetch.ts";
+import { linkToken } from "./link.ts";
 
 export interface Session {
   sdkAppId: number;
@@ -18,6 +19,9 @@ export const session = signal<Session | null>(null);
 /** The sign-in dialog is open. */
 export const isSigningIn = signal(false);
 
+/** The service is an `earmark dev`, and the page was opened without the token that `earmark dev` prints. */
+export const needsLink = signal(false);
+
 /** A session for the admin of the demo app. Only `earmark dev` has a demo app. */
 const demoSession = signal<Session | null>(null);
 export const hasDemoApp = computed(() => demoSession.value !== null);
@@ -30,10 +34,12 @@ interface SessionFile {
   usersig?: string;
 }
 
-/** Asks the service whether it has a demo app. */
+/** Asks the service whether it has a demo app. `earmark dev` gives a session only for its token. */
 export async function loadDemoApp(): Promise<void> {
-  const answer = await fetchJson("/console/session.json");
+  const headers: Record<string, string> = linkToken ? { authorization: bearer(linkToken) } : {};
+  const answer = await fetchJson("/console/session.json", { headers });
   const found = answer.ok ? (answer.body as unknown as SessionFile) : null;
+  needsLink.value = found ? found.mode === "dev" && !found.usersig : !answer.ok && answer.status === 401;
   demoSession.value =
     found?.mode === "dev" && found.sdkappid && found.identifier && found.usersig
       ? { sdkAppId: found.sdkappid, identifier: found.identifier, userSig: found.usersig }

@@ -13,7 +13,6 @@ const typedAdmin = signal<Readonly<Record<number, string>>>({});
 
 export function AppPanel({ app }: { app: App }) {
   const problem = useSignal<string | null>(null);
-  const isRotating = useSignal(false);
   const run = async (change: Promise<ChangeResult>) => {
     const result = await change;
     problem.value = result.ok ? null : result.problem;
@@ -43,47 +42,79 @@ export function AppPanel({ app }: { app: App }) {
         <Choice label="Directory" value={app.directory} options={Object.keys(DIRECTORIES)} titles={DIRECTORIES} onChoose={(directory) => void set({ directory })} />
       </div>
       <Admins app={app} run={run} />
-      <section class="group">
-        <h3>Secret key</h3>
-        <p class="hint">
-          {app.keys === 1 ? "One key is valid." : `${app.keys} keys are valid.`} After a rotation the old key stays valid, so
-          that clients have time to switch.
-        </p>
-        {isRotating.value ? (
-          <div class="confirm" role="group" aria-label="Rotate the key?">
-            <span>Create a new key?</span>
-            <Button
-              kind="danger"
-              onClick={() => {
-                isRotating.value = false;
-                void run(rotateKey(app.sdkAppId));
-              }}
-            >
-              Create key
-            </Button>
-            <Button kind="quiet" onClick={() => (isRotating.value = false)}>
-              Cancel
-            </Button>
-          </div>
-        ) : (
-          <div class="confirm">
-            <Button icon="key" onClick={() => (isRotating.value = true)}>
-              Rotate key
-            </Button>
-            {app.keys > 1 && (
-              <Button kind="danger" onClick={() => void run(retireKey(app.sdkAppId))}>
-                Retire the old key
-              </Button>
-            )}
-          </div>
-        )}
-      </section>
+      <Keys app={app} run={run} />
       <Limits app={app} save={(limits) => set({ limits })} />
     </section>
   );
 }
 
-function Admins({ app, run }: { app: App; run: (change: Promise<ChangeResult>) => Promise<boolean> }) {
+interface Changeable {
+  app: App;
+  run: (change: Promise<ChangeResult>) => Promise<boolean>;
+}
+
+function Keys({ app, run }: Changeable) {
+  const isRotating = useSignal(false);
+  const older = app.keys[1];
+  return (
+    <section class="group">
+      <h3>Secret keys</h3>
+      <p class="hint">
+        {older ? "2 keys are valid." : "One key is valid."} After a rotation the old key stays valid, so that clients have
+        time to switch.
+      </p>
+      <ul class="keys">
+        {app.keys.map((key) => (
+          <li key={key.id}>
+            <span>
+              Key {key.id}: created {day(key.createdAt)}, {key.lastUsedAt === null ? "never used" : `last used ${minute(key.lastUsedAt)}`}
+            </span>
+            {older && (
+              <Button kind="danger" onClick={() => void run(retireKey(app.sdkAppId, key.id))}>
+                Retire key {key.id}
+              </Button>
+            )}
+          </li>
+        ))}
+      </ul>
+      {isRotating.value ? (
+        <div class="confirm" role="group" aria-label="Rotate the key?">
+          <span>{older ? `Create a new key? Key ${older.id} ends at once.` : "Create a new key?"}</span>
+          <Button
+            kind="danger"
+            onClick={() => {
+              isRotating.value = false;
+              void run(rotateKey(app.sdkAppId, older !== undefined));
+            }}
+          >
+            Create key
+          </Button>
+          <Button kind="quiet" onClick={() => (isRotating.value = false)}>
+            Cancel
+          </Button>
+        </div>
+      ) : (
+        <div class="confirm">
+          <Button icon="key" onClick={() => (isRotating.value = true)}>
+            Rotate key
+          </Button>
+        </div>
+      )}
+    </section>
+  );
+}
+
+/** A day in UTC, for example 2026-11-29. */
+function day(unixSeconds: number): string {
+  return new Date(unixSeconds * 1000).toISOString().slice(0, 10);
+}
+
+/** A minute in UTC, for example 2026-11-29 07:05 UTC. */
+function minute(unixSeconds: number): string {
+  return `${new Date(unixSeconds * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+
+function Admins({ app, run }: Changeable) {
   const name = typedAdmin.value[app.sdkAppId] ?? "";
   const type = (text: string) => (typedAdmin.value = { ...typedAdmin.value, [app.sdkAppId]: text });
   const add = async (event: Event) => {

@@ -28,8 +28,8 @@ fn app(limits: Limits) -> App {
         edition: Edition::Premium,
         directory: Directory::Owners,
         disabled: false,
-        secret_key: SecretKey::parse(KEY).unwrap(),
-        previous_secret_key: None,
+        key: SecretKey::parse(KEY).unwrap().into(),
+        previous_key: None,
         admins: Vec::new(),
         limits,
     }

@@ -55,7 +55,7 @@ pub fn run(query: &[u8]) {
     let (first, second) = (check(), check());
     match (&first, &second) {
         // A valid UserSig needs the key, and all recorded ones are for this administrator.
-        (Ok(()), Ok(())) => assert_eq!(identifier, "administrator"),
+        (Ok(_), Ok(_)) => assert_eq!(identifier, "administrator"),
         (Err(first), Err(second)) => {
             assert!((70001..=70014).contains(&code(first)), "{first}");
             assert_eq!(first.to_string(), second.to_string());

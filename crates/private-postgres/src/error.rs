@@ -14,6 +14,36 @@ pub enum Error {
         folder: PathBuf,
     },
 
+    /// The folder is a symbolic link, which another user may have made.
+    #[error("{folder} is a symbolic link; name the folder itself")]
+    Link {
+        /// The folder that was asked for.
+        folder: PathBuf,
+    },
+
+    /// Another user could change or read what we write.
+    #[error(
+        "{folder} belongs to the user number {owner}; \
+         name a folder that belongs to you, or one that does not exist yet"
+    )]
+    ForeignFolder {
+        /// The folder that was asked for.
+        folder: PathBuf,
+        /// Its owner.
+        owner: u32,
+    },
+
+    /// Other users could change or read what we write.
+    #[error(
+        "other users may read or write in {folder} (mode {mode:03o}); run `chmod 700` on it, or name another folder"
+    )]
+    OpenFolder {
+        /// The folder that was asked for.
+        folder: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+
     /// A folder that is to be removed at the end already holds something.
     #[error("{folder} is not empty, and a server that lives for a test would remove it")]
     NotEmpty {

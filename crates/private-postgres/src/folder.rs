@@ -2,10 +2,14 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, PipeWriter, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use nix::fcntl::OFlag;
+use nix::unistd::geteuid;
 use tokio::process::{Child, Command};
 
 use super::{Error, Lifetime};
@@ -214,18 +218,39 @@ fn open(path: &Path) -> Result<File, Error> {
     options.open(path).map_err(Error::file("open", path))
 }
 
-/// Creates a folder that other accounts can enter but not list. If we are root, PostgreSQL runs as such an account.
+/// Creates a folder of which other accounts can read and write nothing, or checks that an existing folder is one. If we are
+/// root, PostgreSQL runs as another account, which must be able to enter the folder.
 fn make(path: &Path) -> Result<PathBuf, Error> {
-    if !path.exists() {
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(Error::file("create", parent))?;
-        }
-        fs::DirBuilder::new().mode(0o711).create(path).map_err(Error::file("create", path))?;
-        // `create` applies the umask, and this does not.
-        fs::set_permissions(path, fs::Permissions::from_mode(0o711))
-            .map_err(Error::file("change the mode of", path))?;
+    // Without a slash at the end: with one, the kernel follows a symbolic link.
+    let path: PathBuf = path.components().collect();
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(Error::file("create", parent))?;
     }
-    fs::canonicalize(path).map_err(Error::file("find", path))
+    match fs::DirBuilder::new().mode(0o700).create(&path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(Error::file("create", &path)(error));
+        }
+        _ => {}
+    }
+    if fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
+        return Err(Error::Link { folder: path });
+    }
+    // The checks below hold for this descriptor, also if someone replaces the folder meanwhile.
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits());
+    let folder = options.open(&path).map_err(Error::file("open", &path))?;
+    let found = folder.metadata().map_err(Error::file("look at", &path))?;
+    if found.uid() != geteuid().as_raw() {
+        return Err(Error::ForeignFolder { folder: path, owner: found.uid() });
+    }
+    if found.mode() & 0o066 != 0 {
+        return Err(Error::OpenFolder { folder: path, mode: found.mode() & 0o777 });
+    }
+    let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
+    folder
+        .set_permissions(fs::Permissions::from_mode(mode))
+        .map_err(Error::file("change the mode of", &path))?;
+    fs::canonicalize(&path).map_err(Error::file("find", &path))
 }
 
 fn start_remover(path: &Path) -> Result<Claim, Error> {

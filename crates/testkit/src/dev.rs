@@ -16,6 +16,8 @@ pub struct Dev {
     /// The `curl` command that `dev` prints.
     pub curl: String,
     pub address: SocketAddr,
+    /// The token in the address of the console that `dev` prints.
+    pub token: String,
     folder: PathBuf,
 }
 
@@ -24,9 +26,11 @@ impl Dev {
     #[track_caller]
     pub fn start(dev: Program, folder: PathBuf) -> Self {
         let process = dev.start();
+        let console = process.stdout.line("console on http://");
+        let token = between(&format!("{console}\n"), "?token=", "\n").to_owned();
         let curl = process.stdout.line("curl 'http://");
         let address = between(&curl, "http://", "/").parse().unwrap();
-        Self { process, curl, address, folder }
+        Self { process, curl, address, token, folder }
     }
 
     /// A client with the UserSig of the `curl` command.

@@ -276,8 +276,8 @@ mod tests {
             edition: Edition::Premium,
             directory,
             disabled: false,
-            secret_key: SecretKey::parse("0123456789abcdef").unwrap(),
-            previous_secret_key: None,
+            key: SecretKey::parse("0123456789abcdef").unwrap().into(),
+            previous_key: None,
             admins: Vec::new(),
             limits: Limits { marked, ..Limits::default() },
         }

@@ -8,9 +8,10 @@ use serde_json::json;
 
 use super::super::problem_details;
 use super::body::Body;
-use super::form::{self, NewApp, ShownApp};
+use super::form::{self, NewApp, Rotation, ShownApp};
 use crate::deadline::Deadline;
-use crate::domain::{App, Problem, Refusal, SdkAppId, SecretKey};
+use crate::domain::{App, KeyRefusal, Problem, Refusal, SdkAppId, SecretKey};
+use crate::error::Error;
 use crate::http::tencent::door::Door;
 use crate::http::tencent::failure::Failure;
 use crate::service::{AppChange, random_secret_key};
@@ -75,18 +76,24 @@ pub(super) async fn remove_admin(door: Data<Door>, path: Path<(String, String)>)
 }
 
 pub(super) async fn rotate_key(door: Data<Door>, path: Path<String>, body: Body) -> HttpResponse {
-    let key = body.parse(form::parse_new_key).and_then(given_or_generated);
-    let (change, is_generated) = match key {
-        Ok((key, is_generated)) => (Ok(AppChange::RotateKey(key)), is_generated),
+    let rotation = body.parse(Rotation::parse).and_then(|Rotation { secret_key, force }| {
+        let (key, is_generated) = given_or_generated(secret_key)?;
+        Ok((AppChange::RotateKey { key, force }, is_generated))
+    });
+    let (change, is_generated) = match rotation {
+        Ok((change, is_generated)) => (Ok(change), is_generated),
         Err(error) => (Err(error), false),
     };
     let rotated = update(&door, &path, "rotate-key", change).await;
     answer(rotated.map(|(app, _)| (app, is_generated)))
 }
 
-pub(super) async fn retire_key(door: Data<Door>, path: Path<String>, body: Body) -> HttpResponse {
-    let change = body.parse(|body| body.only(&[])).map(|()| AppChange::RetireKey);
-    answer(update(&door, &path, "retire-key", change).await)
+pub(super) async fn retire_key(door: Data<Door>, path: Path<(String, String)>) -> HttpResponse {
+    let (app, id) = path.into_inner();
+    // A text that is not a number names no key.
+    let id = id.parse().map_err(|_| Refusal::Key(KeyRefusal::UnknownKey).into());
+    let change = id.map(|id| AppChange::RetireKey { id });
+    answer(update(&door, &app, "retire-key", change).await)
 }
 
 /// Changes an app. The `false` in its result means that this function generated no key.
@@ -106,8 +113,35 @@ fn answer(outcome: Result<(App, bool), Failure>) -> HttpResponse {
         Ok((app, is_generated)) => {
             HttpResponse::Ok().json(ShownApp::with_generated_key(&app, is_generated))
         }
+        Err(Failure::Service(Error::Refused(Refusal::Key(refusal)))) => key_problem(refusal),
         Err(error) => problem_details::failure(error),
     }
+}
+
+fn key_problem(refusal: KeyRefusal) -> HttpResponse {
+    let (status, detail) = match refusal {
+        KeyRefusal::TwoKeysValid { older } => (
+            StatusCode::CONFLICT,
+            format!(
+                "the app has two valid keys: retire one with DELETE on keys/{older} of the app, or send \
+                 {{\"force\": true}}, which ends the validity of key {older} at once"
+            ),
+        ),
+        KeyRefusal::KeyValidAlready { id } => (
+            StatusCode::CONFLICT,
+            format!(
+                "secret_key: this is key {id} of the app, which is valid already: choose another one"
+            ),
+        ),
+        KeyRefusal::UnknownKey => {
+            (StatusCode::NOT_FOUND, "the app has no valid key with this id".to_owned())
+        }
+        KeyRefusal::OnlyKey => (
+            StatusCode::CONFLICT,
+            "this is the only valid key of the app: rotate it first, or disable the app".to_owned(),
+        ),
+    };
+    problem_details::answer(status, &detail, None)
 }
 
 /// The `{sdkappid}` of a path. A text that is not a number names no app, so it gets the same error as an unknown app.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::domain::{App, Problem, SdkAppId, SecretKey};
+use crate::domain::{App, AppKey, Problem, SdkAppId, SecretKey};
 use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
 use crate::limits::{LimitChange, Limits};
@@ -15,13 +15,27 @@ pub(super) struct ShownApp<'a> {
     edition: &'static str,
     directory: &'static str,
     disabled: bool,
-    /// The number of valid secret keys.
-    secret_keys: usize,
+    /// The valid keys, newest first.
+    secret_keys: Vec<ShownKey>,
     admins: &'a [String],
     limits: Map<String, Value>,
     /// Set only in the answer to the request that generated the key. The API never shows it again.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_key: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ShownKey {
+    id: i64,
+    created_at: u64,
+    last_used_at: Option<u64>,
+}
+
+impl From<&AppKey> for ShownKey {
+    fn from(key: &AppKey) -> Self {
+        let AppKey { id, created_at, last_used_at, secret: _ } = *key;
+        Self { id, created_at, last_used_at }
+    }
 }
 
 impl<'a> ShownApp<'a> {
@@ -32,7 +46,7 @@ impl<'a> ShownApp<'a> {
             edition: app.edition.name(),
             directory: app.directory.name(),
             disabled: app.disabled,
-            secret_keys: app.secret_keys().count(),
+            secret_keys: app.keys().map(ShownKey::from).collect(),
             admins: &app.admins,
             limits: limits
                 .named()
@@ -44,7 +58,7 @@ impl<'a> ShownApp<'a> {
     }
 
     pub(super) fn with_generated_key(app: &'a App, is_generated: bool) -> Self {
-        let secret_key = is_generated.then(|| app.secret_key.reveal());
+        let secret_key = is_generated.then(|| app.key.secret.reveal());
         Self { secret_key, ..Self::new(app) }
     }
 }
@@ -79,10 +93,19 @@ pub(super) fn parse_change(body: &Field<'_>) -> Result<AppSettings, Failure> {
     settings(body)
 }
 
-/// `None` asks the service to generate a key.
-pub(super) fn parse_new_key(body: &Field<'_>) -> Result<Option<SecretKey>, Failure> {
-    body.only(&["secret_key"])?;
-    secret_key(body)
+pub(super) struct Rotation {
+    /// `None` asks the service to generate a key.
+    pub(super) secret_key: Option<SecretKey>,
+    pub(super) force: bool,
+}
+
+impl Rotation {
+    pub(super) fn parse(body: &Field<'_>) -> Result<Self, Failure> {
+        body.only(&["secret_key", "force"])?;
+        let force = body.get("force")?.present();
+        let force = force.map(|force| force.boolean()).transpose()?;
+        Ok(Self { secret_key: secret_key(body)?, force: force.unwrap_or(false) })
+    }
 }
 
 fn secret_key(body: &Field<'_>) -> Result<Option<SecretKey>, Failure> {

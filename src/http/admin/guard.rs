@@ -24,8 +24,8 @@ pub enum Operators {
     Off,
     /// Clients that send this token.
     WithToken(OperatorToken),
-    /// For a trial: clients on this machine, without a token.
-    ThisMachine,
+    /// For a trial: clients on this machine that send this token.
+    ThisMachine(OperatorToken),
 }
 
 /// The operators' token. We keep only its digest, so that nothing can print the token.
@@ -45,9 +45,20 @@ impl OperatorToken {
         Ok(Self(digest.to_vec().into()))
     }
 
-    /// Compares in constant time.
-    fn is(&self, sent: &[u8]) -> bool {
-        digest(sent).verify_slice(self.0.expose_secret()).is_ok()
+    /// Refuses a request that does not send the token. Compares in constant time.
+    pub(in crate::http) fn refusal(&self, request: &HttpRequest) -> Option<HttpResponse> {
+        let is_right = |sent: &[u8]| digest(sent).verify_slice(self.0.expose_secret()).is_ok();
+        match bearer_token(request) {
+            Some(sent) if is_right(sent) => None,
+            Some(_) => Some(unauthorized(
+                "this is not the operator token",
+                "Bearer error=\"invalid_token\"",
+            )),
+            None => Some(unauthorized(
+                "Authorization must be `Bearer` and the operator token",
+                "Bearer",
+            )),
+        }
     }
 }
 
@@ -79,17 +90,19 @@ fn refusal(request: &HttpRequest) -> Option<HttpResponse> {
     if !origin::is_same_origin(request) {
         return refuse(StatusCode::FORBIDDEN, "the request was sent by a page of another site");
     }
-    match request.app_data::<Data<Operators>>().map(|operators| &***operators) {
-        Some(Operators::WithToken(token))
-            if bearer_token(request).is_some_and(|sent| token.is(sent)) => {}
-        Some(Operators::WithToken(_)) => return Some(unauthorized(request)),
-        Some(Operators::ThisMachine) if origin::is_local(request) => {}
-        Some(Operators::ThisMachine) => {
-            return refuse(StatusCode::FORBIDDEN, "only this machine is let in, as localhost");
+    let token = match request.app_data::<Data<Operators>>().map(|operators| &***operators) {
+        Some(Operators::WithToken(token)) => token,
+        Some(Operators::ThisMachine(token)) if origin::is_local(request) => token,
+        Some(Operators::ThisMachine(_)) => {
+            let detail = "only this machine is let in, as localhost and without a proxy";
+            return refuse(StatusCode::FORBIDDEN, detail);
         }
         Some(Operators::Off) | None => {
             return refuse(StatusCode::NOT_FOUND, "there is no operator token, so no admin API");
         }
+    };
+    if let Some(refusal) = token.refusal(request) {
+        return Some(refusal);
     }
     let has_body = [Method::POST, Method::PATCH].contains(request.method());
     if has_body && !is_json(request) {
@@ -99,11 +112,7 @@ fn refusal(request: &HttpRequest) -> Option<HttpResponse> {
     None
 }
 
-fn unauthorized(request: &HttpRequest) -> HttpResponse {
-    let (detail, challenge) = match bearer_token(request) {
-        None => ("Authorization must be `Bearer` and the operator token", "Bearer"),
-        Some(_) => ("this is not the operator token", "Bearer error=\"invalid_token\""),
-    };
+fn unauthorized(detail: &str, challenge: &'static str) -> HttpResponse {
     let mut response = problem_details::answer(StatusCode::UNAUTHORIZED, detail, None);
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     response

@@ -38,7 +38,9 @@ pub(super) fn routes(app: &mut ServiceConfig, operators: &Operators) {
         .service(app_resource)
         .service(admin)
         .service(resource("/apps/{sdkappid}/rotate-key").route(web::post().to(apps::rotate_key)))
-        .service(resource("/apps/{sdkappid}/retire-key").route(web::post().to(apps::retire_key)))
+        .service(
+            resource("/apps/{sdkappid}/keys/{key_id}").route(web::delete().to(apps::retire_key)),
+        )
         .default_service(web::to(not_found));
     app.service(scope);
 }

@@ -156,7 +156,7 @@ fn security_schemes() -> Value {
         "usersig": key("usersig", "A UserSig for this identifier, signed with the app's secret key (`earmark sig`)."),
         "operatorToken": {
             "type": "http", "scheme": "bearer",
-            "description": "The operators' token (`--operator-token-file`). In `dev`, requests from this machine need none.",
+            "description": "The operators' token (`--operator-token-file`). `dev` prints its token in the address of the console.",
         },
     })
 }

@@ -4,11 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::schema::{closed, named, object};
 use crate::domain::{Directory, Edition};
-use crate::limits::{IDENTIFIER_BYTES_MAX, LIMIT_MAX, Limits, SECRET_KEY_BYTES_MIN};
+use crate::limits::{
+    IDENTIFIER_BYTES_MAX, LIMIT_MAX, Limits, SECRET_KEY_BYTES_MAX, SECRET_KEY_BYTES_MIN,
+};
 
 pub(super) fn paths() -> Map<String, Value> {
-    let key = json!({ "secret_key": named("SecretKey") });
-    let key = || named_body(&object(&[], key.clone()));
     let new_app = json!({ "schema": named("NewApp"), "example": { "sdkappid": 1_400_000_002, "edition": "pro" } });
     let change =
         json!({ "schema": named("AppSettings"), "example": { "limits": { "pinned": 100 } } });
@@ -43,29 +43,42 @@ pub(super) fn paths() -> Map<String, Value> {
                     [("200", app("The app as it is now."))]),
             }),
         ),
-        (
-            "/admin/v1/apps/{sdkappid}/rotate-key",
-            json!({
-                "parameters": [named_parameter("sdkappid")],
-                "post": operation("rotate_key", "Sets a new secret key; the previous one stays valid", Some(key()),
-                    [("200", app("The app. A generated key is shown only in this answer."))]),
-            }),
-        ),
-        (
-            "/admin/v1/apps/{sdkappid}/retire-key",
-            json!({
-                "parameters": [named_parameter("sdkappid")],
-                "post": operation("retire_key", "Removes the previous secret key",
-                    Some(named_body(&object(&[], json!({})))), [("200", app("The app as it is now."))]),
-            }),
-        ),
     ];
     let about = "Served on the operators' listener (`--admin-listen`) and, if the console is on, also beside the console.";
     let with_about = |(path, mut item): (&str, Value)| {
         item["description"] = about.into();
         (path.to_owned(), item)
     };
-    entries.into_iter().map(with_about).chain(probes()).chain(pages()).collect()
+    entries.into_iter().chain(of_keys()).map(with_about).chain(probes()).chain(pages()).collect()
+}
+
+fn of_keys() -> [(&'static str, Value); 2] {
+    let force = json!({ "type": "boolean", "default": false,
+        "description": "If two keys are valid, end the validity of the older one." });
+    let rotation = object(&[], json!({ "secret_key": named("SecretKey"), "force": force }));
+    [
+        (
+            "/admin/v1/apps/{sdkappid}/rotate-key",
+            json!({
+                "parameters": [named_parameter("sdkappid")],
+                "post": operation("rotate_key", "Adds a secret key; the newest one until now stays valid",
+                    Some(named_body(&rotation)), [
+                        ("200", app("The app. A generated key is shown only in this answer.")),
+                        ("409", problem("Two keys are valid and `force` is not true, or the given key is valid already.")),
+                    ]),
+            }),
+        ),
+        (
+            "/admin/v1/apps/{sdkappid}/keys/{key_id}",
+            json!({
+                "parameters": [named_parameter("sdkappid"), named_parameter("key_id")],
+                "delete": operation("retire_key", "Ends the validity of a secret key", None, [
+                    ("200", app("The app as it is now.")),
+                    ("409", problem("This is the only valid key of the app.")),
+                ]),
+            }),
+        ),
+    ]
 }
 
 fn probes() -> impl Iterator<Item = (String, Value)> {
@@ -100,7 +113,7 @@ fn pages() -> impl Iterator<Item = (String, Value)> {
             "mode": { "enum": ["dev", "serve"] },
             "sdkappid": { "type": "integer", "minimum": 1 },
             "identifier": { "type": "string" },
-            "usersig": { "type": "string", "description": "Only sent to pages of this service on the same machine." },
+            "usersig": { "type": "string", "description": "Only sent to pages of this service on the same machine that send the token." },
         }),
     );
     let json_of = |schema: Value, about: &str| json!({ "description": about, "content": { "application/json": { "schema": schema } } });
@@ -113,7 +126,8 @@ fn pages() -> impl Iterator<Item = (String, Value)> {
                 "The mode of the service and, in `dev`, the credentials for the console.",
             ),
         ),
-        ("403", problem("The request came from another site or another machine.")),
+        ("401", problem("This is not the token that `dev` has printed.")),
+        ("403", problem("The request came from another site, another machine or a proxy.")),
     ];
     [
         ("/openapi.json", public("openapi", "This document", vec![("200", document)])),
@@ -139,7 +153,7 @@ fn operation<const N: usize>(
         responses.into_iter().map(|(status, response)| (status.to_owned(), response)).collect();
     all.insert("default".to_owned(), problem(
         "400: `field` names the wrong field. 401: the token is missing or wrong. 403: the request came from another site. \
-         404: no such app. 413: the body is too large. 415: the content type is not JSON. 503: the database did not answer.",
+         404: no such app or key. 413: the body is too large. 415: the content type is not JSON. 503: the database did not answer.",
     ));
     let mut operation = json!({ "operationId": id, "tags": ["admin"], "summary": summary });
     operation["security"] = json!([{ "operatorToken": [] }]);
@@ -175,6 +189,10 @@ fn text(about: &str) -> Value {
 pub(super) fn parameters() -> Value {
     let number = json!({ "type": "integer", "format": "int64", "minimum": 1 });
     json!({
+        "key_id": {
+            "name": "key_id", "in": "path", "required": true, "schema": number,
+            "description": "The id of a secret key, as the app shows it.", "example": 1,
+        },
         "sdkappid": {
             "name": "sdkappid", "in": "path", "required": true, "schema": number,
             "description": "The number of the app.", "example": 1_400_000_001,
@@ -209,10 +227,16 @@ pub(super) fn schemas(limits: &Limits) -> Value {
     let always =
         ["sdkappid", "edition", "directory", "disabled", "secret_keys", "admins", "limits"];
     let mut app = closed(&always, settings.clone());
-    app["properties"]["sdkappid"] = number;
+    app["properties"]["sdkappid"] = number.clone();
     app["properties"]["admins"] = admins;
-    app["properties"]["secret_keys"] =
-        json!({ "enum": [1, 2], "description": "How many secret keys are valid." });
+    let time = json!({ "type": "integer", "format": "int64", "minimum": 0, "description": "Unix seconds." });
+    let last_used = json!({ "type": ["integer", "null"], "format": "int64", "minimum": 0,
+        "description": "Unix seconds, up to 6 minutes old. `null` if no request has used the key." });
+    let key = json!({ "id": number.clone(), "created_at": time, "last_used_at": last_used });
+    app["properties"]["secret_keys"] = json!({
+        "type": "array", "minItems": 1, "maxItems": 2, "description": "The valid secret keys, newest first.",
+        "items": closed(&["id", "created_at", "last_used_at"], key),
+    });
     app["properties"]["secret_key"] = json!({ "type": "string", "description": "Only in the answer of the call that generated it." });
     app["properties"]["limits"]["required"] = limits.keys().cloned().collect();
     json!({
@@ -221,7 +245,7 @@ pub(super) fn schemas(limits: &Limits) -> Value {
         "AppSettings": closed(&[], settings),
         "Identifier": super::schema::text(1, IDENTIFIER_BYTES_MAX, "The name of an admin."),
         "SecretKey": {
-            "type": "string", "minLength": SECRET_KEY_BYTES_MIN, "pattern": "^[!-~]*$",
+            "type": "string", "minLength": SECRET_KEY_BYTES_MIN, "maxLength": SECRET_KEY_BYTES_MAX, "pattern": "^[!-~]*$",
             "description": "A key of your choice. If absent, the service generates one.",
         },
     })

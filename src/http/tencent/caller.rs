@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::failure::Failure;
 use super::user_sig::{Flaw, UserSig};
-use crate::domain::{App, SdkAppId, SecretKey};
+use crate::domain::{App, AppKey, SdkAppId, SecretKey};
 use crate::metrics::CacheLookups;
 
 /// Capacity of the cache of verified UserSigs, and how long an entry stays without a call.
@@ -77,21 +77,21 @@ impl VerifiedSigs {
     }
 
     /// Checks the caller's UserSig at `now` (Unix seconds). A cached UserSig counts only while the app still has its
-    /// key.
-    pub fn check(
+    /// key. Returns the key that signed it.
+    pub fn check<'a>(
         &self,
         who: &Credentials<'_>,
-        app: &App,
+        app: &'a App,
         now: u64,
         lookups: &CacheLookups,
-    ) -> Result<(), Failure> {
+    ) -> Result<&'a AppKey, Failure> {
         let digest = who.digest();
         if let Some(known) = self.0.get(&digest)
-            && app.secret_keys().any(|key| *key == known.key)
+            && let Some(key) = app.keys().find(|key| key.secret == known.key)
         {
             lookups.hits.inc();
             return if now < known.expires_at {
-                Ok(())
+                Ok(key)
             } else {
                 Err(Failure::UserSig(Flaw::Expired))
             };
@@ -99,8 +99,8 @@ impl VerifiedSigs {
         lookups.misses.inc();
         let sig = UserSig::decode(&who.user_sig).map_err(Failure::UserSig)?;
         let (expires_at, key) = sig.verify(app, &who.identifier, now).map_err(Failure::UserSig)?;
-        self.0.insert(digest, Arc::new(Verified { expires_at, key: key.clone() }));
-        Ok(())
+        self.0.insert(digest, Arc::new(Verified { expires_at, key: key.secret.clone() }));
+        Ok(key)
     }
 }
 

@@ -198,7 +198,9 @@ async fn admit<C: Call>(
     if app.disabled {
         return Err(Failure::AppDisabled);
     }
-    door.sigs.check(&who, &app, arrival.now, &door.service.metrics().user_sig_cache)?;
+    let lookups = &door.service.metrics().user_sig_cache;
+    let key = door.sigs.check(&who, &app, arrival.now, lookups)?;
+    door.service.note_key_use(&app, key, arrival.now);
     if !app.has_admin(&who.identifier) {
         return Err(Failure::NotAdmin);
     }

@@ -15,7 +15,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::domain::{App, SdkAppId, SecretKey};
+use crate::domain::{App, AppKey, SdkAppId, SecretKey};
 use crate::limits::USER_SIG_INFLATED_BYTES_MAX;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,10 +95,10 @@ impl UserSig {
         app: &'a App,
         identifier: &str,
         now: u64,
-    ) -> Result<(u64, &'a SecretKey), Flaw> {
-        let mut keys = app.secret_keys();
+    ) -> Result<(u64, &'a AppKey), Flaw> {
+        let mut keys = app.keys();
         let key = keys
-            .find(|key| self.mac(key).verify_slice(&self.signature).is_ok())
+            .find(|key| self.mac(&key.secret).verify_slice(&self.signature).is_ok())
             .ok_or(Flaw::Forged)?;
         let expires_at = self.issued_at.saturating_add(self.lifetime_s);
         if self.identifier != identifier {
@@ -183,8 +183,8 @@ mod tests {
             edition: Edition::Premium,
             directory: Directory::Open,
             disabled: false,
-            secret_key: SecretKey::parse(key).unwrap(),
-            previous_secret_key: previous.map(|key| SecretKey::parse(key).unwrap()),
+            key: SecretKey::parse(key).unwrap().into(),
+            previous_key: previous.map(|key| SecretKey::parse(key).unwrap().into()),
             admins: Vec::new(),
             limits: Limits::default(),
         }
@@ -249,9 +249,9 @@ mod tests {
     #[test]
     fn a_usersig_that_we_sign_is_valid() {
         let app = app(7, KEY, None);
-        let text = UserSig::sign(&app.secret_key, app.sdk_app_id, "a b+c", 100, 50);
+        let text = UserSig::sign(&app.key.secret, app.sdk_app_id, "a b+c", 100, 50);
         let sig = UserSig::decode(&text).unwrap();
-        assert_eq!(sig.verify(&app, "a b+c", 149), Ok((150, &app.secret_key)));
+        assert_eq!(sig.verify(&app, "a b+c", 149), Ok((150, &app.key)));
         assert_eq!(sig.verify(&app, "a b+c", 150), Err(Flaw::Expired));
     }
 
@@ -285,10 +285,7 @@ mod tests {
     #[test]
     fn a_huge_lifetime_does_not_overflow() {
         let app = app(7, KEY, None);
-        let text = UserSig::sign(&app.secret_key, app.sdk_app_id, "a", 100, u64::MAX);
-        assert_eq!(
-            UserSig::decode(&text).unwrap().verify(&app, "a", 1),
-            Ok((u64::MAX, &app.secret_key))
-        );
+        let text = UserSig::sign(&app.key.secret, app.sdk_app_id, "a", 100, u64::MAX);
+        assert_eq!(UserSig::decode(&text).unwrap().verify(&app, "a", 1), Ok((u64::MAX, &app.key)));
     }
 }

@@ -111,7 +111,8 @@ async fn start() -> TestApp {
     change(OTHER, AppChange::AddAdmin("boss".to_owned())).await;
     change(DISABLED, set_disabled(true)).await;
     for key in [PREVIOUS_KEY, NEW_KEY] {
-        change(APP, AppChange::RotateKey(SecretKey::parse(key).unwrap())).await;
+        let key = SecretKey::parse(key).unwrap();
+        change(APP, AppChange::RotateKey { key, force: true }).await;
     }
     for admin in ["second", "former"] {
         change(APP, AppChange::AddAdmin(admin.to_owned())).await;
@@ -174,7 +175,7 @@ async fn admins_of_apps_may_not_use_the_admin_api() {
         ("GET /admin/v1/apps/1400000001", ""),
         ("PATCH /admin/v1/apps/1400000001", r#"{"directory":"strict"}"#),
         ("POST /admin/v1/apps/1400000001/rotate-key", "{}"),
-        ("POST /admin/v1/apps/1400000001/retire-key", "{}"),
+        ("DELETE /admin/v1/apps/1400000001/keys/1", ""),
         ("PUT /admin/v1/apps/1400000001/admins/user", ""),
         ("DELETE /admin/v1/apps/1400000001/admins/second", ""),
     ] {

@@ -317,8 +317,8 @@ fn app(number: i64, key: &str) -> App {
         edition: Edition::Premium,
         directory: Directory::Open,
         disabled: false,
-        secret_key: SecretKey::parse(key).unwrap(),
-        previous_secret_key: None,
+        key: SecretKey::parse(key).unwrap().into(),
+        previous_key: None,
         admins: vec![ADMIN.to_owned()],
         limits: Limits::default(),
     }

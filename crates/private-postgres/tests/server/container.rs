@@ -64,7 +64,7 @@ async fn a_container_is_used_if_there_are_no_binaries() {
 async fn a_left_over_container_and_unfinished_data_are_replaced() {
     let Some(places) = docker_only() else { return };
     let scratch = Scratch::new();
-    let unfinished = scratch.folder().join("container");
+    let unfinished = scratch.make_folder().join("container");
     fs::create_dir_all(&unfinished).unwrap();
     fs::write(unfinished.join("PG_VERSION"), "15\n").unwrap();
     let first = Cluster::start_from(&scratch.settings(), &places).await.unwrap();

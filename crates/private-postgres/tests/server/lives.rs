@@ -82,7 +82,7 @@ async fn two_servers_cannot_share_a_folder() {
 #[tokio::test]
 async fn an_unfinished_initdb_is_repeated() {
     let scratch = Scratch::new();
-    let unfinished = scratch.folder().join("pgdata.new");
+    let unfinished = scratch.make_folder().join("pgdata.new");
     fs::create_dir_all(unfinished.join("base")).unwrap();
     fs::write(unfinished.join("PG_VERSION"), "15\n").unwrap();
 

@@ -1,7 +1,8 @@
 //! Each error at the start names what to change.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
 
 use private_postgres::{Cluster, Error, Lifetime, Places, Settings};
 use tokio::time::timeout;
@@ -71,7 +72,7 @@ async fn data_of_another_version_is_refused() {
 #[tokio::test]
 async fn an_ephemeral_server_refuses_a_folder_with_content() {
     let scratch = Scratch::new();
-    fs::create_dir(scratch.folder()).unwrap();
+    scratch.make_folder();
     fs::write(scratch.folder().join("thesis.txt"), "years of work").unwrap();
     let settings = Settings { lifetime: Lifetime::Ephemeral, ..scratch.settings() };
     let error = Cluster::start(&settings).await.unwrap_err();
@@ -95,4 +96,59 @@ async fn a_directory_that_the_server_cannot_enter_is_named() {
         matches!(&error, Error::Unreachable { directory, .. } if *directory == closed),
         "{error}"
     );
+}
+
+/// Checks that the folder `data` is refused with these words, and that nothing was written into `target`.
+async fn check_refused(scratch: &Scratch, target: &Path, words: &str) {
+    for folder in [scratch.folder(), scratch.folder().join("")] {
+        let settings = Settings { folder, ..scratch.settings() };
+        let error = Cluster::start(&settings).await.unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+        assert_eq!(fs::read_dir(target).unwrap().count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_folder_behind_a_symbolic_link_is_refused() {
+    let scratch = Scratch::new();
+    let target = scratch.0.join("target");
+    DirBuilder::new().mode(0o700).create(&target).unwrap();
+    std::os::unix::fs::symlink(&target, scratch.folder()).unwrap();
+    check_refused(&scratch, &target, "is a symbolic link").await;
+}
+
+#[tokio::test]
+async fn a_folder_of_another_user_is_refused() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: only root can give a folder to another user");
+        return;
+    }
+    let scratch = Scratch::new();
+    let folder = scratch.make_folder();
+    std::os::unix::fs::chown(&folder, Some(65_534), None).unwrap();
+    check_refused(&scratch, &folder, "belongs to the user number 65534").await;
+}
+
+#[tokio::test]
+async fn a_folder_that_other_users_may_read_or_write_is_refused() {
+    for mode in [0o755, 0o740, 0o720, 0o704, 0o702, 0o777] {
+        let scratch = Scratch::new();
+        let folder = scratch.make_folder();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+        check_refused(&scratch, &folder, &format!("(mode {mode:o}); run `chmod 700` on it")).await;
+    }
+}
+
+/// An earlier version created the folder with the mode 711.
+#[tokio::test]
+async fn other_users_get_no_right_to_the_folder_except_to_let_an_account_of_root_enter() {
+    let expected = if nix::unistd::geteuid().is_root() { 0o711 } else { 0o700 };
+    let scratch = Scratch::new();
+    for mode in [None, Some(0o711), Some(0o700)] {
+        if let Some(mode) = mode {
+            fs::set_permissions(scratch.folder(), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        scratch.start().await.stop().await.unwrap();
+        assert_eq!(fs::metadata(scratch.folder()).unwrap().mode() & 0o777, expected);
+    }
 }

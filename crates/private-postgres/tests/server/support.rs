@@ -1,8 +1,8 @@
 //! Shared parts of the tests: folders, a row to find again, and a process to kill.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,6 +34,12 @@ impl Scratch {
 
     pub(crate) fn folder(&self) -> PathBuf {
         self.0.join("data")
+    }
+
+    /// Creates the folder as a server accepts it.
+    pub(crate) fn make_folder(&self) -> PathBuf {
+        DirBuilder::new().mode(0o700).create(self.folder()).unwrap();
+        self.folder()
     }
 
     pub(crate) fn settings(&self) -> Settings {
