@@ -94,6 +94,9 @@ pub(super) async fn until_signal(
     delay: Duration,
     ready: impl FnOnce(Addresses) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    if let Err(error) = service.learn_apps().await {
+        tracing::warn!(cause = ?error, "cannot list the apps, so their first calls may be refused with 60007");
+    }
     let (addresses, servers) = http::listen(service.clone(), listen)?;
     let handles: Vec<_> = servers.iter().map(Server::handle).collect();
     let running = tokio::spawn(join_all(servers));

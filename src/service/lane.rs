@@ -1,7 +1,8 @@
 //! A lane: the queue of a worker thread's writes. Writes that wait at the same time share a commit.
 //!
 //! While the lane commits a batch, new writes wait. Then the lane commits all waiting writes together, with one flush
-//! of the WAL and one round trip per statement. There is no timer: an idle lane commits a write at once.
+//! of the WAL and one round trip per statement. There is no timer: an idle lane commits a write at once. If more writes
+//! wait than fit into a batch, apps take turns.
 //!
 //! Lanes lock rows in the order of their keys, so lanes and other processes on the same database do not deadlock.
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -18,14 +19,17 @@ use tracing::Instrument;
 use super::Write;
 use super::commit::{Outcomes, commit, mark};
 use super::trace;
+use super::turns::{self, Turns};
 use super::write::commit_alone;
 use crate::deadline::Deadline;
-use crate::domain::{Applied, Change};
-use crate::error::Error;
+use crate::domain::{Applied, Change, SdkAppId};
+use crate::error::{Error, Queue};
 use crate::store::{Connection, Store};
 
 /// Requests that may wait in a lane. The lane refuses more at once.
 const JOBS_MAX: usize = 1024;
+/// Requests of one app that may wait in a lane.
+const JOBS_OF_AN_APP_MAX: usize = JOBS_MAX / 2;
 /// Most requests, and most conversations, in one batch. This bounds how long a request waits for the others.
 const BATCH_JOBS_MAX: usize = 256;
 const BATCH_ITEMS_MAX: usize = 1600;
@@ -33,16 +37,13 @@ const BATCH_ITEMS_MAX: usize = 1600;
 const UNCHECKED_IDLE_MAX: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Clone)]
-pub(super) struct Lane(mpsc::Sender<Message>);
-
-enum Message {
-    Write(Job),
-    /// Finish the waiting jobs, then end.
-    Close,
-}
+pub(super) struct Lane(Turns<Job>);
 
 /// A waiting request. Its writes are committed in one transaction.
+#[derive(Debug)]
 struct Job {
+    app: SdkAppId,
+    items: usize,
     writes: Vec<Write>,
     deadline: Deadline,
     begun: Instant,
@@ -51,10 +52,6 @@ struct Job {
 }
 
 impl Job {
-    fn items(&self) -> usize {
-        self.writes.iter().map(|write| write.change.touched().count()).sum()
-    }
-
     /// Whether the job can take the fast path: it only marks conversations of one user.
     fn only_marks(&self) -> bool {
         matches!(&*self.writes, [write] if matches!(write.change, Change::Mark(_)))
@@ -75,12 +72,22 @@ impl Job {
     }
 }
 
+impl turns::Job for Job {
+    fn app(&self) -> SdkAppId {
+        self.app
+    }
+
+    fn items(&self) -> usize {
+        self.items
+    }
+}
+
 impl Lane {
     pub(super) fn start(store: &Store, runtime: &Handle, history: Duration) -> Self {
-        let (sender, queue) = mpsc::channel(JOBS_MAX);
-        let worker = Worker { store: store.clone(), history, queue, connection: None };
-        runtime.spawn(worker.run());
-        Self(sender)
+        let queue = Turns::new(JOBS_MAX, JOBS_OF_AN_APP_MAX);
+        let (store, connection) = (store.clone(), None);
+        runtime.spawn(Worker { store, history, queue: queue.clone(), connection }.run());
+        Self(queue)
     }
 
     /// Commits writes in one transaction, which other requests may share.
@@ -89,13 +96,15 @@ impl Lane {
         writes: Vec<Write>,
         deadline: Deadline,
     ) -> Result<Outcomes, Error> {
-        if writes.is_empty() {
+        // All writes of a request are of one app.
+        let Some(app) = writes.first().map(|write| write.app.sdk_app_id) else {
             return Ok(Vec::new());
-        }
+        };
+        let items = writes.iter().map(|write| write.change.touched().count()).sum();
         let (answer, answered) = oneshot::channel();
         let (begun, trace) = (Instant::now(), trace::Waiting::start());
-        let job = Job { writes, deadline, begun, trace, answer };
-        self.0.try_send(Message::Write(job)).map_err(|_| Error::Overloaded)?;
+        let job = Job { app, items, writes, deadline, begun, trace, answer };
+        self.0.push(job).map_err(|_| Error::Overloaded(Queue::Writes))?;
         match deadline.limit(answered).await {
             Ok(Ok(outcomes)) => outcomes,
             Ok(Err(_)) | Err(_) => Err(Error::InDoubt(None)),
@@ -103,26 +112,25 @@ impl Lane {
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.0.max_capacity() - self.0.capacity()
+        self.0.len()
     }
 
     /// Makes the lane finish the waiting jobs, refuse new ones, and give its connection back.
-    pub(super) async fn close(&self) {
-        // An error means that the lane has ended already.
-        drop(self.0.send(Message::Close).await);
+    pub(super) fn close(&self) {
+        self.0.close();
     }
 }
 
 struct Worker {
     store: Store,
     history: Duration,
-    queue: mpsc::Receiver<Message>,
+    queue: Turns<Job>,
     connection: Option<Connection>,
 }
 
 impl Worker {
     async fn run(mut self) {
-        while let Some(first) = self.queue.recv().await {
+        while let Some(first) = self.queue.next().await {
             self.let_others_come().await;
             let batch = self.gather(first);
             let (marks, mut others): (Vec<_>, Vec<_>) =
@@ -211,23 +219,19 @@ impl Worker {
 
     /// Takes the waiting jobs, up to the size of a batch. Drops jobs of clients that have disconnected, and answers
     /// jobs that are too late.
-    fn gather(&mut self, first: Message) -> Vec<Job> {
+    fn gather(&self, first: Job) -> Vec<Job> {
         let (mut batch, mut items, mut next) = (Vec::new(), 0, Some(first));
-        while let Some(message) = next {
-            match message {
-                Message::Close => self.queue.close(),
-                Message::Write(job) if job.answer.is_closed() => {}
-                Message::Write(job) => {
-                    if let Some(mut job) = job.unless_late() {
-                        job.trace.end();
-                        self.store.metrics().commits.waited(job.begun.elapsed());
-                        items += job.items();
-                        batch.push(job);
-                    }
-                }
+        while let Some(job) = next {
+            if !job.answer.is_closed()
+                && let Some(mut job) = job.unless_late()
+            {
+                job.trace.end();
+                self.store.metrics().commits.waited(job.begun.elapsed());
+                items += job.items;
+                batch.push(job);
             }
             let is_full = batch.len() >= BATCH_JOBS_MAX || items >= BATCH_ITEMS_MAX;
-            next = if is_full { None } else { self.queue.try_recv().ok() };
+            next = if is_full { None } else { self.queue.try_next() };
         }
         batch
     }

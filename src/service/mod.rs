@@ -8,6 +8,7 @@ mod health;
 mod lane;
 mod reading;
 mod trace;
+mod turns;
 mod write;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +24,7 @@ use crate::metrics::{Metrics, Observed};
 use crate::store::Store;
 pub use crate::store::reading::ListCursor;
 pub use accounts::{Account, AccountState};
-use apps::AppCache;
+use apps::{AppCache, Numbers};
 pub use apps::{
     AppChange, AppSettings, create_app, list_apps, load_app, random_secret_key, update_app,
 };
@@ -58,8 +59,9 @@ pub struct Service {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    numbers: Numbers,
     parts: Mutex<Vec<Part>>,
     stopping: AtomicBool,
 }
@@ -76,7 +78,12 @@ impl Service {
     /// Creates the service. It runs its tasks on the Tokio runtime of the calling thread.
     #[must_use]
     pub fn new(store: Store, settings: Settings) -> Self {
-        Self::here(store, settings, Arc::default())
+        let shared = Shared {
+            numbers: Numbers::new(settings.app_age_max),
+            parts: Mutex::default(),
+            stopping: AtomicBool::default(),
+        };
+        Self::here(store, settings, Arc::new(shared))
     }
 
     /// Creates the service of the calling thread, one of `threads`, with its own connections, lane and app cache. So a
@@ -131,7 +138,7 @@ impl Service {
 
     /// Finishes the waiting writes, then closes the connections to PostgreSQL.
     pub async fn close(&self) {
-        self.lane.close().await;
+        self.lane.close();
         self.store.close().await;
     }
 

@@ -291,7 +291,7 @@ async fn calls_until_refused(app: &TestApp, per_second: u32) -> u32 {
         }
         passed += 1;
     };
-    let info = format!("more than {per_second} calls per second of this command");
+    let info = format!("rate: more than {per_second} calls per second of this command");
     refused.assert_refused(TooManyCalls, &info);
     let refilled = start.elapsed().as_secs_f64() * f64::from(per_second);
     assert!(f64::from(passed) <= f64::from(per_second) + refilled + 1.0, "{passed} passed");

@@ -18,7 +18,7 @@ use super::failure::Failure;
 use super::registry::path;
 use crate::deadline::{Arrival, Deadline};
 use crate::domain::App;
-use crate::error::Error;
+use crate::error::{Error, Queue};
 use crate::http::openapi::Operation;
 use crate::http::request_id::{self, RequestId};
 use crate::http::tencent::caller::{Credentials, VerifiedSigs};
@@ -144,7 +144,7 @@ async fn answer<C: Call>(
         }
         Err(failure) => {
             watch.answered(failure.code(C::FAMILY));
-            if matches!(failure, Failure::Service(Error::Overloaded)) {
+            if matches!(failure, Failure::Service(Error::Overloaded(Queue::Writes))) {
                 door.service.metrics().overloaded.inc();
             }
             envelope::failure(&failure, C::FAMILY, C::CONTACT_GROUP)
