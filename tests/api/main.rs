@@ -6,6 +6,7 @@ mod admin;
 mod admin_access;
 mod attack;
 mod bad_input;
+mod bodies;
 mod chat_groups;
 mod clients;
 mod codes;
