@@ -1,6 +1,7 @@
 //! The front door: every call passes the same checks in the same order before its own work begins.
 
 use std::cell::Cell;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,7 +26,7 @@ use crate::http::openapi::Operation;
 use crate::http::request_id::{self, RequestId};
 use crate::http::tencent::caller::{Credentials, VerifiedSigs};
 use crate::http::tencent::json::{Field, Json};
-use crate::http::tencent::rate_limit::RateLimits;
+use crate::http::tencent::rate_limit::{ONE_CALL, RateLimits, further_calls};
 use crate::http::tencent::watch::Watch;
 use crate::limits::Limits;
 use crate::metrics::{CallMetrics, Metrics};
@@ -47,6 +48,11 @@ pub trait Call: Sized + 'static {
 
     /// Reads the body. Reports wrong fields before wrong counts.
     fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure>;
+
+    /// Items in the body. A call with many counts as several calls of the app's rate.
+    fn size(&self) -> usize {
+        1
+    }
 
     fn run(
         self,
@@ -125,10 +131,15 @@ impl Door {
         if app.has_admin(&who.identifier) { Ok(app) } else { Err(Failure::NotAdmin) }
     }
 
-    /// Counts a call against the app's limit.
-    fn check_rate(&self, app: &App, command: &'static str) -> Result<(), Failure> {
+    /// Counts calls against the app's limit.
+    fn check_rate(
+        &self,
+        app: &App,
+        command: &'static str,
+        calls: NonZeroU32,
+    ) -> Result<(), Failure> {
         let max = app.limits.calls_per_second;
-        self.rates.check(app.sdk_app_id, command, max).inspect_err(|_| {
+        self.rates.check(app.sdk_app_id, command, max, calls).inspect_err(|_| {
             self.service.metrics().app(app.sdk_app_id.number()).rate_limited.inc();
         })
     }
@@ -247,6 +258,9 @@ async fn admit<C: Call>(
         door.check_credentials(&caller.credentials, arrival).await?
     };
     let call = C::parse(&Field::root(&Json::parse(&body.bytes)?), &app)?;
+    if let Some(more) = further_calls(call.size(), app.limits.calls_per_second) {
+        door.check_rate(&app, C::COMMAND, more)?;
+    }
     // Many requests may wait for PostgreSQL at once, so free the memory that this one no longer needs.
     drop(body);
     call.run(&door.service, app, arrival).await
@@ -263,7 +277,7 @@ async fn check_caller<'r, C: Call>(
     let credentials = Credentials::parse(request.query_string())?;
     watch.app = Some(credentials.sdk_app_id);
     let app = door.check_credentials(&credentials, arrival).await?;
-    door.check_rate(&app, C::COMMAND)?;
+    door.check_rate(&app, C::COMMAND, ONE_CALL)?;
     Ok(Caller { credentials, app })
 }
 
