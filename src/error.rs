@@ -1,5 +1,7 @@
 //! What the store and the service fail with.
 
+use std::fmt;
+
 use crate::deadline::Late;
 use crate::domain::Refusal;
 
@@ -9,18 +11,39 @@ pub enum Error {
     /// The rules refuse it. Nothing was written.
     #[error("refused: {0:?}")]
     Refused(Refusal),
-    /// Too many writes wait already. Nothing was written.
-    #[error("the service is at its limit, nothing was written, try again")]
-    Overloaded,
+    /// Too much waits already. Nothing was written.
+    #[error("queue full: {0}, nothing was written, safe to send again")]
+    Overloaded(Queue),
     /// PostgreSQL did not answer, or gave the transaction up. Nothing was written.
-    #[error("the database did not answer in time, try again")]
+    #[error("the database did not answer in time: not begun, safe to send again")]
     Unavailable(#[source] Option<anyhow::Error>),
     /// PostgreSQL did not answer a commit. Either all of it was written or none.
-    #[error("the database did not answer in time, try again")]
+    #[error("the database did not answer in time: in doubt, look before you send again")]
     InDoubt(#[source] Option<anyhow::Error>),
     /// A fault of ours, or of what is stored.
     #[error("internal error, try again")]
     Internal(#[source] anyhow::Error),
+}
+
+/// What is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// The lane of a thread, or the part of it for one app.
+    Writes,
+    /// The memory for the bodies of requests.
+    Bodies,
+    /// Look-ups of apps that may not exist.
+    UnknownApps,
+}
+
+impl fmt::Display for Queue {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Writes => "too many writes wait",
+            Self::Bodies => "too many large bodies are being received",
+            Self::UnknownApps => "too many calls name an sdkappid that was not seen before",
+        })
+    }
 }
 
 impl Error {

@@ -3,8 +3,10 @@
 use std::fmt;
 
 pub const MARK_BITS: u64 = 64;
-/// Longest request body, in bytes. The same for all apps, because the body is read before the app is known.
+/// Longest request body, in bytes. The same for all apps.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Most bytes of request bodies that the process holds at the same time.
+pub const BODIES_BYTES_MAX: usize = 64 * BODY_BYTES_MAX;
 /// Longest UserSig after inflation, in bytes. Stops zip bombs.
 pub const USER_SIG_INFLATED_BYTES_MAX: u64 = 4 * 1024;
 /// Entries in one call of `im_open_login_svc`.

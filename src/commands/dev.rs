@@ -19,7 +19,9 @@ use crate::domain::{
 };
 use crate::error::Error;
 use crate::http::tencent::user_sig::UserSig;
-use crate::http::{Addresses, Console, Listen, OperatorToken, Operators};
+use crate::http::{
+    Addresses, CLIENT_CONNECTIONS, Console, KEEP_ALIVE_S, Listen, OperatorToken, Operators,
+};
 use crate::service::{self, Service, Write};
 use crate::store::{Database, Store, schema};
 use private_postgres::{Cluster, Lifetime, Settings};
@@ -37,7 +39,7 @@ const DEMO_READ: &str = r#"{"From_Account":"user0","StartIndex":0}"#;
 const DEMO_MARK: &str = r#"{"From_Account":"user0","MarkItem":[{"OptType":3,"ContactItem":{"Type":1,"To_Account":"user1"},"SetMark":[0,32],"CustomMark":"abcd"}]}"#;
 
 pub(super) async fn run(settings: Dev) -> anyhow::Result<()> {
-    let mut signals = Signals::new()?;
+    let mut signals = Signals::new()?.and_hangup()?;
     let cluster_settings = Settings {
         folder: settings.data.clone(),
         pg_bin: settings.pg_bin.clone(),
@@ -83,6 +85,8 @@ async fn serve(
         operators: Operators::ThisMachine(token),
         identity: None,
         workers: available_parallelism().map_or(1, Into::into).min(WORKERS_MAX),
+        connections_max: CLIENT_CONNECTIONS,
+        keep_alive: Duration::from_secs(KEEP_ALIVE_S),
         shutdown_s: 10,
     };
     let introduce = |at: Addresses| introduce(at.api, &link_token, &app, &settings.data, about);

@@ -1,5 +1,6 @@
 //! `earmark serve`: runs the service until a signal stops it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -14,9 +15,14 @@ use crate::service::{self, Service};
 use crate::store::Store;
 use crate::store::schema::Migrations;
 
+/// How long a replaced certificate stays in use without a SIGHUP.
+const CERTIFICATE_AGE_MAX: Duration = Duration::from_mins(1);
+
 pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let (identity, operators) = (identity(&settings)?, settings.operators()?);
+    // From here on, SIGHUP does not end the process.
+    let hangup = signal(SignalKind::hangup())?;
+    let (identity, operators) = (identity(&settings)?.map(Arc::new), settings.operators()?);
     let service_settings =
         service::Settings { history: settings.history(), ..service::Settings::default() };
     let store = tokio::select! {
@@ -29,11 +35,14 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
         admin_address: Some(settings.admin_listen),
         console: if settings.console { Console::On } else { Console::Off },
         operators,
-        identity,
+        identity: identity.clone(),
         workers,
+        connections_max: settings.client_connections,
+        keep_alive: Duration::from_secs(settings.keep_alive_s),
         shutdown_s: settings.shutdown_s,
     };
     let delay = Duration::from_secs(settings.shutdown_delay_s);
+    tokio::spawn(reload(hangup, identity));
     until_signal(signals, Service::new(store, service_settings), listen, delay, |at| {
         let admin = at.admin.map(|address| address.to_string());
         let version = env!("CARGO_PKG_VERSION");
@@ -65,22 +74,56 @@ fn identity(settings: &Serve) -> anyhow::Result<Option<Identity>> {
     })
 }
 
-/// SIGINT and SIGTERM. While a `Signals` exists, they do not end the process.
+/// Reads the files of the certificate again, at SIGHUP and once a minute. Tools that renew a certificate replace its files,
+/// and not all of them can send a signal.
+async fn reload(mut hangup: Signal, identity: Option<Arc<Identity>>) {
+    loop {
+        let is_asked = tokio::select! {
+            received = hangup.recv() => received.is_some(),
+            () = tokio::time::sleep(CERTIFICATE_AGE_MAX) => false,
+        };
+        let Some(identity) = identity.clone() else {
+            if is_asked {
+                tracing::info!("SIGHUP: there is no certificate to reload");
+            }
+            continue;
+        };
+        match tokio::task::spawn_blocking(move || identity.reload()).await {
+            Ok(Ok(true)) => tracing::info!("new connections use the new certificate"),
+            Ok(Ok(false)) if is_asked => tracing::info!("SIGHUP: the certificate is unchanged"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => {
+                tracing::error!(cause = %error, "cannot load the new certificate, the one before stays in use");
+            }
+            Err(panic) => tracing::error!(cause = %panic, "cannot load the new certificate"),
+        }
+    }
+}
+
+/// The signals that stop the service. While a `Signals` exists, they do not end the process.
 pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// SIGHUP, if it stops the service.
+    hangup: Option<Signal>,
 }
 
 impl Signals {
     pub(super) fn new() -> anyhow::Result<Self> {
         let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
-        Ok(Self { interrupt: signal(interrupt)?, terminate: signal(terminate)? })
+        Ok(Self { interrupt: signal(interrupt)?, terminate: signal(terminate)?, hangup: None })
+    }
+
+    /// SIGHUP, which a process gets when its terminal is closed, stops the service too.
+    pub(super) fn and_hangup(self) -> anyhow::Result<Self> {
+        Ok(Self { hangup: Some(signal(SignalKind::hangup())?), ..self })
     }
 
     pub(super) async fn any(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            Some(()) = async { self.hangup.as_mut()?.recv().await } => {}
         }
     }
 }
@@ -98,6 +141,9 @@ pub(super) async fn until_signal(
     delay: Duration,
     ready: impl FnOnce(Addresses) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    if let Err(error) = service.learn_apps().await {
+        tracing::warn!(cause = ?error, "cannot list the apps, so their first calls may be refused with 60007");
+    }
     let (addresses, servers) = http::listen(service.clone(), listen)?;
     let handles: Vec<_> = servers.iter().map(Server::handle).collect();
     let running = tokio::spawn(join_all(servers));

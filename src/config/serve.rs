@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::secret::given_or_read;
 use super::telemetry::RequestLogArgs;
 use super::{CONNECTIONS, DatabaseArgs, HISTORY_DAYS, LockWaitArgs, days};
-use crate::http::{OperatorToken, Operators};
+use crate::http::{CLIENT_CONNECTIONS, KEEP_ALIVE_S, OperatorToken, Operators};
 use crate::store::Database;
 
 /// Most workers, and most connections for them, that are chosen by default.
@@ -80,6 +80,17 @@ pub struct Serve {
     #[arg(long, env = "EARMARK_WORKERS", default_value_t = 0, value_name = "NUMBER",
         value_parser = clap::value_parser!(u16).range(0..=512))]
     pub workers: u16,
+
+    /// How long a connection of a client may be idle, in seconds. It must be longer than the idle time of a load balancer
+    /// in front, which otherwise sends requests on connections that the service is closing.
+    #[arg(long, env = "EARMARK_KEEP_ALIVE_S", default_value_t = KEEP_ALIVE_S, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub keep_alive_s: u64,
+
+    /// Maximum number of connections of clients, on each address. More wait until one ends.
+    #[arg(long, env = "EARMARK_CLIENT_CONNECTIONS", default_value_t = CLIENT_CONNECTIONS, value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub client_connections: u32,
 
     #[command(flatten)]
     pub requests: RequestLogArgs,

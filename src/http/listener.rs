@@ -7,6 +7,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::WAITING_CONNECTIONS_MAX;
 
+/// What the kernel buffers of a connection. Linux doubles these numbers, for its own bookkeeping.
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
+const RECEIVE_BUFFER_BYTES: usize = 64 * 1024;
+
 /// Returns a listener, and the address that it listens on.
 ///
 /// `[::]` takes IPv4 as well, so one setting serves clusters of either family. Where the kernel has no IPv6, it means
@@ -31,6 +35,9 @@ fn listen_on(address: SocketAddr, with_ipv4: bool) -> io::Result<TcpListener> {
     }
     // A restart finds the port free although connections of the process before are still ending.
     socket.set_reuse_address(true)?;
+    // Accepted connections inherit these. The kernel would otherwise hold megabytes for a client that does not read.
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(WAITING_CONNECTIONS_MAX)?;

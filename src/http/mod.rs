@@ -2,6 +2,7 @@
 
 mod admin;
 mod asset;
+mod connection;
 mod console;
 mod health;
 mod listener;
@@ -9,14 +10,18 @@ mod openapi;
 mod origin;
 mod problem_details;
 pub mod request_id;
+mod server;
 pub mod tencent;
 mod tls;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
+use actix_web::App;
 use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, HttpServer};
 pub(crate) use admin::app_document;
 pub use admin::{OperatorToken, Operators};
 pub use console::Console;
@@ -25,11 +30,17 @@ pub use tls::{Identity, TlsError};
 
 use crate::service::Service;
 use listener::bind;
-use tencent::door::{Door, LastRequest};
+use server::{Serving, serve};
+use tencent::door::Door;
 
 /// Connections that may wait to be accepted. What comes beyond that the kernel ignores, and the client tries again after a
 /// second. The kernel has a maximum of its own, net.core.somaxconn.
 const WAITING_CONNECTIONS_MAX: i32 = 4096;
+
+/// Default time for which a connection may be idle, in seconds. Load balancers keep theirs for 60.
+pub const KEEP_ALIVE_S: u64 = 75;
+/// Default number of connections of clients. Strangers can make the service hold about 32 KiB for each.
+pub const CLIENT_CONNECTIONS: u32 = 8192;
 
 /// How the server listens.
 #[derive(Debug)]
@@ -43,9 +54,13 @@ pub struct Listen {
     /// Who may use the admin API. It is on the listener for operators, and beside the console.
     pub operators: Operators,
     /// With which certificate; plain HTTP without one.
-    pub identity: Option<Identity>,
+    pub identity: Option<Arc<Identity>>,
     /// Threads that read and answer.
     pub workers: usize,
+    /// Most open connections of clients, on each address.
+    pub connections_max: u32,
+    /// How long a connection may be idle.
+    pub keep_alive: Duration,
     /// How long requests in flight may take after the server was told to stop.
     pub shutdown_s: u64,
 }
@@ -92,32 +107,31 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
 
     let (whole, threads) = (door.clone(), listen.workers);
     let (console, operators) = (listen.console, listen.operators.clone());
+    let api = Serving {
+        workers: listen.workers,
+        connections_max: usize::try_from(listen.connections_max).unwrap_or(usize::MAX),
+        keep_alive: listen.keep_alive,
+        shutdown_s: listen.shutdown_s,
+        identity: listen.identity,
+    };
+    let admin = Serving { workers: 1, identity: None, ..api.clone() };
     // Called once on each worker's thread.
-    let server = HttpServer::new(move || {
+    let server = serve(listener, api, move || {
         let door = whole.for_this_thread(threads);
         App::new()
             .configure(|app| tencent::routes(app, door.service.metrics()))
             .configure(|app| console::routes(app, &console, &operators))
             .app_data(Data::new(door))
+            .wrap(from_fn(connection::follow))
     });
-    let server = server.on_connect(|_, connection| {
-        connection.insert(LastRequest::default());
-    });
-    // An answer is small and whole: nothing is gained by waiting for more of it.
-    let server = server.tcp_nodelay(true).workers(listen.workers);
-    let server = server.shutdown_timeout(listen.shutdown_s).disable_signals();
-    let server = match listen.identity {
-        None => server.listen(listener),
-        Some(identity) => server.listen_rustls_0_23(listener, identity.into_config()),
-    };
-    let mut servers = vec![server.map_err(refused)?.run()];
+    let mut servers = vec![server.map_err(refused)?];
     if let Some((listener, address)) = admin_listener {
-        let server = HttpServer::new(move || {
+        let server = serve(listener, admin, move || {
             let app = App::new().app_data(door.clone()).configure(probes);
             app.configure(|app| admin::routes(app, &listen.operators))
+                .wrap(from_fn(connection::follow))
         });
-        let server = server.workers(1).shutdown_timeout(listen.shutdown_s).disable_signals();
-        servers.push(server.listen(listener).map_err(admin_refused(address))?.run());
+        servers.push(server.map_err(admin_refused(address))?);
     }
     Ok((addresses, servers))
 }

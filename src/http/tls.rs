@@ -1,11 +1,12 @@
 //! The server's certificate and private key.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -19,21 +20,35 @@ pub enum TlsError {
     SelfSigned(rcgen::Error),
 }
 
+/// What the server proves who it is with. New connections use the newest certificate.
 #[derive(Debug)]
 pub struct Identity {
-    config: ServerConfig,
+    newest: RwLock<Loaded>,
+    /// `None` if the certificate did not come from files.
+    files: Option<Files>,
     certificate_pem: Option<String>,
+}
+
+#[derive(Debug)]
+struct Files {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    config: Arc<ServerConfig>,
 }
 
 impl Identity {
     /// Reads PEM files.
     pub fn from_files(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
-        let bad = |error| TlsError::Certificate(certificate.to_owned(), error);
-        let chain: Vec<_> =
-            CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect).map_err(bad)?;
-        let private = PrivateKeyDer::from_pem_file(key)
-            .map_err(|error| TlsError::Key(key.to_owned(), error))?;
-        Ok(Self { config: config(chain, private)?, certificate_pem: None })
+        let files = Files { certificate: certificate.to_owned(), key: key.to_owned() };
+        let (chain, private) = files.read()?;
+        let newest = RwLock::new(Loaded::new(chain, private)?);
+        Ok(Self { newest, files: Some(files), certificate_pem: None })
     }
 
     /// Makes a certificate for `localhost`, the loopback addresses and `host`.
@@ -42,8 +57,8 @@ impl Identity {
             ["localhost", "127.0.0.1", "::1", host].into_iter().map(Into::into).collect();
         let generated = rcgen::generate_simple_self_signed(names).map_err(TlsError::SelfSigned)?;
         let private = PrivateKeyDer::Pkcs8(generated.signing_key.serialize_der().into());
-        let config = config(vec![generated.cert.der().clone()], private)?;
-        Ok(Self { config, certificate_pem: Some(generated.cert.pem()) })
+        let newest = RwLock::new(Loaded::new(vec![generated.cert.der().clone()], private)?);
+        Ok(Self { newest, files: None, certificate_pem: Some(generated.cert.pem()) })
     }
 
     /// The certificate that a client has to trust. `None` if it came from a file.
@@ -52,18 +67,51 @@ impl Identity {
         self.certificate_pem.as_deref()
     }
 
-    pub(super) fn into_config(self) -> ServerConfig {
-        self.config
+    /// Reads the files again. Returns whether they have changed. If they cannot be used, the certificate from before
+    /// stays in use.
+    pub fn reload(&self) -> Result<bool, TlsError> {
+        let Some(files) = &self.files else { return Ok(false) };
+        let (chain, key) = files.read()?;
+        {
+            let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner);
+            if newest.chain == chain && newest.key == key {
+                return Ok(false);
+            }
+        }
+        let loaded = Loaded::new(chain, key)?;
+        *self.newest.write().unwrap_or_else(PoisonError::into_inner) = loaded;
+        Ok(true)
+    }
+
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        self.newest.read().unwrap_or_else(PoisonError::into_inner).config.clone().into()
     }
 }
 
-fn config(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<ServerConfig, TlsError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(TlsError::Mismatch)
+impl Files {
+    fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
+        let bad = |error| TlsError::Certificate(self.certificate.clone(), error);
+        let chain = CertificateDer::pem_file_iter(&self.certificate)
+            .and_then(Iterator::collect)
+            .map_err(bad)?;
+        let key = PrivateKeyDer::from_pem_file(&self.key)
+            .map_err(|error| TlsError::Key(self.key.clone(), error))?;
+        Ok((chain, key))
+    }
+}
+
+impl Loaded {
+    fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, TlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| {
+                builder.with_no_client_auth().with_single_cert(chain.clone(), key.clone_key())
+            })
+            .map_err(TlsError::Mismatch)?;
+        Ok(Self { chain, key, config: Arc::new(config) })
+    }
 }

@@ -1,29 +1,36 @@
 //! Apps. Every call looks up its app; operators change apps.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use moka::sync::Cache;
 
 use super::Service;
 use crate::deadline::Deadline;
 use crate::domain::{App, AppKey, Directory, Edition, Refusal, SdkAppId, SecretKey};
-use crate::error::Error;
+use crate::error::{Error, Queue};
 use crate::limits::LimitChange;
 use crate::metrics::{AppMetrics, KeyTimes};
 use crate::store::{self, Store};
 
-/// Capacity of the cache. A number without an app also takes an entry.
+/// Capacity of a thread's cache.
 const APPS_MAX: u64 = 10_000;
+/// Numbers that the process remembers, of apps that exist and of numbers without an app.
+const EXISTING_MAX: u64 = 1_000_000;
+const MISSING_MAX: u64 = 10_000;
+/// Look-ups per second, for the whole process, of numbers that no app is known to have.
+const UNKNOWN_PER_SECOND: NonZeroU32 = NonZeroU32::new(50).unwrap();
 
 /// Per-thread cache of recently used apps. Concurrent requests for one app share a single load, which wakes all of
 /// them. In a cache where each waiter wakes the next, the last of thousands of waiters waits for seconds.
 #[derive(Debug, Clone)]
 pub(super) struct AppCache(Cache<SdkAppId, Loading>);
 
-/// A load that is running or done. An error is removed from the cache.
+/// A load that is running or done. It is removed from the cache if it has found no app.
 type Loading = Shared<BoxFuture<'static, Result<Option<Known>, Arc<Error>>>>;
 
 type Known = (Arc<App>, AppMetrics);
@@ -34,11 +41,65 @@ impl AppCache {
     }
 }
 
+/// Which numbers have an app, as far as the process knows. Anybody can send any number, before any check, so look-ups of
+/// unknown numbers share a rate. An app that exists needs it once: [`Service::learn_apps`] and its first look-up make it
+/// known.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    existing: Cache<SdkAppId, ()>,
+    missing: Cache<SdkAppId, ()>,
+    unknown: DefaultDirectRateLimiter,
+}
+
+impl Numbers {
+    pub(super) fn new(age_max: Duration) -> Self {
+        Self {
+            existing: Cache::builder().max_capacity(EXISTING_MAX).build(),
+            missing: Cache::builder().max_capacity(MISSING_MAX).time_to_live(age_max).build(),
+            unknown: RateLimiter::direct(Quota::per_second(UNKNOWN_PER_SECOND)),
+        }
+    }
+
+    /// Whether the database may be asked for this number now.
+    fn check(&self, sdk_app_id: SdkAppId) -> Result<(), Error> {
+        if self.existing.contains_key(&sdk_app_id) {
+            return Ok(());
+        }
+        if self.missing.contains_key(&sdk_app_id) {
+            return Err(Refusal::UnknownApp.into());
+        }
+        self.unknown.check().map_err(|_| Error::Overloaded(Queue::UnknownApps))
+    }
+
+    fn note(&self, sdk_app_id: SdkAppId, exists: bool) {
+        if exists {
+            self.missing.invalidate(&sdk_app_id);
+            self.existing.insert(sdk_app_id, ());
+        } else {
+            self.existing.invalidate(&sdk_app_id);
+            self.missing.insert(sdk_app_id, ());
+        }
+    }
+}
+
 impl Service {
+    /// Makes all apps known, so that strangers who send unknown numbers cannot delay an app's first call.
+    pub async fn learn_apps(&self) -> Result<(), Error> {
+        for app in self.list_apps(Deadline::of_a_request()).await? {
+            self.shared.numbers.note(app.sdk_app_id, true);
+        }
+        Ok(())
+    }
+
     /// Looks up the app in the cache, so it may be up to [`Settings::app_age_max`](super::Settings) old.
     pub async fn app(&self, sdk_app_id: SdkAppId, deadline: Deadline) -> Result<Arc<App>, Error> {
         let lookups = &self.store.metrics().app_cache;
-        let loading = self.apps.0.get_with(sdk_app_id, || self.load_for_all(sdk_app_id));
+        let loading = if let Some(loading) = self.apps.0.get(&sdk_app_id) {
+            loading
+        } else {
+            self.shared.numbers.check(sdk_app_id)?;
+            self.apps.0.get_with(sdk_app_id, || self.load_for_all(sdk_app_id))
+        };
         let found = if let Some(found) = loading.peek() {
             lookups.hits.inc();
             found.clone()
@@ -58,7 +119,10 @@ impl Service {
             let deadline = Deadline::of_a_request();
             let load = async move { load_app(&store, sdk_app_id, deadline).await };
             let found = service.within(deadline, load).await;
-            if found.is_err() {
+            if let Ok(found) = &found {
+                service.shared.numbers.note(sdk_app_id, found.is_some());
+            }
+            if !matches!(found, Ok(Some(_))) {
                 service.apps.0.invalidate(&sdk_app_id);
             }
             let counted = |app: App| {
@@ -105,6 +169,9 @@ impl Service {
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
         let create = async move { create_app(&store, app, deadline).await };
         let created = self.within(deadline, create).await;
+        if matches!(created, Ok(Some(_))) {
+            self.shared.numbers.note(sdk_app_id, true);
+        }
         self.forget_app(sdk_app_id);
         created
     }

@@ -1,7 +1,8 @@
 //! A lane: the queue of a worker thread's writes. Writes that wait at the same time share a commit.
 //!
 //! While the lane commits a batch, new writes wait. Then the lane commits all waiting writes together, with one flush
-//! of the WAL and one round trip per statement. There is no timer: an idle lane commits a write at once.
+//! of the WAL and one round trip per statement. There is no timer: an idle lane commits a write at once. If more writes
+//! wait than fit into a batch, apps take turns.
 //!
 //! Lanes lock rows in the order of their keys, so lanes and other processes on the same database do not deadlock.
 
@@ -18,14 +19,17 @@ use tracing::Instrument;
 use super::Write;
 use super::commit::{Outcomes, commit, mark};
 use super::trace;
+use super::turns::{self, Turns};
 use super::write::commit_alone;
 use crate::deadline::Deadline;
-use crate::domain::{Applied, Change};
-use crate::error::Error;
+use crate::domain::{Applied, Change, SdkAppId};
+use crate::error::{Error, Queue};
 use crate::store::{Connection, Store};
 
 /// Requests that may wait in a lane. The lane refuses more at once.
 const JOBS_MAX: usize = 1024;
+/// Requests of one app that may wait in a lane.
+const JOBS_OF_AN_APP_MAX: usize = JOBS_MAX / 2;
 /// Most requests, and most conversations, in one batch. This bounds how long a request waits for the others.
 const BATCH_JOBS_MAX: usize = 256;
 const BATCH_ITEMS_MAX: usize = 1600;
@@ -33,23 +37,23 @@ const BATCH_ITEMS_MAX: usize = 1600;
 const UNCHECKED_IDLE_MAX: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Clone)]
-pub(super) struct Lane(mpsc::Sender<Message>);
-
-enum Message {
-    Write(Job),
-    Probe(Probe),
-    /// Finish the waiting jobs, then end.
-    Close,
+pub(super) struct Lane {
+    jobs: Turns<Job>,
+    probes: mpsc::Sender<Probe>,
 }
 
 /// A question whether the lane can write.
+#[derive(Debug)]
 struct Probe {
     deadline: Deadline,
     answer: oneshot::Sender<Result<(), Error>>,
 }
 
 /// A waiting request. Its writes are committed in one transaction.
+#[derive(Debug)]
 struct Job {
+    app: SdkAppId,
+    items: usize,
     writes: Vec<Write>,
     deadline: Deadline,
     begun: Instant,
@@ -58,10 +62,6 @@ struct Job {
 }
 
 impl Job {
-    fn items(&self) -> usize {
-        self.writes.iter().map(|write| write.change.touched().count()).sum()
-    }
-
     /// Whether the job can take the fast path: it only marks conversations of one user.
     fn only_marks(&self) -> bool {
         matches!(&*self.writes, [write] if matches!(write.change, Change::Mark(_)))
@@ -82,13 +82,29 @@ impl Job {
     }
 }
 
+impl turns::Job for Job {
+    fn app(&self) -> SdkAppId {
+        self.app
+    }
+
+    fn items(&self) -> usize {
+        self.items
+    }
+}
+
 impl Lane {
     pub(super) fn start(store: &Store, runtime: &Handle, history: Duration) -> Self {
-        let (sender, queue) = mpsc::channel(JOBS_MAX);
-        let (store, probes) = (store.clone(), Vec::new());
-        let worker = Worker { store, history, queue, probes, connection: None };
+        let jobs = Turns::new(JOBS_MAX, JOBS_OF_AN_APP_MAX);
+        let (probes, received) = mpsc::channel(1);
+        let worker = Worker {
+            store: store.clone(),
+            history,
+            jobs: jobs.clone(),
+            probes: received,
+            connection: None,
+        };
         runtime.spawn(worker.run());
-        Self(sender)
+        Self { jobs, probes }
     }
 
     /// Commits writes in one transaction, which other requests may share.
@@ -97,25 +113,26 @@ impl Lane {
         writes: Vec<Write>,
         deadline: Deadline,
     ) -> Result<Outcomes, Error> {
-        if writes.is_empty() {
+        // All writes of a request are of one app.
+        let Some(app) = writes.first().map(|write| write.app.sdk_app_id) else {
             return Ok(Vec::new());
-        }
+        };
+        let items = writes.iter().map(|write| write.change.touched().count()).sum();
         let (answer, answered) = oneshot::channel();
         let (begun, trace) = (Instant::now(), trace::Waiting::start());
-        let job = Job { writes, deadline, begun, trace, answer };
-        self.0.try_send(Message::Write(job)).map_err(|_| Error::Overloaded)?;
+        let job = Job { app, items, writes, deadline, begun, trace, answer };
+        self.jobs.push(job).map_err(|_| Error::Overloaded(Queue::Writes))?;
         match deadline.limit(answered).await {
             Ok(Ok(outcomes)) => outcomes,
             Ok(Err(_)) | Err(_) => Err(Error::InDoubt(None)),
         }
     }
 
-    /// Checks that a write that arrives now would be done before the deadline. Waits for a place in the queue: a full queue
-    /// that moves is an overload, and other processes would not relieve it.
+    /// Checks that a write that arrives now would be done before the deadline.
     pub(super) async fn probe(&self, deadline: Deadline) -> Result<(), Error> {
         let (answer, answered) = oneshot::channel();
         let asked = async {
-            self.0.send(Message::Probe(Probe { deadline, answer })).await.ok()?;
+            self.probes.send(Probe { deadline, answer }).await.ok()?;
             answered.await.ok()
         };
         match deadline.limit(asked).await {
@@ -128,54 +145,59 @@ impl Lane {
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.0.max_capacity() - self.0.capacity()
+        self.jobs.len()
     }
 
     /// Makes the lane finish the waiting jobs, refuse new ones, and give its connection back.
-    pub(super) async fn close(&self) {
-        // An error means that the lane has ended already.
-        drop(self.0.send(Message::Close).await);
+    pub(super) fn close(&self) {
+        self.jobs.close();
     }
 }
 
 struct Worker {
     store: Store,
     history: Duration,
-    queue: mpsc::Receiver<Message>,
-    /// Answered after the batch that is taken with them.
-    probes: Vec<Probe>,
+    jobs: Turns<Job>,
+    probes: mpsc::Receiver<Probe>,
     connection: Option<Connection>,
 }
 
 impl Worker {
     async fn run(mut self) {
-        while let Some(first) = self.queue.recv().await {
-            self.let_others_come().await;
-            let batch = self.gather(first);
-            let (marks, mut others): (Vec<_>, Vec<_>) =
-                batch.into_iter().partition(Job::only_marks);
-            others.extend(self.mark(marks).await);
-            self.commit(others).await;
-            self.answer_probes().await;
+        loop {
+            tokio::select! {
+                first = self.jobs.next() => match first {
+                    Some(first) => self.write(first).await,
+                    None => return,
+                },
+                Some(probe) = self.probes.recv() => self.answer(probe).await,
+            }
         }
     }
 
-    async fn answer_probes(&mut self) {
-        for Probe { deadline, answer } in std::mem::take(&mut self.probes) {
-            if answer.is_closed() {
-                continue;
-            }
-            let work = Box::pin(deadline.limit(self.probe(deadline)));
-            let done = match AssertUnwindSafe(work).catch_unwind().await {
-                Ok(Ok(done)) => done,
-                Ok(Err(late)) => Err(Error::Unavailable(Some(late.into()))),
-                Err(_) => Err(Error::internal("a panic, logged above")),
-            };
-            if done.is_err() {
-                self.connection = None;
-            }
-            drop(answer.send(done));
+    /// Commits a job, together with those that wait.
+    async fn write(&mut self, first: Job) {
+        self.let_others_come().await;
+        let batch = self.gather(first);
+        let (marks, mut others): (Vec<_>, Vec<_>) = batch.into_iter().partition(Job::only_marks);
+        others.extend(self.mark(marks).await);
+        self.commit(others).await;
+    }
+
+    async fn answer(&mut self, Probe { deadline, answer }: Probe) {
+        if answer.is_closed() {
+            return;
         }
+        let work = Box::pin(deadline.limit(self.probe(deadline)));
+        let done = match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(Ok(done)) => done,
+            Ok(Err(late)) => Err(Error::Unavailable(Some(late.into()))),
+            Err(_) => Err(Error::internal("a panic, logged above")),
+        };
+        if done.is_err() {
+            self.connection = None;
+        }
+        drop(answer.send(done));
     }
 
     /// Takes a batch without writes through both paths, on the lane's connection. PostgreSQL refuses it wherever it would
@@ -257,7 +279,7 @@ impl Worker {
         let mut waiting = 0;
         loop {
             yield_now().await;
-            let before = std::mem::replace(&mut waiting, self.queue.len());
+            let before = std::mem::replace(&mut waiting, self.jobs.len());
             if waiting == before || waiting >= BATCH_JOBS_MAX {
                 return;
             }
@@ -266,24 +288,19 @@ impl Worker {
 
     /// Takes the waiting jobs, up to the size of a batch. Drops jobs of clients that have disconnected, and answers
     /// jobs that are too late.
-    fn gather(&mut self, first: Message) -> Vec<Job> {
+    fn gather(&self, first: Job) -> Vec<Job> {
         let (mut batch, mut items, mut next) = (Vec::new(), 0, Some(first));
-        while let Some(message) = next {
-            match message {
-                Message::Close => self.queue.close(),
-                Message::Probe(probe) => self.probes.push(probe),
-                Message::Write(job) if job.answer.is_closed() => {}
-                Message::Write(job) => {
-                    if let Some(mut job) = job.unless_late() {
-                        job.trace.end();
-                        self.store.metrics().commits.waited(job.begun.elapsed());
-                        items += job.items();
-                        batch.push(job);
-                    }
-                }
+        while let Some(job) = next {
+            if !job.answer.is_closed()
+                && let Some(mut job) = job.unless_late()
+            {
+                job.trace.end();
+                self.store.metrics().commits.waited(job.begun.elapsed());
+                items += job.items;
+                batch.push(job);
             }
             let is_full = batch.len() >= BATCH_JOBS_MAX || items >= BATCH_ITEMS_MAX;
-            next = if is_full { None } else { self.queue.try_recv().ok() };
+            next = if is_full { None } else { self.jobs.try_next() };
         }
         batch
     }

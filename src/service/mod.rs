@@ -9,6 +9,7 @@ mod key_use;
 mod lane;
 mod reading;
 mod trace;
+mod turns;
 mod write;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +27,7 @@ use crate::metrics::{Metrics, Observed};
 use crate::store::Store;
 pub use crate::store::reading::ListCursor;
 pub use accounts::{Account, AccountState};
-use apps::AppCache;
+use apps::{AppCache, Numbers};
 pub use apps::{
     AppChange, AppSettings, create_app, list_apps, load_app, random_secret_key, update_app,
 };
@@ -63,8 +64,9 @@ pub struct Service {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    numbers: Numbers,
     parts: Mutex<Vec<Part>>,
     key_uses: KeyUses,
     stopping: AtomicBool,
@@ -98,7 +100,15 @@ impl Service {
     /// thread.
     #[must_use]
     pub fn new(store: Store, settings: Settings) -> Self {
-        let service = Self::here(store, settings, Arc::default());
+        let shared = Shared {
+            numbers: Numbers::new(settings.app_age_max),
+            parts: Mutex::default(),
+            key_uses: KeyUses::default(),
+            stopping: AtomicBool::default(),
+            health: watch::Sender::default(),
+            checks: OnceLock::default(),
+        };
+        let service = Self::here(store, settings, Arc::new(shared));
         service.start_checks();
         service
     }
@@ -162,7 +172,7 @@ impl Service {
         if let Some(checks) = self.shared.checks.get() {
             checks.abort();
         }
-        self.lane.close().await;
+        self.lane.close();
         self.store.close().await;
     }
 

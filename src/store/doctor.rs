@@ -3,8 +3,8 @@
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Connection as _, FromRow, Row, raw_sql};
 
-use super::{ConnectError, Database};
 use super::schema::{FIND_HISTORY, LOAD_VERSION, expected_version};
+use super::{ConnectError, Database};
 
 /// Who uses a server process between our transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -241,7 +241,7 @@ async fn read_one(stream: &mut TcpStream) -> Answer {
 async fn after_an_unread_body_the_answer_announces_that_the_connection_closes() {
     let app = TestApp::start().await;
     for (method, target) in [("POST", "/nowhere"), ("PUT", "/v4/recentcontact/mark_contact")] {
-        let length = SAMPLE.len();
+        let length = (1 << 20) + 1;
         let request = format!(
             "{method} {target} HTTP/1.1\r\nHost: here\r\nContent-Length: {length}\r\n\r\n{SAMPLE}"
         );

@@ -189,7 +189,7 @@ async fn every_code_can_be_provoked() {
     NotAdmin identifier: not an admin of the app
     InternalError internal error, try again
     InternalError item: internal error, try again
-    DatabaseTimeout the database did not answer in time, try again
+    DatabaseTimeout the database did not answer in time: not begun, safe to send again
     ItemCount MarkItem: must hold 1 to 100 items, got 0
     ChatGroupGone item: ToGroupId: no such chat group, or it was destroyed
     ConversationsFull item: ContactItem: at most 1 conversations can be marked
@@ -202,7 +202,7 @@ async fn every_code_can_be_provoked() {
     BodyNotJson the body is not JSON: EOF while parsing an object at line 1 column 1
     CallerMissing identifier: missing from the query
     SdkAppIdInvalid sdkappid: must be a positive integer
-    TooManyCalls more than 1 calls per second of this command
+    TooManyCalls rate: more than 1 calls per second of this command
     UnknownCommand no such service or command: expected POST /v4/<service>/<command>
     NotAdminOfDirectory identifier: not an admin of the app
     SdkAppIdMissing sdkappid: missing from the query

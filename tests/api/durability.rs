@@ -16,7 +16,7 @@ use crate::support::*;
 
 /// The documented three seconds, and two more for a busy machine.
 const DEADLINE: Duration = Duration::from_secs(5);
-const TIMEOUT: &str = "the database did not answer in time, try again";
+const TIMEOUT: &str = "the database did not answer in time: not begun, safe to send again";
 
 /// Items that mark the conversations with `peer0` and up.
 fn items(count: usize) -> Vec<Value> {

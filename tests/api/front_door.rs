@@ -237,7 +237,7 @@ async fn the_caller_is_checked_before_the_rate_limit_and_the_rate_limit_before_t
         }
         refused = app.call(MARK_CONTACT, NOT_JSON).await;
     }
-    refused.assert_refused(TooManyCalls, "more than 1 calls per second of this command");
+    refused.assert_refused(TooManyCalls, "rate: more than 1 calls per second of this command");
     let no_admin = query_of(APP, "user0", &user_sig(KEY, APP, "user0"));
     app.call_as(MARK_CONTACT, &no_admin, NOT_JSON).await.assert_code(NotAdmin);
 }

@@ -291,7 +291,7 @@ async fn calls_until_refused(app: &TestApp, per_second: u32) -> u32 {
         }
         passed += 1;
     };
-    let info = format!("more than {per_second} calls per second of this command");
+    let info = format!("rate: more than {per_second} calls per second of this command");
     refused.assert_refused(TooManyCalls, &info);
     let refilled = start.elapsed().as_secs_f64() * f64::from(per_second);
     assert!(f64::from(passed) <= f64::from(per_second) + refilled + 1.0, "{passed} passed");
@@ -317,4 +317,22 @@ async fn two_hundred_calls_per_second_are_allowed_by_default() {
     for _ in 0..500 {
         app.call(MARK_CONTACT, "{").await.assert_code(BodyNotJson);
     }
+}
+
+#[actix_web::test]
+async fn a_call_with_many_items_counts_as_several_calls() {
+    // given
+    let app = TestApp::with_limits(&["calls-per-second=8"]).await;
+    let begun = Instant::now();
+    let mut passed = 0;
+    // when
+    while passed < 1000 && app.mark("user0", marks(0, 100)).await.code() == Ok {
+        passed += 1;
+    }
+    // then
+    let most = 2.0 + begun.elapsed().as_secs_f64() * 2.0;
+    assert!(
+        (2.0..=most).contains(&f64::from(passed)),
+        "{passed} calls of 100 items, at most {most}"
+    );
 }

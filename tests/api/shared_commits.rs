@@ -254,7 +254,7 @@ async fn a_full_queue_refuses_further_writes_and_commits_the_others() {
     let app = TestApp::start().await;
     let service = one_lane(Database::from_options(app.options())).await;
     let outcomes = write_all(&app, &service, users(3000)).await;
-    let refused = outcomes.iter().filter(|o| matches!(o, Err(Error::Overloaded))).count();
+    let refused = outcomes.iter().filter(|o| matches!(o, Err(Error::Overloaded(_)))).count();
     let stored = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     assert!(refused > 0, "3000 do not fit into a queue");
     assert_eq!(stored + refused, 3000);

@@ -156,3 +156,15 @@ fn the_secret_key_in_the_data_folder_signs() {
     assert!(answer.is_marked(), "{answer:?}");
     dev.process.stop();
 }
+
+#[test]
+fn a_closed_terminal_stops_it_in_order() {
+    // given
+    let scratch = Scratch::create();
+    let dev = EARMARK.start_dev(&scratch);
+    // when
+    dev.process.send(Signal::SIGHUP);
+    // then
+    assert_eq!(dev.process.wait().code, Some(0));
+    assert_stopped(&scratch);
+}

@@ -27,6 +27,7 @@ mod secrets;
 mod serve;
 mod settings;
 mod shutdown;
+mod strangers;
 mod telemetry;
 mod tls;
 mod upgrade;

@@ -166,7 +166,10 @@ fn a_stop_under_load_loses_no_accepted_request() {
                 scope.spawn(move || mark_until_closed(&client, name, answers))
             })
             .collect();
-        wait_until("500 answers", || answers.load(Ordering::Relaxed) > 500);
+        for hundreds in 1..=100 {
+            let enough = || answers.load(Ordering::Relaxed) >= hundreds * 100;
+            wait_until("a hundred answers more", enough);
+        }
         let asked = Instant::now();
         service.process.stop();
         let took = asked.elapsed();
@@ -196,4 +199,34 @@ fn a_stop_under_load_loses_no_accepted_request() {
         assert_eq!(stored(&not_accepted), 0);
     }
     assert!(took < PROMPT, "{took:?}");
+}
+
+/// The requests and the signal arrive while the process is paused, so the service finds all of them at the same time.
+#[test]
+fn requests_that_arrived_before_the_stop_are_answered() {
+    // given
+    let database = Database::create();
+    let service = EARMARK.start_on(&database);
+    let client = service.client();
+    let mut connections: Vec<_> =
+        (0..500).map(|_| Connection::open(service.api).unwrap()).collect();
+    for (nr, connection) in connections.iter_mut().enumerate() {
+        client.send_mark(connection, &format!("user{nr}"), "first");
+        assert!(connection.answer().unwrap().is_marked());
+    }
+    // when
+    service.process.send(Signal::SIGSTOP);
+    for (nr, connection) in connections.iter_mut().enumerate() {
+        client.send_mark(connection, &format!("user{nr}"), "second");
+    }
+    service.process.send(Signal::SIGTERM);
+    service.process.send(Signal::SIGCONT);
+    // then
+    let answers: Vec<_> = connections.iter_mut().map(Connection::answer).collect();
+    let unanswered = answers.iter().filter(|answer| answer.is_err()).count();
+    assert_eq!(unanswered, 0, "of {} requests", answers.len());
+    for answer in answers.into_iter().flatten() {
+        assert!(answer.is_marked(), "{answer:?}");
+    }
+    assert_eq!(service.process.wait().code, Some(0));
 }

@@ -9,7 +9,7 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use tokio::time::timeout;
 
-use crate::http::tencent::door::BODY_TIME_MAX;
+use crate::http::tencent::body::BODY_TIME_MAX;
 use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::{Field, Json};
 

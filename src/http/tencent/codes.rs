@@ -131,7 +131,7 @@ impl Failure {
             Self::NotImportable => Code::NotImportable,
             Self::Service(error) => match error {
                 Error::Refused(refusal) => code_of(*refusal, family),
-                Error::Overloaded => Code::TooManyCalls,
+                Error::Overloaded(_) => Code::TooManyCalls,
                 Error::Unavailable(_) | Error::InDoubt(_) => Code::DatabaseTimeout,
                 Error::Internal(_) => Code::InternalError,
             },
@@ -169,7 +169,7 @@ impl Failure {
             },
             Self::NotAdmin => "identifier: not an admin of the app".to_owned(),
             Self::TooManyCalls { max } => {
-                format!("more than {max} calls per second of this command")
+                format!("rate: more than {max} calls per second of this command")
             }
             Self::NotJson(why) => format!("the body is not JSON: {why}"),
             Self::AccountType { path, got } => {
@@ -188,7 +188,7 @@ impl Failure {
             Self::NotImportable => "Type: AVChatRoom cannot be imported".to_owned(),
             Self::Service(Error::Refused(refusal)) => text_of(*refusal, contact_group),
             Self::Service(
-                error @ (Error::Overloaded
+                error @ (Error::Overloaded(_)
                 | Error::Unavailable(_)
                 | Error::InDoubt(_)
                 | Error::Internal(_)),

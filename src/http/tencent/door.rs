@@ -1,6 +1,7 @@
 //! The front door: every call passes the same checks in the same order before its own work begins.
 
 use std::cell::Cell;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,32 +9,31 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use actix_web::http::{ConnectionType, Method, header};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, Resource};
-use futures_util::StreamExt;
 use serde::Serialize;
+use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::body::{self, Bodies};
 use super::codes::{Code, ContactGroupPaths, Family};
 use super::envelope::{self, ItemCounts};
 use super::failure::Failure;
 use super::registry::path;
 use crate::deadline::{Arrival, Deadline};
 use crate::domain::App;
-use crate::error::Error;
+use crate::error::{Error, Queue};
+use crate::http::connection;
 use crate::http::openapi::Operation;
 use crate::http::request_id::{self, RequestId};
 use crate::http::tencent::caller::{Credentials, VerifiedSigs};
 use crate::http::tencent::json::{Field, Json};
-use crate::http::tencent::rate_limit::RateLimits;
+use crate::http::tencent::rate_limit::{ONE_CALL, RateLimits, further_calls};
 use crate::http::tencent::watch::Watch;
-use crate::limits::{BODY_BYTES_MAX, Limits};
+use crate::limits::Limits;
 use crate::metrics::{CallMetrics, Metrics};
 use crate::service::Service;
 
-/// Time limit for receiving a body.
-pub(in crate::http) const BODY_TIME_MAX: Duration = Duration::from_secs(10);
-/// How much of a body that is too large is still read. If we closed the connection at once, the client would not see
-/// the answer.
-const BODY_DRAIN_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
+/// A changed key or admin takes effect within 5 seconds, also on a request whose body takes longer.
+const RECHECK_AFTER: Duration = Duration::from_secs(1);
 
 /// A call of the API: how to read its body, and what to do.
 pub trait Call: Sized + 'static {
@@ -48,6 +48,11 @@ pub trait Call: Sized + 'static {
 
     /// Reads the body. Reports wrong fields before wrong counts.
     fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure>;
+
+    /// Items in the body. A call with many counts as several calls of the app's rate.
+    fn size(&self) -> usize {
+        1
+    }
 
     fn run(
         self,
@@ -81,17 +86,18 @@ impl LastRequest {
     }
 }
 
-/// What the front door needs. All worker threads share the cache of UserSigs and the rate limits.
+/// What the front door needs. All worker threads share the cache of UserSigs, the rate limits and the memory for bodies.
 #[derive(Debug)]
 pub(in crate::http) struct Door {
     pub(in crate::http) service: Service,
     sigs: VerifiedSigs,
     rates: RateLimits,
+    bodies: Bodies,
 }
 
 impl Door {
     pub(in crate::http) fn new(service: Service) -> Self {
-        Self { service, sigs: VerifiedSigs::new(), rates: RateLimits::new() }
+        Self { service, sigs: VerifiedSigs::new(), rates: RateLimits::new(), bodies: Bodies::new() }
     }
 
     pub(in crate::http) fn for_this_thread(&self, threads: usize) -> Self {
@@ -99,7 +105,45 @@ impl Door {
             service: self.service.for_this_thread(threads),
             sigs: self.sigs.clone(),
             rates: self.rates.clone(),
+            bodies: self.bodies.clone(),
         }
+    }
+}
+
+/// A caller that may call.
+struct Caller<'r> {
+    credentials: Credentials<'r>,
+    app: Arc<App>,
+}
+
+impl Door {
+    /// The app, if the caller is one of its admins.
+    async fn check_credentials(
+        &self,
+        who: &Credentials<'_>,
+        arrival: Arrival,
+    ) -> Result<Arc<App>, Failure> {
+        let app = self.service.app(who.sdk_app_id, arrival.deadline).await?;
+        if app.disabled {
+            return Err(Failure::AppDisabled);
+        }
+        let lookups = &self.service.metrics().user_sig_cache;
+        let key = self.sigs.check(who, &app, arrival.now, lookups)?;
+        self.service.note_key_use(&app, key, arrival.now);
+        if app.has_admin(&who.identifier) { Ok(app) } else { Err(Failure::NotAdmin) }
+    }
+
+    /// Counts calls against the app's limit.
+    fn check_rate(
+        &self,
+        app: &App,
+        command: &'static str,
+        calls: NonZeroU32,
+    ) -> Result<(), Failure> {
+        let max = app.limits.calls_per_second;
+        self.rates.check(app.sdk_app_id, command, max, calls).inspect_err(|_| {
+            self.service.metrics().app(app.sdk_app_id.number()).rate_limited.inc();
+        })
     }
 }
 
@@ -144,7 +188,7 @@ async fn answer<C: Call>(
         }
         Err(failure) => {
             watch.answered(failure.code(C::FAMILY));
-            if matches!(failure, Failure::Service(Error::Overloaded)) {
+            if matches!(failure, Failure::Service(Error::Overloaded(Queue::Writes))) {
                 door.service.metrics().overloaded.inc();
             }
             envelope::failure(&failure, C::FAMILY, C::CONTACT_GROUP)
@@ -153,11 +197,14 @@ async fn answer<C: Call>(
 }
 
 /// Answers a request to a path that is not in the API.
-pub(in crate::http) fn refuse_path(
+pub(in crate::http) async fn refuse_path(
     door: &Door,
     counted: &CallMetrics,
     request: &HttpRequest,
+    payload: Payload,
 ) -> HttpResponse {
+    connection::read_no_body(request);
+    discard_body(request, payload).await;
     let id = RequestId::of(request);
     let mut watch = Watch::start(door.service.metrics(), counted, &id);
     watch.answered(Code::UnknownCommand);
@@ -184,42 +231,64 @@ fn finish(
     answer
 }
 
+/// Checks the caller before it reads the body, so that a body without valid credentials is never kept.
 async fn admit<C: Call>(
     door: &Door,
     watch: &mut Watch<'_>,
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<C::Answer, Failure> {
-    let body = read_body(request, payload).await?;
-    let who = Credentials::parse(request.query_string())?;
-    watch.app = Some(who.sdk_app_id);
+    connection::read_no_body(request);
+    let begun = Instant::now();
     let arrival = Arrival { now: unix_now(), deadline: Deadline::of_a_request() };
-    let app = door.service.app(who.sdk_app_id, arrival.deadline).await?;
-    if app.disabled {
-        return Err(Failure::AppDisabled);
+    let caller = match check_caller::<C>(door, watch, request, arrival).await {
+        Ok(caller) => caller,
+        Err(failure) => {
+            discard_body(request, payload).await;
+            return Err(failure);
+        }
+    };
+    let body = door.bodies.read(request, payload).await?;
+    if request.method() == Method::GET && body.bytes.is_empty() {
+        return Err(Failure::Method("GET without a body".to_owned()));
     }
-    let lookups = &door.service.metrics().user_sig_cache;
-    let key = door.sigs.check(&who, &app, arrival.now, lookups)?;
-    door.service.note_key_use(&app, key, arrival.now);
-    if !app.has_admin(&who.identifier) {
-        return Err(Failure::NotAdmin);
+    // The client's time for the body is not taken from the service's time for the call.
+    let arrival = Arrival { deadline: Deadline::of_a_request(), ..arrival };
+    let app = if begun.elapsed() < RECHECK_AFTER {
+        caller.app
+    } else {
+        door.check_credentials(&caller.credentials, arrival).await?
+    };
+    let call = C::parse(&Field::root(&Json::parse(&body.bytes)?), &app)?;
+    if let Some(more) = further_calls(call.size(), app.limits.calls_per_second) {
+        door.check_rate(&app, C::COMMAND, more)?;
     }
-    door.rates.check(app.sdk_app_id, C::COMMAND, app.limits.calls_per_second).inspect_err(
-        |_| {
-            door.service.metrics().app(app.sdk_app_id.number()).rate_limited.inc();
-        },
-    )?;
-    let call = C::parse(&Field::root(&Json::parse(&body)?), &app)?;
     // Many requests may wait for PostgreSQL at once, so free the memory that this one no longer needs.
     drop(body);
     call.run(&door.service, app, arrival).await
 }
 
+/// The request's framing, the caller's right to call, and the app's rate.
+async fn check_caller<'r, C: Call>(
+    door: &Door,
+    watch: &mut Watch<'_>,
+    request: &'r HttpRequest,
+    arrival: Arrival,
+) -> Result<Caller<'r>, Failure> {
+    check_framing(request)?;
+    let credentials = Credentials::parse(request.query_string())?;
+    watch.app = Some(credentials.sdk_app_id);
+    let app = door.check_credentials(&credentials, arrival).await?;
+    door.check_rate(&app, C::COMMAND, ONE_CALL)?;
+    Ok(Caller { credentials, app })
+}
+
 /// Accepts POST, and GET with a body, because a client of Tencent's API sends that.
-async fn read_body(request: &HttpRequest, payload: Payload) -> Result<Vec<u8>, Failure> {
+fn check_framing(request: &HttpRequest) -> Result<(), Failure> {
     if LastRequest::has_come_before(request) {
         return Err(Failure::AfterClose);
     }
+    body::check_announced(request)?;
     let method = request.method();
     if method != Method::POST && method != Method::GET {
         return Err(Failure::Method(method.to_string()));
@@ -227,11 +296,10 @@ async fn read_body(request: &HttpRequest, payload: Payload) -> Result<Vec<u8>, F
     if takes_the_connection(request) {
         return Err(Failure::Upgrade);
     }
-    let body = whole(payload).await?;
-    if method == Method::GET && body.is_empty() {
+    if method == Method::GET && !connection::announces_body(request) {
         return Err(Failure::Method("GET without a body".to_owned()));
     }
-    Ok(body)
+    Ok(())
 }
 
 /// After a CONNECT or an upgrade, actix treats everything on the connection as that request's body and ignores
@@ -242,24 +310,11 @@ fn takes_the_connection(request: &HttpRequest) -> bool {
         || protocols.into_iter().any(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-/// Reads a body to its end, within `BODY_TIME_MAX` and `BODY_BYTES_MAX`.
-pub(in crate::http) async fn whole(payload: Payload) -> Result<Vec<u8>, Failure> {
-    let collected = tokio::time::timeout(BODY_TIME_MAX, collect(payload)).await;
-    collected.map_err(|_| Failure::BodyUnreadable)?
-}
-
-async fn collect(mut payload: Payload) -> Result<Vec<u8>, Failure> {
-    let (mut body, mut length) = (Vec::new(), 0);
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Failure::BodyUnreadable)?;
-        length += chunk.len();
-        if length <= BODY_BYTES_MAX {
-            body.extend_from_slice(&chunk);
-        } else if length > BODY_DRAIN_BYTES_MAX {
-            break;
-        }
+/// The body that follows an upgrade never ends.
+async fn discard_body(request: &HttpRequest, payload: Payload) {
+    if !takes_the_connection(request) {
+        body::discard(request, payload).await;
     }
-    if length <= BODY_BYTES_MAX { Ok(body) } else { Err(Failure::BodyTooLarge) }
 }
 
 /// The only place where the service reads the clock.

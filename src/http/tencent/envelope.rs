@@ -1,12 +1,16 @@
 //! The envelope of every answer. The HTTP status is always 200; `ErrorCode` says whether the call succeeded.
 
 use actix_web::HttpResponse;
+use actix_web::http::header::RETRY_AFTER;
 use serde::Serialize;
 
 use super::codes::{Code, ContactGroupPaths, Family};
 use super::failure::Failure;
 use crate::error::Error;
 use crate::http::request_id::CURRENT;
+
+/// A limit of calls per second has room again after a second at the latest.
+const RATE_RETRY_AFTER_S: &str = "1";
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -71,7 +75,11 @@ pub fn failure(
     family: Family,
     contact_group: ContactGroupPaths,
 ) -> HttpResponse {
-    HttpResponse::Ok().json(Envelope {
+    let mut answer = HttpResponse::Ok();
+    if let Failure::TooManyCalls { .. } = failure {
+        answer.insert_header((RETRY_AFTER, RATE_RETRY_AFTER_S));
+    }
+    answer.json(Envelope {
         answer: None::<()>,
         action_status: "FAIL",
         error_code: failure.code(family).number(),
@@ -89,10 +97,10 @@ pub fn described(failure: &Failure, contact_group: ContactGroupPaths) -> String 
         tracing::error!(request_id, cause = format!("{cause:#}"), "internal error");
         return format!("{text} (request {request_id})");
     }
-    if let Failure::Service(Error::Unavailable(cause) | Error::InDoubt(cause)) = failure {
+    if let Failure::Service(error @ (Error::Unavailable(cause) | Error::InDoubt(cause))) = failure {
         let cause = cause.as_ref();
         let cause = cause.map_or_else(|| "deadline".to_owned(), |cause| format!("{cause:#}"));
-        tracing::warn!(request_id = request_id(), cause, "the database did not answer");
+        tracing::warn!(request_id = request_id(), cause, "{error}");
     } else {
         tracing::debug!("{text}");
     }

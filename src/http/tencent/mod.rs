@@ -1,6 +1,7 @@
 //! Tencent's REST API: `POST /v4/<service>/<command>`.
 
 pub mod accounts;
+pub mod body;
 pub mod caller;
 pub mod chat_groups;
 pub mod codes;
@@ -17,7 +18,7 @@ pub mod watch;
 use std::rc::Rc;
 
 use actix_web::HttpRequest;
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::{self, Data, Payload, ServiceConfig};
 
 use crate::metrics::Metrics;
 use door::Door;
@@ -30,9 +31,9 @@ pub(super) fn routes(app: &mut ServiceConfig, metrics: &Metrics) {
     }
     let unknown = Rc::new(metrics.call("unknown"));
     app.route("/openapi.json", web::get().to(super::openapi::document)).default_service(web::to(
-        move |door: Data<Door>, request: HttpRequest| {
+        move |door: Data<Door>, request: HttpRequest, payload: Payload| {
             let unknown = unknown.clone();
-            async move { door::refuse_path(&door, &unknown, &request) }
+            async move { door::refuse_path(&door, &unknown, &request, payload).await }
         },
     ));
 }

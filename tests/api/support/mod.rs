@@ -18,7 +18,9 @@ use actix_web::http::Method;
 use earmark::deadline::Deadline;
 use earmark::domain::{App, Directory, Edition, SdkAppId, SecretKey};
 use earmark::http::tencent::user_sig::UserSig;
-use earmark::http::{Addresses, Console, Identity, Listen, Operators, listen};
+use earmark::http::{
+    Addresses, CLIENT_CONNECTIONS, Console, Identity, KEEP_ALIVE_S, Listen, Operators, listen,
+};
 use earmark::limits::Limits;
 use earmark::service::{
     AppChange, AppSettings, Service, Settings, create_app, load_app, update_app,
@@ -294,8 +296,10 @@ async fn start_instance(database: &Database, front: Front) -> (Addresses, Instan
         admin_address: Some(anywhere),
         console: front.console,
         operators: front.operators,
-        identity: front.identity,
+        identity: front.identity.map(Arc::new),
         workers: 2,
+        connections_max: CLIENT_CONNECTIONS,
+        keep_alive: Duration::from_secs(KEEP_ALIVE_S),
         shutdown_s: 10,
     };
     let (addresses, servers) = listen(service.clone(), wanted).unwrap();

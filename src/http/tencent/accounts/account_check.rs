@@ -47,6 +47,10 @@ impl Call for AccountCheck {
         named_users(&body.get("CheckItem")?, app).map(Self)
     }
 
+    fn size(&self) -> usize {
+        self.0.len()
+    }
+
     async fn run(
         self,
         service: &Service,

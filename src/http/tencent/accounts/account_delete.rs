@@ -46,6 +46,10 @@ impl Call for AccountDelete {
         named_users(&body.get("DeleteItem")?, app).map(Self)
     }
 
+    fn size(&self) -> usize {
+        self.0.len()
+    }
+
     async fn run(
         self,
         service: &Service,

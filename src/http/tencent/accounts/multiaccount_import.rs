@@ -56,6 +56,10 @@ impl Call for MultiaccountImport {
         Ok(Self { good: good.into_values().collect(), failed })
     }
 
+    fn size(&self) -> usize {
+        self.good.len() + self.failed.len()
+    }
+
     async fn run(
         self,
         service: &Service,

@@ -54,6 +54,10 @@ impl Call for GetGroupInfo {
         }
     }
 
+    fn size(&self) -> usize {
+        self.0.len()
+    }
+
     async fn run(
         self,
         service: &Service,

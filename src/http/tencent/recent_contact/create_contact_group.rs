@@ -74,6 +74,10 @@ impl Call for CreateContactGroup {
         }
     }
 
+    fn size(&self) -> usize {
+        self.conversations.len()
+    }
+
     async fn run(
         self,
         service: &Service,

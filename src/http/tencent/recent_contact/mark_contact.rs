@@ -62,6 +62,10 @@ impl Call for MarkContact {
         Ok(Self { owner, items })
     }
 
+    fn size(&self) -> usize {
+        self.items.len()
+    }
+
     async fn run(
         self,
         service: &Service,

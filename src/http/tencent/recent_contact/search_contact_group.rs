@@ -50,6 +50,10 @@ impl Call for SearchContactGroup {
         }
     }
 
+    fn size(&self) -> usize {
+        self.wanted.len()
+    }
+
     async fn run(
         self,
         service: &Service,

@@ -62,6 +62,10 @@ impl Call for Top {
         Ok(Self { owner, pin, conversations })
     }
 
+    fn size(&self) -> usize {
+        self.conversations.len()
+    }
+
     async fn run(
         self,
         service: &Service,

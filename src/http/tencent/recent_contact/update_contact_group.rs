@@ -103,6 +103,10 @@ impl Call for UpdateContactGroup {
         Ok(Self { owner, update_group_type, old_group_name, change })
     }
 
+    fn size(&self) -> usize {
+        self.change.touched().count()
+    }
+
     async fn run(
         self,
         service: &Service,
