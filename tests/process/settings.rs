@@ -150,7 +150,7 @@ fn secrets_can_come_from_files() {
 }
 
 /// The commands that have options.
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &[],
     &["dev"],
     &["serve"],
