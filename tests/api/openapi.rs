@@ -54,6 +54,13 @@ fn the_document_has_an_example_for_every_call() {
 }
 
 #[test]
+fn the_document_calls_each_code_what_the_tests_call_it() {
+    for code in DOCUMENT["x-error-codes"].as_array().unwrap() {
+        assert_eq!(code["name"], format!("{:?}", Code::read(&code["code"])));
+    }
+}
+
+#[test]
 fn the_document_has_exactly_the_codes_that_the_tests_name() {
     let codes = DOCUMENT["x-error-codes"].as_array().unwrap();
     let documented: BTreeSet<_> = codes.iter().map(|code| Code::read(&code["code"])).collect();

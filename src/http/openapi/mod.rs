@@ -132,7 +132,12 @@ fn described(call: &Entry, operation: &Operation) -> Value {
 }
 
 fn example(json: &str) -> Value {
-    serde_json::from_str(json).unwrap_or_default()
+    #[expect(
+        clippy::expect_used,
+        reason = "the examples are part of the program, and tests send them"
+    )]
+    let example = serde_json::from_str(json).expect("an example is JSON");
+    example
 }
 
 fn parameters() -> Value {
