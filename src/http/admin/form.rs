@@ -1,26 +1,45 @@
 //! The JSON documents of the admin API.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::domain::{App, Problem, SdkAppId, SecretKey};
+use crate::domain::{App, Directory, Edition, Problem, SdkAppId, SecretKey};
+use crate::http::openapi::schema::named;
 use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
-use crate::limits::{LimitChange, Limits};
+use crate::limits::{LIMIT_MAX, LimitChange, Limits};
 use crate::service::AppSettings;
 
-#[derive(Serialize)]
-pub(super) struct ShownApp<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct AppList<'a> {
+    pub(super) apps: Vec<ShownApp<'a>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "App")]
+pub(in crate::http) struct ShownApp<'a> {
+    #[schemars(range(min = 1, max = i64::MAX))]
     sdkappid: i64,
+    /// The plan of the app: which marks it may write.
+    #[schemars(extend("enum" = Edition::ALL.map(Edition::name)))]
     edition: &'static str,
+    /// Which users and chat groups must be imported first.
+    #[schemars(extend("enum" = Directory::ALL.map(Directory::name)))]
     directory: &'static str,
+    /// Whether all calls are refused.
     disabled: bool,
-    /// The number of valid secret keys.
+    /// How many secret keys are valid.
+    #[schemars(extend("enum" = [1, 2]))]
     secret_keys: usize,
+    /// The admins, who may call.
+    #[schemars(extend("items" = named("Identifier")))]
     admins: &'a [String],
+    #[schemars(schema_with = "limits_schema")]
     limits: Map<String, Value>,
-    /// Set only in the answer to the request that generated the key. The API never shows it again.
+    /// Only in the answer of the call that generated it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "&str")]
     secret_key: Option<&'a str>,
 }
 
@@ -47,6 +66,18 @@ impl<'a> ShownApp<'a> {
         let secret_key = is_generated.then(|| app.secret_key.reveal());
         Self { secret_key, ..Self::new(app) }
     }
+}
+
+fn limits_schema(_: &mut SchemaGenerator) -> Schema {
+    let mut limits = Limits::default();
+    let limit = |(name, default): (&str, &mut u32)| {
+        let lowest = u32::from(name != "calls-per-second");
+        let schema = json!({ "type": "integer", "minimum": lowest, "maximum": LIMIT_MAX, "default": default });
+        (name.to_owned(), schema)
+    };
+    let limits: Map<String, Value> = limits.named().into_iter().map(limit).collect();
+    let names: Vec<&String> = limits.keys().collect();
+    json_schema!({ "type": "object", "required": names, "properties": limits })
 }
 
 /// The fields that a new app and a change have in common.

@@ -10,6 +10,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, PayloadConfig, ServiceConfig};
 use actix_web::{HttpResponse, Resource};
 
+pub(super) use form::AppList;
 pub use guard::{OperatorToken, Operators};
 
 use super::problem_details;
