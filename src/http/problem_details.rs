@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::Refusal;
@@ -11,13 +12,18 @@ use crate::http::tencent::codes::ContactGroupPaths;
 use crate::http::tencent::envelope::described;
 use crate::http::tencent::failure::Failure;
 
-#[derive(Debug, Serialize)]
-struct ProblemDetails<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ProblemDetails<'a> {
+    /// The status in words.
     title: &'a str,
+    /// The HTTP status.
+    #[schemars(range(min = 400, max = 599))]
     status: u16,
+    /// What is wrong.
     detail: &'a str,
-    /// The path to the wrong field, if a field of the body is wrong.
+    /// The path to the field that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "&str")]
     field: Option<&'a str>,
 }
 

@@ -54,6 +54,28 @@ fn the_document_has_an_example_for_every_call() {
 }
 
 #[test]
+fn the_document_names_the_request_and_the_answer_of_every_call() {
+    for command in EXAMPLES {
+        let schema = "content/application~1json/schema";
+        let named = |place: &str| {
+            let name = operation(command).pointer(&format!("/{place}/$ref")).unwrap();
+            name.as_str().unwrap().trim_start_matches("#/components/schemas/").to_lowercase()
+        };
+        let (_, name) = command.split_once('/').unwrap();
+        let name = name.replace('_', "");
+        assert_eq!(named(&format!("requestBody/{schema}")), format!("{name}request"));
+        assert_eq!(named(&format!("responses/200/{schema}/oneOf/0")), format!("{name}answer"));
+    }
+}
+
+#[test]
+fn the_document_calls_each_code_what_the_tests_call_it() {
+    for code in DOCUMENT["x-error-codes"].as_array().unwrap() {
+        assert_eq!(code["name"], format!("{:?}", Code::read(&code["code"])));
+    }
+}
+
+#[test]
 fn the_document_has_exactly_the_codes_that_the_tests_name() {
     let codes = DOCUMENT["x-error-codes"].as_array().unwrap();
     let documented: BTreeSet<_> = codes.iter().map(|code| Code::read(&code["code"])).collect();

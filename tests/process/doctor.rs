@@ -234,7 +234,7 @@ fn servers_that_lose_writes_or_refuse_them_are_failures() {
     check(&primary.url(), &[], "durability", "failure", &words);
     check(&primary.url(), &[], "standbys", "ok", &["this server alone"]);
 
-    let standby = primary.start_standby(second.path(, "standby"));
+    let standby = primary.start_standby(second.path(), "standby");
     check(&standby.url(), &[], "writes", "failure", &["standby", "primary"]);
     let mut sql = primary.sql("postgres");
     let standbys = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";

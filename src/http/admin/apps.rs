@@ -4,11 +4,10 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Path};
-use serde_json::json;
 
 use super::super::problem_details;
 use super::body::Body;
-use super::form::{self, NewApp, Rotation, ShownApp};
+use super::form::{self, AppList, NewApp, Rotation, ShownApp};
 use crate::deadline::Deadline;
 use crate::domain::{App, KeyRefusal, Problem, Refusal, SdkAppId, SecretKey};
 use crate::error::Error;
@@ -19,8 +18,7 @@ use crate::service::{AppChange, random_secret_key};
 pub(super) async fn list(door: Data<Door>) -> HttpResponse {
     match door.service.list_apps(Deadline::of_a_request()).await {
         Ok(apps) => {
-            let apps: Vec<_> = apps.iter().map(ShownApp::new).collect();
-            HttpResponse::Ok().json(json!({ "apps": apps }))
+            HttpResponse::Ok().json(AppList { apps: apps.iter().map(ShownApp::new).collect() })
         }
         Err(error) => problem_details::failure(error),
     }

@@ -1,33 +1,56 @@
 //! The JSON documents of the admin API.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::domain::{App, AppKey, Problem, SdkAppId, SecretKey};
+use crate::domain::{App, AppKey, Directory, Edition, Problem, SdkAppId, SecretKey};
+use crate::http::openapi::schema::named;
 use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
-use crate::limits::{LimitChange, Limits};
+use crate::limits::{LIMIT_MAX, LimitChange, Limits};
 use crate::service::AppSettings;
 
-#[derive(Serialize)]
-pub(super) struct ShownApp<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct AppList<'a> {
+    pub(super) apps: Vec<ShownApp<'a>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "App")]
+pub(in crate::http) struct ShownApp<'a> {
+    #[schemars(range(min = 1, max = i64::MAX))]
     sdkappid: i64,
+    /// The plan of the app: which marks it may write.
+    #[schemars(extend("enum" = Edition::ALL.map(Edition::name)))]
     edition: &'static str,
+    /// Which users and chat groups must be imported first.
+    #[schemars(extend("enum" = Directory::ALL.map(Directory::name)))]
     directory: &'static str,
+    /// Whether all calls are refused.
     disabled: bool,
-    /// The valid keys, newest first.
+    /// The valid secret keys, newest first.
+    #[schemars(length(min = 1, max = 2))]
     secret_keys: Vec<ShownKey>,
+    /// The admins, who may call.
+    #[schemars(extend("items" = named("Identifier")))]
     admins: &'a [String],
+    #[schemars(schema_with = "limits_schema")]
     limits: Map<String, Value>,
-    /// Set only in the answer to the request that generated the key. The API never shows it again.
+    /// Only in the answer of the call that generated it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "&str")]
     secret_key: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AppKey")]
 struct ShownKey {
+    #[schemars(range(min = 1, max = i64::MAX))]
     id: i64,
+    /// Unix seconds.
     created_at: u64,
+    /// Unix seconds, up to 6 minutes old. `null` if no request has used the key.
     last_used_at: Option<u64>,
 }
 
@@ -61,6 +84,18 @@ impl<'a> ShownApp<'a> {
         let secret_key = is_generated.then(|| app.key.secret.reveal());
         Self { secret_key, ..Self::new(app) }
     }
+}
+
+fn limits_schema(_: &mut SchemaGenerator) -> Schema {
+    let mut limits = Limits::default();
+    let limit = |(name, default): (&str, &mut u32)| {
+        let lowest = u32::from(name != "calls-per-second");
+        let schema = json!({ "type": "integer", "minimum": lowest, "maximum": LIMIT_MAX, "default": default });
+        (name.to_owned(), schema)
+    };
+    let limits: Map<String, Value> = limits.named().into_iter().map(limit).collect();
+    let names: Vec<&String> = limits.keys().collect();
+    json_schema!({ "type": "object", "required": names, "properties": limits })
 }
 
 /// The fields that a new app and a change have in common.

@@ -11,6 +11,7 @@ use actix_web::web::{self, Data, PayloadConfig, ServiceConfig};
 use actix_web::{HttpResponse, Resource};
 use serde::Serialize;
 
+pub(super) use form::AppList;
 pub use guard::{OperatorToken, Operators};
 
 use super::problem_details;

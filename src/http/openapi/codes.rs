@@ -2,47 +2,69 @@
 
 use std::sync::LazyLock;
 
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
-use crate::http::tencent::codes::{Code, Family};
+use crate::http::tencent::codes::{Code, Family, bad_parameter};
+use crate::http::tencent::failure::Failure;
 
 pub(super) const SEE: &str = "The codes are explained in `x-error-codes`.";
 
-pub(super) static TABLE: LazyLock<Vec<Value>> =
-    LazyLock::new(|| serde_json::from_str(include_str!("codes.json")).unwrap_or_default());
+/// A code in one service, or in all of them.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ErrorCode {
+    code: u32,
+    name: Code,
+    /// `all`, or the name of a service.
+    family: String,
+    /// `top`, `item`, or both with a comma.
+    level: String,
+    meaning: String,
+    provoked_by: String,
+    remedy: String,
+}
+
+pub(super) static TABLE: LazyLock<Vec<ErrorCode>> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "the table is part of the program, and tests read it")]
+    let table =
+        serde_json::from_str(include_str!("codes.json")).expect("codes.json has this shape");
+    table
+});
 
 /// The codes that a command can return as the call's `ErrorCode`, ascending: those of all commands, and `of_its_own`.
 pub(super) fn at_the_top(family: Family, of_its_own: &[Code]) -> Vec<u32> {
-    let of_all = |code: &Value| match code["family"].as_str() {
+    let of_family = [Failure::NotAdmin.code(family), bad_parameter(family)];
+    listed(family, "top", |row| match row.family.as_str() {
         // A documented command exists, so it never returns this code.
-        Some("all") => code["name"] != "UnknownCommand",
-        _ => code["name"] == "NotAdmin" || code["name"] == "BadParameter",
-    };
-    listed(family, "top", of_its_own, of_all)
+        "all" => row.name != Code::UnknownCommand,
+        _ => of_family.contains(&row.name) || of_its_own.contains(&row.name),
+    })
 }
 
 /// The codes that a command can return for an item, ascending.
 pub(super) fn of_items(family: Family, of_its_own: &[Code]) -> Vec<u32> {
-    listed(family, "item", of_its_own, |code| code["family"] == "all")
+    listed(family, "item", |row| row.family == "all" || of_its_own.contains(&row.name))
 }
 
-fn listed(
-    family: Family,
-    level: &str,
-    of_its_own: &[Code],
-    of_all: fn(&Value) -> bool,
-) -> Vec<u32> {
-    let of_family = |code: &&Value| code["family"] == "all" || code["family"] == family.service();
+fn listed(family: Family, level: &str, is_returned: impl Fn(&ErrorCode) -> bool) -> Vec<u32> {
     let mut listed: Vec<u32> = TABLE
         .iter()
-        .filter(of_family)
-        .filter(|code| code["level"].as_str().is_some_and(|levels| levels.contains(level)))
-        .filter_map(|code| Some((code, u32::try_from(code["code"].as_u64()?).ok()?)))
-        .filter(|(code, number)| {
-            of_all(code) || of_its_own.iter().any(|own| own.number() == *number)
-        })
-        .map(|(_, number)| number)
+        .filter(|row| row.family == "all" || row.family == family.service())
+        .filter(|row| row.level.contains(level) && is_returned(row))
+        .map(|row| row.code)
         .collect();
     listed.sort_unstable();
     listed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_the_table_has_the_number_of_the_code_that_it_names() {
+        for row in &*TABLE {
+            assert_eq!(row.code, row.name.number(), "{:?}", row.name);
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! The OpenAPI document: all paths, fields and codes.
 //!
-//! It is written by hand beside the code, and tests compare the two. All answers in the tests must match the schemas,
-//! every example is sent, and the service must accept requests that are generated from the schemas.
+//! The schemas of answers are derived from their structs. The rest is written by hand beside the code, and tests compare
+//! the two: all answers in the tests must match the schemas, every example is sent, and the service must accept requests
+//! that are generated from the schemas.
 
 mod codes;
 mod operators;
@@ -13,8 +14,11 @@ use std::sync::LazyLock;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};
 
+use super::admin::AppList;
 use super::asset::Asset;
+use super::problem_details::ProblemDetails;
 use crate::http::tencent::codes::{Code, Family};
+use crate::http::tencent::envelope::FailureAnswer;
 use crate::http::tencent::registry::{CALLS, Entry};
 use crate::limits::Limits;
 
@@ -38,16 +42,10 @@ pub struct Operation {
     pub description: &'static str,
     /// The schema of the request body.
     pub request: Value,
-    /// The schemas of the answer's fields, by name and without the envelope. No field is optional.
-    pub answer: Value,
     /// The codes that not every command of the family has.
     pub codes: &'static [Code],
     /// A request body and its answer. The answer assumes that the examples of the calls before it have been sent.
     pub example: (&'static str, &'static str),
-}
-
-pub(super) fn item_codes(family: Family, of_its_own: &[Code]) -> Vec<u32> {
-    codes::of_items(family, of_its_own)
 }
 
 const ABOUT: &str = "\
@@ -61,11 +59,14 @@ explains all codes.";
 
 fn built() -> Value {
     let limits = Limits::default();
-    let paths: Map<String, Value> = CALLS
-        .iter()
-        .map(|call| (call.path(), described(call, &(call.operation)(&limits))))
-        .chain(operators::paths())
-        .collect();
+    let mut schemas = shared_schemas(&limits);
+    let mut paths = Map::new();
+    for call in CALLS {
+        let operation = (call.operation)(&limits);
+        paths.insert(call.path(), described(call, &operation));
+        schemas = schema::joined(schemas, schemas_of(call, operation).into());
+    }
+    paths.extend(operators::paths());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -86,7 +87,7 @@ fn built() -> Value {
         "security": [{ "sdkappid": [], "identifier": [], "usersig": [] }],
         "paths": paths,
         "components": {
-            "schemas": schema::joined(schema::schemas(&limits), operators::schemas(&limits)),
+            "schemas": schemas,
             "parameters": schema::joined(parameters(), operators::parameters()),
             "securitySchemes": security_schemes(),
         },
@@ -94,13 +95,38 @@ fn built() -> Value {
     })
 }
 
+/// The schemas that do not belong to one call.
+fn shared_schemas(limits: &Limits) -> Value {
+    let mut generator = schema::generator(Vec::new());
+    generator.subschema_for::<FailureAnswer<'_>>();
+    generator.subschema_for::<ProblemDetails<'_>>();
+    generator.subschema_for::<AppList<'_>>();
+    let answers = generator.take_definitions(true);
+    let by_hand = schema::joined(schema::schemas(limits), operators::schemas(&answers["App"]));
+    schema::joined(by_hand, answers.into())
+}
+
+/// The schemas of a call's request, of its answer if it succeeds, and of the items in that answer.
+fn schemas_of(call: &Entry, operation: Operation) -> Map<String, Value> {
+    let mut generator = schema::generator(codes::of_items(call.family, operation.codes));
+    let answer = (call.answer)(&mut generator);
+    generator.definitions_mut().insert(schema_name(call, "Answer"), answer.into());
+    let mut schemas = generator.take_definitions(true);
+    schemas.insert(schema_name(call, "Request"), operation.request);
+    schemas
+}
+
+/// The name in `PascalCase`: `MarkContactAnswer` for `mark_contact` and `Answer`.
+fn schema_name(call: &Entry, what: &str) -> String {
+    let words = call.command.split('_').filter_map(|word| word.split_at_checked(1));
+    words.map(|(first, rest)| first.to_uppercase() + rest).collect::<String>() + what
+}
+
 fn described(call: &Entry, operation: &Operation) -> Value {
     let Entry { family, command, .. } = *call;
     let at_the_top = codes::at_the_top(family, operation.codes);
     let of_items = codes::of_items(family, operation.codes);
     let all: BTreeSet<u32> = at_the_top.iter().chain(&of_items).copied().collect();
-    let fields = operation.answer.as_object().map(|fields| fields.keys().map(String::as_str));
-    let names: Vec<&str> = fields.into_iter().flatten().collect();
     let (request, answer) = operation.example;
     json!({ "post": {
         "operationId": command,
@@ -114,14 +140,14 @@ fn described(call: &Entry, operation: &Operation) -> Value {
         "requestBody": {
             "required": true,
             "content": { "application/json": {
-                "schema": operation.request, "example": example(request),
+                "schema": schema::named(&schema_name(call, "Request")), "example": example(request),
             } },
         },
         "responses": { "200": {
             "description": "Success or failure, see `ErrorCode`.",
             "content": { "application/json": {
                 "schema": { "oneOf": [
-                    schema::success(&names, &operation.answer),
+                    schema::named(&schema_name(call, "Answer")),
                     schema::failure(&at_the_top),
                 ] },
                 "example": example(answer),
@@ -132,7 +158,12 @@ fn described(call: &Entry, operation: &Operation) -> Value {
 }
 
 fn example(json: &str) -> Value {
-    serde_json::from_str(json).unwrap_or_default()
+    #[expect(
+        clippy::expect_used,
+        reason = "the examples are part of the program, and tests send them"
+    )]
+    let example = serde_json::from_str(json).expect("an example is JSON");
+    example
 }
 
 fn parameters() -> Value {
@@ -159,4 +190,59 @@ fn security_schemes() -> Value {
             "description": "The operators' token (`--operator-token-file`). `dev` prints its token in the address of the console.",
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schemas_of_all_calls() -> impl Iterator<Item = (String, Value)> {
+        let limits = Limits::default();
+        CALLS.iter().flat_map(move |call| schemas_of(call, (call.operation)(&limits)))
+    }
+
+    fn schemas_of_answers() -> impl Iterator<Item = (String, Value)> {
+        schemas_of_all_calls().filter(|(name, _)| !name.ends_with("Request"))
+    }
+
+    #[test]
+    fn a_schema_of_one_name_is_the_same_in_all_calls() {
+        let mut found = shared_schemas(&Limits::default());
+        let found = found.as_object_mut().unwrap();
+        for (name, schema) in schemas_of_all_calls() {
+            let earlier = found.entry(name.clone()).or_insert_with(|| schema.clone());
+            assert_eq!(*earlier, schema, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_object_in_an_answer_has_no_other_fields() {
+        for (name, schema) in schemas_of_answers() {
+            if schema["type"] == "object" {
+                assert_eq!(schema["additionalProperties"], false, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_result_code_of_an_item_is_0_or_a_code_of_the_call() {
+        let items: Vec<_> = schemas_of_answers()
+            .filter_map(|(name, schema)| {
+                let codes = schema.pointer("/properties/ResultCode/enum")?;
+                Some((name, codes.to_string()))
+            })
+            .collect();
+        let items: Vec<_> = items.iter().map(|(name, codes)| (&**name, &**codes)).collect();
+        assert_eq!(
+            items,
+            [
+                ("MarkContactResultItem", "[0,50001,50004,51007,51008]"),
+                ("CreateContactGroupResultItem", "[0,50001,50004,51007,51008]"),
+                ("UpdateContactGroupResultItem", "[0,50001,50004,51007,51008]"),
+                ("TopResultItem", "[0,50001,50004,51007,51012]"),
+                ("AccountCheckResultItem", "[0,50004,70402]"),
+                ("AccountDeleteResultItem", "[0,50004,70107,70402]"),
+            ]
+        );
+    }
 }

@@ -2,18 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schema::{closed, named, object};
-use crate::domain::{Directory, Edition};
-use crate::limits::{
-    IDENTIFIER_BYTES_MAX, LIMIT_MAX, Limits, SECRET_KEY_BYTES_MAX, SECRET_KEY_BYTES_MIN,
-};
+use super::schema::{closed, joined, named, object};
+use crate::limits::{IDENTIFIER_BYTES_MAX, SECRET_KEY_BYTES_MAX, SECRET_KEY_BYTES_MIN};
 
 pub(super) fn paths() -> Map<String, Value> {
     let new_app = json!({ "schema": named("NewApp"), "example": { "sdkappid": 1_400_000_002, "edition": "pro" } });
     let change =
         json!({ "schema": named("AppSettings"), "example": { "limits": { "pinned": 100 } } });
-    let list = closed(&["apps"], json!({ "apps": { "type": "array", "items": named("App") } }));
-    let listed = json!({ "description": "All apps, sorted by number.", "content": { "application/json": { "schema": list } } });
+    let listed = json!({ "description": "All apps, sorted by number.", "content": { "application/json": { "schema": named("AppList") } } });
     let entries = [
         (
             "/admin/v1/apps",
@@ -204,44 +200,21 @@ pub(super) fn parameters() -> Value {
     })
 }
 
-pub(super) fn schemas(limits: &Limits) -> Value {
-    let mut limits = *limits;
-    let limit = |(name, default): (&str, &mut u32)| {
-        let lowest = u32::from(name != "calls-per-second");
-        let schema = json!({ "type": "integer", "minimum": lowest, "maximum": LIMIT_MAX, "default": default });
-        (name.to_owned(), schema)
-    };
-    let limits: Map<String, Value> = limits.named().into_iter().map(limit).collect();
+/// The schemas of the requests. Their settings are described as in `app`, the schema of an app in answers.
+pub(super) fn schemas(app: &Value) -> Value {
+    let shown = &app["properties"];
+    let mut limits = shown["limits"].clone();
+    // A request gives only the limits that it sets.
+    limits["required"] = json!([]);
     let settings = json!({
-        "edition": { "enum": Edition::ALL.map(Edition::name), "description": "The plan of the app: which marks it may write." },
-        "directory": { "enum": Directory::ALL.map(Directory::name), "description": "Which users and chat groups must be imported first." },
-        "disabled": { "type": "boolean", "description": "Whether all calls are refused." },
-        "limits": { "type": "object", "additionalProperties": false, "properties": limits.clone() },
+        "edition": shown["edition"], "directory": shown["directory"], "disabled": shown["disabled"],
+        "limits": limits,
     });
-    let number = json!({ "type": "integer", "format": "int64", "minimum": 1, "maximum": i64::MAX });
-    let admins = json!({ "type": "array", "items": named("Identifier"), "description": "The admins, who may call." });
-    let mut new_app = closed(&["sdkappid"], settings.clone());
-    new_app["properties"]["sdkappid"] = number.clone();
-    new_app["properties"]["admins"] = admins.clone();
-    new_app["properties"]["secret_key"] = named("SecretKey");
-    let always =
-        ["sdkappid", "edition", "directory", "disabled", "secret_keys", "admins", "limits"];
-    let mut app = closed(&always, settings.clone());
-    app["properties"]["sdkappid"] = number.clone();
-    app["properties"]["admins"] = admins;
-    let time = json!({ "type": "integer", "format": "int64", "minimum": 0, "description": "Unix seconds." });
-    let last_used = json!({ "type": ["integer", "null"], "format": "int64", "minimum": 0,
-        "description": "Unix seconds, up to 6 minutes old. `null` if no request has used the key." });
-    let key = json!({ "id": number.clone(), "created_at": time, "last_used_at": last_used });
-    app["properties"]["secret_keys"] = json!({
-        "type": "array", "minItems": 1, "maxItems": 2, "description": "The valid secret keys, newest first.",
-        "items": closed(&["id", "created_at", "last_used_at"], key),
+    let whole = json!({
+        "sdkappid": shown["sdkappid"], "admins": shown["admins"], "secret_key": named("SecretKey"),
     });
-    app["properties"]["secret_key"] = json!({ "type": "string", "description": "Only in the answer of the call that generated it." });
-    app["properties"]["limits"]["required"] = limits.keys().cloned().collect();
     json!({
-        "App": app,
-        "NewApp": new_app,
+        "NewApp": closed(&["sdkappid"], joined(settings.clone(), whole)),
         "AppSettings": closed(&[], settings),
         "Identifier": super::schema::text(1, IDENTIFIER_BYTES_MAX, "The name of an admin."),
         "SecretKey": {

@@ -1,9 +1,42 @@
-//! The schemas of requests and answers. Their limits come from `limits.rs`.
+//! Builds the schemas of requests, whose limits come from `limits.rs`, and derives those of answers from their structs.
 
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::codes;
 use crate::limits::{Limits, MARK_BITS};
+
+/// Generates the schemas of answers as components. `item_codes` are the values of each `ResultCode`, beside 0.
+pub(super) fn generator(item_codes: Vec<u32>) -> SchemaGenerator {
+    SchemaSettings::draft2020_12()
+        .for_serialize()
+        .with(|settings| settings.definitions_path = "/components/schemas".into())
+        .with_transform(RecursiveTransform(move |schema: &mut Schema| {
+            describe_answer(schema, &item_codes);
+        }))
+        .into_generator()
+}
+
+/// Adds what a struct does not say, and removes what says more about Rust than about the answer.
+fn describe_answer(schema: &mut Schema, item_codes: &[u32]) {
+    if let Some(result_code) = schema.pointer_mut("/properties/ResultCode") {
+        result_code["enum"] = std::iter::once(0).chain(item_codes.iter().copied()).collect();
+    }
+    if schema.get("type").is_some_and(|kind| kind == "object") {
+        // An answer has no other fields.
+        schema.insert("additionalProperties".to_owned(), false.into());
+    }
+    // The width of an integer in Rust is not a promise to clients.
+    if schema.get("format").and_then(Value::as_str).is_some_and(|name| name.starts_with("uint")) {
+        schema.remove("format");
+    }
+    if schema.get("enum").or(schema.get("const")).is_some() {
+        schema.remove("minimum");
+        schema.remove("maximum");
+    }
+}
 
 /// A text of `least` to `most` bytes of UTF-8, without NUL. The service checks `x-maxBytes`. JSON Schema counts
 /// characters, and a text never has more characters than bytes.
@@ -34,7 +67,8 @@ pub(in crate::http) fn count(about: &str) -> Value {
 
 /// An array in a request, with a fixed maximum length.
 pub(in crate::http) fn array(least: usize, most: usize, about: &str, items: Value) -> Value {
-    let mut schema = answered(about, items);
+    let mut schema = json!({ "type": "array", "description": about });
+    schema["items"] = items;
     schema["minItems"] = least.into();
     schema["maxItems"] = most.into();
     schema
@@ -52,13 +86,6 @@ pub(in crate::http) fn limited_array(
     schema
 }
 
-/// An array in an answer.
-pub(in crate::http) fn answered(about: &str, items: Value) -> Value {
-    let mut schema = json!({ "type": "array", "description": about });
-    schema["items"] = items;
-    schema
-}
-
 /// An object in a request. The service ignores other fields.
 pub(in crate::http) fn object(required: &[&str], properties: Value) -> Value {
     let mut schema = json!({ "type": "object", "required": required });
@@ -66,8 +93,8 @@ pub(in crate::http) fn object(required: &[&str], properties: Value) -> Value {
     schema
 }
 
-/// An object in an answer. It has no other fields.
-pub(in crate::http) fn closed(required: &[&str], properties: Value) -> Value {
+/// An object that has no other fields.
+pub(super) fn closed(required: &[&str], properties: Value) -> Value {
     let mut schema = object(required, properties);
     schema["additionalProperties"] = false.into();
     schema
@@ -87,17 +114,6 @@ pub(in crate::http) fn joined(mut properties: Value, more: Value) -> Value {
 
 pub(in crate::http) fn named(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
-}
-
-pub(in crate::http) fn item_result(item_codes: &[u32]) -> Value {
-    let codes: Vec<u32> = std::iter::once(0).chain(item_codes.iter().copied()).collect();
-    json!({
-        "ResultCode": {
-            "type": "integer", "enum": codes,
-            "description": "0: success; a write is committed. Otherwise the item was refused and changed nothing.",
-        },
-        "ResultInfo": { "type": "string", "description": "The reason in words; empty on success." },
-    })
 }
 
 /// Ties the id to `Type`: `Type` 1 needs the first field of `ids` (a user), `Type` 2 one of the others (a chat group).
@@ -137,20 +153,29 @@ pub(in crate::http) fn conversation(group_ids: &[&str]) -> Value {
 }
 
 /// A conversation in an answer: `Type`, its id, and the properties of `more`.
-pub(in crate::http) fn shown_conversation(group_id: &str, required: &[&str], more: Value) -> Value {
-    let properties = joined(conversation_properties(&[group_id]), more);
-    let schema = closed(&[&["Type"], required].concat(), properties);
-    with(schema, "oneOf", id_by_type(&["To_Account", group_id], true))
+pub(in crate::http) fn shown_conversation(
+    group_id: &str,
+    required: &[&str],
+    more: Value,
+) -> Schema {
+    let required = [&["Type"], required].concat();
+    json_schema!({
+        "type": "object",
+        "required": required,
+        "properties": joined(conversation_properties(&[group_id]), more),
+        "oneOf": id_by_type(&["To_Account", group_id], true),
+    })
 }
 
-fn bits() -> Value {
+pub(in crate::http) fn bits() -> Value {
     json!({
         "0": "favourite", "1": "unread", "2": "folded", "3": "hidden",
         "4..31": "reserved by the original; stored", "32..63": "your own",
     })
 }
 
-pub(in crate::http) fn schemas(limits: &Limits) -> Value {
+/// The schemas that requests share.
+pub(super) fn schemas(limits: &Limits) -> Value {
     let highest = MARK_BITS - 1;
     json!({
         "UserID": limited_text(1, ("user-id-bytes", limits.user_id_bytes), "The name of a user."),
@@ -167,46 +192,10 @@ pub(in crate::http) fn schemas(limits: &Limits) -> Value {
             "description": format!("Bits 0 to {highest}. A bit that is both set and cleared ends cleared."),
             "items": { "type": "integer", "minimum": 0, "maximum": highest },
         },
-        "StandardMark": {
-            "type": "string", "pattern": "^(1[01]*)?$", "maxLength": MARK_BITS, "x-bits": bits(),
-            "description": "Binary digits. The last digit is bit 0. Empty if no bit is set.",
-        },
-        "ShownContactItem": shown_conversation("ToGroupId", &[], json!({})),
-        "GroupItem": closed(&["GroupName", "GroupId"], json!({
-            "GroupName": { "type": "string", "description": "The name of the contact group." },
-            "GroupId": {
-                "type": "integer", "minimum": 1,
-                "description": "The number of the contact group, counted per user and never reused.",
-            },
-        })),
-        "Failure": closed(&["ActionStatus", "ErrorCode", "ErrorInfo", "ErrorDisplay"], json!({
-            "ActionStatus": { "const": "FAIL" },
-            "ErrorCode": { "type": "integer", "minimum": 1, "description": "See `x-error-codes`." },
-            "ErrorInfo": {
-                "type": "string", "minLength": 1,
-                "description": "What is wrong and where. The text may change.",
-            },
-            "ErrorDisplay": { "const": "" },
-        })),
-        "ProblemDetails": closed(&["title", "status", "detail"], json!({
-            "title": { "type": "string", "description": "The status in words." },
-            "status": { "type": "integer", "description": "The HTTP status." },
-            "detail": { "type": "string", "description": "What is wrong." },
-            "field": { "type": "string", "description": "The path to the field that is wrong." },
-        })),
     })
 }
 
-pub(in crate::http) fn success(required: &[&str], properties: &Value) -> Value {
-    let envelope = json!({
-        "ActionStatus": { "const": "OK" }, "ErrorCode": { "const": 0 },
-        "ErrorInfo": { "const": "" }, "ErrorDisplay": { "const": "" },
-    });
-    let always = ["ActionStatus", "ErrorCode", "ErrorInfo", "ErrorDisplay"];
-    closed(&[required, &always].concat(), joined(properties.clone(), envelope))
-}
-
-pub(in crate::http) fn failure(codes: &[u32]) -> Value {
+pub(super) fn failure(codes: &[u32]) -> Value {
     json!({
         "allOf": [named("Failure"), { "properties": { "ErrorCode": { "enum": codes } } }],
         "description": format!("Also with HTTP status 200. {}", codes::SEE),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::failure::Failure;
 use super::user_sig::Flaw;
 use crate::domain::Refusal;
@@ -30,8 +32,8 @@ impl Family {
     }
 }
 
-/// `ErrorCode`, and `ResultCode` of an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// `ErrorCode`, and `ResultCode` of an item. Serde reads and writes the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u32)]
 pub enum Code {
     Ok = 0,
@@ -203,7 +205,8 @@ impl fmt::Display for Failure {
     }
 }
 
-fn bad_parameter(family: Family) -> Code {
+/// The code of a wrong or missing field.
+pub(in crate::http) fn bad_parameter(family: Family) -> Code {
     match family {
         Family::RecentContact => Code::BadParameter,
         Family::Accounts => Code::BadAccountParameter,

@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::RETRY_AFTER;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::codes::{Code, ContactGroupPaths, Family};
@@ -12,22 +13,43 @@ use crate::http::request_id::CURRENT;
 /// A limit of calls per second has room again after a second at the latest.
 const RATE_RETRY_AFTER_S: &str = "1";
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Envelope<'a, T> {
+pub(in crate::http) struct Success<T> {
     #[serde(flatten)]
-    answer: Option<T>,
+    answer: T,
+    #[schemars(extend("const" = "OK"))]
     action_status: &'static str,
+    #[schemars(extend("const" = 0))]
     error_code: u32,
-    error_info: &'a str,
+    #[schemars(extend("const" = ""))]
+    error_info: &'static str,
+    #[schemars(extend("const" = ""))]
     error_display: &'static str,
 }
 
-/// `ResultCode` and `ResultInfo` of one item.
-#[derive(Debug, Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schemars(rename = "Failure")]
+pub(in crate::http) struct FailureAnswer<'a> {
+    #[schemars(extend("const" = "FAIL"))]
+    action_status: &'static str,
+    /// See `x-error-codes`.
+    #[schemars(range(min = 1))]
+    error_code: u32,
+    /// What is wrong and where. The text may change.
+    #[schemars(length(min = 1))]
+    error_info: &'a str,
+    #[schemars(extend("const" = ""))]
+    error_display: &'static str,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ItemResult {
+    /// 0: success; a write is committed. Otherwise the item was refused and changed nothing.
     result_code: u32,
+    /// The reason in words; empty on success.
     result_info: String,
 }
 
@@ -59,8 +81,8 @@ impl<'r> FromIterator<&'r ItemResult> for ItemCounts {
 }
 
 pub fn success(answer: impl Serialize) -> HttpResponse {
-    HttpResponse::Ok().json(Envelope {
-        answer: Some(answer),
+    HttpResponse::Ok().json(Success {
+        answer,
         action_status: "OK",
         error_code: 0,
         error_info: "",
@@ -79,8 +101,7 @@ pub fn failure(
     if let Failure::TooManyCalls { .. } = failure {
         answer.insert_header((RETRY_AFTER, RATE_RETRY_AFTER_S));
     }
-    answer.json(Envelope {
-        answer: None::<()>,
+    answer.json(FailureAnswer {
         action_status: "FAIL",
         error_code: failure.code(family).number(),
         error_info: &described(failure, contact_group),

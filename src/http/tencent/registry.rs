@@ -1,11 +1,13 @@
 //! The list of all calls of Tencent's API. Routes, the OpenAPI document, metric labels and fuzz targets come from it.
 
 use actix_web::Resource;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::accounts::{account_check, account_delete, account_import, multiaccount_import};
 use super::chat_groups::{create_group, destroy_group, get_group_info, import_group};
 use super::codes::Family;
 use super::door::{self, Call};
+use super::envelope::Success;
 use super::failure::Failure;
 use super::json::Field;
 use super::recent_contact::{
@@ -47,16 +49,19 @@ pub struct Entry {
     /// Parses a body as the call does, and returns only the failure.
     pub check: fn(&Field<'_>, &App) -> Result<(), Failure>,
     pub operation: fn(&Limits) -> Operation,
+    /// The schema of the answer if the call succeeds.
+    pub(in crate::http) answer: fn(&mut SchemaGenerator) -> Schema,
     pub(super) route: fn(&Metrics) -> Resource,
 }
 
 impl Entry {
-    const fn of<C: Call>() -> Self {
+    const fn of<C: Call<Answer: JsonSchema>>() -> Self {
         Self {
             family: C::FAMILY,
             command: C::COMMAND,
             check: |body, app| C::parse(body, app).map(drop),
             operation: C::operation,
+            answer: Success::<C::Answer>::json_schema,
             route: door::route::<C>,
         }
     }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
 use super::shapes::user;
 use crate::deadline::Arrival;
 use crate::domain::App;
-use crate::http::openapi::schema::{answered, array, closed, item_result, joined, object};
-use crate::http::openapi::{Operation, item_codes};
+use crate::http::openapi::Operation;
+use crate::http::openapi::schema::{array, object};
 use crate::http::tencent::accounts::multiaccount_import::{NamedUser, good_users, named_users};
 use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
@@ -21,20 +22,30 @@ use crate::service::{AccountState, Service};
 
 pub struct AccountCheck(Vec<NamedUser>);
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
+    /// One for each entry, in order.
     result_item: Vec<ResultItem>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schemars(rename = "AccountCheckResultItem")]
 struct ResultItem {
+    /// As in the request.
     #[serde(rename = "UserID")]
     user_id: String,
     #[serde(flatten)]
     result: ItemResult,
-    account_status: &'static str,
+    account_status: AccountStatus,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+enum AccountStatus {
+    Imported,
+    NotImported,
 }
 
 impl Call for AccountCheck {
@@ -68,8 +79,8 @@ impl Call for AccountCheck {
                     user_id,
                     result: ItemResult::new(name.map(drop), Family::Accounts),
                     account_status: match state {
-                        Some(AccountState::Imported) => "Imported",
-                        Some(AccountState::NotImported) | None => "NotImported",
+                        Some(AccountState::Imported) => AccountStatus::Imported,
+                        Some(AccountState::NotImported) | None => AccountStatus::NotImported,
                     },
                 }
             })
@@ -82,10 +93,6 @@ impl Call for AccountCheck {
     }
 
     fn operation(_: &Limits) -> Operation {
-        const CODES: &[Code] = &[Code::EntryCount, Code::BadAccountParameter];
-        let state = json!({ "AccountStatus": { "enum": ["Imported", "NotImported"] } });
-        let id = json!({ "UserID": { "type": "string", "description": "As in the request." } });
-        let result = item_result(&item_codes(Self::FAMILY, CODES));
         Operation {
             summary: "Checks whether users are imported",
             description: "Returns the state of each user.",
@@ -93,14 +100,7 @@ impl Call for AccountCheck {
                 &["CheckItem"],
                 json!({ "CheckItem": array(1, ACCOUNT_ITEMS_MAX, "The users.", user(json!({}))) }),
             ),
-            answer: json!({ "ResultItem": answered(
-                "One for each entry, in order.",
-                closed(
-                    &["UserID", "ResultCode", "ResultInfo", "AccountStatus"],
-                    joined(joined(id, result), state),
-                ),
-            ) }),
-            codes: CODES,
+            codes: &[Code::EntryCount, Code::BadAccountParameter],
             example: (
                 r#"{"CheckItem":[{"UserID":"user7"},{"UserID":"stranger"}]}"#,
                 r#"{"ResultItem":[{"UserID":"user7","ResultCode":0,"ResultInfo":"","AccountStatus":"Imported"},{"UserID":"stranger","ResultCode":0,"ResultInfo":"","AccountStatus":"NotImported"}],"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#,

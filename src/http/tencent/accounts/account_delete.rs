@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
 use super::shapes::user;
 use crate::deadline::Arrival;
 use crate::domain::App;
-use crate::http::openapi::schema::{answered, array, closed, item_result, joined, object};
-use crate::http::openapi::{Operation, item_codes};
+use crate::http::openapi::Operation;
+use crate::http::openapi::schema::{array, object};
 use crate::http::tencent::accounts::multiaccount_import::{NamedUser, good_users, named_users};
 use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
@@ -21,17 +22,20 @@ use crate::service::Service;
 
 pub struct AccountDelete(Vec<NamedUser>);
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
+    /// One for each entry, in order.
     result_item: Vec<ResultItem>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schemars(rename = "AccountDeleteResultItem")]
 struct ResultItem {
     #[serde(flatten)]
     result: ItemResult,
+    /// As in the request.
     #[serde(rename = "UserID")]
     user_id: String,
 }
@@ -75,9 +79,6 @@ impl Call for AccountDelete {
     }
 
     fn operation(_: &Limits) -> Operation {
-        const CODES: &[Code] = &[Code::AccountMissing, Code::EntryCount, Code::BadAccountParameter];
-        let id = json!({ "UserID": { "type": "string", "description": "As in the request." } });
-        let result = item_result(&item_codes(Self::FAMILY, CODES));
         Operation {
             summary: "Deletes users",
             description: "Deletes users from the directory, with their marks, contact groups and pins.",
@@ -85,11 +86,7 @@ impl Call for AccountDelete {
                 &["DeleteItem"],
                 json!({ "DeleteItem": array(1, ACCOUNT_ITEMS_MAX, "The users.", user(json!({}))) }),
             ),
-            answer: json!({ "ResultItem": answered(
-                "One for each entry, in order.",
-                closed(&["ResultCode", "ResultInfo", "UserID"], joined(result, id)),
-            ) }),
-            codes: CODES,
+            codes: &[Code::AccountMissing, Code::EntryCount, Code::BadAccountParameter],
             example: (
                 r#"{"DeleteItem":[{"UserID":"user7"},{"UserID":"stranger"}]}"#,
                 r#"{"ResultItem":[{"ResultCode":0,"ResultInfo":"","UserID":"user7"},{"ResultCode":70107,"ResultInfo":"Err_TLS_PT_Open_Login_Account_Not_Exist","UserID":"stranger"}],"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
 use super::shapes::account;
 use crate::deadline::Arrival;
@@ -18,7 +18,7 @@ use crate::service::{Account, Service};
 
 pub struct AccountImport(Account);
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Answer {}
 
 impl Call for AccountImport {
@@ -51,7 +51,6 @@ impl Call for AccountImport {
             summary: "Imports a user",
             description: "Adds one user to the directory, or updates nick and face. A user who was deleted starts again without marks.",
             request: account(),
-            answer: json!({}),
             codes: &[],
             example: (
                 r#"{"UserID":"user7","Nick":"Seven","FaceUrl":"https://example.com/seven.png"}"#,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -10,7 +11,7 @@ use super::shapes::account;
 use crate::deadline::Arrival;
 use crate::domain::{App, Problem, UserId};
 use crate::http::openapi::Operation;
-use crate::http::openapi::schema::{answered, array, named, object, with};
+use crate::http::openapi::schema::{array, named, object, with};
 use crate::http::tencent::accounts::account_import::{as_sent, user_id, value};
 use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
@@ -24,9 +25,10 @@ pub struct MultiaccountImport {
     failed: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
+    /// The users that cannot be imported.
     fail_accounts: Vec<String>,
 }
 
@@ -80,13 +82,11 @@ impl Call for MultiaccountImport {
         );
         let either = json!([{ "required": ["AccountList"] }, { "required": ["Accounts"] }]);
         let request = object(&[], json!({ "AccountList": entries, "Accounts": names }));
-        let failed = answered("The users that cannot be imported.", json!({ "type": "string" }));
         Operation {
             summary: "Imports users",
             description: "Adds up to 100 users to the directory. `FailAccounts` lists the users with invalid values; the others \
                 are imported.",
             request: with(request, "oneOf", either),
-            answer: json!({ "FailAccounts": failed }),
             codes: &[Code::EntryCount],
             example: (
                 r#"{"AccountList":[{"UserID":"user8","Nick":"Eight"},{"UserID":"user9"}]}"#,

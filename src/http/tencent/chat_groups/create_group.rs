@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::new_group::{Answer, add, id_of_new, parse, schema};
+use super::new_group::{Answer, add, parse, schema};
 use crate::deadline::Arrival;
 use crate::domain::{App, ChatGroupType};
 use crate::http::openapi::Operation;
@@ -39,7 +39,6 @@ impl Call for CreateGroup {
             summary: "Creates a chat group",
             description: "Adds a chat group to the directory. Members and messages are not stored here.",
             request: schema(&ChatGroupType::ALL.map(ChatGroupType::name), limits),
-            answer: id_of_new(),
             codes: &[Code::ChatGroupIdTaken],
             example: (
                 r#"{"Owner_Account":"user0","Type":"Public","Name":"First","GroupId":"MyFirstGroup"}"#,

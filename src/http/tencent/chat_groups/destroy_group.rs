@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -18,7 +19,7 @@ use crate::service::Service;
 
 pub struct DestroyGroup(ChatGroupId);
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Answer {}
 
 impl Call for DestroyGroup {
@@ -47,7 +48,6 @@ impl Call for DestroyGroup {
             summary: "Destroys a chat group",
             description: "The users' marks, contact groups and pins for it stay stored but are hidden.",
             request: object(&["GroupId"], json!({ "GroupId": named("ChatGroupId") })),
-            answer: json!({}),
             codes: &[Code::UnknownChatGroup],
             example: (
                 r#"{"GroupId":"MySecondGroup"}"#,

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::deadline::Arrival;
 use crate::domain::{App, ChatGroup, ChatGroupId, ChatGroupType, Problem, Refusal};
-use crate::http::openapi::schema::{answered, array, closed, named, object};
-use crate::http::openapi::{Operation, item_codes};
+use crate::http::openapi::Operation;
+use crate::http::openapi::schema::{array, named, object};
 use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
 use crate::http::tencent::failure::Failure;
@@ -18,21 +19,30 @@ use crate::service::Service;
 
 pub struct GetGroupInfo(Vec<ChatGroupId>);
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
+    /// One for each id, in order.
     group_info: Vec<GroupInfo>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 struct GroupInfo {
+    /// As in the request.
     group_id: String,
+    /// 0: the chat group exists.
+    #[schemars(extend("enum" = [Code::Ok.number(), Code::UnknownChatGroup.number(), Code::InternalError.number()]))]
     error_code: u32,
+    /// The reason in words; empty if the chat group exists.
     error_info: String,
+    /// Only if the chat group exists.
     #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "&str", extend("enum" = ChatGroupType::ALL.map(ChatGroupType::name)))]
     group_type: Option<&'static str>,
+    /// Only if the chat group exists.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     name: Option<String>,
 }
 
@@ -69,26 +79,12 @@ impl Call for GetGroupInfo {
     }
 
     fn operation(_: &Limits) -> Operation {
-        const CODES: &[Code] = &[Code::UnknownChatGroup];
-        let missing = item_codes(Self::FAMILY, CODES);
-        let codes: Vec<u32> = std::iter::once(0).chain(missing).collect();
-        let info = closed(
-            &["GroupId", "ErrorCode", "ErrorInfo"],
-            json!({
-                "GroupId": { "type": "string", "description": "As in the request." },
-                "ErrorCode": { "type": "integer", "enum": codes, "description": "0: the chat group exists." },
-                "ErrorInfo": { "type": "string", "description": "The reason in words; empty if the chat group exists." },
-                "Type": { "enum": ChatGroupType::ALL.map(ChatGroupType::name), "description": "Only if the chat group exists." },
-                "Name": { "type": "string", "description": "Only if the chat group exists." },
-            }),
-        );
         let ids = array(1, CHAT_GROUP_ITEMS_MAX, "The ids.", named("ChatGroupId"));
         Operation {
             summary: "Looks chat groups up",
             description: "Returns id, type and name of up to 50 chat groups.",
             request: object(&["GroupIdList"], json!({ "GroupIdList": ids })),
-            answer: json!({ "GroupInfo": answered("One for each id, in order.", info) }),
-            codes: CODES,
+            codes: &[Code::UnknownChatGroup],
             example: (
                 r#"{"GroupIdList":["MyFirstGroup","nothing"]}"#,
                 r#"{"GroupInfo":[{"GroupId":"MyFirstGroup","ErrorCode":0,"ErrorInfo":"","Type":"Public","Name":"First"},{"GroupId":"nothing","ErrorCode":10010,"ErrorInfo":"GroupId: no such chat group, or it was destroyed"}],"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ErrorDisplay":""}"#,

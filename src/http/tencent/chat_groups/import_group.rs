@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::new_group::{Answer, add, id_of_new, parse, schema};
+use super::new_group::{Answer, add, parse, schema};
 use crate::deadline::Arrival;
 use crate::domain::{App, ChatGroupType};
 use crate::http::openapi::Operation;
@@ -49,7 +49,6 @@ impl Call for ImportGroup {
             summary: "Imports a chat group",
             description: "Like `create_group`, for chat groups that exist elsewhere. An `AVChatRoom` cannot be imported.",
             request: schema(&types, limits),
-            answer: id_of_new(),
             codes: &[Code::NotImportable, Code::ChatGroupIdTaken],
             example: (
                 r#"{"Type":"Private","Name":"Second","GroupId":"MySecondGroup"}"#,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -13,9 +14,11 @@ use crate::http::tencent::json::Field;
 use crate::limits::{CHAT_GROUP_NAME_BYTES_MAX, Limits};
 use crate::service::{ChatGroupRequest, Service};
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
+    /// The id of the new chat group.
+    #[schemars(length(min = 1))]
     group_id: String,
 }
 
@@ -65,8 +68,4 @@ pub(super) fn schema(types: &[&str], limits: &Limits) -> Value {
             "GroupId": chosen,
         }),
     )
-}
-
-pub(super) fn id_of_new() -> Value {
-    json!({ "GroupId": { "type": "string", "minLength": 1, "description": "The id of the new chat group." } })
 }

@@ -1,23 +1,32 @@
 //! Contact groups and stored conversations in requests and answers.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
+use serde_json::json;
 
 use crate::domain::{
     App, Applied, ContactGroup, ContactGroupName, Conversation, ConversationState, Refusal,
     StandardMark,
 };
 use crate::error::Error;
+use crate::http::openapi::schema::{bits, count, shown_conversation};
 use crate::http::tencent::codes::Family;
 use crate::http::tencent::envelope::ItemResult;
 use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
 use crate::http::tencent::recent_contact::contact_item::{ContactItem, write_address};
+use crate::limits::MARK_BITS;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct GroupItem {
+    /// The name of the contact group.
     group_name: String,
+    /// The number of the contact group, counted per user and never reused.
+    #[schemars(range(min = 1))]
     group_id: u32,
 }
 
@@ -27,8 +36,10 @@ impl From<&ContactGroup> for GroupItem {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
+// `update_contact_group` flattens it, so it is a schema of its own only in the other call.
+#[schemars(rename = "CreateContactGroupResultItem")]
 pub struct ResultItem {
     contact_item: ContactItem,
     #[serde(flatten)]
@@ -61,20 +72,39 @@ pub struct ContactResultItem(pub (Conversation, ConversationState));
 
 impl Serialize for ContactResultItem {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let (conversation, kept) = &self.0;
+        let (conversation, state) = &self.0;
         let mut item = out.serialize_map(None)?;
         write_address(&mut item, conversation, "ToGroupId")?;
-        item.serialize_entry("StandardMark", &MarkBits(kept.standard))?;
-        if !kept.custom.is_empty() {
-            item.serialize_entry("CustomMark", kept.custom.as_str())?;
+        item.serialize_entry("StandardMark", &MarkBits(state.standard))?;
+        if !state.custom.is_empty() {
+            item.serialize_entry("CustomMark", state.custom.as_str())?;
         }
-        if !kept.group_ids.is_empty() {
-            item.serialize_entry("ContactGroupId", &kept.group_ids)?;
+        if !state.group_ids.is_empty() {
+            item.serialize_entry("ContactGroupId", &state.group_ids)?;
         }
         // Without a position, the conversation was only pinned: its marks and contact groups never changed.
-        let timestamp = if kept.position.is_some() { kept.changed_at } else { 0 };
+        let timestamp = if state.position.is_some() { state.changed_at } else { 0 };
         item.serialize_entry("Timestamp", &timestamp)?;
         item.end()
+    }
+}
+
+impl JsonSchema for ContactResultItem {
+    fn schema_name() -> Cow<'static, str> {
+        "ContactResultItem".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let more = json!({
+            "StandardMark": generator.subschema_for::<MarkBits>(),
+            "CustomMark": { "type": "string", "minLength": 1, "description": "Left out when empty." },
+            "ContactGroupId": {
+                "type": "array", "minItems": 1, "items": { "type": "integer", "minimum": 1 },
+                "description": "Numbers of its contact groups. Left out if there are none.",
+            },
+            "Timestamp": count("Unix seconds of the last change to marks or contact groups. 0 if there was none."),
+        });
+        shown_conversation("ToGroupId", &["StandardMark", "Timestamp"], more)
     }
 }
 
@@ -97,6 +127,19 @@ impl Serialize for MarkBits {
         // Begin at the first 1. The digits are ASCII, so this is valid UTF-8.
         let written = digits.get(bits.leading_zeros() as usize..).unwrap_or_default();
         out.serialize_str(std::str::from_utf8(written).unwrap_or_default())
+    }
+}
+
+impl JsonSchema for MarkBits {
+    fn schema_name() -> Cow<'static, str> {
+        "StandardMark".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string", "pattern": "^(1[01]*)?$", "maxLength": MARK_BITS, "x-bits": bits(),
+            "description": "Binary digits. The last digit is bit 0. Empty if no bit is set.",
+        })
     }
 }
 

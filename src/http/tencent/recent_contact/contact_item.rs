@@ -1,9 +1,14 @@
 //! `ContactItem`: a conversation in requests and answers.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::json;
 
 use crate::domain::{App, ChatGroupId, Conversation, Problem};
+use crate::http::openapi::schema::shown_conversation;
 use crate::http::tencent::failure::Failure;
 use crate::http::tencent::json::Field;
 
@@ -17,6 +22,16 @@ impl Serialize for ContactItem {
     }
 }
 
+impl JsonSchema for ContactItem {
+    fn schema_name() -> Cow<'static, str> {
+        "ShownContactItem".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        shown_conversation("ToGroupId", &[], json!({}))
+    }
+}
+
 /// A conversation in the answers of `top` and `get_list`, where the id of a chat group is named `GroupId`.
 #[derive(Debug)]
 pub struct SessionId(pub Conversation);
@@ -24,6 +39,16 @@ pub struct SessionId(pub Conversation);
 impl Serialize for SessionId {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         write_addressed(&self.0, "GroupId", out)
+    }
+}
+
+impl JsonSchema for SessionId {
+    fn schema_name() -> Cow<'static, str> {
+        "ShownRecentContactItem".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        shown_conversation("GroupId", &[], json!({}))
     }
 }
 

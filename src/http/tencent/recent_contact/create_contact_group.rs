@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::shapes::{of_user, outcome};
+use super::shapes::of_user;
 use crate::deadline::Arrival;
 use crate::domain::{App, Change, ContactGroupName, Conversation, Problem, UserId};
 use crate::http::openapi::Operation;
-use crate::http::openapi::schema::{answered, array, closed, limited_array, named, object};
+use crate::http::openapi::schema::{array, limited_array, named, object};
 use crate::http::tencent::codes::{Code, ContactGroupPaths, Family};
 use crate::http::tencent::door::Call;
 use crate::http::tencent::envelope::ItemCounts;
@@ -28,16 +29,18 @@ pub struct CreateContactGroup {
     conversations: Vec<Conversation>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
+    /// The new contact group.
     group_result_item: Vec<GroupResultItem>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 struct GroupResultItem {
     group_item: GroupItem,
+    /// One for each conversation, in order.
     result_item: Vec<ResultItem>,
 }
 
@@ -128,13 +131,6 @@ impl Call for CreateContactGroup {
                 &["GroupContactItem"],
                 json!({ "GroupContactItem": array(1, 1, "Exactly one contact group.", group) }),
             ),
-            answer: json!({ "GroupResultItem": answered("The new contact group.", closed(
-                &["GroupItem", "ResultItem"],
-                json!({
-                    "GroupItem": named("GroupItem"),
-                    "ResultItem": answered("One for each conversation, in order.", outcome(CODES)),
-                }),
-            )) }),
             codes: CODES,
             example: (
                 r#"{"From_Account":"user0","GroupContactItem":[{"GroupName":"friends","ContactItem":[{"Type":1,"To_Account":"user1"},{"Type":1,"To_Account":"user2"}]}]}"#,

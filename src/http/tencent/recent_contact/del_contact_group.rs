@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -9,7 +10,7 @@ use super::shapes::of_user;
 use crate::deadline::Arrival;
 use crate::domain::{App, Change, ContactGroupName, Problem, UserId};
 use crate::http::openapi::Operation;
-use crate::http::openapi::schema::{answered, array, named};
+use crate::http::openapi::schema::{array, named};
 use crate::http::tencent::codes::{Code, ContactGroupPaths, Family};
 use crate::http::tencent::door::Call;
 use crate::http::tencent::failure::Failure;
@@ -25,9 +26,10 @@ pub struct DelContactGroup {
     name: ContactGroupName,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
+    /// The deleted contact group.
     group_item: Vec<GroupItem>,
 }
 
@@ -68,7 +70,6 @@ impl Call for DelContactGroup {
                 &["GroupName"],
                 json!({ "GroupName": array(1, 1, "Exactly one name.", named("GroupName")) }),
             ),
-            answer: json!({ "GroupItem": answered("The deleted contact group.", named("GroupItem")) }),
             codes: &[Code::UnknownUser, Code::UnknownContactGroup, Code::EditionTooLow],
             example: (
                 r#"{"From_Account":"user0","GroupName":["friends"]}"#,

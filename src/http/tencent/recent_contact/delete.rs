@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -22,7 +23,7 @@ pub struct Delete {
     conversation: Conversation,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Answer {}
 
 impl Call for Delete {
@@ -62,7 +63,6 @@ impl Call for Delete {
             summary: "Clears a conversation",
             description: "Clears marks, contact groups and pin of one conversation. Succeeds even if nothing is stored.",
             request,
-            answer: json!({}),
             codes: &[Code::UnknownUser],
             example: (
                 r#"{"From_Account":"user0","Type":1,"To_Account":"user1"}"#,

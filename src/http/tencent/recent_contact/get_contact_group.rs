@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::shapes::{kept, of_user};
+use super::shapes::of_user;
 use crate::deadline::Arrival;
 use crate::domain::{App, UserId};
 use crate::http::openapi::Operation;
-use crate::http::openapi::schema::{answered, choice, count, named};
+use crate::http::openapi::schema::count;
 use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
 use crate::http::tencent::failure::Failure;
@@ -23,12 +24,18 @@ pub struct GetContactGroup {
     start_index: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
+    /// The conversations of this page.
     contact_item: Vec<ContactResultItem>,
+    /// All contact groups of the user.
     group_item: Vec<GroupItem>,
+    /// Whether this is the last page.
+    #[schemars(extend("enum" = [0, 1], "x-meanings" = { "0": "there is more", "1": "the last page" }))]
     complete_flag: u8,
+    /// The next `StartIndex`; 0 on the last page.
+    #[schemars(range(max = i32::MAX))]
     next_start_index: u32,
 }
 
@@ -68,12 +75,6 @@ impl Call for GetContactGroup {
             description: "Lists the user's conversations with a mark or a contact group, in the order in which they first got \
                 one. Each page holds up to `page-items` conversations (a limit of the app) and all contact groups.",
             request: of_user(&[], json!({ "StartIndex": start })),
-            answer: json!({
-                "ContactItem": answered("The conversations of this page.", kept()),
-                "GroupItem": answered("All contact groups of the user.", named("GroupItem")),
-                "CompleteFlag": choice("Whether this is the last page.", &[(0, "there is more"), (1, "the last page")]),
-                "NextStartIndex": { "type": "integer", "minimum": 0, "maximum": i32::MAX, "description": "The next `StartIndex`; 0 on the last page." },
-            }),
             codes: &[Code::UnknownUser],
             example: (
                 r#"{"From_Account":"user0","StartIndex":0}"#,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -9,7 +10,7 @@ use super::shapes::of_user;
 use crate::deadline::Arrival;
 use crate::domain::{App, Conversation, ConversationState, UserId};
 use crate::http::openapi::Operation;
-use crate::http::openapi::schema::{answered, choice, count, shown_conversation};
+use crate::http::openapi::schema::count;
 use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
 use crate::http::tencent::failure::Failure;
@@ -24,29 +25,44 @@ pub struct GetList {
     after: ListCursor,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
+    /// The conversations of this page.
     session_item: Vec<SessionItem>,
+    /// Whether this is the last page.
+    #[schemars(extend("enum" = [0, 1], "x-meanings" = { "0": "there is more", "1": "the last page" }))]
     complete_flag: u8,
+    /// A cursor; 0 at the end.
     time_stamp: u64,
+    /// A cursor; 0 at the end.
     start_index: u32,
+    /// A cursor; 0 at the end.
     top_time_stamp: u64,
+    /// A cursor; 0 at the end.
     top_start_index: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 struct SessionItem {
     #[serde(flatten)]
     id: SessionId,
+    /// Unix seconds of the last change to marks and contact groups.
     msg_time: u64,
+    /// Whether it is pinned.
+    #[schemars(extend("enum" = [0, 1], "x-meanings" = { "0": "not pinned", "1": "pinned" }))]
     top_flag: u8,
+    /// Left out when no bit is set.
     #[serde(skip_serializing_if = "MarkBits::is_empty")]
     standard_mark: MarkBits,
+    /// Left out when empty.
     #[serde(skip_serializing_if = "str::is_empty")]
+    #[schemars(length(min = 1))]
     custom_mark: Box<str>,
+    /// Numbers of its contact groups. Left out if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1), inner(range(min = 1)))]
     contact_group_id: Vec<u32>,
 }
 
@@ -77,9 +93,9 @@ impl Call for GetList {
     ) -> Result<Answer, Failure> {
         let list = service.read_list(app, self.owner, self.after, arrival.deadline).await?;
         let next = list.next.unwrap_or_default();
-        let pinned = list.conversations.iter().rfind(|(_, kept)| kept.pin_position.is_some());
+        let pinned = list.conversations.iter().rfind(|(_, state)| state.pin_position.is_some());
         let top_time_stamp = match (list.next, pinned) {
-            (Some(_), Some((_, kept))) => kept.changed_at,
+            (Some(_), Some((_, state))) => state.changed_at,
             _ => 0,
         };
         Ok(Answer {
@@ -96,20 +112,6 @@ impl Call for GetList {
         let again = |name: &str| {
             count(&format!("The `{name}` of the previous page. 0 or absent is the first page."))
         };
-        let session = shown_conversation(
-            "GroupId",
-            &["MsgTime", "TopFlag"],
-            json!({
-                "MsgTime": count("Unix seconds of the last change to marks and contact groups."),
-                "TopFlag": choice("Whether it is pinned.", &[(0, "not pinned"), (1, "pinned")]),
-                "StandardMark": { "$ref": "#/components/schemas/StandardMark", "description": "Left out when no bit is set." },
-                "CustomMark": { "type": "string", "minLength": 1, "description": "Left out when empty." },
-                "ContactGroupId": {
-                    "type": "array", "minItems": 1, "items": { "type": "integer", "minimum": 1 },
-                    "description": "Numbers of its contact groups. Left out if there are none.",
-                },
-            }),
-        );
         Operation {
             summary: "Lists all conversations, pinned ones first",
             description: "Lists all conversations with state. The pinned ones come first, newest pin first, then the others, \
@@ -122,12 +124,6 @@ impl Call for GetList {
                     "AssistFlags": count("Features that the client supports, as bits of Tencent Cloud Chat. Ignored here."),
                 }),
             ),
-            answer: json!({
-                "SessionItem": answered("The conversations of this page.", session),
-                "CompleteFlag": choice("Whether this is the last page.", &[(0, "there is more"), (1, "the last page")]),
-                "TimeStamp": count("A cursor; 0 at the end."), "StartIndex": count("A cursor; 0 at the end."),
-                "TopTimeStamp": count("A cursor; 0 at the end."), "TopStartIndex": count("A cursor; 0 at the end."),
-            }),
             codes: &[Code::UnknownUser],
             example: (
                 r#"{"From_Account":"user0","TimeStamp":0,"StartIndex":0,"TopTimeStamp":0,"TopStartIndex":0,"AssistFlags":15}"#,
@@ -138,14 +134,14 @@ impl Call for GetList {
 }
 
 impl From<(Conversation, ConversationState)> for SessionItem {
-    fn from((conversation, kept): (Conversation, ConversationState)) -> Self {
+    fn from((conversation, state): (Conversation, ConversationState)) -> Self {
         Self {
             id: SessionId(conversation),
-            msg_time: kept.changed_at,
-            top_flag: kept.pin_position.is_some().into(),
-            standard_mark: MarkBits(kept.standard),
-            custom_mark: kept.custom.into(),
-            contact_group_id: kept.group_ids,
+            msg_time: state.changed_at,
+            top_flag: state.pin_position.is_some().into(),
+            standard_mark: MarkBits(state.standard),
+            custom_mark: state.custom.into(),
+            contact_group_id: state.group_ids,
         }
     }
 }

@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::shapes::{of_user, result_of};
+use super::shapes::of_user;
 use crate::deadline::Arrival;
 use crate::domain::{
     App, BitChange, Change, CustomMark, MarkBit, MarkChange, Problem, StandardMark, UserId,
 };
 use crate::http::openapi::Operation;
-use crate::http::openapi::schema::{
-    answered, choice, closed, joined, limited_array, named, object, with,
-};
+use crate::http::openapi::schema::{choice, limited_array, named, object, with};
 use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
 use crate::http::tencent::envelope::{ItemCounts, ItemResult};
@@ -33,15 +32,18 @@ struct Item {
     change: MarkChange,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
+    /// One result per item, in order.
     result_item: Vec<ResultItem>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schemars(rename = "MarkContactResultItem")]
 struct ResultItem {
+    #[schemars(extend("enum" = [1, 2, 3]))]
     opt_type: u8,
     contact_item: ContactItem,
     #[serde(flatten)]
@@ -132,10 +134,6 @@ impl Call for MarkContact {
             ]),
         );
         let max = ("mark-items", limits.mark_items);
-        let result = joined(
-            json!({ "OptType": { "enum": [1, 2, 3] }, "ContactItem": named("ShownContactItem") }),
-            result_of(CODES),
-        );
         Operation {
             summary: "Sets and clears marks",
             description: "Sets and clears bits of the standard marks of conversations, and sets their custom marks. Items are \
@@ -144,10 +142,6 @@ impl Call for MarkContact {
                 &["MarkItem"],
                 json!({ "MarkItem": limited_array(1, max, "Each item changes one conversation.", item) }),
             ),
-            answer: json!({ "ResultItem": answered(
-                "One result per item, in order.",
-                closed(&["OptType", "ContactItem", "ResultCode", "ResultInfo"], result),
-            ) }),
             codes: CODES,
             example: (
                 r#"{"From_Account":"user0","MarkItem":[{"OptType":3,"ContactItem":{"Type":1,"To_Account":"user1"},"SetMark":[0,32],"CustomMark":"abcd"}]}"#,

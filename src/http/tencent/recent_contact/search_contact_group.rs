@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::shapes::{kept, of_user};
+use super::shapes::of_user;
 use crate::deadline::Arrival;
 use crate::domain::{App, Conversation, Problem, UserId};
 use crate::http::openapi::Operation;
-use crate::http::openapi::schema::{answered, limited_array, named};
+use crate::http::openapi::schema::{limited_array, named};
 use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
 use crate::http::tencent::failure::Failure;
@@ -24,10 +25,12 @@ pub struct SearchContactGroup {
     wanted: Vec<Conversation>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
+    /// One for each conversation, in order.
     contact_result_item: Vec<ContactResultItem>,
+    /// The contact groups that the answer refers to.
     group_item: Vec<GroupItem>,
 }
 
@@ -77,10 +80,6 @@ impl Call for SearchContactGroup {
                 &["ContactItem"],
                 json!({ "ContactItem": limited_array(1, max, "The conversations.", named("ContactItem")) }),
             ),
-            answer: json!({
-                "ContactResultItem": answered("One for each conversation, in order.", kept()),
-                "GroupItem": answered("The contact groups that the answer refers to.", named("GroupItem")),
-            }),
             codes: &[Code::UnknownUser],
             example: (
                 r#"{"From_Account":"user0","ContactItem":[{"Type":1,"To_Account":"user1"},{"Type":1,"To_Account":"user9"}]}"#,

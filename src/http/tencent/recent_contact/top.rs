@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::shapes::{of_user, result_of};
+use super::shapes::of_user;
 use crate::deadline::Arrival;
 use crate::domain::{App, Change, Conversation, Problem, UserId};
 use crate::http::openapi::Operation;
-use crate::http::openapi::schema::{
-    answered, choice, closed, conversation, joined, limited_array, shown_conversation,
-};
+use crate::http::openapi::schema::{choice, conversation, limited_array};
 use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::door::Call;
 use crate::http::tencent::envelope::{ItemCounts, ItemResult};
@@ -27,14 +26,16 @@ pub struct Top {
     conversations: Vec<Conversation>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
+    /// One for each conversation, in order.
     result_item: Vec<ResultItem>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schemars(rename = "TopResultItem")]
 struct ResultItem {
     recent_contact_item: SessionId,
     #[serde(flatten)]
@@ -94,10 +95,6 @@ impl Call for Top {
         const CODES: &[Code] =
             &[Code::UnknownUser, Code::ItemCount, Code::ChatGroupGone, Code::PinsFull];
         let max = ("mark-items", limits.mark_items);
-        let result = joined(
-            json!({ "RecentContactItem": shown_conversation("GroupId", &[], json!({})) }),
-            result_of(CODES),
-        );
         Operation {
             summary: "Pins and unpins conversations",
             description: "Pins are independent of marks and have their own limit. Pinning a pinned conversation succeeds, and so does unpinning one that is not pinned.",
@@ -109,10 +106,6 @@ impl Call for Top {
                         1, max, "The conversations.", conversation(&["GroupId", "ToGroupId"])),
                 }),
             ),
-            answer: json!({ "ResultItem": answered(
-                "One for each conversation, in order.",
-                closed(&["RecentContactItem", "ResultCode", "ResultInfo"], result),
-            ) }),
             codes: CODES,
             example: (
                 r#"{"From_Account":"user0","OperationType":1,"RecentContactItem":[{"Type":1,"To_Account":"user1"}]}"#,

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::shapes::{of_user, result_of};
+use super::shapes::of_user;
 use crate::deadline::Arrival;
 use crate::domain::{App, Change, MemberChange, Problem, UserId};
 use crate::http::openapi::Operation;
-use crate::http::openapi::schema::{
-    answered, choice, closed, joined, limited_array, named, object, with,
-};
+use crate::http::openapi::schema::{choice, limited_array, named, object, with};
 use crate::http::tencent::codes::{Code, ContactGroupPaths, Family};
 use crate::http::tencent::door::Call;
 use crate::http::tencent::envelope::ItemCounts;
@@ -45,26 +44,34 @@ pub struct UpdateContactGroup {
     change: Change,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
+    #[schemars(extend("const" = ONE_GROUP))]
     update_type: u8,
     update_group_result: UpdateGroupResult,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 struct UpdateGroupResult {
+    #[schemars(extend("enum" = [1, 2]))]
     update_group_type: u8,
+    /// The name after the change.
     group_name: String,
+    #[schemars(range(min = 1))]
     group_id: u32,
+    /// The name before the change.
     old_group_name: String,
+    /// One for each conversation, in order; empty after a rename.
     contact_result_item: Vec<ContactResultItem>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schemars(rename = "UpdateContactGroupResultItem")]
 struct ContactResultItem {
+    #[schemars(extend("enum" = [1, 2]))]
     contact_opt_type: u8,
     #[serde(flatten)]
     result: ResultItem,
@@ -166,14 +173,6 @@ impl Call for UpdateContactGroup {
         let case = |number: u8, has: &str| json!({ "properties": { "UpdateGroupType": { "const": number } }, "required": [has] });
         let group =
             with(group, "oneOf", json!([case(1, "NewGroupName"), case(2, "ContactUpdateItem")]));
-        let result = joined(
-            json!({ "ContactOptType": { "enum": [1, 2] }, "ContactItem": named("ShownContactItem") }),
-            result_of(CODES),
-        );
-        let results = answered(
-            "One for each conversation, in order; empty after a rename.",
-            closed(&["ContactOptType", "ContactItem", "ResultCode", "ResultInfo"], result),
-        );
         Operation {
             summary: "Changes a contact group",
             description: "Renames a contact group, or adds and removes conversations. Adding a member again succeeds, and so \
@@ -182,19 +181,6 @@ impl Call for UpdateContactGroup {
                 &["UpdateType", "UpdateGroup"],
                 json!({ "UpdateType": choice("What is updated.", &[(1, "one contact group")]), "UpdateGroup": group }),
             ),
-            answer: json!({
-                "UpdateType": { "const": 1 },
-                "UpdateGroupResult": closed(
-                    &["UpdateGroupType", "GroupName", "GroupId", "OldGroupName", "ContactResultItem"],
-                    json!({
-                        "UpdateGroupType": { "enum": [1, 2] },
-                        "GroupName": { "type": "string", "description": "The name after the change." },
-                        "GroupId": { "type": "integer", "minimum": 1 },
-                        "OldGroupName": { "type": "string", "description": "The name before the change." },
-                        "ContactResultItem": results,
-                    }),
-                ),
-            }),
             codes: CODES,
             example: (
                 r#"{"From_Account":"user0","UpdateType":1,"UpdateGroup":{"UpdateGroupType":2,"OldGroupName":"friends","ContactUpdateItem":[{"ContactOptType":2,"ContactItem":{"Type":1,"To_Account":"user2"}},{"ContactOptType":1,"ContactItem":{"Type":2,"ToGroupId":"MyFirstGroup"}}]}}"#,
