@@ -208,9 +208,12 @@ pub async fn check_indexes(connection: &mut PgConnection) -> Result<i64, sqlx::E
 
 /// A connection with the server's own settings, not those that the service sets.
 pub async fn connect(database: &Database) -> Result<PgConnection, sqlx::Error> {
-    database.connect().await.map_err(|error| match error {
-        ConnectError::Sqlx(error) => error,
-        other => sqlx::Error::Configuration(other.into()),
+    database.connect().await.map_err(|error| {
+        if let ConnectError::Sqlx(error) = error {
+            error
+        } else {
+            sqlx::Error::Configuration(error.into())
+        }
     })
 }
 

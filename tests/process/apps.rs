@@ -12,8 +12,7 @@ const TAKES_EFFECT: Duration = Duration::from_secs(5);
 
 /// What `app show` or `app list` printed, without the lines about keys: these contain ages.
 fn without_keys(shown: &str) -> String {
-    let lines = shown.lines().filter(|line| !line.starts_with("  key "));
-    lines.map(|line| format!("{line}\n")).collect()
+    shown.split_inclusive('\n').filter(|line| !line.starts_with("  key ")).collect()
 }
 
 /// Checks that marks are answered with this code within [`TAKES_EFFECT`].

@@ -4,7 +4,6 @@
 //! `EARMARK_TEST_SEED` repeats the calls of an earlier run. `EARMARK_TEST_ROUNDS` sets the number of rounds of each test.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::print_stdout,
     reason = "a test that cannot continue has failed, and each round prints its seed"
 )]

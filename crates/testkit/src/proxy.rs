@@ -263,7 +263,12 @@ impl State {
                 *network = Network::Normal;
                 (side, Break::Close)
             }
-            _ => return None,
+            Network::Normal
+            | Network::Delay(_)
+            | Network::Throttle(_)
+            | Network::Silent
+            | Network::BreakAt(..)
+            | Network::CloseAtCommit(_) => return None,
         };
         self.broken.fetch_add(1, Ordering::SeqCst);
         Some(broken)

@@ -72,32 +72,32 @@ impl Fence {
 mod tests {
     use super::*;
 
-    fn timeline(cluster: i64, number: u32) -> Option<Timeline> {
-        Some(Timeline { cluster, number })
+    fn timeline(cluster: i64, number: u32) -> Timeline {
+        Timeline { cluster, number }
     }
 
     #[test]
     fn a_newer_timeline_closes_the_sessions_of_the_older_one() {
         let fence = Fence::default();
-        let old = fence.pass(timeline(7, 1)).unwrap();
+        let old = fence.pass(Some(timeline(7, 1))).unwrap();
         assert!(fence.admits(old));
-        let new = fence.pass(timeline(7, 2)).unwrap();
+        let new = fence.pass(Some(timeline(7, 2))).unwrap();
         assert!(fence.admits(new) && !fence.admits(old));
-        assert_eq!(fence.pass(timeline(7, 1)), None);
+        assert_eq!(fence.pass(Some(timeline(7, 1))), None);
     }
 
     #[test]
     fn another_cluster_may_have_a_lower_timeline() {
         let fence = Fence::default();
-        let old = fence.pass(timeline(7, 5)).unwrap();
-        let moved = fence.pass(timeline(8, 1)).unwrap();
+        let old = fence.pass(Some(timeline(7, 5))).unwrap();
+        let moved = fence.pass(Some(timeline(8, 1))).unwrap();
         assert!(fence.admits(moved) && !fence.admits(old));
     }
 
     #[test]
     fn a_server_that_does_not_name_its_timeline_is_admitted() {
         let fence = Fence::default();
-        let session = fence.pass(timeline(7, 1)).unwrap();
+        let session = fence.pass(Some(timeline(7, 1))).unwrap();
         assert!(fence.pass(None).is_some_and(|pass| fence.admits(pass)));
         assert!(fence.admits(session));
     }
