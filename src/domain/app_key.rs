@@ -78,7 +78,7 @@ mod tests {
     use crate::domain::SdkAppId;
 
     fn secret(text: &str) -> SecretKey {
-        SecretKey::parse(&format!("the-secret-key-{text}")).unwrap()
+        SecretKey::parse(&format!("the-secret-key-of-{text}")).unwrap()
     }
 
     /// An app with these keys, newest first.

@@ -30,7 +30,8 @@ fn old_empty_conversations_are_removed_while_the_service_runs() {
     assert_eq!(prune(&database, &[]), "removed 0 empty conversations of 0 users\n");
     let days = "extract(epoch FROM now())::bigint - 24 * 3600 *";
     database.connect().run(&format!("UPDATE conversations SET changed_at = {days} 10"));
-    let young = format!("UPDATE conversations SET changed_at = {days} 9 WHERE user_id = 'user7'");
+    let young =
+        format!("UPDATE conversations SET changed_at = {days} 9 + 3600 WHERE user_id = 'user7'");
     database.connect().run(&young);
     assert_eq!(prune(&database, &[]), "removed 0 empty conversations of 0 users\n");
     assert_eq!(

@@ -91,11 +91,7 @@ impl Postgres {
         let mut standby = self.sibling(folder);
         standby.settings.clone_from(&self.settings);
         standby.settings.push(format!("cluster_name={name}"));
-        let (data, port) = (text(&standby.data), self.port.to_string());
-        let from = ["--host=127.0.0.1", "--port", &port, "--username=earmark"];
-        let how = ["--pgdata", &data, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"];
-        standby.run("pg_basebackup", &[&from[..], &how].concat());
-        standby.start_again();
+        standby.start_copy_of(self);
         standby
     }
 
@@ -104,12 +100,18 @@ impl Postgres {
         self.run("pg_ctl", &["promote", "--wait", "--pgdata", &text(&self.data)]);
     }
 
-    /// Starts this server, which has ended, as a standby of `primary`. Commits that only this server has are lost.
+    /// Starts this server, which has ended, as a standby of `primary`. Its own data is gone.
     pub fn rejoin(&mut self, primary: &Self) {
-        let source = format!("host=127.0.0.1 port={} user=earmark dbname=postgres", primary.port);
-        let data = text(&self.data);
-        let from = ["--source-server", &source, "--write-recovery-conf", "--no-sync"];
-        self.run("pg_rewind", &[&["--target-pgdata", &data][..], &from].concat());
+        fs::remove_dir_all(&self.data).unwrap();
+        self.make_folder(&self.data);
+        self.start_copy_of(primary);
+    }
+
+    fn start_copy_of(&mut self, primary: &Self) {
+        let (data, port) = (text(&self.data), primary.port.to_string());
+        let from = ["--host=127.0.0.1", "--port", &port, "--username=earmark"];
+        let how = ["--pgdata", &data, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"];
+        self.run("pg_basebackup", &[&from[..], &how].concat());
         self.start_again();
     }
 
