@@ -287,7 +287,7 @@ fn contact_group(peer: &str) -> Change {
 async fn close_at_commit(side: Side, change: fn(&str) -> Change, happens: bool) {
     let scratch = Scratch::create();
     let folder = scratch.join("postgres");
-    let started = spawn_blocking(move || Postgres::start(&folder, &["fsync=off"])).await.unwrap();
+    let started = spawn_blocking(move || Postgres::start(&folder, &[])).await.unwrap();
     let Some(postgres) = started else { return };
     let options: PgConnectOptions = postgres.url().parse().unwrap();
     let server = on_runtime(Server::on(options)).await;
