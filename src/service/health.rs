@@ -19,8 +19,9 @@ use crate::store::snapshots;
 
 /// From the begin of a check to the begin of the next, unless the check takes longer.
 const PERIOD: Duration = Duration::from_secs(1);
-/// The age of the oldest snapshot is read in every fifth check. Alerts compare it with an hour.
-const CHECKS_PER_SNAPSHOT: u64 = 5;
+/// In every fifth check, the age of the oldest snapshot is read, which alerts compare with an hour, and a new session is opened,
+/// which shows whether another server has become the primary.
+const CHECKS_PER_LOOK: u64 = 5;
 /// A check takes at most [`Deadline::OF_A_REQUEST`], 3 seconds. If the last check is older, the task itself hangs.
 const CHECK_AGE_MAX: Duration = Duration::from_secs(5);
 /// A part that fails is asked once more after this pause. It is as long as a write waits for a lock.
@@ -78,8 +79,8 @@ impl Service {
                 timer.tick().await;
                 let Some(shared) = shared.upgrade() else { return };
                 let parts = shared.parts();
-                let is_due = nr.is_multiple_of(CHECKS_PER_SNAPSHOT);
-                let age = async { if is_due { read_oldest_snapshot(&parts).await } else { None } };
+                let is_due = nr.is_multiple_of(CHECKS_PER_LOOK);
+                let age = async { if is_due { look_around(&parts).await } else { None } };
                 let ((failure, schema_version), age) = join(check(&parts), age).await;
                 oldest_snapshot = age.unwrap_or(oldest_snapshot);
                 if !shared.is_stopping() {
@@ -116,9 +117,12 @@ async fn check(parts: &[Part]) -> (Option<String>, Option<i64>) {
     (failure, schema_version)
 }
 
-/// Returns `None` if PostgreSQL does not answer, which the check reports.
-async fn read_oldest_snapshot(parts: &[Part]) -> Option<Duration> {
-    snapshots::oldest(&parts.first()?.store, Deadline::of_a_request()).await.ok()
+/// Looks for a newer primary, and reads the age of the oldest snapshot. Returns `None` if PostgreSQL does not answer, which the
+/// check reports.
+async fn look_around(parts: &[Part]) -> Option<Duration> {
+    let store = &parts.first()?.store;
+    store.follow_address(Deadline::of_a_request()).await.ok()?;
+    snapshots::oldest(store, Deadline::of_a_request()).await.ok()
 }
 
 struct Answer {

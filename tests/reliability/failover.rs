@@ -270,3 +270,24 @@ fn an_idle_session_of_an_old_primary_is_not_used() {
     let on_successor = servers.synchronous.sql("postgres").number(sessions);
     assert_eq!(on_successor, 2, "each worker has a session with the new primary");
 }
+
+/// The address moves to a promoted standby while the old primary goes on, so no session breaks.
+#[test]
+fn a_moved_address_is_followed_although_no_session_breaks() {
+    let Some(servers) = Servers::start() else { return };
+    let moving = Moving::to(Address::Fixed, &servers);
+    let service = EARMARK.start(moving.service());
+    let client = service.client();
+    client.must_import("user");
+    client.must_mark("user", "before");
+
+    servers.fail_over();
+    moving.lead_to_successor(&servers);
+    let another = EARMARK.start(quiet(&servers.synchronous.url()));
+    another.client().must_mark("user", "after");
+
+    wait_until("the service reads from the successor", || client.marks("user").contains("after"));
+    for _ in 0..50 {
+        assert!(client.marks("user").contains("after"));
+    }
+}

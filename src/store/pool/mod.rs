@@ -169,6 +169,13 @@ impl Store {
         read(&mut connection.read().await?).await
     }
 
+    /// Opens a session and closes it again. If the database's address has moved to a promoted standby, the fence learns of it,
+    /// although the sessions with the old primary still work.
+    pub async fn follow_address(&self, deadline: Deadline) -> Result<(), Error> {
+        let open = self.pool.open(deadline).await?;
+        Ok(deadline.limit(sqlx::Connection::close(open.connection)).await??)
+    }
+
     /// Waits for the connections in use, and closes all.
     pub async fn close(&self) {
         self.pool.slots.close().await;
