@@ -119,7 +119,7 @@ fn killing_service_and_database_loses_no_acknowledged_call() {
     }
 }
 
-/// A migration is atomic, and the next start completes it.
+/// Each migration is atomic, and the next start completes them.
 #[test]
 fn a_killed_migration_is_completed_by_the_next_start() {
     for patience_ms in [0, 20, 40, 80, 160] {
@@ -137,7 +137,9 @@ fn a_killed_migration_is_completed_by_the_next_start() {
             EARMARK.listening(service).process.stop();
         }
         let all = database.connect().number(tables);
-        assert!(count == 0 || count == all, "{count} of {all} tables after {patience_ms} ms");
+        // V1 creates all tables but one.
+        let whole = [0, all - 1, all];
+        assert!(whole.contains(&count), "{count} of {all} tables after {patience_ms} ms");
         verify(&database.url).unwrap();
     }
 }
