@@ -244,10 +244,15 @@ fn an_overwritten_user_violates_a_constraint() {
     assert!(logs.into_iter().any(|log| log.contains("conversations_position")), "{finding}");
 }
 
-/// When the service starts, it asks PostgreSQL whether commits are durable. It does not notice if that changes later. A later change closes this hole: the service will check every connection. This test then has to plant the bug
-/// in another way.
-const ASYNCHRONOUS_COMMIT: [&str; 2] =
-    ["ALTER SYSTEM SET synchronous_commit = off", "SELECT pg_reload_conf()"];
+/// The service sets `synchronous_commit` in each of its sessions. This turns it off again in each transaction.
+const ASYNCHRONOUS_COMMIT: &str = "
+    CREATE FUNCTION commit_later() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM set_config('synchronous_commit', 'off', TRUE);
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER commit_later AFTER INSERT OR UPDATE ON users
+        FOR EACH STATEMENT EXECUTE FUNCTION commit_later();";
 
 #[test]
 fn an_answer_before_the_commit_is_on_disk_is_found() {
@@ -258,10 +263,8 @@ fn an_answer_before_the_commit_is_on_disk_is_found() {
     };
     let url = postgres.url();
     prepare(&url);
+    postgres.sql("earmark").run(ASYNCHRONOUS_COMMIT);
     let services = start(&url, 2);
-    for statement in ASYNCHRONOUS_COMMIT {
-        postgres.sql("postgres").run(statement);
-    }
     let finding = find("asynchronous commit", |plan| {
         round("kill -9", &url, plan, addresses(&services), |load| {
             load.wait_for_calls(100);

@@ -168,7 +168,7 @@ fn a_full_disk() {
     let scratch = Scratch::create();
     let disk = scratch.join("disk");
     fs::create_dir(&disk).unwrap();
-    let mount = ["-t", "tmpfs", "-o", "size=160m,mode=755", "tmpfs"];
+    let mount = ["-t", "tmpfs", "-o", "size=160m,mode=711", "tmpfs"];
     if !Command::new("mount").args(mount).arg(&disk).status().is_ok_and(|done| done.success()) {
         println!("skipped: no small disk can be mounted here");
         return;
