@@ -273,7 +273,10 @@ impl Migrations {
         until: Instant,
         next: &mut Option<&'m Migration>,
     ) -> Result<(), Error> {
-        sqlx::raw_sql("SET LOCAL statement_timeout = 0").execute(tx.session()).await?;
+        // Each run of refinery creates its table if it is missing, and PostgreSQL sends a notice if it is not.
+        sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning")
+            .execute(tx.session())
+            .await?;
         // Waiting for another replica keeps no request waiting.
         set_lock_timeout(tx, until.saturating_duration_since(Instant::now())).await?;
         sqlx::query!("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK).execute(tx.session()).await?;

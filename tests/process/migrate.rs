@@ -72,6 +72,16 @@ fn dump(database: &Database, table: &str) -> Sql {
 }
 
 #[test]
+fn migrate_logs_nothing_if_all_goes_well() {
+    let database = Database::create();
+
+    let exit = EARMARK.migrate(&database.url);
+
+    assert_eq!(exit.stderr, "");
+    exit.expect_success();
+}
+
+#[test]
 fn reads_and_writes_succeed_while_a_dump_holds_up_a_migration() {
     let database = Database::create();
     let service = EARMARK.start_on(&database);
