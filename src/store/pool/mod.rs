@@ -172,6 +172,8 @@ impl Store {
     /// Opens a session and closes it again. If the database's address has moved to a promoted standby, the fence learns of it,
     /// although the sessions with the old primary still work.
     pub async fn follow_address(&self, deadline: Deadline) -> Result<(), Error> {
+        let slot = deadline.limit(self.pool.slots.take(Purpose::Any)).await.ok().flatten();
+        let _slot = slot.ok_or(Error::Unavailable(None))?;
         let open = self.pool.open(deadline).await?;
         Ok(deadline.limit(sqlx::Connection::close(open.connection)).await??)
     }

@@ -112,7 +112,8 @@ pub(super) struct Open {
     name: String,
     allows_unsafe: bool,
     fence: Arc<Fence>,
-    pass: u64,
+    /// `None` where a pooler may give us a session of any server later.
+    pass: Option<u64>,
     /// The generation of [`super::slots::Slots`] in which the session was opened.
     pub(super) generation: u64,
     pub(super) opened_at: Instant,
@@ -157,7 +158,7 @@ impl Database {
             name: String::new(),
             allows_unsafe: self.allows_unsafe(),
             fence: self.fence().clone(),
-            pass: 0,
+            pass: None,
             generation: 0,
             opened_at: now,
             used_at: now,
@@ -167,10 +168,9 @@ impl Database {
             open.set().await?;
         }
         open.check().await?;
-        // A pooler that shares sessions may give us any server later.
         if self.keeps_statements() {
             let timeline = open.usage.wait(Timeline::of(&mut open.connection)).await?;
-            open.pass = open.fence.pass(timeline).ok_or(ConnectError::OldPrimary)?;
+            open.pass = Some(open.fence.pass(timeline).ok_or(ConnectError::OldPrimary)?);
         }
         Ok(open)
     }
@@ -242,7 +242,7 @@ impl Open {
         unchecked_max: Duration,
     ) -> bool {
         self.usage.deadline = deadline.or_within(ANSWER_MAX);
-        let is_fit = if self.process.is_some() && !self.fence.admits(self.pass) {
+        let is_fit = if self.pass.is_some_and(|pass| !self.fence.admits(pass)) {
             false
         } else if self.checked_at.elapsed() > CHECKED_MAX {
             match self.check().await {
