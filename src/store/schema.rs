@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
@@ -147,8 +148,11 @@ pub async fn migrate(store: &Store) -> Result<Vec<String>, MigrateError> {
 /// The version of the schema that this binary needs.
 #[must_use]
 pub fn expected_version() -> i64 {
-    let versions = Migrations::embedded().0.into_iter().map(|one| i64::from(one.version()));
-    versions.max().unwrap_or(0)
+    static VERSION: LazyLock<i64> = LazyLock::new(|| {
+        let versions = Migrations::embedded().0.into_iter().map(|one| i64::from(one.version()));
+        versions.max().unwrap_or(0)
+    });
+    *VERSION
 }
 
 /// A list of migrations.
