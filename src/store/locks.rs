@@ -128,16 +128,24 @@ impl fmt::Display for Holder {
     }
 }
 
+/// The other sessions with a lock of this database that `$condition` describes.
+macro_rules! holders {
+    ($condition:literal) => {
+        concat!(
+            "SELECT DISTINCT ON (pid) pid, usename::text AS role, application_name, state, \
+                floor(extract(epoch FROM clock_timestamp() - xact_start))::bigint AS age_s \
+            FROM pg_locks LEFT JOIN pg_stat_activity USING (pid) \
+            WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+                AND pid IS DISTINCT FROM pg_backend_pid() AND ",
+            $condition,
+            " ORDER BY pid"
+        )
+    };
+}
+
 /// `$1` is the table, `$2` the conflicting modes.
-const HOLDERS: &str = "
-    SELECT DISTINCT ON (pid)
-        pid, usename::text AS role, application_name, state,
-        floor(extract(epoch FROM clock_timestamp() - xact_start))::bigint AS age_s
-    FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
-    WHERE locktype = 'relation' AND relation = to_regclass($1) AND mode = ANY ($2)
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        AND pid IS DISTINCT FROM pg_backend_pid()
-    ORDER BY pid";
+const HOLDERS: &str =
+    holders!("locktype = 'relation' AND relation = to_regclass($1) AND mode = ANY ($2)");
 
 /// The sessions that hold up this lock now.
 pub(super) async fn holders(session: Session<'_>, lock: &TableLock) -> Result<Vec<Holder>, Error> {
@@ -148,15 +156,10 @@ pub(super) async fn holders(session: Session<'_>, lock: &TableLock) -> Result<Ve
 }
 
 /// `$1` is the key of the advisory lock.
-const ADVISORY_HOLDERS: &str = "
-    SELECT
-        pid, usename::text AS role, application_name, state,
-        floor(extract(epoch FROM clock_timestamp() - xact_start))::bigint AS age_s
-    FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
-    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-        AND (classid::bigint << 32) | objid::bigint = $1
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        AND pid IS DISTINCT FROM pg_backend_pid()";
+const ADVISORY_HOLDERS: &str = holders!(
+    "locktype = 'advisory' AND objsubid = 1 AND granted \
+        AND (classid::bigint << 32) | objid::bigint = $1"
+);
 
 /// The session that holds the advisory lock `key`.
 pub(super) async fn advisory_holders(session: Session<'_>, key: i64) -> Result<Vec<Holder>, Error> {
