@@ -5,8 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::WAITING_CONNECTIONS_MAX;
-
+/// Connections that may wait to be accepted. What comes beyond that the kernel ignores, and the client tries again after a
+/// second. The kernel has a maximum of its own, net.core.somaxconn.
+const WAITING_CONNECTIONS_MAX: i32 = 4096;
 /// What the kernel buffers of a connection. Linux doubles these numbers, for its own bookkeeping.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 const RECEIVE_BUFFER_BYTES: usize = 64 * 1024;

@@ -33,10 +33,6 @@ use listener::bind;
 use server::{Serving, serve};
 use tencent::door::Door;
 
-/// Connections that may wait to be accepted. What comes beyond that the kernel ignores, and the client tries again after a
-/// second. The kernel has a maximum of its own, net.core.somaxconn.
-const WAITING_CONNECTIONS_MAX: i32 = 4096;
-
 /// Default time for which a connection may be idle, in seconds. Load balancers keep theirs for 60.
 pub const KEEP_ALIVE_S: u64 = 75;
 /// Default number of connections of clients. Strangers can make the service hold about 32 KiB for each.
