@@ -119,9 +119,9 @@ async fn examine(database: &Database, settings: &Doctor) -> Result<Vec<Check>, s
     let late = |late| Err(sqlx::Error::Io(std::io::Error::other(late)));
     let answered = Deadline::within(TIME_MAX).limit(ask).await.unwrap_or_else(late);
     let (mut connection, server, sharing, schema) = answered?;
-    let mut checks = checks::of_server(&server, database.connections_max());
-    checks.push(checks::pooler(sharing, database.keeps_statements()));
-    checks.extend(checks::of_schema(&schema));
+    let mut checks = checks::server::of_server(&server, database.connections_in_all());
+    checks.push(checks::server::pooler(sharing, database.keeps_statements()));
+    checks.extend(checks::schema::of_schema(&schema));
     if settings.indexes {
         // This reads whole tables, which takes as long as it takes.
         let checked = if server.has_amcheck {
@@ -129,7 +129,7 @@ async fn examine(database: &Database, settings: &Doctor) -> Result<Vec<Check>, s
         } else {
             None
         };
-        checks.push(checks::indexes(checked));
+        checks.push(checks::schema::indexes(checked));
     }
     Ok(checks)
 }

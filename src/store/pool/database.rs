@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 
+use super::UNDIVIDED_CONNECTIONS_MAX;
 use super::fence::Fence;
 use super::url;
 pub(super) use super::url::Targets;
@@ -80,8 +81,14 @@ impl Database {
         Self { allows_unsafe: on, ..self }
     }
 
-    pub(crate) fn connections_max(&self) -> u32 {
+    pub(super) fn connections_max(&self) -> u32 {
         self.connections
+    }
+
+    /// The maximum that a process opens: those of the workers, those of the undivided store, and one to end sessions that did
+    /// not answer.
+    pub(crate) fn connections_in_all(&self) -> u32 {
+        self.connections.saturating_add(UNDIVIDED_CONNECTIONS_MAX + 1)
     }
 
     pub(crate) fn keeps_statements(&self) -> bool {

@@ -1,13 +1,9 @@
-//! What the answers of the server mean, and what to do about them.
+//! What the settings of the server mean for the service, and what to do about them.
 
-use sqlx::error::DatabaseError;
-
-use super::Check;
-use crate::store::doctor::{Schema, Server, Sharing};
+use crate::commands::doctor::Check;
+use crate::store::doctor::{Server, Sharing};
 
 const VERSION_MIN: i32 = 150_000;
-/// `serve` opens up to this many connections more than `--database-connections`.
-const CONNECTIONS_MORE: i64 = 5;
 /// A transaction that is open for longer keeps vacuum from removing dead rows.
 const TRANSACTION_MAX_S: i64 = 300;
 /// PostgreSQL's default of `vacuum_failsafe_age`, at which vacuum stops to be gentle.
@@ -17,7 +13,8 @@ const GIGABYTE: i64 = 1 << 30;
 const SHARED_BUFFERS_DEFAULT: i64 = 128 << 20;
 const HUGE_PAGES_FROM: i64 = 4 * GIGABYTE;
 
-pub(super) fn of_server(server: &Server, connections: u32) -> Vec<Check> {
+/// `connections` is the maximum that a process of the service opens.
+pub(in crate::commands::doctor) fn of_server(server: &Server, connections: u32) -> Vec<Check> {
     vec![
         version(server),
         writes(server),
@@ -144,7 +141,7 @@ fn connection_limits(server: &Server, connections: u32) -> Check {
         Some(i64::from(server.database_connections_max)).filter(|limit| *limit >= 0),
     ];
     let max = limits.into_iter().flatten().min().unwrap_or_default();
-    let (needed, open) = (i64::from(connections) + CONNECTIONS_MORE, server.connections_open);
+    let (needed, open) = (i64::from(connections), server.connections_open);
     let found = format!("a process opens up to {needed} of {max}, {open} are open");
     let advice = "Raise max_connections (or the limit of the role or the database), or lower --database-connections.";
     if needed > max {
@@ -220,7 +217,7 @@ fn memory(server: &Server) -> Check {
     Check::ok("memory", found)
 }
 
-pub(super) fn pooler(sharing: Sharing, keeps_statements: bool) -> Check {
+pub(in crate::commands::doctor) fn pooler(sharing: Sharing, keeps_statements: bool) -> Check {
     let off = "--database-statement-cache / EARMARK_DATABASE_STATEMENT_CACHE";
     match (sharing, keeps_statements) {
         (Sharing::Own, true) => Check::ok("pooler", "each connection has a session of its own"),
@@ -243,109 +240,10 @@ pub(super) fn pooler(sharing: Sharing, keeps_statements: bool) -> Check {
     }
 }
 
-pub(super) fn of_schema(schema: &Schema) -> Vec<Check> {
-    vec![version_of_schema(schema), privileges(schema), valid_indexes(schema), bloat(schema)]
-}
-
-fn version_of_schema(schema: &Schema) -> Check {
-    let (found, expected) = (schema.found, schema.expected);
-    if found == 0 {
-        return Check::failure("schema", "there is no schema yet", "Run `earmark migrate`.");
-    }
-    if found < expected {
-        let found = format!("version {found}, this program needs {expected}");
-        return Check::failure("schema", found, "Run `earmark migrate`.");
-    }
-    if found > expected {
-        return Check::warning(
-            "schema",
-            format!("version {found} is newer than this program, which knows {expected}"),
-            "This is normal during a rolling upgrade. Otherwise upgrade this program.",
-        );
-    }
-    Check::ok("schema", format!("version {found}"))
-}
-
-fn privileges(schema: &Schema) -> Check {
-    let rights = &schema.rights;
-    let Some(name) = &rights.schema else {
-        let advice = "Create the schema public, or set search_path to one that the role may use.";
-        return Check::failure("privileges", "no schema of the search path can be used", advice);
-    };
-    if !schema.missing_privileges.is_empty() {
-        let found = format!("the role lacks {}", schema.missing_privileges.join(", "));
-        return Check::failure("privileges", found, "GRANT these privileges to the role.");
-    }
-    match &rights.owner {
-        None if !rights.may_create => Check::failure(
-            "privileges",
-            format!("the role may not create tables in the schema {name}"),
-            "GRANT CREATE ON SCHEMA to the role, or make the role the owner of the database.",
-        ),
-        Some(owner) if !rights.is_owner && schema.found < schema.expected => Check::failure(
-            "privileges",
-            format!("the tables belong to {owner}, so this role cannot migrate them"),
-            format!("Run `earmark migrate` as {owner}."),
-        ),
-        _ => Check::ok(
-            "privileges",
-            format!("the role has all that the service needs in the schema {name}"),
-        ),
-    }
-}
-
-fn valid_indexes(schema: &Schema) -> Check {
-    if schema.invalid_indexes.is_empty() {
-        return Check::ok("indexes", "all are valid");
-    }
-    let found = format!("not valid: {}", schema.invalid_indexes.join(", "));
-    Check::failure("indexes", found, "Rebuild each with REINDEX INDEX CONCURRENTLY.")
-}
-
-fn bloat(schema: &Schema) -> Check {
-    if schema.bloated_tables.is_empty() {
-        return Check::ok("bloat", "no large table has more dead rows than live ones");
-    }
-    Check::warning(
-        "bloat",
-        schema.bloated_tables.join(", "),
-        "Look for an old transaction or a replication slot that keeps vacuum from removing them, then run VACUUM.",
-    )
-}
-
-/// `None` if the extension amcheck is not installed.
-pub(super) fn indexes(checked: Option<Result<i64, sqlx::Error>>) -> Check {
-    let name = "index contents";
-    match checked {
-        None => Check::warning(
-            name,
-            "not checked, because the extension amcheck is not installed",
-            "Run CREATE EXTENSION amcheck as a superuser, and GRANT EXECUTE on its functions to the role.",
-        ),
-        Some(Ok(count)) => Check::ok(name, format!("{count} indexes agree with their tables")),
-        Some(Err(error)) => {
-            // XX001 and XX002: corrupt data, a corrupt index.
-            let state = error.as_database_error().and_then(DatabaseError::code);
-            let found = error
-                .as_database_error()
-                .map_or_else(|| error.to_string(), |e| e.message().to_owned());
-            if state.is_some_and(|state| state.starts_with("XX")) {
-                let advice = "Back up, rebuild it with REINDEX INDEX CONCURRENTLY, and check the disk and the C library.";
-                return Check::failure(name, found, advice);
-            }
-            Check::warning(
-                name,
-                format!("not checked: {found}"),
-                "GRANT EXECUTE on amcheck's functions to the role.",
-            )
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
     use super::*;
+    use crate::commands::doctor::Level;
 
     fn healthy() -> Server {
         Server {
@@ -383,14 +281,14 @@ mod tests {
     fn check(name: &str, level: Level, change: impl FnOnce(&mut Server)) {
         let mut server = healthy();
         change(&mut server);
-        let found = of_server(&server, 10).into_iter().filter(|check| check.level != Level::Ok);
+        let found = of_server(&server, 15).into_iter().filter(|check| check.level != Level::Ok);
         let found: Vec<_> = found.map(|check| (check.name, check.level)).collect();
         assert_eq!(found, [(name, level)]);
     }
 
     #[test]
     fn each_problem_of_a_server_is_told_by_one_check() {
-        assert!(of_server(&healthy(), 10).iter().all(|check| check.level == Level::Ok));
+        assert!(of_server(&healthy(), 15).iter().all(|check| check.level == Level::Ok));
         check("version", Level::Failure, |server| server.version = 149_999);
         check("durability", Level::Failure, |server| server.fsync = "off".to_owned());
         let waits = |server: &mut Server| server.synchronous_standby_names = "*".to_owned();
