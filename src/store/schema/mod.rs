@@ -1,23 +1,21 @@
 //! Runs the migrations, with refinery.
 //!
-//! refinery has no driver for sqlx, so `Driver` is one. Migrations then use the same kind of connection as everything
-//! else, with the same TLS settings. Each migration runs in a transaction of its own under one advisory lock, which works
-//! behind PgBouncer as well. Replicas that start together wait for each other.
+//! Each migration runs in a transaction of its own under one advisory lock, which works behind PgBouncer as well. Replicas
+//! that start together wait for each other.
 //!
 //! A lock that waits makes all later locks on the same table queue behind it, those of requests included. So a migration
 //! waits for a lock only briefly, gives up, lets the requests pass, and tries again.
+
+mod driver;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
+use driver::Driver;
 use refinery_core::{Migration, Runner, Target};
 use sqlx::error::DatabaseError;
-use sqlx::{AssertSqlSafe, PgConnection, Row};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::convert::corrupt;
 use super::locks::{self, Holder, LockMode, TableLock};
@@ -358,45 +356,3 @@ async fn has_history(tx: &mut Tx<'_>) -> Result<bool, Error> {
     let history: Option<String> = sqlx::query_scalar(FIND_HISTORY).fetch_one(tx.session()).await?;
     Ok(history.is_some())
 }
-
-/// Runs refinery's statements on a connection with an open transaction.
-struct Driver<'tx>(&'tx mut PgConnection);
-
-impl AsyncTransaction for Driver<'_> {
-    type Error = sqlx::Error;
-
-    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(
-        &'a mut self,
-        queries: T,
-    ) -> Result<usize, sqlx::Error> {
-        let mut count = 0;
-        for query in queries {
-            // The text is a file of `migrations/` or a statement of refinery. No part of it comes from a client.
-            sqlx::raw_sql(AssertSqlSafe(query)).execute(&mut *self.0).await?;
-            count += 1;
-        }
-        Ok(count)
-    }
-}
-
-impl AsyncQuery<Vec<Migration>> for Driver<'_> {
-    async fn query<'a>(&'a mut self, query: &'a str) -> Result<Vec<Migration>, sqlx::Error> {
-        let rows = sqlx::raw_sql(AssertSqlSafe(query)).fetch_all(&mut *self.0).await?;
-        rows.iter()
-            .map(|row| {
-                let applied_on: String = row.try_get("applied_on")?;
-                let checksum: String = row.try_get("checksum")?;
-                let decode =
-                    |error: Box<dyn std::error::Error + Send + Sync>| sqlx::Error::Decode(error);
-                Ok(Migration::applied(
-                    row.try_get("version")?,
-                    row.try_get("name")?,
-                    OffsetDateTime::parse(&applied_on, &Rfc3339).map_err(|e| decode(e.into()))?,
-                    checksum.parse().map_err(|e: std::num::ParseIntError| decode(e.into()))?,
-                ))
-            })
-            .collect()
-    }
-}
-
-impl AsyncMigrate for Driver<'_> {}
