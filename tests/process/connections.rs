@@ -13,24 +13,27 @@ use testkit::{Answer, MARK_CONTACT, Scratch, eventually, text, wait_until};
 
 use crate::EARMARK;
 
-/// Changes a setting of a running server.
-fn reload(postgres: &Postgres, change: &str) {
-    let mut sql = postgres.sql("postgres");
-    sql.run(&format!("ALTER SYSTEM {change}"));
-    sql.run("SELECT pg_reload_conf()");
+/// A primary and its asynchronous standby, with a prepared database.
+struct Pair {
+    primary: Postgres,
+    standby: Postgres,
+    _folders: [Scratch; 2],
 }
 
-/// The number of sessions of services.
-const SESSIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'earmark'";
-
-const REPLICATED: [&str; 3] = ["wal_level=replica", "hot_standby=on", "max_wal_senders=4"];
+impl Pair {
+    fn start() -> Option<Self> {
+        let folders = [Scratch::create(), Scratch::create()];
+        let primary = Postgres::start(folders[0].path(), &["wal_level=replica"])?;
+        EARMARK.prepare(&primary.url());
+        let standby = primary.start_standby(folders[1].path(), "standby");
+        Some(Self { primary, standby, _folders: folders })
+    }
+}
 
 #[test]
 fn serve_refuses_a_standby_and_says_what_to_write() {
-    let (first, second) = (Scratch::create(), Scratch::create());
-    let Some(primary) = Postgres::start(first.path(), &REPLICATED) else { return };
-    EARMARK.prepare(&primary.url());
-    let mut standby = primary.start_standby(second.path(), "standby");
+    let Some(mut pair) = Pair::start() else { return };
+    let standby = &mut pair.standby;
     wait_until("the standby has the schema", || {
         standby.sql("earmark").number("SELECT count(*) FROM pg_tables WHERE tablename = 'apps'")
             == 1
@@ -44,10 +47,8 @@ fn serve_refuses_a_standby_and_says_what_to_write() {
 
 #[test]
 fn while_a_name_leads_to_a_standby_the_service_is_not_ready_and_reads_nothing_stale() {
-    let (first, second) = (Scratch::create(), Scratch::create());
-    let Some(primary) = Postgres::start(first.path(), &REPLICATED) else { return };
-    EARMARK.prepare(&primary.url());
-    let mut standby = primary.start_standby(second.path(), "standby");
+    let Some(mut pair) = Pair::start() else { return };
+    let Pair { primary, standby, .. } = &mut pair;
     let proxy = Proxy::start(primary.port());
     let service = EARMARK.start(EARMARK.serve(&proxy.url()));
     let client = service.client();
@@ -63,7 +64,7 @@ fn while_a_name_leads_to_a_standby_the_service_is_not_ready_and_reads_nothing_st
 
     service.wait_until_ready();
     client.must_mark("user", "after");
-    assert_eq!(standby.sql("postgres").number(SESSIONS), 0, "a session stayed on the standby");
+    assert_eq!(standby.sessions(), 0, "a session stayed on the standby");
     for _ in 0..50 {
         assert!(client.marks("user").contains("after"));
     }
@@ -73,10 +74,8 @@ fn while_a_name_leads_to_a_standby_the_service_is_not_ready_and_reads_nothing_st
 
 #[test]
 fn of_several_hosts_the_one_that_can_write_is_used() {
-    let (first, second) = (Scratch::create(), Scratch::create());
-    let Some(primary) = Postgres::start(first.path(), &REPLICATED) else { return };
-    EARMARK.prepare(&primary.url());
-    let mut standby = primary.start_standby(second.path(), "standby");
+    let Some(mut pair) = Pair::start() else { return };
+    let Pair { primary, standby, .. } = &mut pair;
     let (writes, reads) = (primary.port(), standby.port());
     let hosts = format!("127.0.0.1:1,127.0.0.1:{reads},127.0.0.1:{writes}");
     let url = format!(
@@ -86,7 +85,7 @@ fn of_several_hosts_the_one_that_can_write_is_used() {
     let service = EARMARK.start(EARMARK.serve(&url));
 
     service.client().must_mark("user", "friend");
-    assert_eq!(standby.sql("postgres").number(SESSIONS), 0);
+    assert_eq!(standby.sessions(), 0);
     service.process.stop();
     standby.end(Signal::SIGINT);
 }
@@ -100,11 +99,11 @@ fn a_database_that_becomes_read_only_is_not_ready_until_it_can_write_again() {
     let client = service.client();
     client.must_mark("user", "before");
 
-    reload(&postgres, "SET default_transaction_read_only = on");
+    postgres.alter_system("SET default_transaction_read_only = on");
 
     service.wait_until_not_ready();
     assert_eq!(client.mark_code(), 50005);
-    reload(&postgres, "RESET default_transaction_read_only");
+    postgres.alter_system("RESET default_transaction_read_only");
     service.wait_until_ready();
     client.must_mark("user", "after");
     service.process.stop();
@@ -112,7 +111,7 @@ fn a_database_that_becomes_read_only_is_not_ready_until_it_can_write_again() {
 
 #[test]
 fn no_acknowledged_write_is_lost_when_synchronous_commit_is_turned_off() {
-    let by_server: fn(&Postgres) = |postgres| reload(postgres, "SET synchronous_commit = off");
+    let by_server: fn(&Postgres) = |postgres| postgres.alter_system("SET synchronous_commit = off");
     let by_role: fn(&Postgres) = |postgres| {
         let mut sql = postgres.sql("postgres");
         sql.run("ALTER ROLE earmark SET synchronous_commit = off");
@@ -205,7 +204,7 @@ fn reads_and_writes_go_on_when_a_column_changes_its_type() {
 
 /// A server whose commits wait for a standby that does not exist.
 fn without_its_standby(postgres: &Postgres) {
-    reload(postgres, "SET synchronous_standby_names = 'missing'");
+    postgres.alter_system("SET synchronous_standby_names = 'missing'");
     let waits = "SELECT count(*) FROM pg_settings
         WHERE name = 'synchronous_standby_names' AND setting = 'missing'";
     wait_until("the setting is loaded", || postgres.sql("postgres").number(waits) == 1);
@@ -240,14 +239,14 @@ fn sessions_that_wait_for_a_missing_standby_stay_within_the_limit() {
                 });
             }
         });
-        let sessions = postgres.sql("postgres").number(SESSIONS);
+        let sessions = postgres.sessions();
         assert!(sessions <= ALLOWED, "{sessions} sessions after round {round}");
     }
     // A cancelled commit would be visible although no standby has it.
     assert!(postgres.sql("postgres").number(WAITING) > 0, "the waiting commits were cancelled");
     assert!(client.marks("user").contains("before"), "reads go on");
 
-    reload(&postgres, "RESET synchronous_standby_names");
+    postgres.alter_system("RESET synchronous_standby_names");
     wait_until("the service works again", || client.mark_code() == 0);
     service.wait_until_ready();
     service.process.stop();
@@ -282,7 +281,7 @@ fn a_cancelled_wait_for_a_standby_is_in_doubt() {
         });
         assert_eq!(code, 50005, "{peer}");
     }
-    reload(&postgres, "RESET synchronous_standby_names");
+    postgres.alter_system("RESET synchronous_standby_names");
     wait_until("the service works again", || client.mark_code() == 0);
     service.process.stop();
 }

@@ -48,20 +48,13 @@ impl Fault {
     }
 }
 
-/// The number of sessions of services, including those that the services have abandoned.
-fn sessions(postgres: &Postgres) -> i64 {
-    postgres.sql("postgres").number(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = 'earmark' AND backend_type = 'client backend'",
-    )
-}
-
 /// Checks that abandoned sessions do not accumulate on the server, and that no session hangs.
 fn check_sessions(postgres: &Postgres, services: &[Service], faults: [Fault; 2]) {
     let most = (CONNECTIONS + BESIDE) * i64::try_from(services.len()).unwrap();
     // PostgreSQL notices a silent connection late. Until then its session stays.
     let silenced = if faults.contains(&Fault::Silence) { most } else { 0 };
     let what = format!("{faults:?}: no more than {most} + {silenced} sessions");
-    wait_until(&what, || sessions(postgres) <= most + silenced);
+    wait_until(&what, || postgres.sessions() <= most + silenced);
     let busy = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = 'earmark' AND state <> 'idle' AND pid <> pg_backend_pid()
             AND now() - query_start > interval '3 seconds'";

@@ -118,13 +118,20 @@ impl Postgres {
     /// Lets a standby follow another primary.
     pub fn follow(&self, primary: &Self) {
         let from = format!("host=127.0.0.1 port={} user=earmark", primary.port);
-        self.set("primary_conninfo", &from);
+        self.alter_system(&format!("SET primary_conninfo = '{from}'"));
     }
 
-    /// Changes a setting of the running server.
-    pub fn set(&self, name: &str, value: &str) {
+    /// The number of sessions of services, including those that the services have abandoned.
+    pub fn sessions(&self) -> i64 {
+        self.sql("postgres").number(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = 'earmark' AND backend_type = 'client backend'",
+        )
+    }
+
+    /// Changes a setting of the running server: `SET name = value` or `RESET name`.
+    pub fn alter_system(&self, change: &str) {
         let mut sql = self.sql("postgres");
-        sql.run(&format!("ALTER SYSTEM SET {name} = '{value}'"));
+        sql.run(&format!("ALTER SYSTEM {change}"));
         sql.run("SELECT pg_reload_conf()");
     }
 
