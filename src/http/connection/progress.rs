@@ -1,0 +1,132 @@
+//! What a connection's handlers tell it: when a request begins, reads its body, and ends.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Waker};
+
+use actix_web::HttpRequest;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header;
+use actix_web::middleware::Next;
+use tokio::time::Instant;
+
+/// What the connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The next head. If nothing of it has arrived, the connection is idle.
+    Head,
+    /// The next head, behind what is left of a body that was not read.
+    HeadBehindBody,
+    /// The handler: we read a little, to notice that the client disconnects.
+    Handler,
+    /// The body, which the handler reads.
+    Body,
+}
+
+/// The state of a connection, which its handlers change.
+#[derive(Debug)]
+pub(in crate::http) struct Progress {
+    pub(super) phase: Cell<Phase>,
+    /// Bytes read in this phase.
+    pub(super) read: Cell<usize>,
+    /// Whether the request has a body of which something is unread.
+    has_unread_body: Cell<bool>,
+    /// When the phase began. In phase `Head`, when its first byte arrived.
+    pub(super) since: Cell<Instant>,
+    /// Set if the next phase must be told to the task of the connection.
+    wakes: Cell<bool>,
+    task: RefCell<Option<Waker>>,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        Self {
+            phase: Cell::new(Phase::Head),
+            read: Cell::default(),
+            has_unread_body: Cell::default(),
+            since: Cell::new(Instant::now()),
+            wakes: Cell::default(),
+            task: RefCell::default(),
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.read.set(0);
+        self.since.set(Instant::now());
+        if self.wakes.replace(false)
+            && let Some(task) = &*self.task.borrow()
+        {
+            task.wake_by_ref();
+        }
+    }
+
+    /// Wakes the task when the next phase begins.
+    pub(super) fn wake_at_next_phase(&self, context: &Context<'_>) {
+        self.wakes.set(true);
+        self.task.borrow_mut().get_or_insert_with(|| context.waker().clone());
+    }
+
+    fn of(request: &HttpRequest) -> Option<Rc<Self>> {
+        request.conn_data::<Rc<Self>>().cloned()
+    }
+}
+
+/// A middleware that tells the connection when a request begins and ends.
+pub(in crate::http) async fn follow(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let has_body = announces_body(request.request());
+    let _request = Progress::of(request.request()).map(|progress| {
+        progress.has_unread_body.set(has_body);
+        progress.enter(if has_body { Phase::Body } else { Phase::Handler });
+        Handling(progress)
+    });
+    next.call(request).await
+}
+
+/// A request that is being handled.
+struct Handling(Rc<Progress>);
+
+impl Drop for Handling {
+    fn drop(&mut self) {
+        let is_behind_body = self.0.has_unread_body.get();
+        self.0.enter(if is_behind_body { Phase::HeadBehindBody } else { Phase::Head });
+    }
+}
+
+/// Whether the head announces a body.
+pub(in crate::http) fn announces_body(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
+}
+
+/// Reads no more of the connection than is needed to notice its end, until [`read_body`].
+pub(in crate::http) fn read_no_body(request: &HttpRequest) {
+    if let Some(progress) = Progress::of(request) {
+        progress.enter(Phase::Handler);
+    }
+}
+
+/// Reads the body while `read` runs, which returns whether it was read to its end.
+pub(in crate::http) async fn read_body<T>(
+    request: &HttpRequest,
+    read: impl Future<Output = (T, IsWhole)>,
+) -> T {
+    let Some(progress) = Progress::of(request) else { return read.await.0 };
+    progress.enter(Phase::Body);
+    let (result, is_whole) = read.await;
+    progress.has_unread_body.set(is_whole == IsWhole::No);
+    progress.enter(Phase::Handler);
+    result
+}
+
+/// Whether a body was read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) enum IsWhole {
+    Yes,
+    No,
+}
