@@ -24,9 +24,6 @@ use super::tls::Identity;
 
 /// Time limit for a TLS handshake, and for its first byte.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(3);
-/// How long we read on after an answer that closes the connection. If we closed it at once, a client that still sends
-/// would not see the answer.
-const LINGER: Duration = Duration::from_secs(5);
 
 /// How a listener serves.
 #[derive(Debug, Clone)]
@@ -65,10 +62,11 @@ where
         let app = app().into_factory().map_err(|error| error.error_response());
         let (serving, stop) = (serving.clone(), stop.clone());
         let http = HttpService::build()
-            // `Connection` has time limits for idle connections and for heads.
+            // `Connection` has the time limits. actix's own linger would send the end of the stream after it, and a client
+            // that waits for the end would wait for all of it.
             .keep_alive(KeepAlive::Os)
             .client_request_timeout(Duration::ZERO)
-            .client_disconnect_timeout(LINGER)
+            .client_disconnect_timeout(Duration::ZERO)
             .on_connect_ext(|connection: &Connection, data| {
                 data.insert(connection.progress());
                 data.insert(LastRequest::default());

@@ -1,11 +1,13 @@
 //! Requests as real clients send them, unusual ones included. The service answers each of them.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use actix_web::http::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::{interval, timeout};
 
 use crate::support::*;
 
@@ -249,6 +251,29 @@ async fn after_an_unread_body_the_answer_announces_that_the_connection_closes() 
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         assert!(answer.contains("connection: close\r\n"), "{answer}");
     }
+}
+
+/// The client keeps its side of the connection open, and goes on sending after the end of our stream. The service does not
+/// read on for ever.
+#[actix_web::test]
+async fn after_an_unread_body_the_stream_ends_at_once_and_the_service_reads_on() {
+    let app = TestApp::start().await;
+    let request =
+        format!("POST /nowhere HTTP/1.1\r\nHost: here\r\nContent-Length: {}\r\n\r\n", 8 << 20);
+    let mut stream = TcpStream::connect(app.addresses.api).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let ended = timeout(Duration::from_secs(3), stream.read_to_end(&mut answer)).await;
+    ended.expect("the stream does not end").unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    stream.write_all(&vec![b' '; 4 << 20]).await.unwrap();
+    let send_slowly = async {
+        let mut every = interval(Duration::from_millis(100));
+        while stream.write_all(b" ").await.is_ok() {
+            every.tick().await;
+        }
+    };
+    timeout(Duration::from_secs(10), send_slowly).await.expect("the service reads on for ever");
 }
 
 #[actix_web::test]

@@ -16,7 +16,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use progress::Phase;
-pub(super) use progress::{IsWhole, Progress, announces_body, follow, read_body, read_no_body};
+pub(super) use progress::{
+    IsWhole, Progress, announces_body, follow, read_body, read_no_body, takes_the_connection,
+};
 
 /// Time limit for a head, from its first byte.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(5);
@@ -34,6 +36,9 @@ const HEAD_PIECE: usize = 2 * 1024;
 /// actix's buffer for what it has read has 8 KiB, and grows if more arrives at once.
 const BODY_PIECE: usize = 4 * 1024;
 
+/// How long we read on after an answer that closes the connection, if a body is unread. If we closed it at once, the kernel
+/// would reset the connection, and a client that still sends would not see the answer.
+const LINGER: Duration = Duration::from_secs(5);
 /// How many pieces are read of what has arrived when a connection ends: as much as the kernel buffers.
 const UNREAD_PIECES_MAX: usize = 64;
 
@@ -63,6 +68,8 @@ pub(super) struct Connection {
     piece: usize,
     /// Since when the client does not take an answer.
     blocked_since: Option<Instant>,
+    /// Since when the client has our end of the stream.
+    shut_since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -79,6 +86,7 @@ impl Connection {
             stop: Stop::Awaited(Box::pin(stop)),
             piece: 0,
             blocked_since: None,
+            shut_since: None,
             timer: Box::pin(sleep(keep_alive)),
         }
     }
@@ -121,6 +129,37 @@ impl Connection {
         drop(Pin::new(&mut self.stream).poll_write(context, answer));
         drop(Pin::new(&mut self.stream).poll_flush(context));
         Poll::Ready(Err(ErrorKind::ConnectionAborted.into()))
+    }
+
+    /// Reads what has arrived, and forgets it. Returns whether the stream has ended; `false` if more may have arrived.
+    fn skip(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        let mut bytes = [0; HEAD_PIECE];
+        for _ in 0..UNREAD_PIECES_MAX {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(true),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(false)
+    }
+
+    /// Waits until a client that may still send a body has closed the connection.
+    fn linger(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let since = self.shut_since.filter(|_| self.progress.phase.get() == Phase::HeadBehindBody);
+        let Some(since) = since else { return Poll::Ready(Ok(())) };
+        if self.is_due(since + LINGER, context) {
+            return Poll::Ready(Ok(()));
+        }
+        match self.skip(context) {
+            Poll::Ready(true) => Poll::Ready(Ok(())),
+            Poll::Ready(false) => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     /// Nothing has arrived.
@@ -169,15 +208,7 @@ impl Connection {
 /// the answer. So this reads what has arrived.
 impl Drop for Connection {
     fn drop(&mut self) {
-        let mut context = Context::from_waker(Waker::noop());
-        let mut bytes = [0; HEAD_PIECE];
-        for _ in 0..UNREAD_PIECES_MAX {
-            let mut buffer = ReadBuf::new(&mut bytes);
-            match Pin::new(&mut self.stream).poll_read(&mut context, &mut buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
-                Poll::Ready(_) | Poll::Pending => return,
-            }
-        }
+        let _: Poll<bool> = self.skip(&mut Context::from_waker(Waker::noop()));
     }
 }
 
@@ -256,10 +287,14 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.stream).poll_shutdown(context) {
-            Poll::Ready(done) => Poll::Ready(done),
-            Poll::Pending => this.block(context),
+        if this.shut_since.is_none() {
+            match Pin::new(&mut this.stream).poll_shutdown(context) {
+                Poll::Ready(Ok(())) => this.shut_since = Some(Instant::now()),
+                Poll::Ready(failed) => return Poll::Ready(failed),
+                Poll::Pending => return this.block(context),
+            }
         }
+        this.linger(context)
     }
 }
 

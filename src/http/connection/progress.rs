@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 use actix_web::HttpRequest;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::middleware::Next;
 use tokio::time::Instant;
 
@@ -78,7 +78,7 @@ pub(in crate::http) async fn follow(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let has_body = announces_body(request.request());
+    let has_body = announces_body(request.request()) || takes_the_connection(request.request());
     let _request = Progress::of(request.request()).map(|progress| {
         progress.has_unread_body.set(has_body);
         progress.enter(if has_body { Phase::Body } else { Phase::Handler });
@@ -102,6 +102,14 @@ pub(in crate::http) fn announces_body(request: &HttpRequest) -> bool {
     let headers = request.headers();
     headers.contains_key(header::TRANSFER_ENCODING)
         || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
+}
+
+/// After a CONNECT or an upgrade, actix treats everything on the connection as that request's body and ignores
+/// Content-Length. We close the connection, so that no pipelined request is swallowed.
+pub(in crate::http) fn takes_the_connection(request: &HttpRequest) -> bool {
+    let protocols = request.headers().get_all(header::UPGRADE);
+    request.method() == Method::CONNECT
+        || protocols.into_iter().any(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Reads no more of the connection than is needed to notice its end, until [`read_body`].

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use actix_web::http::{ConnectionType, Method, header};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, Resource};
 use serde::Serialize;
@@ -225,7 +225,7 @@ fn finish(
     if let Some(id) = id.header() {
         answer.headers_mut().insert(request_id::HEADER, id);
     }
-    if door.service.is_stopping() || takes_the_connection(request) {
+    if door.service.is_stopping() || connection::takes_the_connection(request) {
         answer.head_mut().set_connection_type(ConnectionType::Close);
     }
     answer
@@ -293,7 +293,7 @@ fn check_framing(request: &HttpRequest) -> Result<(), Failure> {
     if method != Method::POST && method != Method::GET {
         return Err(Failure::Method(method.to_string()));
     }
-    if takes_the_connection(request) {
+    if connection::takes_the_connection(request) {
         return Err(Failure::Upgrade);
     }
     if method == Method::GET && !connection::announces_body(request) {
@@ -302,17 +302,9 @@ fn check_framing(request: &HttpRequest) -> Result<(), Failure> {
     Ok(())
 }
 
-/// After a CONNECT or an upgrade, actix treats everything on the connection as that request's body and ignores
-/// Content-Length. We close the connection, so that no pipelined request is swallowed.
-fn takes_the_connection(request: &HttpRequest) -> bool {
-    let protocols = request.headers().get_all(header::UPGRADE);
-    request.method() == Method::CONNECT
-        || protocols.into_iter().any(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
-}
-
 /// The body that follows an upgrade never ends.
 async fn discard_body(request: &HttpRequest, payload: Payload) {
-    if !takes_the_connection(request) {
+    if !connection::takes_the_connection(request) {
         body::discard(request, payload).await;
     }
 }
