@@ -45,17 +45,11 @@ pub(crate) const APP: i64 = 1_400_000_001;
 pub(crate) const ADMIN: &str = "administrator";
 pub(crate) const KEY: &str = "test-secret-key-0123456789abcdef";
 
-/// How long the service may use what it has read of an app: the documents promise five seconds.
-const APP_AGE_MAX: Duration = Duration::from_secs(5);
 const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 const DAY_S: u64 = 24 * 3600;
 
 /// Servers and their connections run here, so that they outlive the runtime of a test that fails.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
-
-fn settings() -> Settings {
-    Settings { app_age_max: APP_AGE_MAX, ..Settings::default() }
-}
 
 /// A running service on a database of its own, with one app: edition `premium`, directory `open`, one admin.
 ///
@@ -289,7 +283,7 @@ impl Drop for TestApp {
 }
 
 async fn start_instance(database: &Database, front: Front) -> (Addresses, Instance) {
-    let service = Service::new(Store::connect(database).await.unwrap(), settings());
+    let service = Service::new(Store::connect(database).await.unwrap(), Settings::default());
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let wanted = Listen {
         address: anywhere,
