@@ -52,6 +52,18 @@ impl Error {
         Self::Internal(anyhow::Error::msg(cause))
     }
 
+    /// The deadline passed before a read ended.
+    #[must_use]
+    pub fn late_read(late: Late) -> Self {
+        Self::Unavailable(Some(late.into()))
+    }
+
+    /// The deadline passed before a write ended. It may still be committed.
+    #[must_use]
+    pub fn late_write(late: Late) -> Self {
+        Self::InDoubt(Some(late.into()))
+    }
+
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
         matches!(self, Self::InDoubt(_))
@@ -67,12 +79,5 @@ impl From<Refusal> for Error {
         } else {
             Self::Refused(refusal)
         }
-    }
-}
-
-/// What was begun before the deadline may still be committed after it.
-impl From<Late> for Error {
-    fn from(late: Late) -> Self {
-        Self::InDoubt(Some(late.into()))
     }
 }

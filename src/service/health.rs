@@ -167,7 +167,7 @@ impl Part {
         let error = match deadline.limit(asked).await {
             Ok(Ok(answer)) => return answer,
             Ok(Err(panic)) => Error::Internal(panic.into()),
-            Err(timeout) => Error::Unavailable(Some(timeout.into())),
+            Err(late) => Error::late_read(late),
         };
         Answer { schema: Err(error), written: Ok(()) }
     }

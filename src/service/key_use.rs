@@ -91,5 +91,5 @@ async fn save(store: &Store, keys: &[(SdkAppId, i64)]) -> Result<(), Error> {
         store::apps::save_key_uses(&mut tx, keys).await?;
         tx.commit().await
     };
-    deadline.limit(save).await?
+    deadline.limit(save).await.map_err(Error::late_write)?
 }

@@ -191,7 +191,7 @@ impl Worker {
         let work = Box::pin(deadline.limit(self.probe(deadline)));
         let done = match AssertUnwindSafe(work).catch_unwind().await {
             Ok(Ok(done)) => done,
-            Ok(Err(late)) => Err(Error::Unavailable(Some(late.into()))),
+            Ok(Err(late)) => Err(Error::late_read(late)),
             Err(_) => Err(Error::internal("a panic, logged above")),
         };
         if done.is_err() {
@@ -260,7 +260,7 @@ impl Worker {
             Ok(Err(Error::InDoubt(Some(anyhow::Error::msg("a panic, logged above")))))
         });
         drop(spans);
-        match done.unwrap_or_else(|late| Err(late.into())) {
+        match done.unwrap_or_else(|late| Err(Error::late_write(late))) {
             Ok(outcomes) => Some((batch, outcomes, begun)),
             Err(error) => {
                 self.store.metrics().commits.ended(batch.len(), begun.elapsed());

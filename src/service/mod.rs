@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
 
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, Late};
 use crate::error::Error;
 use crate::metrics::{Metrics, Observed};
 use crate::store::Store;
@@ -176,6 +176,32 @@ impl Service {
         self.store.close().await;
     }
 
+    /// Runs `work`, which writes nothing.
+    fn read_within<T, W>(
+        &self,
+        deadline: Deadline,
+        work: W,
+    ) -> impl Future<Output = Result<T, Error>> + use<T, W>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        self.within(deadline, work, Error::late_read)
+    }
+
+    /// Runs `work`, which may commit.
+    fn write_within<T, W>(
+        &self,
+        deadline: Deadline,
+        work: W,
+    ) -> impl Future<Output = Result<T, Error>> + use<T, W>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        self.within(deadline, work, Error::late_write)
+    }
+
     /// Runs `work` in its own task until the deadline. If the client disconnects, actix drops the handler, but the task
     /// goes on, so no work stops halfway.
     ///
@@ -184,6 +210,7 @@ impl Service {
         &self,
         deadline: Deadline,
         work: W,
+        when_late: fn(Late) -> Error,
     ) -> impl Future<Output = Result<T, Error>> + use<T, W>
     where
         T: Send + 'static,
@@ -194,7 +221,7 @@ impl Service {
         async move {
             match done.await {
                 Ok(Ok(result)) => result,
-                Ok(Err(late)) => Err(late.into()),
+                Ok(Err(late)) => Err(when_late(late)),
                 Err(panic) => Err(Error::Internal(panic.into())),
             }
         }

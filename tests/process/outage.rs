@@ -69,6 +69,11 @@ fn while_the_database_is_frozen_calls_get_50005_within_the_deadline() {
     let checked = std::panic::catch_unwind(|| {
         check_no_database(&service);
         check_no_database(&service);
+        // By now no thread has read the app within the last two seconds.
+        let read =
+            service.client().call("recentcontact/get_contact_group", r#"{"From_Account":"user"}"#);
+        let answer = read.unwrap();
+        assert!(answer.body.contains("not begun, safe to send again"), "{answer:?}");
     });
     all(Signal::SIGCONT);
     checked.unwrap();

@@ -174,8 +174,8 @@ impl Store {
     pub async fn follow_address(&self, deadline: Deadline) -> Result<(), Error> {
         let slot = deadline.limit(self.pool.slots.take(Purpose::Any)).await.ok().flatten();
         let _slot = slot.ok_or(Error::Unavailable(None))?;
-        let open = self.pool.open(deadline).await?;
-        Ok(deadline.limit(sqlx::Connection::close(open.connection)).await??)
+        let close = sqlx::Connection::close(self.pool.open(deadline).await?.connection);
+        Ok(deadline.limit(close).await.map_err(Error::late_read)??)
     }
 
     /// Waits for the connections in use, and closes all.
