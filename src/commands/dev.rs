@@ -1,6 +1,6 @@
 //! `earmark dev`: a private PostgreSQL, a demo app and the service, for a trial.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -89,7 +89,8 @@ async fn serve(
         keep_alive: Duration::from_secs(KEEP_ALIVE_S),
         shutdown_s: 10,
     };
-    let introduce = |at: Addresses| introduce(at.api, &link_token, &app, &settings.data, about);
+    let introduce =
+        |at: Addresses| introduce(local(at.api), &link_token, &app, &settings.data, about);
     serve::until_signal(signals, service, listen, Duration::ZERO, introduce).await
 }
 
@@ -164,6 +165,13 @@ fn write_secret_key(file: &Path, key: &SecretKey) -> anyhow::Result<()> {
         std::io::Write::write_all(&mut file, format!("{}\n", key.reveal()).as_bytes())
     };
     write().with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// The address for a client on this machine. The service answers the console and the admin API only to a `Host` that names
+/// this machine, which 0.0.0.0 does not.
+fn local(address: SocketAddr) -> SocketAddr {
+    let is_any = address.ip().is_unspecified();
+    if is_any { SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())) } else { address }
 }
 
 fn introduce(

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
-use testkit::{Client, Scratch, assert_stopped, between, mark_body, request, text};
+use testkit::{
+    Client, Dev, Scratch, assert_stopped, between, mark_body, request, request_with, text,
+};
 
 use crate::EARMARK;
 
@@ -33,6 +35,21 @@ fn the_printed_command_marks_a_conversation() {
     assert!(marks.contains(r#""To_Account":"user1""#) && marks.contains("abcd"), "{marks}");
     dev.process.stop();
     assert_stopped(&scratch);
+}
+
+#[test]
+fn the_printed_addresses_lead_to_this_machine_although_dev_listens_everywhere() {
+    for everywhere in ["0.0.0.0:0", "[::]:0"] {
+        let scratch = Scratch::create();
+        let folder = scratch.join("data");
+        let program = EARMARK.command(["dev", "--listen", everywhere, "--data", &text(&folder)]);
+        let dev = Dev::start(program, folder);
+        let headers = format!("host: {}\r\nauthorization: Bearer {}\r\n", dev.address, dev.token);
+        let apps = request_with(dev.address, "GET", "/admin/v1/apps", &headers, "").unwrap();
+        assert_eq!(apps.status, 200, "{apps:?}");
+        dev.client().must_mark("user", "friend");
+        dev.process.stop();
+    }
 }
 
 #[test]
