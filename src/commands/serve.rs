@@ -163,3 +163,29 @@ pub(super) async fn until_signal(
     tracing::info!("stopped");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use testkit::{Scratch, certificate};
+
+    use super::*;
+
+    /// The clock is paused: Tokio advances it to the next timer when all tasks wait.
+    #[tokio::test(start_paused = true)]
+    async fn a_renewed_certificate_is_read_within_a_minute_without_a_signal() {
+        let scratch = Scratch::create();
+        let [old, new, newer] = ["localhost"; 3].map(certificate);
+        let certificate_file = scratch.write("cert.pem", old.certificate);
+        let key_file = scratch.write("key.pem", old.key);
+        let identity = Arc::new(Identity::from_files(&certificate_file, &key_file).unwrap());
+        tokio::spawn(reload(signal(SignalKind::hangup()).unwrap(), Some(identity.clone())));
+        for renewed in [new, newer] {
+            scratch.write("cert.pem", &renewed.certificate);
+            scratch.write("key.pem", &renewed.key);
+
+            tokio::time::sleep(Duration::from_secs(61)).await;
+
+            assert!(!identity.reload().unwrap(), "the files were not read");
+        }
+    }
+}
