@@ -1,7 +1,8 @@
 //! The service assumes nothing about a database connection: fail-over, settings, credentials, schema changes, and sessions
 //! that the service gave up.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::str::FromStr as _;
 use std::thread;
 
@@ -313,6 +314,33 @@ fn a_changed_password_needs_no_restart() {
     assert_eq!(answer.code(), 50005, "{answer:?}");
     service.wait_until_not_ready();
     fs::write(&file, with_password(&server, "another-password")).unwrap();
+    eventually("the service works", || client.mark("user", "after").ok().filter(Answer::is_marked));
+    let log = service.process.stop().stderr;
+    assert!(!log.contains("another-password") && !log.contains(PASSWORD), "{log}");
+}
+
+#[test]
+fn a_password_that_changes_in_the_password_file_of_libpq_needs_no_restart() {
+    let Some(server) = TlsServer::start() else { return };
+    let scratch = Scratch::create();
+    let line = |password: &str| format!("127.0.0.1:*:earmark:earmark:{password}\n");
+    let file = scratch.write("pgpass", line(PASSWORD));
+    // libpq ignores the file if others may read it.
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    EARMARK.prepare(&with_password(&server, PASSWORD));
+    let url = server.url("127.0.0.1", "sslmode=require").replace(&format!(":{PASSWORD}"), "");
+    let service = EARMARK.start(EARMARK.serve(&url).env("PGPASSFILE", text(&file)));
+    let client = service.client();
+    client.must_mark("user", "before");
+    let options = PgConnectOptions::from_str(&with_password(&server, PASSWORD)).unwrap();
+
+    let mut operator = Sql::connect(&options.database("postgres"));
+    operator.run("ALTER ROLE earmark PASSWORD 'another-password'");
+    operator.run(TERMINATE_SESSIONS);
+
+    assert_eq!(client.mark("user", "refused").unwrap().code(), 50005);
+    service.wait_until_not_ready();
+    fs::write(&file, line("another-password")).unwrap();
     eventually("the service works", || client.mark("user", "after").ok().filter(Answer::is_marked));
     let log = service.process.stop().stderr;
     assert!(!log.contains("another-password") && !log.contains(PASSWORD), "{log}");
