@@ -15,30 +15,33 @@ use testkit::{Answer, MARK_CONTACT, Scratch, eventually, text, wait_until};
 use crate::EARMARK;
 
 /// A primary and its asynchronous standby, with a prepared database.
-struct Pair {
-    primary: Postgres,
-    standby: Postgres,
+pub(crate) struct Pair {
+    pub(crate) primary: Postgres,
+    pub(crate) standby: Postgres,
     _folders: [Scratch; 2],
 }
 
 impl Pair {
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let folders = [Scratch::create(), Scratch::create()];
         let primary = Postgres::start(folders[0].path(), &["wal_level=replica"])?;
         EARMARK.prepare(&primary.url());
         let standby = primary.start_standby(folders[1].path(), "standby");
         Some(Self { primary, standby, _folders: folders })
     }
+
+    pub(crate) fn wait_until_the_standby_has_the_schema(&self) {
+        let tables = "SELECT count(*) FROM pg_tables WHERE tablename = 'apps'";
+        let mut sql = self.standby.sql("earmark");
+        wait_until("the standby has the schema", || sql.number(tables) == 1);
+    }
 }
 
 #[test]
 fn serve_refuses_a_standby_and_says_what_to_write() {
     let Some(mut pair) = Pair::start() else { return };
+    pair.wait_until_the_standby_has_the_schema();
     let standby = &mut pair.standby;
-    wait_until("the standby has the schema", || {
-        standby.sql("earmark").number("SELECT count(*) FROM pg_tables WHERE tablename = 'apps'")
-            == 1
-    });
 
     let refused = EARMARK.serve(&standby.url()).run();
 

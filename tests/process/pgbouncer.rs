@@ -4,13 +4,17 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use testkit::postgres::Database;
+use nix::sys::signal::Signal;
+use testkit::postgres::{Database, TERMINATE_SESSIONS};
+use testkit::proxy::Proxy;
 use testkit::{APP, Client, Process, Program, SECRET_KEY, Scratch, Service, text};
 
 use crate::EARMARK;
+use crate::connections::Pair;
 
 /// A running PgBouncer that shares few connections among many clients.
 pub(crate) struct Bouncer {
@@ -22,26 +26,41 @@ pub(crate) struct Bouncer {
 impl Bouncer {
     /// Starts PgBouncer. If it is not installed, prints why the test is skipped and returns `None`.
     pub(crate) fn start(database: &Database, mode: &str, connections: u32) -> Option<Self> {
+        let Some(socket) = database.socket() else {
+            println!("skipped: PostgreSQL has no socket");
+            return None;
+        };
+        let server = format!("host={} port=5432", socket.display());
+        Self::before(&server, database.name(), socket, mode, connections)
+    }
+
+    /// Starts PgBouncer before this server, as the user that owns `owned`.
+    fn before(
+        server: &str,
+        name: &str,
+        owned: &Path,
+        mode: &str,
+        connections: u32,
+    ) -> Option<Self> {
         let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"]
             .into_iter()
             .find(|program| fs::exists(program).unwrap());
-        let (Some(program), Some(socket)) = (program, database.socket()) else {
-            println!("skipped: PgBouncer is not installed here, or PostgreSQL has no socket");
+        let Some(program) = program else {
+            println!("skipped: PgBouncer is not installed here");
             return None;
         };
         let scratch = Scratch::create();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (folder, name) = (socket.display(), database.name());
         let settings = scratch.write(
             "pgbouncer.ini",
             format!(
-                "[databases]\n{name} = host={folder} port=5432 user=earmark\n\
+                "[databases]\n{name} = {server} user=earmark\n\
                  [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
                  auth_type = any\npool_mode = {mode}\ndefault_pool_size = {connections}\n\
                  max_client_conn = 200\n"
             ),
         );
-        let owner = fs::metadata(socket).unwrap();
+        let owner = fs::metadata(owned).unwrap();
         let mut command = Command::new(program);
         command.arg(text(&settings)).current_dir("/");
         if nix::unistd::geteuid().is_root() {
@@ -128,6 +147,58 @@ fn session_mode_needs_no_setting() {
         }
     });
     service.process.stop();
+}
+
+#[test]
+fn behind_a_pooler_serve_refuses_a_standby() {
+    let Some(mut pair) = Pair::start() else { return };
+    pair.wait_until_the_standby_has_the_schema();
+    let standby = &mut pair.standby;
+    let server = format!("host=127.0.0.1 port={}", standby.port());
+    for (mode, statement_cache) in [("session", "true"), ("transaction", "false")] {
+        let Some(bouncer) = Bouncer::before(&server, "earmark", standby.data(), mode, 5) else {
+            return;
+        };
+        let serve = EARMARK
+            .serve(&bouncer.url)
+            .env("EARMARK_DATABASE_STATEMENT_CACHE", statement_cache)
+            .run();
+        serve.expect_failure(&["--database-url", "standby", "address of the primary"]);
+    }
+    standby.end(Signal::SIGINT);
+}
+
+/// The sessions with PgBouncer do not break.
+#[test]
+fn while_a_pooler_leads_to_a_standby_writes_get_50005_and_the_service_is_not_ready() {
+    let Some(mut pair) = Pair::start() else { return };
+    pair.wait_until_the_standby_has_the_schema();
+    let Pair { primary, standby, .. } = &mut pair;
+    let proxy = Proxy::start(primary.port());
+    let server = format!("host=127.0.0.1 port={}", proxy.port());
+    let Some(bouncer) = Bouncer::before(&server, "earmark", primary.data(), "transaction", 5)
+    else {
+        return;
+    };
+    let service = bouncer.serve("false");
+    let client = service.client();
+    client.must_mark("user", "before");
+
+    proxy.forward_to(standby.port());
+    primary.sql("postgres").run(TERMINATE_SESSIONS);
+    for _ in 0..3 {
+        assert_eq!(client.mark_code(), 50005);
+    }
+    service.wait_until_not_ready();
+    assert!(standby.sessions() > 0, "PgBouncer does not use the standby");
+    proxy.forward_to(primary.port());
+    standby.sql("postgres").run(TERMINATE_SESSIONS);
+
+    service.wait_until_ready();
+    client.must_mark("user", "after");
+    assert!(client.marks("user").contains("after"));
+    service.process.stop();
+    standby.end(Signal::SIGINT);
 }
 
 /// Notes the settings of each session that writes a user.
