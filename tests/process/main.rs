@@ -30,6 +30,7 @@ mod shutdown;
 mod strangers;
 mod telemetry;
 mod tls;
+mod traffic;
 mod upgrade;
 mod verify;
 

@@ -1,8 +1,9 @@
 //! Migrations while other sessions hold locks, as `pg_dump` does for as long as it runs.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
@@ -11,11 +12,11 @@ use earmark::store::locks::{LockMode, TableLock};
 use earmark::store::schema::{MigrateError, Migrations};
 use earmark::store::{Database as Settings, Store};
 use serde_json::{Value, json};
-use testkit::postgres::{Database, Sql};
-use testkit::wait_until;
+use testkit::postgres::{Database, Postgres, Sql};
+use testkit::{Scratch, wait_until};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::EARMARK;
+use crate::{EARMARK, traffic};
 
 /// A migration that needs the strongest lock, for a moment. It follows those of this binary.
 const STRICT: (&str, &str) = (
@@ -51,13 +52,9 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-fn migrate(
-    database: &Database,
-    more: &[(&str, &str)],
-    wait: Duration,
-) -> Result<Vec<String>, MigrateError> {
+fn migrate(url: &str, more: &[(&str, &str)], wait: Duration) -> Result<Vec<String>, MigrateError> {
     runtime().block_on(async {
-        let store = Store::connect(&Settings::from_url(&database.url).unwrap()).await.unwrap();
+        let store = Store::connect(&Settings::from_url(url).unwrap()).await.unwrap();
         migrations_and(more).run(&store, wait).await
     })
 }
@@ -81,50 +78,49 @@ fn migrate_logs_nothing_if_all_goes_well() {
     exit.expect_success();
 }
 
+/// Nothing reads what `pg_dump` writes until the end of the test, so it waits in the middle of its work with all its locks.
 #[test]
-fn reads_and_writes_succeed_while_a_dump_holds_up_a_migration() {
-    let database = Database::create();
-    let service = EARMARK.start_on(&database);
-    let client = service.client();
-    client.must_mark("user", "friend");
-    let mut dump = dump(&database, "conversations");
-    let mut sql = database.connect();
-    let mut is_waiting = move || {
+fn reads_and_writes_succeed_while_pg_dump_holds_up_a_migration() {
+    let scratch = Scratch::create();
+    let Some(server) = Postgres::start(scratch.path(), &[]) else { return };
+    EARMARK.prepare(&server.url());
+    let mut sql = server.sql("earmark");
+    let more_than_a_pipe_holds =
+        "CREATE TABLE ballast AS SELECT repeat('x', 1000) FROM generate_series(1, 1000)";
+    sql.run(more_than_a_pipe_holds);
+    let service = EARMARK.start(EARMARK.serve(&server.url()));
+    service.client().must_mark("user", "before");
+    let mut dump = server.command("pg_dump");
+    let mut dump = dump.arg(server.url()).stdout(Stdio::piped()).spawn().unwrap();
+    wait_until("pg_dump has its locks", || {
+        sql.number(
+            "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+            WHERE application_name = 'pg_dump' AND relation = 'conversations'::regclass AND granted",
+        ) == 1
+    });
+    let mut is_waiting = || {
         let waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'conversations'::regclass \
             AND mode = 'AccessExclusiveLock' AND NOT granted";
         sql.number(waiting) > 0
     };
-    let (stop, calls) = (AtomicBool::new(false), AtomicU32::new(0));
 
-    let migrated = thread::scope(|scope| {
-        let call_until_stopped = |call: &dyn Fn()| {
-            while !stop.load(Ordering::Relaxed) {
-                call();
-                calls.fetch_add(1, Ordering::Relaxed);
+    let (migrated, dumped) = traffic::during(&service.client(), |calls| {
+        thread::scope(|scope| {
+            let migrating = scope.spawn(|| migrate(&server.url(), &[STRICT], LONG));
+            for _ in 0..3 {
+                wait_until("the migration asks for its lock", &mut is_waiting);
+                wait_until("the migration gives up for a moment", || !is_waiting());
+                calls.wait_for(20);
             }
-        };
-        let writer =
-            scope.spawn(move || call_until_stopped(&|| client.must_mark("user", "friend")));
-        let reading = service.client();
-        let reader = scope.spawn(move || {
-            call_until_stopped(&|| assert!(reading.marks("user").contains("friend")));
-        });
-        let migrating = scope.spawn(|| migrate(&database, &[STRICT], LONG));
-        for _ in 0..3 {
-            wait_until("the migration asks for its lock", &mut is_waiting);
-            wait_until("the migration gives up for a moment", || !is_waiting());
-            let before = calls.load(Ordering::Relaxed);
-            wait_until("calls are answered", || calls.load(Ordering::Relaxed) > before + 20);
-        }
-        dump.run("COMMIT");
-        let migrated = migrating.join();
-        stop.store(true, Ordering::Relaxed);
-        writer.join().unwrap();
-        reader.join().unwrap();
-        migrated.unwrap()
+            let mut dumped = String::new();
+            dump.stdout.take().unwrap().read_to_string(&mut dumped).unwrap();
+            (migrating.join().unwrap(), dumped)
+        })
     });
 
     assert_eq!(migrated.unwrap(), ["V9000__change_default"]);
+    assert!(dump.wait().unwrap().success());
+    assert!(dumped.contains("\tbefore\t"), "the dump is not complete");
     service.process.stop();
 }
 
@@ -135,7 +131,7 @@ fn a_migration_without_its_lock_names_the_session_that_holds_it() {
     let mut dump = dump(&database, "conversations");
     let pid = dump.number("SELECT pg_backend_pid()::bigint");
 
-    let error = migrate(&database, &[STRICT], Duration::from_secs(1)).unwrap_err().to_string();
+    let error = migrate(&database.url, &[STRICT], Duration::from_secs(1)).unwrap_err().to_string();
 
     assert!(error.starts_with("no lock for V9000__change_default within 1 s; "), "{error}");
     let session =
@@ -143,7 +139,7 @@ fn a_migration_without_its_lock_names_the_session_that_holds_it() {
     assert!(error.contains(&session), "{error}");
     assert!(error.contains("pg_terminate_backend"), "{error}");
     dump.run("COMMIT");
-    let migrated = migrate(&database, &[STRICT], LONG).unwrap();
+    let migrated = migrate(&database.url, &[STRICT], LONG).unwrap();
     assert_eq!(migrated, ["V9000__change_default"]);
 }
 
@@ -177,12 +173,12 @@ fn each_migration_commits_by_itself() {
     let dump = dump(&database, "conversations");
     let free = ("V8999__add_note.sql", "CREATE TABLE notes (text TEXT)");
 
-    let error = migrate(&database, &[free, STRICT], Duration::from_secs(1)).unwrap_err();
+    let error = migrate(&database.url, &[free, STRICT], Duration::from_secs(1)).unwrap_err();
 
     assert!(error.to_string().contains("V9000__change_default"), "{error}");
     assert_eq!(database.connect().number("SELECT count(*) FROM notes"), 0);
     drop(dump);
-    assert_eq!(migrate(&database, &[free, STRICT], LONG).unwrap(), ["V9000__change_default"]);
+    assert_eq!(migrate(&database.url, &[free, STRICT], LONG).unwrap(), ["V9000__change_default"]);
 }
 
 #[test]

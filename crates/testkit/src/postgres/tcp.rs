@@ -157,7 +157,8 @@ impl Postgres {
         }
     }
 
-    fn command(&self, program: &str) -> Command {
+    /// A program of PostgreSQL, as the server's account.
+    pub fn command(&self, program: &str) -> Command {
         let own = self.programs.join(program);
         let mut command = if own.exists() { Command::new(own) } else { Command::new(program) };
         command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin").current_dir("/");
