@@ -1,11 +1,9 @@
 //! `migrate --plan`, and binaries on the schema of another release.
 
-use std::process::Command;
-
 use testkit::postgres::Database;
-use testkit::{Exit, Program, Service};
+use testkit::{Earmark, Exit, Service};
 
-use crate::EARMARK;
+use crate::{EARMARK, traffic};
 
 fn plan(url: &str) -> Exit {
     EARMARK.on(url, ["migrate", "--plan"]).run()
@@ -111,25 +109,53 @@ fn this_binary_works_on_the_schema_of_the_next_release() {
     started.process.stop();
 }
 
-#[test]
-fn the_previous_release_works_on_the_schema_of_this_binary() {
+/// The program of the previous release. Without it, prints why the test is skipped and returns `None`.
+fn previous_release() -> Option<Earmark> {
     #[expect(clippy::disallowed_methods, reason = "only the caller knows where that binary is")]
     let Ok(binary) = std::env::var("EARMARK_PREVIOUS_BINARY") else {
         println!(
             "skipped: EARMARK_PREVIOUS_BINARY does not name the binary of the previous release"
         );
-        return;
+        return None;
     };
+    Some(Earmark::at(binary.leak()))
+}
+
+#[test]
+fn the_previous_release_works_on_the_schema_of_this_binary() {
+    let Some(previous) = previous_release() else { return };
     let database = Database::create();
     EARMARK.prepare(&database.url);
-    let previous = || {
-        let mut command = Command::new(&binary);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
-        Program::new(command).env("EARMARK_DATABASE_URL", &database.url)
-    };
-    let (old, new) = (EARMARK.start(previous()), EARMARK.start(EARMARK.serve(&database.url)));
+    let [old, new] = [previous, EARMARK].map(|release| release.start(release.serve(&database.url)));
     check_works(&old);
     check_works(&new);
+    check_works(&old);
+    old.process.stop();
+    new.process.stop();
+}
+
+/// The order of docs/operations.md: first the schema, then one process after the other.
+#[test]
+fn a_rolling_upgrade_from_the_previous_release_fails_no_call() {
+    let Some(previous) = previous_release() else { return };
+    let database = Database::create();
+    previous.prepare(&database.url);
+    let old = previous.start(previous.serve(&database.url));
+    let new = traffic::during(&old.client(), |old_calls| {
+        old_calls.wait_for(50);
+        EARMARK.migrate(&database.url).expect_success();
+        old_calls.wait_for(50);
+        let new = EARMARK.start(EARMARK.serve(&database.url));
+        traffic::during(&new.client(), |new_calls| {
+            new_calls.wait_for(50);
+            old_calls.wait_for(50);
+        });
+        new
+    });
+    old.process.stop();
+    check_works(&new);
+    // The way back.
+    let old = previous.start(previous.serve(&database.url));
     check_works(&old);
     old.process.stop();
     new.process.stop();
