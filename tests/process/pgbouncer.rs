@@ -34,14 +34,8 @@ impl Bouncer {
         Self::before(&server, database.name(), socket, mode, connections)
     }
 
-    /// Starts PgBouncer before this server, as the user that owns `owned`.
-    fn before(
-        server: &str,
-        name: &str,
-        owned: &Path,
-        mode: &str,
-        connections: u32,
-    ) -> Option<Self> {
+    /// Starts PgBouncer before this server, as the user that owns `data`.
+    fn before(server: &str, name: &str, data: &Path, mode: &str, connections: u32) -> Option<Self> {
         let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"]
             .into_iter()
             .find(|program| fs::exists(program).unwrap());
@@ -60,7 +54,7 @@ impl Bouncer {
                  max_client_conn = 200\n"
             ),
         );
-        let owner = fs::metadata(owned).unwrap();
+        let owner = fs::metadata(data).unwrap();
         let mut command = Command::new(program);
         command.arg(text(&settings)).current_dir("/");
         if nix::unistd::geteuid().is_root() {

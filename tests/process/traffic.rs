@@ -48,7 +48,7 @@ pub(crate) fn during<T>(client: &Client, work: impl FnOnce(&Calls) -> T) -> T {
     thread::scope(|scope| {
         let _end = EndOnDrop(&calls);
         scope.spawn(|| {
-            calls.repeat(|nr| client.must_mark(&format!("user-{}", nr / 500), &nr.to_string()))
+            calls.repeat(|nr| client.must_mark(&format!("user-{}", nr / 500), &nr.to_string()));
         });
         scope.spawn(|| calls.repeat(|_| assert!(client.marks("user").contains("friend"))));
         work(&calls)

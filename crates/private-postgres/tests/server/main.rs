@@ -1,10 +1,6 @@
 //! The private server on a real PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 #![expect(
-    clippy::print_stdout,
-    reason = "a skipped test prints the reason, and the child prints that it is ready"
-)]
-#![expect(
     clippy::disallowed_methods,
     reason = "the child process gets its folder from the environment"
 )]
