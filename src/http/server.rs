@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use actix_service::{
 use actix_web::body::MessageBody;
 use actix_web::dev::AppConfig;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::connection::Connection;
@@ -72,7 +74,9 @@ where
                 data.insert(LastRequest::default());
             })
             .h1(map_config(app, |()| AppConfig::default()));
-        fn_service(move |socket| open(socket, serving.clone(), stop.clone())).and_then(http)
+        let handshakes = Rc::new(Semaphore::new(1));
+        fn_service(move |socket| open(socket, serving.clone(), handshakes.clone(), stop.clone()))
+            .and_then(http)
     };
     Ok(builder.listen("http", listener, factory)?.run())
 }
@@ -81,6 +85,7 @@ where
 async fn open(
     socket: TcpStream,
     serving: Serving,
+    handshakes: Rc<Semaphore>,
     stop: GracefulShutdownSignal,
 ) -> Result<(Connection, Option<SocketAddr>), DispatchError> {
     let first_byte = match serving.identity {
@@ -103,7 +108,7 @@ async fn open(
     let connection = match serving.identity {
         None => Connection::new(Box::new(socket), keep_alive, stopped),
         Some(identity) => {
-            let handshake = timeout(HANDSHAKE_TIME_MAX, identity.acceptor().accept(socket)).await;
+            let handshake = timeout(HANDSHAKE_TIME_MAX, identity.accept(socket, &handshakes)).await;
             let stream = handshake
                 .map_err(|_| DispatchError::SlowRequestTimeout)?
                 .map_err(DispatchError::Io)?;

@@ -1,12 +1,21 @@
 //! The server's certificate and private key.
 
+use std::future::poll_fn;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::task::Poll;
 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::TlsAcceptor;
+use rustls::server::Acceptor;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::yield_now;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -83,8 +92,29 @@ impl Identity {
         Ok(true)
     }
 
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
-        self.newest.read().unwrap_or_else(PoisonError::into_inner).config.clone().into()
+    fn config(&self) -> Arc<ServerConfig> {
+        self.newest.read().unwrap_or_else(PoisonError::into_inner).config.clone()
+    }
+
+    /// Does a handshake.
+    ///
+    /// The reply to the client's first message takes most of its processor time, and a stranger needs no key to ask for one. So
+    /// the handshakes of a worker take `turns`, and after each reply the worker serves its other connections.
+    pub(super) async fn accept(
+        &self,
+        socket: TcpStream,
+        turns: &Semaphore,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let first_message = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+        let turn = turns.acquire().await;
+        let mut handshake = pin!(first_message.into_stream(self.config()));
+        let replied = poll_fn(|context| Poll::Ready(handshake.as_mut().poll(context))).await;
+        yield_now().await;
+        drop(turn);
+        match replied {
+            Poll::Ready(done) => done,
+            Poll::Pending => handshake.await,
+        }
     }
 }
 

@@ -1,17 +1,26 @@
 //! Clients without valid credentials. What they make the service hold is bounded, and they do not keep it from its callers.
 
 use std::fs;
+use std::io::Read as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use testkit::postgres::Database;
-use testkit::{Answer, MARK_CONTACT, RawConnection, Service, eventually};
+use testkit::{
+    Answer, MARK_CONTACT, RawConnection, Scratch, Service, certificate, eventually, text,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use crate::{EARMARK, https};
 
@@ -224,4 +233,59 @@ fn unfinished_tls_handshakes_do_not_keep_callers_waiting() {
         timeout(Duration::from_secs(10), join_all(ends)).await
     });
     assert!(closed.is_ok(), "the service keeps unfinished handshakes");
+}
+
+/// All messages arrive while the process is paused, those of the strangers first.
+#[test]
+fn a_caller_does_not_wait_for_the_handshakes_of_strangers() {
+    const STRANGERS: usize = 500;
+    // given
+    let (scratch, database) = (Scratch::create(), Database::create());
+    EARMARK.prepare(&database.url);
+    let own = certificate("localhost");
+    let file = |name, pem: &String| text(&scratch.write(name, pem));
+    let (cert, key) = (file("cert.pem", &own.certificate), file("key.pem", &own.key));
+    let program = EARMARK.serve(&database.url);
+    let program = program.args(["--workers", "1", "--tls-cert", &cert, "--tls-key", &key]);
+    let service = EARMARK.start(program);
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(own.authority.as_bytes()).unwrap()).unwrap();
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_provider(ring).with_safe_default_protocol_versions();
+    let client = client.unwrap().with_root_certificates(roots).with_no_client_auth();
+    let (client, name) = (Arc::new(client), ServerName::try_from("localhost").unwrap());
+    let mut hello = Vec::new();
+    ClientConnection::new(client.clone(), name.clone()).unwrap().write_tls(&mut hello).unwrap();
+    let request = b"POST /nowhere HTTP/1.1\r\nhost: test\r\n\r\n";
+    let (mut answer, mut answered) = ([0; 1024], 0);
+    block_on(async {
+        let socket = TcpStream::connect(service.api).await.unwrap();
+        let connector = TlsConnector::from(client);
+        let mut caller = connector.connect(name.clone(), socket).await.unwrap();
+        caller.write_all(request).await.unwrap();
+        assert!(caller.read(&mut answer).await.unwrap() > 0);
+        let connect = (0..STRANGERS).map(|_| TcpStream::connect(service.api));
+        let mut strangers: Vec<_> =
+            join_all(connect).await.into_iter().map(Result::unwrap).collect();
+        // The worker has accepted the others before this one.
+        let last = TcpStream::connect(service.api).await.unwrap();
+        connector.connect(name, last).await.unwrap();
+        // when
+        service.process.send(Signal::SIGSTOP);
+        for stranger in &mut strangers {
+            stranger.write_all(&hello).await.unwrap();
+        }
+        caller.write_all(request).await.unwrap();
+        service.process.send(Signal::SIGCONT);
+        assert!(caller.read(&mut answer).await.unwrap() > 0);
+        service.process.send(Signal::SIGSTOP);
+        // then
+        for stranger in strangers {
+            let begun = stranger.into_std().unwrap().read(&mut answer);
+            answered += usize::from(begun.is_ok());
+        }
+        service.process.send(Signal::SIGCONT);
+    });
+    println!("the service answered the caller after {answered} of {STRANGERS} handshakes");
+    assert!(answered < STRANGERS / 4, "{answered} of {STRANGERS}");
 }
