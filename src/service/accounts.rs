@@ -25,7 +25,7 @@ impl Service {
         deadline: Deadline,
     ) -> Result<(), Error> {
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
-        self.write_within(deadline, async move {
+        self.within(deadline, Error::late_write, async move {
             let mut connection = store.connection(deadline).await?;
             let mut tx = connection.begin().await?;
             store::accounts::import(&mut tx, sdk_app_id, &accounts).await?;
@@ -59,7 +59,7 @@ impl Service {
         let read = self.store.clone().read(deadline, async move |reader| {
             store::accounts::exist(reader, sdk_app_id, &users).await
         });
-        let have_accounts = self.read_within(deadline, read).await?;
+        let have_accounts = self.within(deadline, Error::late_read, read).await?;
         let state = |has_account| {
             if has_account { AccountState::Imported } else { AccountState::NotImported }
         };

@@ -118,7 +118,7 @@ impl Service {
             // Requests with different deadlines share the load, so it has its own deadline.
             let deadline = Deadline::of_a_request();
             let load = async move { load_app(&store, sdk_app_id, deadline).await };
-            let found = service.read_within(deadline, load).await;
+            let found = service.within(deadline, Error::late_read, load).await;
             if let Ok(found) = &found {
                 service.shared.numbers.note(sdk_app_id, found.is_some());
             }
@@ -154,21 +154,22 @@ impl Service {
     /// All apps, sorted by number.
     pub async fn list_apps(&self, deadline: Deadline) -> Result<Vec<App>, Error> {
         let store = self.store.clone();
-        self.read_within(deadline, async move { list_apps(&store, deadline).await }).await
+        self.within(deadline, Error::late_read, async move { list_apps(&store, deadline).await })
+            .await
     }
 
     /// Reads the app from the database and not from the cache.
     pub async fn load_app(&self, sdk_app_id: SdkAppId, deadline: Deadline) -> Result<App, Error> {
         let store = self.store.clone();
         let load = async move { load_app(&store, sdk_app_id, deadline).await };
-        Ok(self.read_within(deadline, load).await?.ok_or(Refusal::UnknownApp)?)
+        Ok(self.within(deadline, Error::late_read, load).await?.ok_or(Refusal::UnknownApp)?)
     }
 
     /// Returns `None` if the app's number is taken.
     pub async fn create_app(&self, app: App, deadline: Deadline) -> Result<Option<App>, Error> {
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
         let create = async move { create_app(&store, app, deadline).await };
-        let created = self.write_within(deadline, create).await;
+        let created = self.within(deadline, Error::late_write, create).await;
         if matches!(created, Ok(Some(_))) {
             self.shared.numbers.note(sdk_app_id, true);
         }
@@ -184,7 +185,7 @@ impl Service {
     ) -> Result<App, Error> {
         let store = self.store.clone();
         let update = async move { update_app(&store, sdk_app_id, change, deadline).await };
-        let updated = self.write_within(deadline, update).await;
+        let updated = self.within(deadline, Error::late_write, update).await;
         self.forget_app(sdk_app_id);
         Ok(updated?.ok_or(Refusal::UnknownApp)?)
     }

@@ -27,7 +27,7 @@ impl Service {
         let id = request.id.map_or_else(random_id, Ok)?;
         let group = ChatGroup { id, group_type: request.group_type, name: request.name };
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
-        self.write_within(deadline, async move {
+        self.within(deadline, Error::late_write, async move {
             let mut connection = store.connection(deadline).await?;
             let mut tx = connection.begin().await?;
             if store::chat_groups::insert(&mut tx, sdk_app_id, &group).await? {
@@ -49,7 +49,7 @@ impl Service {
         deadline: Deadline,
     ) -> Result<(), Error> {
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
-        self.write_within(deadline, async move {
+        self.within(deadline, Error::late_write, async move {
             let mut connection = store.connection(deadline).await?;
             let mut tx = connection.begin().await?;
             let destroyed = store::chat_groups::destroy(&mut tx, sdk_app_id, &id).await?;
@@ -72,7 +72,7 @@ impl Service {
             let find = |id: &ChatGroupId| groups.iter().find(|group| group.id == *id).cloned();
             Ok(ids.into_iter().map(|id| (id.clone(), find(&id))).collect())
         });
-        self.read_within(deadline, read).await
+        self.within(deadline, Error::late_read, read).await
     }
 }
 

@@ -176,41 +176,16 @@ impl Service {
         self.store.close().await;
     }
 
-    /// Runs `work`, which writes nothing.
-    fn read_within<T, W>(
-        &self,
-        deadline: Deadline,
-        work: W,
-    ) -> impl Future<Output = Result<T, Error>> + use<T, W>
-    where
-        T: Send + 'static,
-        W: Future<Output = Result<T, Error>> + Send + 'static,
-    {
-        self.within(deadline, work, Error::late_read)
-    }
-
-    /// Runs `work`, which may commit.
-    fn write_within<T, W>(
-        &self,
-        deadline: Deadline,
-        work: W,
-    ) -> impl Future<Output = Result<T, Error>> + use<T, W>
-    where
-        T: Send + 'static,
-        W: Future<Output = Result<T, Error>> + Send + 'static,
-    {
-        self.within(deadline, work, Error::late_write)
-    }
-
     /// Runs `work` in its own task until the deadline. If the client disconnects, actix drops the handler, but the task
-    /// goes on, so no work stops halfway.
+    /// goes on, so no work stops halfway. `when_late` is [`Error::late_write`] for work that may commit, and otherwise
+    /// [`Error::late_read`].
     ///
     /// Not an `async fn`: then the future of each caller would contain `work` and move it around.
     fn within<T, W>(
         &self,
         deadline: Deadline,
-        work: W,
         when_late: fn(Late) -> Error,
+        work: W,
     ) -> impl Future<Output = Result<T, Error>> + use<T, W>
     where
         T: Send + 'static,

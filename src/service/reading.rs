@@ -40,7 +40,8 @@ impl Service {
         let read = self.store.clone().read(deadline, async move |reader| {
             reading::read_page(reader, &key, after, limit).await
         });
-        let Reading { owner, groups, mut conversations } = self.read_within(deadline, read).await?;
+        let Reading { owner, groups, mut conversations } =
+            self.within(deadline, Error::late_read, read).await?;
         app.check_owner(owner)?;
         let next = cut(&mut conversations, size).and_then(|last| last.position);
         Ok(ConversationPage { conversations, groups, next })
@@ -60,7 +61,7 @@ impl Service {
             Ok((reading::read_conversations(reader, &key, &wanted).await?, wanted))
         });
         let (Reading { owner, mut groups, conversations: found }, wanted) =
-            self.read_within(deadline, read).await?;
+            self.within(deadline, Error::late_read, read).await?;
         app.check_owner(owner)?;
         let mut found = found.into_iter().peekable();
         let conversations: Vec<_> = wanted
@@ -91,7 +92,8 @@ impl Service {
         let read = self.store.clone().read(deadline, async move |reader| {
             reading::read_list(reader, &key, after, limit).await
         });
-        let Reading { owner, mut conversations, .. } = self.read_within(deadline, read).await?;
+        let Reading { owner, mut conversations, .. } =
+            self.within(deadline, Error::late_read, read).await?;
         app.check_owner(owner)?;
         let next = match cut(&mut conversations, size) {
             None => None,
