@@ -166,7 +166,7 @@ fn a_stop_under_load_loses_no_accepted_request() {
                 scope.spawn(move || mark_until_closed(&client, name, answers))
             })
             .collect();
-        for hundreds in 1..=20 {
+        for hundreds in 1..=100 {
             let enough = || answers.load(Ordering::Relaxed) >= hundreds * 100;
             wait_until("a hundred answers more", enough);
         }
