@@ -3,6 +3,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::str::FromStr as _;
 use std::thread;
 
@@ -10,7 +11,7 @@ use nix::sys::signal::Signal;
 use sqlx::postgres::PgConnectOptions;
 use testkit::postgres::{Database, PASSWORD, Postgres, Sql, TERMINATE_SESSIONS, TlsServer};
 use testkit::proxy::Proxy;
-use testkit::{Answer, MARK_CONTACT, Scratch, eventually, text, wait_until};
+use testkit::{Answer, MARK_CONTACT, Program, Scratch, Service, eventually, text, wait_until};
 
 use crate::EARMARK;
 
@@ -35,6 +36,18 @@ impl Pair {
         let mut sql = self.standby.sql("earmark");
         wait_until("the standby has the schema", || sql.number(tables) == 1);
     }
+
+    /// Leads the service to the standby, and checks that the service notices.
+    #[track_caller]
+    pub(crate) fn lead_to_the_standby(&mut self, proxy: &Proxy, service: &Service) {
+        let client = service.client();
+        proxy.forward_to(self.standby.port());
+        self.primary.sql("postgres").run(TERMINATE_SESSIONS);
+        for _ in 0..3 {
+            assert_eq!(client.mark_code(), 50005);
+        }
+        service.wait_until_not_ready();
+    }
 }
 
 #[test]
@@ -52,18 +65,13 @@ fn serve_refuses_a_standby_and_says_what_to_write() {
 #[test]
 fn while_a_name_leads_to_a_standby_the_service_is_not_ready_and_reads_nothing_stale() {
     let Some(mut pair) = Pair::start() else { return };
-    let Pair { primary, standby, .. } = &mut pair;
-    let proxy = Proxy::start(primary.port());
+    let proxy = Proxy::start(pair.primary.port());
     let service = EARMARK.start(EARMARK.serve(&proxy.url()));
     let client = service.client();
     client.must_mark("user", "before");
 
-    proxy.forward_to(standby.port());
-    primary.sql("postgres").run(TERMINATE_SESSIONS);
-    for _ in 0..3 {
-        assert_eq!(client.mark_code(), 50005);
-    }
-    service.wait_until_not_ready();
+    pair.lead_to_the_standby(&proxy, &service);
+    let Pair { primary, standby, .. } = &mut pair;
     proxy.forward_to(primary.port());
 
     service.wait_until_ready();
@@ -295,19 +303,19 @@ fn with_password(server: &TlsServer, password: &str) -> String {
     server.url("127.0.0.1", "sslmode=require").replace(PASSWORD, password)
 }
 
-#[test]
-fn a_changed_password_needs_no_restart() {
-    let Some(server) = TlsServer::start() else { return };
-    let scratch = Scratch::create();
-    let file = scratch.write("url", with_password(&server, PASSWORD));
-    EARMARK.prepare(&with_password(&server, PASSWORD));
-    let serve = EARMARK
-        .command(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
-        .env("EARMARK_DATABASE_URL_FILE", text(&file));
+/// The password changes while `serve` runs, first in the database and later in `file`. `content` makes the file's content from a
+/// password.
+#[track_caller]
+fn check_new_password(
+    server: &TlsServer,
+    serve: Program,
+    file: &Path,
+    content: impl Fn(&str) -> String,
+) {
     let service = EARMARK.start(serve);
     let client = service.client();
     client.must_mark("user", "before");
-    let options = PgConnectOptions::from_str(&with_password(&server, PASSWORD)).unwrap();
+    let options = PgConnectOptions::from_str(&with_password(server, PASSWORD)).unwrap();
 
     let mut operator = Sql::connect(&options.database("postgres"));
     operator.run("ALTER ROLE earmark PASSWORD 'another-password'");
@@ -316,10 +324,24 @@ fn a_changed_password_needs_no_restart() {
     let answer = client.mark("user", "refused").unwrap();
     assert_eq!(answer.code(), 50005, "{answer:?}");
     service.wait_until_not_ready();
-    fs::write(&file, with_password(&server, "another-password")).unwrap();
+    fs::write(file, content("another-password")).unwrap();
     eventually("the service works", || client.mark("user", "after").ok().filter(Answer::is_marked));
     let log = service.process.stop().stderr;
     assert!(!log.contains("another-password") && !log.contains(PASSWORD), "{log}");
+}
+
+#[test]
+fn a_changed_password_needs_no_restart() {
+    let Some(server) = TlsServer::start() else { return };
+    let scratch = Scratch::create();
+    let url = |password: &str| with_password(&server, password);
+    let file = scratch.write("url", url(PASSWORD));
+    EARMARK.prepare(&url(PASSWORD));
+    let serve = EARMARK
+        .command(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .env("EARMARK_DATABASE_URL_FILE", text(&file));
+
+    check_new_password(&server, serve, &file, url);
 }
 
 #[test]
@@ -332,19 +354,7 @@ fn a_password_that_changes_in_the_password_file_of_libpq_needs_no_restart() {
     fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
     EARMARK.prepare(&with_password(&server, PASSWORD));
     let url = server.url("127.0.0.1", "sslmode=require").replace(&format!(":{PASSWORD}"), "");
-    let service = EARMARK.start(EARMARK.serve(&url).env("PGPASSFILE", text(&file)));
-    let client = service.client();
-    client.must_mark("user", "before");
-    let options = PgConnectOptions::from_str(&with_password(&server, PASSWORD)).unwrap();
+    let serve = EARMARK.serve(&url).env("PGPASSFILE", text(&file));
 
-    let mut operator = Sql::connect(&options.database("postgres"));
-    operator.run("ALTER ROLE earmark PASSWORD 'another-password'");
-    operator.run(TERMINATE_SESSIONS);
-
-    assert_eq!(client.mark("user", "refused").unwrap().code(), 50005);
-    service.wait_until_not_ready();
-    fs::write(&file, line("another-password")).unwrap();
-    eventually("the service works", || client.mark("user", "after").ok().filter(Answer::is_marked));
-    let log = service.process.stop().stderr;
-    assert!(!log.contains("another-password") && !log.contains(PASSWORD), "{log}");
+    check_new_password(&server, serve, &file, line);
 }

@@ -167,10 +167,9 @@ fn behind_a_pooler_serve_refuses_a_standby() {
 fn while_a_pooler_leads_to_a_standby_writes_get_50005_and_the_service_is_not_ready() {
     let Some(mut pair) = Pair::start() else { return };
     pair.wait_until_the_standby_has_the_schema();
-    let Pair { primary, standby, .. } = &mut pair;
-    let proxy = Proxy::start(primary.port());
+    let proxy = Proxy::start(pair.primary.port());
     let server = format!("host=127.0.0.1 port={}", proxy.port());
-    let Some(bouncer) = Bouncer::before(&server, "earmark", primary.data(), "transaction", 5)
+    let Some(bouncer) = Bouncer::before(&server, "earmark", pair.primary.data(), "transaction", 5)
     else {
         return;
     };
@@ -178,12 +177,8 @@ fn while_a_pooler_leads_to_a_standby_writes_get_50005_and_the_service_is_not_rea
     let client = service.client();
     client.must_mark("user", "before");
 
-    proxy.forward_to(standby.port());
-    primary.sql("postgres").run(TERMINATE_SESSIONS);
-    for _ in 0..3 {
-        assert_eq!(client.mark_code(), 50005);
-    }
-    service.wait_until_not_ready();
+    pair.lead_to_the_standby(&proxy, &service);
+    let Pair { primary, standby, .. } = &mut pair;
     assert!(standby.sessions() > 0, "PgBouncer does not use the standby");
     proxy.forward_to(primary.port());
     standby.sql("postgres").run(TERMINATE_SESSIONS);
