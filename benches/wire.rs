@@ -14,17 +14,17 @@ use earmark::domain::{
     App, Applied, BitChange, Change, Conversation, ConversationState, CustomMark, Directory,
     Edition, Entry, MarkChange, Presence, SdkAppId, SecretKey, StandardMark, UserId, UserState,
 };
+use earmark::http::caller::{Credentials, VerifiedSigs};
+use earmark::http::json::{Field, Json};
 use earmark::http::request_id::RequestId;
-use earmark::http::tencent::caller::{Credentials, VerifiedSigs};
+use earmark::http::tencent::call::Call;
 use earmark::http::tencent::codes::Code;
-use earmark::http::tencent::door::Call;
 use earmark::http::tencent::envelope::{self, ItemCounts};
-use earmark::http::tencent::json::{Field, Json};
 use earmark::http::tencent::recent_contact::contact_group::{ContactResultItem, ResultItem};
 use earmark::http::tencent::recent_contact::contact_item::ContactItem;
 use earmark::http::tencent::recent_contact::mark_contact::MarkContact;
-use earmark::http::tencent::user_sig::UserSig;
-use earmark::http::tencent::watch::Watch;
+use earmark::http::user_sig::UserSig;
+use earmark::http::watch::Watch;
 use earmark::limits::Limits;
 use earmark::metrics::Metrics;
 use serde::Serialize;

@@ -18,7 +18,7 @@ use crate::domain::{
     MarkBit, MarkChange, Problem, SdkAppId, SecretKey, UserId,
 };
 use crate::error::Error;
-use crate::http::tencent::user_sig::UserSig;
+use crate::http::user_sig::UserSig;
 use crate::http::{
     Addresses, CLIENT_CONNECTIONS, Console, KEEP_ALIVE_S, Listen, OperatorToken, Operators,
 };

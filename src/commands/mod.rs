@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::config::{Command, Config, DATABASE_SETTING, DatabaseArgs, Output, Sig};
 use crate::deadline::Deadline;
-use crate::http::tencent::user_sig::UserSig;
+use crate::http::user_sig::UserSig;
 use crate::service;
 use crate::store::schema::{self, MigrationState, SchemaState};
 use crate::store::{Database, Store};

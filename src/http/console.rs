@@ -15,8 +15,8 @@ use super::asset::Asset;
 use super::{origin, problem_details};
 use crate::deadline::Deadline;
 use crate::domain::SdkAppId;
-use crate::http::tencent::door::{Door, unix_now};
-use crate::http::tencent::user_sig::UserSig;
+use crate::http::door::{Door, unix_now};
+use crate::http::user_sig::UserSig;
 
 /// How long the UserSig of a signed-in console is valid.
 const SESSION_LIFETIME_S: u64 = 12 * 3600;

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
-use crate::http::tencent::door::Door;
+use crate::http::door::Door;
 use crate::metrics::Observed;
 use crate::telemetry::dropped_lines;
 

@@ -1,18 +1,26 @@
-//! JSON in, JSON out: the route table, and the server.
+//! JSON in, JSON out: the route table, the server, and what both protocols share.
 
 mod admin;
 mod asset;
+mod body;
+pub mod caller;
 mod connection;
 mod console;
+mod door;
+pub mod failure;
 mod health;
+pub mod json;
 mod listener;
 mod openapi;
 mod origin;
 mod problem_details;
+mod rate_limit;
 pub mod request_id;
 mod server;
 pub mod tencent;
 mod tls;
+pub mod user_sig;
+pub mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,9 +37,9 @@ pub use openapi::openapi;
 pub use tls::{Identity, TlsError};
 
 use crate::service::Service;
+use door::Door;
 use listener::bind;
 use server::{Serving, serve};
-use tencent::door::Door;
 
 /// Default time for which a connection may be idle, in seconds. Load balancers keep theirs for 60.
 pub const KEEP_ALIVE_S: u64 = 75;

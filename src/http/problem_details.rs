@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use crate::domain::Refusal;
 use crate::error::Error;
+use crate::http::failure::Failure;
 use crate::http::tencent::codes::ContactGroupPaths;
 use crate::http::tencent::envelope::described;
-use crate::http::tencent::failure::Failure;
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ProblemDetails<'a> {

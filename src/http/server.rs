@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::connection::Connection;
-use super::tencent::door::LastRequest;
+use super::door::LastRequest;
 use super::tls::Identity;
 
 /// Time limit for a TLS handshake, and for its first byte.

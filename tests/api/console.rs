@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use earmark::domain::SdkAppId;
-use earmark::http::tencent::user_sig::UserSig;
+use earmark::http::user_sig::UserSig;
 use earmark::http::{Console, OperatorToken};
 use serde_json::json;
 

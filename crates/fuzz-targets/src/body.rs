@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::grammar;
 use earmark::domain::App;
+use earmark::http::json::{Field, Json};
 use earmark::http::tencent::codes::{Code, Family};
-use earmark::http::tencent::json::{Field, Json};
 use earmark::http::tencent::registry::{CALLS, Entry};
 use earmark::limits::Limits;
 

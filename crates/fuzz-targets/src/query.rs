@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use earmark::http::tencent::caller::{Credentials, VerifiedSigs};
+use earmark::http::caller::{Credentials, VerifiedSigs};
+use earmark::http::failure::Failure;
 use earmark::http::tencent::codes::Family;
-use earmark::http::tencent::failure::Failure;
 use earmark::limits::Limits;
 use earmark::metrics::Metrics;
 

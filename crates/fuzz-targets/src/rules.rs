@@ -9,8 +9,8 @@ use earmark::domain::{
     ConversationState, CustomMark, MarkBit, MarkChange, MemberChange, Presence, Refusal, UserId,
     UserState,
 };
+use earmark::http::failure::Failure;
 use earmark::http::tencent::codes::Family;
-use earmark::http::tencent::failure::Failure;
 use earmark::limits::Limits;
 use testkit::model::{
     Answer, Call, ConversationView, DELETABLE, Deleted, FIRST_CHAT_GROUP, GROUPED_MAX, GROUPS_MAX,

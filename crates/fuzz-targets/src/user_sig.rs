@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use earmark::domain::App;
-use earmark::http::tencent::user_sig::{Flaw, UserSig};
+use earmark::http::user_sig::{Flaw, UserSig};
 use earmark::limits::Limits;
 
 /// The longest JSON that a UserSig may contain.

@@ -11,8 +11,8 @@ use super::form::{self, AppList, NewApp, Rotation, ShownApp};
 use crate::deadline::Deadline;
 use crate::domain::{App, KeyRefusal, Problem, Refusal, SdkAppId, SecretKey};
 use crate::error::Error;
-use crate::http::tencent::door::Door;
-use crate::http::tencent::failure::Failure;
+use crate::http::door::Door;
+use crate::http::failure::Failure;
 use crate::service::{AppChange, random_secret_key};
 
 pub(super) async fn list(door: Data<Door>) -> HttpResponse {

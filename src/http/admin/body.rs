@@ -9,9 +9,9 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use tokio::time::timeout;
 
-use crate::http::tencent::body::BODY_TIME_MAX;
-use crate::http::tencent::failure::Failure;
-use crate::http::tencent::json::{Field, Json};
+use crate::http::body::BODY_TIME_MAX;
+use crate::http::failure::Failure;
+use crate::http::json::{Field, Json};
 
 /// A body as actix collects it, up to the limit of the scope's `PayloadConfig`. Extraction itself never fails, so that a
 /// handler decides which of several errors it answers.

@@ -5,9 +5,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::{App, AppKey, Directory, Edition, Problem, SdkAppId, SecretKey};
+use crate::http::failure::Failure;
+use crate::http::json::Field;
 use crate::http::openapi::schema::named;
-use crate::http::tencent::failure::Failure;
-use crate::http::tencent::json::Field;
 use crate::limits::{LIMIT_MAX, LimitChange, Limits};
 use crate::service::AppSettings;
 

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use crate::http::failure::Failure;
 use crate::http::tencent::codes::{Code, Family, bad_parameter};
-use crate::http::tencent::failure::Failure;
 
 pub(super) const SEE: &str = "The codes are explained in `x-error-codes`.";
 

@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::failure::Failure;
-use super::user_sig::Flaw;
 use crate::domain::Refusal;
 use crate::error::Error;
+use crate::http::failure::Failure;
+use crate::http::user_sig::Flaw;
 use crate::limits::{ACCOUNT_ITEMS_MAX, BODY_BYTES_MAX};
 
 /// The services of the API. Some failures have a different code in each service.

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::codes::{Code, ContactGroupPaths, Family};
-use super::failure::Failure;
 use crate::error::Error;
+use crate::http::failure::Failure;
 use crate::http::request_id::CURRENT;
 
 /// A limit of calls per second has room again after a second at the latest.

@@ -1,27 +1,20 @@
 //! Tencent's REST API: `POST /v4/<service>/<command>`.
 
 pub mod accounts;
-pub mod body;
-pub mod caller;
+pub mod call;
 pub mod chat_groups;
 pub mod codes;
-pub mod door;
 pub mod envelope;
-pub mod failure;
-pub mod json;
-mod rate_limit;
 pub mod recent_contact;
 pub mod registry;
-pub mod user_sig;
-pub mod watch;
 
 use std::rc::Rc;
 
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 
+use super::door::Door;
 use crate::metrics::Metrics;
-use door::Door;
 use registry::CALLS;
 
 /// Every path of the API, and the answer to any other path.
@@ -33,7 +26,7 @@ pub(super) fn routes(app: &mut ServiceConfig, metrics: &Metrics) {
     app.route("/openapi.json", web::get().to(super::openapi::document)).default_service(web::to(
         move |door: Data<Door>, request: HttpRequest, payload: Payload| {
             let unknown = unknown.clone();
-            async move { door::refuse_path(&door, &unknown, &request, payload).await }
+            async move { call::refuse_path(&door, &unknown, &request, payload).await }
         },
     ));
 }

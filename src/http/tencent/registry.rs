@@ -4,17 +4,17 @@ use actix_web::Resource;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::accounts::{account_check, account_delete, account_import, multiaccount_import};
+use super::call::{self, Call};
 use super::chat_groups::{create_group, destroy_group, get_group_info, import_group};
 use super::codes::Family;
-use super::door::{self, Call};
 use super::envelope::Success;
-use super::failure::Failure;
-use super::json::Field;
 use super::recent_contact::{
     create_contact_group, del_contact_group, delete, get_contact_group, get_list, mark_contact,
     search_contact_group, top, update_contact_group,
 };
 use crate::domain::App;
+use crate::http::failure::Failure;
+use crate::http::json::Field;
 use crate::http::openapi::Operation;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -62,7 +62,7 @@ impl Entry {
             check: |body, app| C::parse(body, app).map(drop),
             operation: C::operation,
             answer: Success::<C::Answer>::json_schema,
-            route: door::route::<C>,
+            route: call::route::<C>,
         }
     }
 

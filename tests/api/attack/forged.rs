@@ -7,7 +7,7 @@ use std::result::Result::Ok;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use earmark::domain::{App, SdkAppId, SecretKey};
-use earmark::http::tencent::user_sig::{Flaw, UserSig};
+use earmark::http::user_sig::{Flaw, UserSig};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use hmac::{Hmac, KeyInit, Mac};

@@ -17,7 +17,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::http::Method;
 use earmark::deadline::Deadline;
 use earmark::domain::{App, Directory, Edition, SdkAppId, SecretKey};
-use earmark::http::tencent::user_sig::UserSig;
+use earmark::http::user_sig::UserSig;
 use earmark::http::{
     Addresses, CLIENT_CONNECTIONS, Console, Identity, KEEP_ALIVE_S, Listen, Operators, listen,
 };

@@ -9,14 +9,14 @@ use serde_json::json;
 use super::shapes::user;
 use crate::deadline::Arrival;
 use crate::domain::App;
+use crate::http::failure::Failure;
+use crate::http::json::Field;
 use crate::http::openapi::Operation;
 use crate::http::openapi::schema::{array, object};
 use crate::http::tencent::accounts::multiaccount_import::{NamedUser, good_users, named_users};
+use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::{Code, Family};
-use crate::http::tencent::door::Call;
 use crate::http::tencent::envelope::{ItemCounts, ItemResult};
-use crate::http::tencent::failure::Failure;
-use crate::http::tencent::json::Field;
 use crate::limits::{ACCOUNT_ITEMS_MAX, Limits};
 use crate::service::{AccountState, Service};
 

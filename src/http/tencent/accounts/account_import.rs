@@ -8,11 +8,11 @@ use serde::Serialize;
 use super::shapes::account;
 use crate::deadline::Arrival;
 use crate::domain::{App, Problem, UserId};
+use crate::http::failure::Failure;
+use crate::http::json::Field;
 use crate::http::openapi::Operation;
+use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::Family;
-use crate::http::tencent::door::Call;
-use crate::http::tencent::failure::Failure;
-use crate::http::tencent::json::Field;
 use crate::limits::{ACCOUNT_VALUE_BYTES_MAX, Limits};
 use crate::service::{Account, Service};
 

@@ -10,13 +10,13 @@ use serde_json::json;
 use super::shapes::account;
 use crate::deadline::Arrival;
 use crate::domain::{App, Problem, UserId};
+use crate::http::failure::Failure;
+use crate::http::json::Field;
 use crate::http::openapi::Operation;
 use crate::http::openapi::schema::{array, named, object, with};
 use crate::http::tencent::accounts::account_import::{as_sent, user_id, value};
+use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::{Code, Family};
-use crate::http::tencent::door::Call;
-use crate::http::tencent::failure::Failure;
-use crate::http::tencent::json::Field;
 use crate::limits::{ACCOUNT_ITEMS_MAX, Limits};
 use crate::service::{Account, Service};
 

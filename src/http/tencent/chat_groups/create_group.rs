@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::new_group::{Answer, add, parse, schema};
 use crate::deadline::Arrival;
 use crate::domain::{App, ChatGroupType};
+use crate::http::failure::Failure;
+use crate::http::json::Field;
 use crate::http::openapi::Operation;
+use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::{Code, Family};
-use crate::http::tencent::door::Call;
-use crate::http::tencent::failure::Failure;
-use crate::http::tencent::json::Field;
 use crate::limits::Limits;
 use crate::service::{ChatGroupRequest, Service};
 

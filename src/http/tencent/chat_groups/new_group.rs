@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::deadline::Deadline;
 use crate::domain::{App, ChatGroup, ChatGroupId};
+use crate::http::failure::Failure;
+use crate::http::json::Field;
 use crate::http::openapi::schema::{object, text};
-use crate::http::tencent::failure::Failure;
-use crate::http::tencent::json::Field;
 use crate::limits::{CHAT_GROUP_NAME_BYTES_MAX, Limits};
 use crate::service::{ChatGroupRequest, Service};
 

@@ -12,11 +12,11 @@ use crate::domain::{
     StandardMark,
 };
 use crate::error::Error;
+use crate::http::failure::Failure;
+use crate::http::json::Field;
 use crate::http::openapi::schema::{bits, count, shown_conversation};
 use crate::http::tencent::codes::Family;
 use crate::http::tencent::envelope::ItemResult;
-use crate::http::tencent::failure::Failure;
-use crate::http::tencent::json::Field;
 use crate::http::tencent::recent_contact::contact_item::{ContactItem, write_address};
 use crate::limits::MARK_BITS;
 

@@ -8,9 +8,9 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use crate::domain::{App, ChatGroupId, Conversation, Problem};
+use crate::http::failure::Failure;
+use crate::http::json::Field;
 use crate::http::openapi::schema::shown_conversation;
-use crate::http::tencent::failure::Failure;
-use crate::http::tencent::json::Field;
 
 /// A conversation in answers: `Type` and the matching id.
 #[derive(Debug)]

@@ -9,13 +9,13 @@ use serde_json::json;
 use super::shapes::of_user;
 use crate::deadline::Arrival;
 use crate::domain::{App, Change, ContactGroupName, Conversation, Problem, UserId};
+use crate::http::failure::Failure;
+use crate::http::json::Field;
 use crate::http::openapi::Operation;
 use crate::http::openapi::schema::{array, limited_array, named, object};
+use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::{Code, ContactGroupPaths, Family};
-use crate::http::tencent::door::Call;
 use crate::http::tencent::envelope::ItemCounts;
-use crate::http::tencent::failure::Failure;
-use crate::http::tencent::json::Field;
 use crate::http::tencent::recent_contact::contact_group::{
     GroupItem, ResultItem, changed_group, check_length, existing_name,
 };

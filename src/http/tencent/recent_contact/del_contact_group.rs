@@ -9,12 +9,12 @@ use serde_json::json;
 use super::shapes::of_user;
 use crate::deadline::Arrival;
 use crate::domain::{App, Change, ContactGroupName, Problem, UserId};
+use crate::http::failure::Failure;
+use crate::http::json::Field;
 use crate::http::openapi::Operation;
 use crate::http::openapi::schema::{array, named};
+use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::{Code, ContactGroupPaths, Family};
-use crate::http::tencent::door::Call;
-use crate::http::tencent::failure::Failure;
-use crate::http::tencent::json::Field;
 use crate::http::tencent::recent_contact::contact_group::{
     GroupItem, changed_group, existing_name,
 };

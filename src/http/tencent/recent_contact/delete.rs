@@ -8,12 +8,12 @@ use serde_json::json;
 
 use crate::deadline::Arrival;
 use crate::domain::{App, Change, Conversation, UserId};
+use crate::http::failure::Failure;
+use crate::http::json::Field;
 use crate::http::openapi::Operation;
 use crate::http::openapi::schema::{choice, conversation, joined, named};
+use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::{Code, Family};
-use crate::http::tencent::door::Call;
-use crate::http::tencent::failure::Failure;
-use crate::http::tencent::json::Field;
 use crate::http::tencent::recent_contact::contact_item;
 use crate::limits::Limits;
 use crate::service::{Service, Write};

@@ -11,13 +11,13 @@ use crate::deadline::Arrival;
 use crate::domain::{
     App, BitChange, Change, CustomMark, MarkBit, MarkChange, Problem, StandardMark, UserId,
 };
+use crate::http::failure::Failure;
+use crate::http::json::Field;
 use crate::http::openapi::Operation;
 use crate::http::openapi::schema::{choice, limited_array, named, object, with};
+use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::{Code, Family};
-use crate::http::tencent::door::Call;
 use crate::http::tencent::envelope::{ItemCounts, ItemResult};
-use crate::http::tencent::failure::Failure;
-use crate::http::tencent::json::Field;
 use crate::http::tencent::recent_contact::contact_item::{self, ContactItem};
 use crate::limits::Limits;
 use crate::service::{Service, Write};

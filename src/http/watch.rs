@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
-use super::codes::Code;
+use super::failure::Failure;
+use super::request_id::RequestId;
 use crate::domain::SdkAppId;
-use crate::http::request_id::RequestId;
+use crate::error::{Error, Queue};
+use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::envelope::ItemCounts;
 use crate::metrics::{CallMetrics, Metrics};
 
@@ -26,6 +28,13 @@ impl<'m> Watch<'m> {
         metrics.in_flight.inc();
         let (begun, items) = (Instant::now(), ItemCounts::default());
         Self { metrics, counted, id, begun, app: None, items, code: None }
+    }
+
+    pub fn failed(&mut self, failure: &Failure, family: Family) {
+        self.answered(failure.code(family));
+        if matches!(failure, Failure::Service(Error::Overloaded(Queue::Writes))) {
+            self.metrics.overloaded.inc();
+        }
     }
 
     pub fn answered(&mut self, code: Code) {

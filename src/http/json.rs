@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use serde_json_borrow::Value;
 
 use crate::domain::{Problem, UserId};
-use crate::http::tencent::failure::Failure;
+use crate::http::failure::Failure;
 
 /// A JSON body. Strings without escapes are borrowed from the body; objects keep all their entries, in order.
 #[derive(Debug)]

@@ -96,7 +96,11 @@ pub(super) fn check_announced(request: &HttpRequest) -> Result<(), Failure> {
 /// Reads a refused body without keeping it, so that the connection can take the next request. Of a body that is too large
 /// or too slow, the rest stays unread, and actix closes the connection after the answer.
 pub(super) async fn discard(request: &HttpRequest, mut payload: Payload) {
-    if !connection::announces_body(request) || check_announced(request).is_err() {
+    // The body that follows an upgrade never ends.
+    if connection::takes_the_connection(request)
+        || !connection::announces_body(request)
+        || check_announced(request).is_err()
+    {
         return;
     }
     let read = async {
