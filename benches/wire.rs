@@ -11,8 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use divan::{AllocProfiler, Bencher};
 use earmark::domain::{
-    App, Applied, BitChange, Change, Conversation, ConversationState, CustomMark, Directory,
-    Edition, Entry, MarkChange, Presence, SdkAppId, SecretKey, StandardMark, UserId, UserState,
+    App, Applied, BitChange, Change, Conversation, ConversationState, CustomMark, Directory, Entry,
+    MarkChange, Presence, SdkAppId, SecretKey, StandardMark, UserId, UserState,
 };
 use earmark::http::caller::{Credentials, VerifiedSigs};
 use earmark::http::json::{Field, Json};
@@ -25,7 +25,6 @@ use earmark::http::tencent::recent_contact::contact_item::ContactItem;
 use earmark::http::tencent::recent_contact::mark_contact::MarkContact;
 use earmark::http::user_sig::UserSig;
 use earmark::http::watch::Watch;
-use earmark::limits::Limits;
 use earmark::metrics::Metrics;
 use serde::Serialize;
 
@@ -40,16 +39,8 @@ fn main() {
 }
 
 fn app() -> App {
-    App {
-        sdk_app_id: SdkAppId::new(1_400_000_001).unwrap(),
-        edition: Edition::Premium,
-        directory: Directory::Open,
-        disabled: false,
-        key: SecretKey::parse("0123456789abcdef0123456789abcdef").unwrap().into(),
-        previous_key: None,
-        admins: vec!["administrator".to_owned()],
-        limits: Limits::default(),
-    }
+    let key = SecretKey::parse("0123456789abcdef0123456789abcdef").unwrap();
+    App { directory: Directory::Open, ..App::new(SdkAppId::new(1_400_000_001).unwrap(), key) }
 }
 
 fn peer(nr: usize) -> Conversation {

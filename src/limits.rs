@@ -27,6 +27,10 @@ pub const SECRET_KEY_BYTES_MAX: usize = 1024;
 pub const OPERATOR_TOKEN_BYTES_MIN: usize = 16;
 /// Highest value of any limit. The columns of `apps` have the type `integer`.
 pub const LIMIT_MAX: u32 = i32::MAX as u32;
+/// Longest name of a mark, in bytes.
+pub const MARK_NAME_BYTES_MAX: u32 = 32;
+/// Web sites of an app whose pages may call.
+pub const ORIGINS_MAX: usize = 20;
 /// Longest name of an app's admin, in bytes.
 pub const IDENTIFIER_BYTES_MAX: u32 = 255;
 

@@ -143,10 +143,17 @@ async fn write_demo_state(service: &Service, app: &Arc<App>) -> anyhow::Result<(
     ];
     for change in changes {
         let arrival = Arrival { now: unix_now(), deadline: Deadline::of_a_request() };
-        let write = Write { app: app.clone(), owner: user("user0")?, change, arrival };
+        let write = Write {
+            app: app.clone(),
+            owner: user("user0")?,
+            change,
+            expected_revision: None,
+            arrival,
+        };
         service
             .write(write)
             .await?
+            .applied
             .items
             .into_iter()
             .collect::<Result<(), _>>()

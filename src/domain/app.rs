@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use super::problem::check_text;
-use super::{AppKey, Presence, Problem, Refusal, SdkAppId};
+use super::{AppKey, MarkNames, Presence, Problem, Refusal, SdkAppId};
 use crate::limits::{IDENTIFIER_BYTES_MAX, Limits, SECRET_KEY_BYTES_MAX, SECRET_KEY_BYTES_MIN};
 
 /// The admin of a new app unless the operator names others.
@@ -76,6 +76,71 @@ impl Directory {
     #[must_use]
     pub fn takes_anyone(self) -> bool {
         matches!(self, Self::Open)
+    }
+}
+
+/// What users may do with their own state through the native API, with a UserSig of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UserAccess {
+    None,
+    Read,
+    Write,
+}
+
+impl UserAccess {
+    /// Least first.
+    pub const ALL: [Self; 3] = [Self::None, Self::Read, Self::Write];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// A web site as browsers name it in the header `Origin`: scheme, host, and the port unless it is the scheme's own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin(String);
+
+impl Origin {
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let is_host = |host: &str| {
+            (1..=255).contains(&host.len())
+                && host.bytes().all(|byte| {
+                    byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:[]".contains(&byte)
+                })
+        };
+        if host.is_some_and(is_host) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Problem::new(
+            "must be an origin, such as https://chat.example.com or http://localhost:3000",
+        ))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for UserAccess {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        Problem::unless_named(&Self::ALL, Self::name, text)
+    }
+}
+
+impl FromStr for Origin {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        Self::parse(text)
     }
 }
 
@@ -151,6 +216,10 @@ pub struct App {
     /// The identifiers that may call, sorted.
     pub admins: Vec<String>,
     pub limits: Limits,
+    pub user_access: UserAccess,
+    /// Web sites whose pages may call the native API, sorted.
+    pub allowed_origins: Vec<Origin>,
+    pub marks: MarkNames,
 }
 
 impl App {
@@ -165,6 +234,9 @@ impl App {
             previous_key: None,
             admins: vec![DEFAULT_ADMIN.to_owned()],
             limits: Limits::default(),
+            user_access: UserAccess::None,
+            allowed_origins: Vec::new(),
+            marks: MarkNames::default(),
         }
     }
 

@@ -34,6 +34,8 @@ pub struct ContactGroup {
     pub id: u32,
     /// Unique among the user's contact groups.
     pub name: ContactGroupName,
+    /// The user's own order, from 1. `None` until the user orders the contact groups; then it comes last, by id.
+    pub rank: Option<u32>,
 }
 
 #[cfg(test)]

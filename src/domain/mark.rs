@@ -5,7 +5,7 @@ use super::{Conversation, Problem};
 use crate::limits::MARK_BITS;
 
 /// The number of a bit in a standard mark, from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MarkBit(u8);
 
 impl MarkBit {
@@ -21,6 +21,11 @@ impl MarkBit {
             Ok(bit) if u64::from(bit) < MARK_BITS => Ok(Self(bit)),
             _ => Err(Problem::new(format!("{number} is not a bit (0..{})", MARK_BITS - 1))),
         }
+    }
+
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self.0
     }
 }
 
@@ -42,6 +47,11 @@ impl StandardMark {
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// The bits that are set, lowest first.
+    pub fn iter(self) -> impl Iterator<Item = MarkBit> {
+        (0..64).filter(move |bit| self.0 & 1 << bit != 0).map(MarkBit)
     }
 
     /// `(mask | set) & !clear`, so a bit in both lists ends cleared.

@@ -39,6 +39,8 @@ pub enum Refusal {
     ChatGroupIdTaken,
     /// The chat group to destroy was never created, or is destroyed already.
     UnknownChatGroup,
+    /// The user's state has another revision than the caller expects.
+    RevisionChanged,
     /// A user's positions or contact group ids have reached 2^31.
     NumbersUsedUp,
     /// A change touched a conversation that was not loaded. This is a bug.

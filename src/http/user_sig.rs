@@ -170,24 +170,15 @@ impl UserSig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Directory, Edition};
-    use crate::limits::Limits;
 
     const KEY: &str = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
     const PYTHON: &str = "eJyrVgrxCdYrSy1SslJQMtIzUNJRAItkpqTmlWSmZUIkElNyM-Myi0uKEkvyi2BKilOyEwsKMlOACgxNDKAAKpdaUZBZlAqUsTAzgQuWZOaChAzN0RQXZ6aDLKn0cUzVLjcPD00NLS1MCrPM0A*JMLcoNTLMD3HP1M60jCowLDUOKMiLNDOwVaoFAD4PNPI_";
     const NODE: &str = "eJyrVgrxCdYrSy1SslIy0jNQ0gHzM1NS80oy0zLBwokpuZl5mcUlRYkl*UVQBcUp2YkFBZkpSlaGJgZQAJEpycxNVbIyNEcVTa0oyCxKVbKyMDOBCRVnpitZKVX6OKZql5uHh6aGlhYmhVlm6IdEmFuUGhnmh7hnamdaRhUYlhoHFORFmhnYKtUCAK0SM5I_";
 
     fn app(number: i64, key: &str, previous: Option<&str>) -> App {
-        App {
-            sdk_app_id: SdkAppId::new(number).unwrap(),
-            edition: Edition::Premium,
-            directory: Directory::Open,
-            disabled: false,
-            key: SecretKey::parse(key).unwrap().into(),
-            previous_key: previous.map(|key| SecretKey::parse(key).unwrap().into()),
-            admins: Vec::new(),
-            limits: Limits::default(),
-        }
+        let app = App::new(SdkAppId::new(number).unwrap(), SecretKey::parse(key).unwrap());
+        let previous_key = previous.map(|key| SecretKey::parse(key).unwrap().into());
+        App { previous_key, ..app }
     }
 
     /// Compares with a published test vector.

@@ -43,7 +43,13 @@ impl Service {
     ) -> Result<Vec<Result<(), Error>>, Error> {
         let writes = users
             .into_iter()
-            .map(|owner| Write { app: app.clone(), owner, change: Change::DeleteAccount, arrival })
+            .map(|owner| Write {
+                app: app.clone(),
+                owner,
+                change: Change::DeleteAccount,
+                expected_revision: None,
+                arrival,
+            })
             .collect();
         let outcomes = self.write_together(writes, arrival.deadline).await?;
         Ok(outcomes.into_iter().map(|outcome| outcome.map(drop)).collect())

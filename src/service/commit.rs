@@ -8,21 +8,23 @@ use std::time::Duration;
 
 use tracing::trace;
 
-use super::Write;
-use crate::domain::{App, Applied, Change, CombinedMark, Conversation, Growth, UserKey, UserState};
+use super::{Write, Written};
+use crate::domain::{
+    App, Applied, Change, CombinedMark, Conversation, Growth, Refusal, UserKey, UserState,
+};
 use crate::error::Error;
-use crate::store::marks::{MarkRow, MarkUser};
+use crate::store::marks::{MarkRow, MarkUser, MarkedUser};
 use crate::store::{self, ChangedUser, Connection, Tx};
 
 /// One result per write, in order.
-pub(super) type Outcomes = Vec<Result<Applied, Error>>;
+pub(super) type Outcomes = Vec<Result<Written, Error>>;
 
 /// Marks the conversations of all writes in one statement. `None` means that nothing was written and that the write
 /// needs the locking path. Of one user, either all writes are applied or none.
 pub(super) async fn mark(
     connection: &mut Connection,
     writes: &[&Write],
-) -> Result<Vec<Option<Applied>>, Error> {
+) -> Result<Vec<Option<Written>>, Error> {
     let mut by_user: BTreeMap<UserKey, Vec<&Write>> = BTreeMap::new();
     for write in writes {
         by_user.entry(write.key()).or_default().push(write);
@@ -41,16 +43,30 @@ pub(super) async fn mark(
             }
         }
         let user = users.len();
-        users.push(MarkUser { app: &first.app, user_id: &first.owner });
+        let count = writes.len() as u64;
+        users.push(MarkUser { app: &first.app, user_id: &first.owner, writes: count });
         let row = |(conversation, (mark, now))| MarkRow { user, conversation, mark, now };
         rows.extend(marks.into_iter().map(row));
     }
     let done = store::marks::update(connection, &users, &rows).await?;
     trace!(target: "earmark::span", "conversations marked");
-    let done: BTreeMap<_, _> = by_user.into_keys().zip(done).collect();
+    // The revision before the next write of each user who is done.
+    let mut revisions: BTreeMap<UserKey, Option<(u64, bool)>> = by_user
+        .into_iter()
+        .zip(done)
+        .map(|((key, writes), done)| {
+            let before = |MarkedUser { revision, is_changed }| {
+                let own = if is_changed { writes.len() as u64 } else { 0 };
+                (revision.saturating_sub(own), is_changed)
+            };
+            (key, done.map(before))
+        })
+        .collect();
     let outcome = |write: &&Write| {
+        let (revision, is_changed) = revisions.get_mut(&write.key())?.as_mut()?;
+        *revision += u64::from(*is_changed);
         let items = write.change.touched().map(|_| Ok(())).collect();
-        done[&write.key()].then_some(Applied { items, group: None })
+        Some(Written { applied: Applied { items, group: None }, revision: *revision })
     };
     Ok(writes.iter().map(outcome).collect())
 }
@@ -71,13 +87,33 @@ pub(super) async fn commit(
     trace!(target: "earmark::span", "conversations and contact groups loaded");
     make_room(&mut tx, &mut states, &batch, history).await?;
 
+    let mut revisions: BTreeMap<&UserKey, u64> = batch
+        .keys
+        .iter()
+        .filter_map(|key| Some((key, states.get(key)?.numbers.revision)))
+        .collect();
     let apply = |(key, write): (&UserKey, &Write)| {
-        let state = states.get_mut(key).ok_or_else(|| write.change.no_such_user())?;
-        Ok(write.change.apply(state, &write.app, write.arrival.now)?)
+        let (Some(state), Some(revision)) = (states.get_mut(key), revisions.get_mut(key)) else {
+            return Err(write.change.no_such_user().into());
+        };
+        if write.expected_revision.is_some_and(|expected| expected != *revision) {
+            return Err(Refusal::RevisionChanged.into());
+        }
+        let applied = write.change.apply(state, &write.app, write.arrival.now)?;
+        *revision += 1;
+        Ok(Written { applied, revision: *revision })
     };
-    let outcomes = batch.each().map(apply).collect();
+    let mut outcomes: Outcomes = batch.each().map(apply).collect();
 
-    let changed = batch.changed(&states);
+    let changed = batch.changed(&states, &revisions);
+    // The revision of a user whose state stays the same stays the same.
+    for (outcome, key) in outcomes.iter_mut().zip(&batch.keys) {
+        if let (Ok(written), Some(state)) = (outcome, states.get(key))
+            && !state.is_changed()
+        {
+            written.revision = state.numbers.revision;
+        }
+    }
     if changed.is_empty() {
         tx.rollback().await?;
     } else {
@@ -127,13 +163,23 @@ impl<'w> Batch<'w> {
         growth
     }
 
-    fn changed<'s>(&self, states: &'s BTreeMap<UserKey, UserState>) -> Vec<ChangedUser<'s>>
+    fn changed<'s>(
+        &self,
+        states: &'s BTreeMap<UserKey, UserState>,
+        revisions: &BTreeMap<&UserKey, u64>,
+    ) -> Vec<ChangedUser<'s>>
     where
         'w: 's,
     {
         let apps = self.apps();
         let changed = states.iter().filter(|(_, state)| state.is_changed());
-        changed.map(|(key, state)| ChangedUser { key, state, limits: &apps[key].limits }).collect()
+        let user = |(key, state)| ChangedUser {
+            key,
+            state,
+            limits: &apps[key].limits,
+            revision: revisions[key],
+        };
+        changed.map(user).collect()
     }
 }
 

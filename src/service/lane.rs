@@ -16,13 +16,13 @@ use tokio::task::yield_now;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::Write;
 use super::commit::{Outcomes, commit, mark};
 use super::trace;
 use super::turns::{self, Turns};
 use super::write::commit_alone;
+use super::{Write, Written};
 use crate::deadline::Deadline;
-use crate::domain::{Applied, Change, SdkAppId};
+use crate::domain::{Change, SdkAppId};
 use crate::error::{Error, Queue};
 use crate::store::{Connection, Store};
 
@@ -64,7 +64,7 @@ struct Job {
 impl Job {
     /// Whether the job can take the fast path: it only marks conversations of one user.
     fn only_marks(&self) -> bool {
-        matches!(&*self.writes, [write] if matches!(write.change, Change::Mark(_)))
+        matches!(&*self.writes, [Write { change: Change::Mark(_), expected_revision: None, .. }])
     }
 
     /// Returns the job. If it is too late to begin, answers it with a timeout and returns `None`.
@@ -221,7 +221,7 @@ impl Worker {
         }
         for (job, outcome) in batch.into_iter().zip(outcomes) {
             match outcome {
-                Some(applied) => job.answer(Ok(vec![Ok(applied)])),
+                Some(written) => job.answer(Ok(vec![Ok(written)])),
                 None => others.push(job),
             }
         }
@@ -323,7 +323,7 @@ impl Worker {
         &mut self,
         writes: &[&Write],
         deadline: Deadline,
-    ) -> Result<Vec<Option<Applied>>, Error> {
+    ) -> Result<Vec<Option<Written>>, Error> {
         let connection = self.connection(deadline).await?;
         let outcomes = mark(connection, writes).await?;
         connection.mark_used();

@@ -36,7 +36,7 @@ use health::Health;
 use key_use::KeyUses;
 use lane::Lane;
 pub use reading::{ConversationList, ConversationPage};
-pub use write::Write;
+pub use write::{Write, Written};
 
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {

@@ -20,7 +20,18 @@ pub struct Write {
     pub app: Arc<App>,
     pub owner: UserId,
     pub change: Change,
+    /// The revision of the user's state that the change is meant for. Another one refuses it. `None` means any.
+    pub expected_revision: Option<u64>,
     pub arrival: Arrival,
+}
+
+/// A committed write.
+#[derive(Debug)]
+pub struct Written {
+    pub applied: Applied,
+    /// The revision of the user's state right after this write. Writes that shared its commit have revisions of their own, so
+    /// a client that knows this one has seen no other client's change.
+    pub revision: u64,
 }
 
 impl Write {
@@ -31,7 +42,7 @@ impl Write {
 
 impl Service {
     /// Changes a user's state. Returns after PostgreSQL has committed the change.
-    pub async fn write(&self, write: Write) -> Result<Applied, Error> {
+    pub async fn write(&self, write: Write) -> Result<Written, Error> {
         write.change.check_edition(&write.app)?;
         let deadline = write.arrival.deadline;
         let mut outcomes = self.lane.write(vec![write], deadline).await?;

@@ -4,7 +4,9 @@ use super::convert::{corrupt, number};
 use super::pool::Session;
 use super::unnest::unnest;
 use super::{Reader, Tx};
-use crate::domain::{App, AppKey, SdkAppId, SecretKey};
+use crate::domain::{
+    App, AppKey, Color, MarkBit, MarkName, MarkNames, NamedMark, Origin, SdkAppId, SecretKey,
+};
 use crate::error::Error;
 use crate::limits::Limits;
 
@@ -34,7 +36,12 @@ struct AppRow {
     user_id_bytes_max: i32,
     chat_group_id_bytes_max: i32,
     calls_per_second_max: i32,
+    user_access: String,
     admins: Vec<String>,
+    origins: Vec<String>,
+    mark_bits: Vec<i16>,
+    mark_names: Vec<String>,
+    mark_colors: Vec<Option<String>>,
 }
 
 impl TryFrom<AppRow> for App {
@@ -60,7 +67,18 @@ impl TryFrom<AppRow> for App {
                     key(column, &secret, row.previous_key_id, previous_key_times)
                 })
                 .transpose()?,
+            user_access: row
+                .user_access
+                .parse()
+                .map_err(|problem| corrupt("apps.user_access", problem))?,
             admins: row.admins,
+            allowed_origins: row
+                .origins
+                .iter()
+                .map(|origin| Origin::parse(origin))
+                .collect::<Result<_, _>>()
+                .map_err(|problem| corrupt("app_origins.origin", problem))?,
+            marks: marks(&row.mark_bits, &row.mark_names, &row.mark_colors)?,
             limits: Limits {
                 marked: number("apps.marked_max", row.marked_max)?,
                 grouped: number("apps.grouped_max", row.grouped_max)?,
@@ -81,6 +99,22 @@ impl TryFrom<AppRow> for App {
             },
         })
     }
+}
+
+/// The columns of the rows of `app_marks`, in the order of the bits.
+fn marks(bits: &[i16], names: &[String], colors: &[Option<String>]) -> Result<MarkNames, Error> {
+    let mut marks = MarkNames::default();
+    for ((bit, name), color) in bits.iter().zip(names).zip(colors) {
+        let bit = MarkBit::parse((*bit).into()).and_then(MarkNames::check_bit);
+        let bit = bit.map_err(|problem| corrupt("app_marks.bit", problem))?;
+        let name = MarkName::parse(name).map_err(|problem| corrupt("app_marks.name", problem))?;
+        let color = color.as_deref().map(Color::parse).transpose();
+        let color = color.map_err(|problem| corrupt("app_marks.color", problem))?;
+        if !marks.insert(bit, NamedMark { name, color }) {
+            return Err(corrupt("app_marks.name", "two bits have the same"));
+        }
+    }
+    Ok(marks)
 }
 
 /// A secret key, with its id and its times (created, last used) from `app_keys`.
@@ -120,7 +154,7 @@ async fn select(session: Session<'_>, first: i64, last: i64) -> Result<Vec<App>,
         AppRow,
         r#"
         SELECT
-            a.sdk_app_id, edition, directory, disabled,
+            a.sdk_app_id, edition, directory, disabled, user_access,
             a.secret_key, k.key_id AS "key_id?",
             floor(EXTRACT(EPOCH FROM k.created_at))::bigint AS key_created_at,
             floor(EXTRACT(EPOCH FROM k.last_used_at))::bigint AS key_last_used_at,
@@ -133,7 +167,20 @@ async fn select(session: Session<'_>, first: i64, last: i64) -> Result<Vec<App>,
             ARRAY(
                 SELECT identifier FROM app_admins d
                 WHERE d.sdk_app_id = a.sdk_app_id ORDER BY identifier
-            ) AS "admins!"
+            ) AS "admins!",
+            ARRAY(
+                SELECT origin FROM app_origins o
+                WHERE o.sdk_app_id = a.sdk_app_id ORDER BY origin
+            ) AS "origins!",
+            ARRAY(
+                SELECT bit FROM app_marks m WHERE m.sdk_app_id = a.sdk_app_id ORDER BY bit
+            ) AS "mark_bits!",
+            ARRAY(
+                SELECT name FROM app_marks m WHERE m.sdk_app_id = a.sdk_app_id ORDER BY bit
+            ) AS "mark_names!",
+            ARRAY(
+                SELECT color FROM app_marks m WHERE m.sdk_app_id = a.sdk_app_id ORDER BY bit
+            ) AS "mark_colors!: Vec<Option<String>>"
         FROM apps a
         LEFT JOIN app_keys k ON k.sdk_app_id = a.sdk_app_id AND k.secret_key = a.secret_key
         LEFT JOIN app_keys p ON p.sdk_app_id = a.sdk_app_id AND p.secret_key = a.previous_secret_key
@@ -204,6 +251,7 @@ pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<App, Error> {
             chat_group_id_bytes_max: i32 =
                 number("apps.chat_group_id_bytes_max", app.limits.chat_group_id_bytes)?,
             calls_per_second_max: i32 = number("apps.calls_per_second_max", app.limits.calls_per_second)?,
+            user_access: &str = app.user_access.name(),
         }
     )
     .execute(tx.session())
@@ -226,8 +274,58 @@ pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<App, Error> {
     )
     .execute(tx.session())
     .await?;
+    save_origins(tx, app).await?;
+    save_marks(tx, app).await?;
     let stored = select_one(tx.session(), app.sdk_app_id).await?;
     stored.ok_or_else(|| Error::internal("an app was saved that does not exist"))
+}
+
+async fn save_origins(tx: &mut Tx<'_>, app: &App) -> Result<(), Error> {
+    let origins: Vec<&str> = app.allowed_origins.iter().map(Origin::as_str).collect();
+    sqlx::query!(
+        "DELETE FROM app_origins WHERE sdk_app_id = $1 AND origin <> ALL ($2)",
+        app.sdk_app_id.number(),
+        &origins as &[&str],
+    )
+    .execute(tx.session())
+    .await?;
+    sqlx::query!(
+        r#"
+        INSERT INTO app_origins (sdk_app_id, origin)
+        SELECT $1, origin FROM unnest($2::text[]) AS t (origin)
+        ON CONFLICT (sdk_app_id, origin) DO NOTHING
+        "#,
+        app.sdk_app_id.number(),
+        &origins as &[&str],
+    )
+    .execute(tx.session())
+    .await?;
+    Ok(())
+}
+
+/// Deletes first, so that a bit can take the name of another.
+async fn save_marks(tx: &mut Tx<'_>, app: &App) -> Result<(), Error> {
+    sqlx::query!("DELETE FROM app_marks WHERE sdk_app_id = $1", app.sdk_app_id.number())
+        .execute(tx.session())
+        .await?;
+    unnest!(
+        query!(
+            "
+            INSERT INTO app_marks (sdk_app_id, bit, name, color)
+            SELECT sdk_app_id, bit, name, color
+            FROM unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[]) AS t (sdk_app_id, bit, name, color)
+            "
+        ),
+        for (bit, mark) in app.marks.iter() => {
+            sdk_app_id: i64 = app.sdk_app_id.number(),
+            bit: i16 = bit.number().into(),
+            name: &str = mark.name.as_str(),
+            color: Option<&str> = mark.color.as_ref().map(Color::as_str),
+        }
+    )
+    .execute(tx.session())
+    .await?;
+    Ok(())
 }
 
 /// Sets the time of the last use of these keys to now. Skips a key whose row another transaction has locked, because that

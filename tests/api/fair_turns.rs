@@ -27,6 +27,7 @@ fn write(app: &Arc<App>, owner: &str, items: u32) -> Write {
         app: app.clone(),
         owner: user(owner),
         change: Change::Mark((0..items).map(mark).collect()),
+        expected_revision: None,
         arrival: Arrival { now: unix_now(), deadline: Deadline::of_a_request() },
     }
 }

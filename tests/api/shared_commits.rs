@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use earmark::deadline::{Arrival, Deadline};
 use earmark::domain::{
-    Applied, BitChange, Change, ContactGroupName, Conversation, CustomMark, Directory, Edition,
-    MarkChange, MemberChange, Refusal, StandardMark, UserId,
+    BitChange, Change, ContactGroupName, Conversation, CustomMark, Directory, Edition, MarkChange,
+    MemberChange, Refusal, StandardMark, UserId,
 };
 use earmark::error::Error;
-use earmark::service::{Service, Settings, Write};
+use earmark::service::{Service, Settings, Write, Written};
 use earmark::store::{Database, Store};
 use futures_util::future::{join, join_all};
 use sqlx::postgres::PgConnectOptions;
@@ -47,7 +47,7 @@ async fn write_all(
     app: &TestApp,
     service: &Service,
     users: impl Iterator<Item = String>,
-) -> Vec<Result<Applied, Error>> {
+) -> Vec<Result<Written, Error>> {
     change_all(app, service, users.map(|user| (user, custom("peer")))).await
 }
 
@@ -56,13 +56,14 @@ async fn change_all(
     app: &TestApp,
     service: &Service,
     changes: impl Iterator<Item = (String, Change)>,
-) -> Vec<Result<Applied, Error>> {
+) -> Vec<Result<Written, Error>> {
     let of = Arc::new(app.app().await);
     let writes: Vec<Write> = changes
         .map(|(user, change)| Write {
             app: of.clone(),
             owner: UserId::parse(user, 32).unwrap(),
             change,
+            expected_revision: None,
             arrival: Arrival { now: unix_now(), deadline: Deadline::of_a_request() },
         })
         .collect();
@@ -98,7 +99,7 @@ async fn a_user_at_the_limit_does_not_affect_the_others() {
     let service = one_lane(Database::from_options(app.options())).await;
     let outcomes = write_all(&app, &service, users(20)).await;
     for (nr, outcome) in outcomes.into_iter().enumerate() {
-        let item = outcome.unwrap().items.remove(0);
+        let item = outcome.unwrap().applied.items.remove(0);
         assert_eq!(item.is_err(), nr == 7, "user{nr}: {item:?}");
     }
     assert_eq!(number(&app, "SELECT count(*) FROM conversations").await, 20);
@@ -127,7 +128,7 @@ async fn a_deleted_peer_of_a_deleted_contact_group_frees_no_place() {
         Change::ChangeMembers(name("new"), ["b", "c", "d"].map(add).into()),
     ];
     let changed = change_all(&app, &service, changes.into_iter().map(user0)).await;
-    let added = &changed[1].as_ref().unwrap().items;
+    let added = &changed[1].as_ref().unwrap().applied.items;
     assert_eq!(added.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, false]);
     service.close().await;
 }
@@ -144,7 +145,7 @@ async fn bits_that_two_requests_of_one_batch_clear_are_counted_together() {
     let changes = [bits("peer", 0, 0b01), bits("peer", 0, 0b10), bits("peer", 0b01, 0)];
     let changes = changes.map(|change| ("user0".to_owned(), Change::Mark(vec![change])));
     let outcomes = change_all(&app, &service, changes.into_iter()).await;
-    let items: Vec<_> = outcomes.into_iter().map(|o| o.unwrap().items.remove(0)).collect();
+    let items: Vec<_> = outcomes.into_iter().map(|o| o.unwrap().applied.items.remove(0)).collect();
     assert!(
         matches!(items[..], [Ok(()), Ok(()), Err(Refusal::TooManyMarked { max: 1 })]),
         "{items:?}"
@@ -154,8 +155,8 @@ async fn bits_that_two_requests_of_one_batch_clear_are_counted_together() {
     service.close().await;
 }
 
-/// Requests of one user in one batch share a revision. A bit that one request sets and the next one clears counts as a
-/// change.
+/// Each request of a user in one batch has a revision of its own, although they share a commit: a client that knows one has
+/// not seen what the next one does. A bit that one request sets and the next one clears counts as a change.
 #[actix_web::test]
 async fn requests_of_one_user_are_combined_in_order() {
     let app = TestApp::start().await;
@@ -172,9 +173,11 @@ async fn requests_of_one_user_are_combined_in_order() {
     ];
     let changes = changes.map(|change| ("user0".to_owned(), Change::Mark(vec![change])));
     let outcomes = change_all(&app, &service, changes.into_iter()).await;
-    assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap().items[0].is_ok()));
+    assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap().applied.items[0].is_ok()));
+    let revisions = outcomes.iter().map(|outcome| outcome.as_ref().unwrap().revision.cast_signed());
+    assert!(revisions.eq(revision + 1..=revision + 4), "{outcomes:?}");
     assert_eq!(app.marks("user0").await, [marked("peer", 1, ""), marked("other", 1, "")]);
-    assert_eq!(app.revision_and_count("user0").await.0, revision + 1);
+    assert_eq!(app.revision_and_count("user0").await.0, revision + 4);
     let moved = "SELECT peer_id FROM conversations WHERE changed_at <> 7";
     let moved: Vec<String> = sqlx::query_scalar(moved).fetch_all(&app.db).await.unwrap();
     assert_eq!(moved, ["peer"], "no request has changed the other conversation");
@@ -308,7 +311,7 @@ async fn close_at_commit(side: Side, change: fn(&str) -> Change, happens: bool) 
     assert_eq!(usize::try_from(stored).unwrap() > acknowledged, happens);
 
     let again = write().await;
-    let is_done = |outcome: &Result<Applied, Error>| match outcome {
+    let is_done = |outcome: &Result<Written, Error>| match outcome {
         // The first write has created the contact group.
         Err(Error::Refused(Refusal::ContactGroupNameTaken)) => happens,
         outcome => outcome.is_ok(),

@@ -15,7 +15,7 @@ pub mod rules;
 mod stored;
 pub mod user_sig;
 
-use earmark::domain::{App, Directory, Edition, SdkAppId, SecretKey};
+use earmark::domain::{App, SdkAppId, SecretKey};
 use earmark::limits::Limits;
 
 /// The key of the recorded UserSigs.
@@ -23,14 +23,6 @@ const KEY: &str = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93
 
 /// An app with these limits, in which only owners need an account.
 fn app(limits: Limits) -> App {
-    App {
-        sdk_app_id: SdkAppId::new(1_400_000_000).unwrap(),
-        edition: Edition::Premium,
-        directory: Directory::Owners,
-        disabled: false,
-        key: SecretKey::parse(KEY).unwrap().into(),
-        previous_key: None,
-        admins: Vec::new(),
-        limits,
-    }
+    let key = SecretKey::parse(KEY).unwrap();
+    App { admins: Vec::new(), limits, ..App::new(SdkAppId::new(1_400_000_000).unwrap(), key) }
 }

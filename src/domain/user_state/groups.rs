@@ -21,7 +21,8 @@ impl UserState {
         if u32::try_from(self.groups.len()).is_ok_and(|count| count >= max) {
             return Err(Refusal::TooManyContactGroups { max });
         }
-        let group = ContactGroup { id: take(&mut self.numbers.next_group_id)?, name: name.clone() };
+        let id = take(&mut self.numbers.next_group_id)?;
+        let group = ContactGroup { id, name: name.clone(), rank: None };
         self.groups.push(group.clone());
         let items = conversations
             .iter()
@@ -36,7 +37,7 @@ impl UserState {
         old: &ContactGroupName,
         new: &ContactGroupName,
     ) -> Result<Applied, Refusal> {
-        let group = ContactGroup { id: self.group(old)?.id, name: new.clone() };
+        let group = ContactGroup { name: new.clone(), ..self.group(old)?.clone() };
         if self.group(new).is_ok_and(|taken| taken.id != group.id) {
             return Err(Refusal::ContactGroupNameTaken);
         }

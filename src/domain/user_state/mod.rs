@@ -87,6 +87,20 @@ impl UserState {
             || self.entries.values().any(Entry::is_changed)
     }
 
+    /// Whether the contact groups have changed, or which conversations are in them.
+    #[must_use]
+    pub fn changes_groups(&self) -> bool {
+        let group_ids = |row: &Option<ConversationState>| {
+            row.as_ref().map(|kept| kept.group_ids.clone()).unwrap_or_default()
+        };
+        self.deleted
+            || self.groups != self.stored_groups
+            || self
+                .entries
+                .values()
+                .any(|entry| group_ids(&entry.before) != group_ids(&entry.after))
+    }
+
     /// Deleted and renamed contact groups.
     pub fn groups_to_delete(&self) -> impl Iterator<Item = &ContactGroup> {
         self.stored_groups.iter().filter(|group| !self.groups.contains(group))
@@ -268,19 +282,12 @@ fn take(next: &mut u32) -> Result<u32, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CustomMark, Edition, MarkChange, SdkAppId, SecretKey, UserId};
+    use crate::domain::{CustomMark, MarkChange, SdkAppId, SecretKey, UserId};
 
     pub(super) fn app(directory: Directory, marked: u32) -> App {
-        App {
-            sdk_app_id: SdkAppId::new(1).unwrap(),
-            edition: Edition::Premium,
-            directory,
-            disabled: false,
-            key: SecretKey::parse("0123456789abcdef").unwrap().into(),
-            previous_key: None,
-            admins: Vec::new(),
-            limits: Limits { marked, ..Limits::default() },
-        }
+        let key = SecretKey::parse("0123456789abcdef").unwrap();
+        let limits = Limits { marked, ..Limits::default() };
+        App { directory, limits, ..App::new(SdkAppId::new(1).unwrap(), key) }
     }
 
     pub(super) fn peer(nr: usize) -> Conversation {

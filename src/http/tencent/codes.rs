@@ -228,7 +228,10 @@ fn code_of(refusal: Refusal, family: Family) -> Code {
         Refusal::UnknownAccount => Code::AccountMissing,
         Refusal::ChatGroupIdTaken => Code::ChatGroupIdTaken,
         Refusal::UnknownChatGroup => Code::UnknownChatGroup,
-        Refusal::Key(_) | Refusal::NumbersUsedUp | Refusal::NotLoaded => Code::InternalError,
+        Refusal::Key(_)
+        | Refusal::RevisionChanged
+        | Refusal::NumbersUsedUp
+        | Refusal::NotLoaded => Code::InternalError,
     }
 }
 
@@ -264,8 +267,9 @@ fn text_of(refusal: Refusal, contact_group: ContactGroupPaths) -> String {
         Refusal::UnknownAccount => "Err_TLS_PT_Open_Login_Account_Not_Exist".to_owned(),
         Refusal::ChatGroupIdTaken => "GroupId: taken".to_owned(),
         Refusal::UnknownChatGroup => "GroupId: no such chat group, or it was destroyed".to_owned(),
-        Refusal::Key(_) | Refusal::NumbersUsedUp | Refusal::NotLoaded => {
-            Error::from(refusal).to_string()
-        }
+        Refusal::Key(_)
+        | Refusal::RevisionChanged
+        | Refusal::NumbersUsedUp
+        | Refusal::NotLoaded => Error::from(refusal).to_string(),
     }
 }

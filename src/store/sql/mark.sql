@@ -1,14 +1,14 @@
 -- mark.sql: all marks of a user, or none. src/store/state/marks.rs says why that holds.
 WITH asked AS (
     SELECT *
-    FROM unnest($1::bigint[], $2::text[], $3::boolean[], $4::int[])
-        WITH ORDINALITY AS a (sdk_app_id, user_id, must_be_imported, marked_max, nr)
+    FROM unnest($1::bigint[], $2::text[], $3::boolean[], $4::int[], $5::bigint[])
+        WITH ORDINALITY AS a (sdk_app_id, user_id, must_be_imported, marked_max, writes, nr)
 ),
 item AS (
     SELECT *
     FROM unnest(
-        $5::int[], $6::bigint[], $7::text[], $8::smallint[], $9::text[], $10::boolean[],
-        $11::bigint[], $12::bigint[], $13::text[], $14::boolean[], $15::bigint[]
+        $6::int[], $7::bigint[], $8::text[], $9::smallint[], $10::text[], $11::boolean[],
+        $12::bigint[], $13::bigint[], $14::text[], $15::boolean[], $16::bigint[]
     ) AS t (
         user_nr, sdk_app_id, user_id, kind, peer_id, must_exist,
         set_bits, clear_bits, custom_mark, changes_anyway, now
@@ -43,7 +43,9 @@ found AS (
     GROUP BY t.user_nr
 ),
 ready AS MATERIALIZED (
-    SELECT a.nr, a.sdk_app_id, a.user_id, a.marked_max, u.forgotten_revision, u.next_position, f.changes
+    SELECT
+        a.nr, a.sdk_app_id, a.user_id, a.marked_max, a.writes,
+        u.revision, u.forgotten_revision, u.next_position, f.changes
     FROM asked a
     JOIN found f ON f.user_nr = a.nr AND f.is_ready
     JOIN users u ON u.sdk_app_id = a.sdk_app_id AND u.user_id = a.user_id AND u.marked <= a.marked_max
@@ -58,7 +60,7 @@ ready AS MATERIALIZED (
     END
 ),
 locked AS (
-    UPDATE users u SET revision = u.revision + 1
+    UPDATE users u SET revision = u.revision + r.writes
     FROM (SELECT * FROM ready WHERE changes ORDER BY nr) r
     WHERE u.sdk_app_id = r.sdk_app_id AND u.user_id = r.user_id
         AND u.forgotten_revision = r.forgotten_revision AND u.next_position = r.next_position
@@ -85,4 +87,12 @@ marked AS (
     JOIN item t ON t.user_nr = l.nr
     WHERE c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id AND c.kind = t.kind AND c.peer_id = t.peer_id
 )
-SELECT ARRAY(SELECT nr::int FROM locked UNION ALL SELECT nr::int FROM ready WHERE NOT changes) AS "done!"
+SELECT
+    COALESCE(array_agg(nr), '{}') AS "nrs!",
+    COALESCE(array_agg(revision), '{}') AS "revisions!",
+    COALESCE(array_agg(is_changed), '{}') AS "are_changed!"
+FROM (
+    SELECT nr, revision, TRUE AS is_changed FROM locked
+    UNION ALL
+    SELECT nr, revision, FALSE AS is_changed FROM ready WHERE NOT changes
+) done

@@ -19,7 +19,7 @@ pub async fn load(
     let rows = unnest!(
         query!(
             "
-            SELECT g.sdk_app_id, g.user_id, g.group_id, g.name
+            SELECT g.sdk_app_id, g.user_id, g.group_id, g.name, g.rank
             FROM contact_groups g
             JOIN unnest($1::bigint[], $2::text[]) AS t (sdk_app_id, user_id)
                 ON g.sdk_app_id = t.sdk_app_id AND g.user_id = t.user_id
@@ -35,7 +35,7 @@ pub async fn load(
     let mut groups: BTreeMap<UserKey, Vec<ContactGroup>> = BTreeMap::new();
     for row in rows {
         let key = user_key(row.sdk_app_id, &row.user_id)?;
-        groups.entry(key).or_default().push(contact_group(row.group_id, &row.name)?);
+        groups.entry(key).or_default().push(contact_group(row.group_id, &row.name, row.rank)?);
     }
     for (key, groups) in groups {
         if let Some(state) = states.get_mut(&key) {
@@ -57,7 +57,7 @@ pub async fn save(tx: &mut Tx<'_>, changed: &[ChangedUser<'_>]) -> Result<(), Er
     }
     let added: Vec<_> = changed
         .iter()
-        .flat_map(|user| user.state.groups_to_insert().map(|group| (user.key, group)))
+        .flat_map(|user| user.state.groups_to_insert().map(move |group| (user, group)))
         .collect();
     if !added.is_empty() {
         insert(tx, &added).await?;
@@ -85,20 +85,26 @@ async fn delete(tx: &mut Tx<'_>, groups: &[(&UserKey, u32)]) -> Result<(), Error
     Ok(())
 }
 
-async fn insert(tx: &mut Tx<'_>, groups: &[(&UserKey, &ContactGroup)]) -> Result<(), Error> {
+async fn insert(
+    tx: &mut Tx<'_>,
+    groups: &[(&ChangedUser<'_>, &ContactGroup)],
+) -> Result<(), Error> {
     unnest!(
         query!(
             "
-            INSERT INTO contact_groups (sdk_app_id, user_id, group_id, name)
-            SELECT sdk_app_id, user_id, group_id, name
-            FROM unnest($1::bigint[], $2::text[], $3::int[], $4::text[]) AS t (sdk_app_id, user_id, group_id, name)
+            INSERT INTO contact_groups (sdk_app_id, user_id, group_id, name, rank, name_revision)
+            SELECT sdk_app_id, user_id, group_id, name, rank, name_revision
+            FROM unnest($1::bigint[], $2::text[], $3::int[], $4::text[], $5::int[], $6::bigint[])
+                AS t (sdk_app_id, user_id, group_id, name, rank, name_revision)
             "
         ),
-        for (key, group) in groups => {
-            sdk_app_id: i64 = key.sdk_app_id.number(),
-            user_id: &str = key.user_id.as_str(),
+        for (user, group) in groups => {
+            sdk_app_id: i64 = user.key.sdk_app_id.number(),
+            user_id: &str = user.key.user_id.as_str(),
             group_id: i32 = number("contact_groups.group_id", group.id)?,
             name: &str = group.name.as_str(),
+            rank: Option<i32> = group.rank.map(|rank| number("contact_groups.rank", rank)).transpose()?,
+            name_revision: i64 = number("users.revision", user.revision)?,
         }
     )
     .execute(tx.session())
@@ -106,11 +112,16 @@ async fn insert(tx: &mut Tx<'_>, groups: &[(&UserKey, &ContactGroup)]) -> Result
     Ok(())
 }
 
-/// Converts the columns `group_id` and `name`.
-pub(super) fn contact_group(group_id: i32, name: &str) -> Result<ContactGroup, Error> {
+/// Converts the columns `group_id`, `name` and `rank`.
+pub(super) fn contact_group(
+    group_id: i32,
+    name: &str,
+    rank: Option<i32>,
+) -> Result<ContactGroup, Error> {
     Ok(ContactGroup {
         id: number("contact_groups.group_id", group_id)?,
         name: ContactGroupName::parse(name)
             .map_err(|problem| corrupt("contact_groups.name", problem))?,
+        rank: rank.map(|rank| number("contact_groups.rank", rank)).transpose()?,
     })
 }

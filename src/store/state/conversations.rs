@@ -192,10 +192,10 @@ pub async fn count_others(
 pub async fn save(tx: &mut Tx<'_>, changed: &[ChangedUser<'_>]) -> Result<(), Error> {
     let mut rows = Vec::new();
     let mut members = Vec::new();
-    for ChangedUser { key, state, .. } in changed {
+    for ChangedUser { key, state, revision, .. } in changed {
         for (conversation, entry) in state.entries.iter().filter(|(_, entry)| entry.is_changed()) {
             let Some(kept) = &entry.after else { continue };
-            rows.push((*key, conversation, kept, state.numbers.revision + 1));
+            rows.push((*key, conversation, kept, *revision));
             members.extend(kept.group_ids.iter().map(|group_id| (rows.len(), *group_id)));
         }
     }

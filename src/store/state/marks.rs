@@ -27,6 +27,17 @@ use crate::store::unnest::unnest;
 pub struct MarkUser<'a> {
     pub app: &'a App,
     pub user_id: &'a UserId,
+    /// Writes of the batch that change this user. Each has a revision of its own.
+    pub writes: u64,
+}
+
+/// A user whose marks are done.
+#[derive(Debug, Clone, Copy)]
+pub struct MarkedUser {
+    /// After the last write of the batch.
+    pub revision: u64,
+    /// Whether the batch has changed anything.
+    pub is_changed: bool,
 }
 
 /// The changes of a batch to one conversation.
@@ -40,20 +51,21 @@ pub struct MarkRow<'a> {
     pub now: u64,
 }
 
-/// Marks conversations, durably, and returns for each user whether that is done. Nothing has happened for the others, who
-/// take the locking path. `users` are sorted by key, so that writers do not wait for each other in a circle.
+/// Marks conversations, durably, and returns the users for whom that is done. Nothing has happened for the others (`None`),
+/// who take the locking path. `users` are sorted by key, so that writers do not wait for each other in a circle.
 pub async fn update(
     connection: &mut Connection,
     users: &[MarkUser<'_>],
     rows: &[MarkRow<'_>],
-) -> Result<Vec<bool>, Error> {
+) -> Result<Vec<Option<MarkedUser>>, Error> {
     let statement = unnest!(
-        query_file_scalar!("src/store/sql/mark.sql"),
+        query_file!("src/store/sql/mark.sql"),
         for user in users => {
             sdk_app_id: i64 = user.app.sdk_app_id.number(),
             user_id: &str = user.user_id.as_str(),
             must_be_imported: bool = !user.app.directory.takes_anyone(),
             marked_max: i32 = number("apps.marked_max", user.app.limits.marked)?,
+            writes: i64 = number("users.revision", user.writes)?,
         }
         for row in rows => {
             user_nr: i32 = number("mark.sql, user_nr", row.user + 1)?,
@@ -69,7 +81,7 @@ pub async fn update(
             now: i64 = number("conversations.changed_at", row.now)?,
         }
     );
-    let done_nrs: Vec<i32> = if connection.keeps_statements() {
+    let done = if connection.keeps_statements() {
         // The answer ends when the server is ready for the next statement, which is after the commit.
         let done = statement.fetch_one(connection.committing_session()).await;
         done.map_err(|error| {
@@ -81,15 +93,18 @@ pub async fn update(
         tx.commit().await?;
         done
     };
-    let mut is_done = vec![false; users.len()];
-    for nr in done_nrs {
+    // The marks are committed, so what the answer lacks is not known.
+    let in_doubt = |error: Error| Error::InDoubt(Some(error.into()));
+    let mut marked = vec![None; users.len()];
+    for ((nr, revision), is_changed) in done.nrs.iter().zip(&done.revisions).zip(&done.are_changed)
+    {
         let index = usize::try_from(nr - 1).ok();
-        match index.and_then(|index| is_done.get_mut(index)) {
-            Some(user) => *user = true,
-            None => return Err(Error::InDoubt(Some(anyhow::Error::msg("mark.sql: no such user")))),
-        }
+        let user = index.and_then(|index| marked.get_mut(index));
+        let user = user.ok_or_else(|| in_doubt(Error::internal("mark.sql: no such user")))?;
+        let revision = number("users.revision", *revision).map_err(in_doubt)?;
+        *user = Some(MarkedUser { revision, is_changed: *is_changed });
     }
-    Ok(is_done)
+    Ok(marked)
 }
 
 /// The statement has not happened: the server reports an error, or has not received the whole statement. A server that shuts

@@ -17,4 +17,6 @@ pub struct ChangedUser<'a> {
     pub key: &'a UserKey,
     pub state: &'a UserState,
     pub limits: &'a Limits,
+    /// The user's revision after the change.
+    pub revision: u64,
 }

@@ -72,7 +72,7 @@ impl TryFrom<PageRow> for Reading {
         let mut names = row.contact_group_names.into_iter();
         let ids = row.contact_group_ids.into_iter();
         let groups =
-            ids.map(|id| contact_group(id, &next(&mut names)?)).collect::<Result<_, _>>()?;
+            ids.map(|id| contact_group(id, &next(&mut names)?, None)).collect::<Result<_, _>>()?;
 
         let mut conversations = Vec::with_capacity(row.kinds.len());
         let mut peer_ids = row.peer_ids.into_iter();

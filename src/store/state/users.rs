@@ -102,20 +102,22 @@ async fn insert_missing(
     Ok(added.rows_affected() > 0)
 }
 
-/// Saves the rows of changed users, each with its next revision.
+/// Saves the rows of changed users, each with its new revision.
 ///
 /// The `*_max` columns are upper bounds. A limit and what is exempt from it may together exceed what the column can hold.
 pub async fn save(tx: &mut Tx<'_>, changed: &[ChangedUser<'_>]) -> Result<(), Error> {
     let rows: Vec<_> = changed
         .iter()
-        .map(|user| (user.key, user.state.numbers, user.state.room(user.limits)))
+        .map(|user| (user, user.state.numbers, user.state.room(user.limits)))
         .collect();
     let saved = unnest!(
         query_file!("src/store/sql/save_users.sql"),
-        for (key, numbers, room) in &rows => {
-            sdk_app_id: i64 = key.sdk_app_id.number(),
-            user_id: &str = key.user_id.as_str(),
+        for (user, numbers, room) in &rows => {
+            sdk_app_id: i64 = user.key.sdk_app_id.number(),
+            user_id: &str = user.key.user_id.as_str(),
+            revision: i64 = number("users.revision", user.revision)?,
             forgotten_revision: i64 = number("users.forgotten_revision", numbers.forgotten_revision)?,
+            changes_groups: bool = user.state.changes_groups(),
             next_position: i32 = number("users.next_position", numbers.next_position)?,
             next_group_id: i32 = number("users.next_group_id", numbers.next_group_id)?,
             row_count: i32 = number("users.row_count", numbers.counts.rows)?,

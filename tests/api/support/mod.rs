@@ -21,7 +21,6 @@ use earmark::http::user_sig::UserSig;
 use earmark::http::{
     Addresses, CLIENT_CONNECTIONS, Console, Identity, KEEP_ALIVE_S, Listen, Operators, listen,
 };
-use earmark::limits::Limits;
 use earmark::service::{
     AppChange, AppSettings, Service, Settings, create_app, load_app, update_app,
 };
@@ -310,16 +309,8 @@ pub(crate) async fn on_runtime<T: Send + 'static>(
 }
 
 fn app(number: i64, key: &str) -> App {
-    App {
-        sdk_app_id: SdkAppId::new(number).unwrap(),
-        edition: Edition::Premium,
-        directory: Directory::Open,
-        disabled: false,
-        key: SecretKey::parse(key).unwrap().into(),
-        previous_key: None,
-        admins: vec![ADMIN.to_owned()],
-        limits: Limits::default(),
-    }
+    let app = App::new(SdkAppId::new(number).unwrap(), SecretKey::parse(key).unwrap());
+    App { directory: Directory::Open, ..app }
 }
 
 /// The change that disables an app, or enables it again.

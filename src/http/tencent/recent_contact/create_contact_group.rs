@@ -89,8 +89,8 @@ impl Call for CreateContactGroup {
     ) -> Result<Answer, Failure> {
         let shown = self.conversations.iter().cloned().map(ContactItem).collect();
         let change = Change::CreateGroup(self.name, self.conversations);
-        let write = Write { app, owner: self.owner, change, arrival };
-        let applied = service.write(write).await?;
+        let write = Write { app, owner: self.owner, change, expected_revision: None, arrival };
+        let applied = service.write(write).await?.applied;
         let group_item = changed_group(&applied)?.into();
         let result_item = ResultItem::list(shown, &applied);
         Ok(Answer { group_result_item: vec![GroupResultItem { group_item, result_item }] })

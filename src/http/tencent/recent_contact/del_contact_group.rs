@@ -57,8 +57,8 @@ impl Call for DelContactGroup {
         arrival: Arrival,
     ) -> Result<Answer, Failure> {
         let change = Change::DeleteGroup(self.name);
-        let write = Write { app, owner: self.owner, change, arrival };
-        let applied = service.write(write).await?;
+        let write = Write { app, owner: self.owner, change, expected_revision: None, arrival };
+        let applied = service.write(write).await?.applied;
         Ok(Answer { group_item: vec![changed_group(&applied)?.into()] })
     }
 

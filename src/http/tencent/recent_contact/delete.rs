@@ -45,7 +45,10 @@ impl Call for Delete {
         arrival: Arrival,
     ) -> Result<Answer, Failure> {
         let change = Change::Forget(self.conversation);
-        let applied = service.write(Write { app, owner: self.owner, change, arrival }).await?;
+        let applied = service
+            .write(Write { app, owner: self.owner, change, expected_revision: None, arrival })
+            .await?
+            .applied;
         applied.items.into_iter().collect::<Result<(), _>>()?;
         Ok(Answer {})
     }

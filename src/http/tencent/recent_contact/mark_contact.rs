@@ -82,8 +82,14 @@ impl Call for MarkContact {
                 ((item.opt_type, contact_item), item.change)
             })
             .unzip();
-        let write = Write { app, owner: self.owner, change: Change::Mark(changes), arrival };
-        let applied = service.write(write).await?;
+        let write = Write {
+            app,
+            owner: self.owner,
+            change: Change::Mark(changes),
+            expected_revision: None,
+            arrival,
+        };
+        let applied = service.write(write).await?.applied;
         let result_item = shown
             .into_iter()
             .zip(&applied.items)

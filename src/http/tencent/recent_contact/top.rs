@@ -75,7 +75,10 @@ impl Call for Top {
     ) -> Result<Answer, Failure> {
         let shown: Vec<_> = self.conversations.iter().cloned().map(SessionId).collect();
         let change = if self.pin { Change::Pin } else { Change::Unpin }(self.conversations);
-        let applied = service.write(Write { app, owner: self.owner, change, arrival }).await?;
+        let applied = service
+            .write(Write { app, owner: self.owner, change, expected_revision: None, arrival })
+            .await?
+            .applied;
         let result_item = shown
             .into_iter()
             .zip(&applied.items)

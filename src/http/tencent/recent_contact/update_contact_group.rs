@@ -129,8 +129,9 @@ impl Call for UpdateContactGroup {
             .iter()
             .map(|change| (opt_type(change.member), ContactItem(change.conversation.clone())))
             .unzip();
-        let write = Write { app, owner: self.owner, change: self.change, arrival };
-        let applied = service.write(write).await?;
+        let write =
+            Write { app, owner: self.owner, change: self.change, expected_revision: None, arrival };
+        let applied = service.write(write).await?.applied;
         let contact_result_item = opt_types
             .into_iter()
             .zip(ResultItem::list(shown, &applied))
