@@ -76,3 +76,20 @@ CREATE FUNCTION user_head(of_app BIGINT, of_user TEXT) RETURNS TABLE (
     LEFT JOIN users u ON u.sdk_app_id = of_app AND u.user_id = of_user
     WHERE a.sdk_app_id = of_app
 $$;
+
+-- A user's contact groups in their order, one array per column. Their conversations are counted only if asked for.
+CREATE FUNCTION user_groups(of_app BIGINT, of_user TEXT, counted BOOLEAN) RETURNS TABLE (
+    ids INTEGER[], names TEXT[], conversations BIGINT[]
+) LANGUAGE sql STABLE AS $$
+    SELECT
+        COALESCE(array_agg(g.group_id ORDER BY g.rank NULLS LAST, g.group_id), '{}'),
+        COALESCE(array_agg(g.name ORDER BY g.rank NULLS LAST, g.group_id), '{}'),
+        COALESCE(array_agg(COALESCE(m.members, 0) ORDER BY g.rank NULLS LAST, g.group_id), '{}')
+    FROM contact_groups g
+    LEFT JOIN (
+        SELECT id, count(*) AS members FROM live_conversations c, unnest(c.group_ids) AS id
+        WHERE c.sdk_app_id = of_app AND c.user_id = of_user AND counted
+        GROUP BY id
+    ) m ON m.id = g.group_id
+    WHERE g.sdk_app_id = of_app AND g.user_id = of_user
+$$;

@@ -24,6 +24,11 @@ pub struct Credentials<'q> {
 }
 
 impl<'q> Credentials<'q> {
+    #[must_use]
+    pub fn new(sdk_app_id: SdkAppId, identifier: String, user_sig: &'q str) -> Self {
+        Self { sdk_app_id, identifier: identifier.into(), user_sig: user_sig.into() }
+    }
+
     /// Decodes the query like a form: `+` is a space, `%2A` is `*`. If a name occurs twice, the first value counts.
     pub fn parse(query: &'q str) -> Result<Self, Failure> {
         let value = |wanted| {

@@ -1,7 +1,7 @@
 //! Why a call fails. `codes.rs` gives each failure its code and its text.
 
 use super::user_sig::Flaw;
-use crate::domain::{Problem, Refusal};
+use crate::domain::{Problem, Refusal, UserAccess};
 use crate::error::Error;
 
 #[derive(Debug)]
@@ -23,6 +23,13 @@ pub enum Failure {
     AppDisabled,
     UserSig(Flaw),
     NotAdmin,
+    /// A user's own call of the native API needs more than the app lets its users do.
+    UserAccess {
+        needed: UserAccess,
+        allowed: UserAccess,
+    },
+    /// A cursor of the native API is too old, of another epoch, from the future, or not ours.
+    CursorUnknown,
     /// More calls of this command than the app's limit per second.
     TooManyCalls {
         max: u32,

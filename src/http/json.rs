@@ -54,6 +54,9 @@ enum Step<'f> {
 }
 
 impl<'f> Field<'f> {
+    /// A body that was not sent.
+    pub const ABSENT: Field<'static> = Field { value: None, step: Step::Root };
+
     #[must_use]
     pub fn root(Json(body): &'f Json<'f>) -> Self {
         Self { value: Some(body), step: Step::Root }

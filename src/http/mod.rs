@@ -20,6 +20,7 @@ mod server;
 pub mod tencent;
 mod tls;
 pub mod user_sig;
+mod v1;
 pub mod watch;
 
 use std::net::SocketAddr;
@@ -123,6 +124,7 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
     let server = serve(listener, api, move || {
         let door = whole.for_this_thread(threads);
         App::new()
+            .configure(|app| v1::routes(app, door.service.metrics()))
             .configure(|app| tencent::routes(app, door.service.metrics()))
             .configure(|app| console::routes(app, &console, &operators))
             .app_data(Data::new(door))

@@ -88,6 +88,12 @@ impl UserSig {
         })
     }
 
+    /// For whom it says that it was made.
+    #[must_use]
+    pub fn into_identifier(self) -> String {
+        self.identifier
+    }
+
     /// Checks this UserSig for `identifier` at `now` (Unix seconds). Returns its expiry (Unix seconds) and the key that
     /// signed it. The signature is compared in constant time. The order of the checks decides which flaw is reported.
     pub fn verify<'a>(

@@ -11,7 +11,9 @@ use moka::sync::Cache;
 
 use super::Service;
 use crate::deadline::Deadline;
-use crate::domain::{App, AppKey, Directory, Edition, Refusal, SdkAppId, SecretKey};
+use crate::domain::{
+    App, AppKey, Directory, Edition, Origin, Refusal, SdkAppId, SecretKey, UserAccess,
+};
 use crate::error::{Error, Queue};
 use crate::limits::LimitChange;
 use crate::metrics::{AppMetrics, KeyTimes};
@@ -206,6 +208,9 @@ pub struct AppSettings {
     /// `true` refuses every call.
     pub disabled: Option<bool>,
     pub limits: Vec<LimitChange>,
+    pub user_access: Option<UserAccess>,
+    /// Replaces all of them.
+    pub allowed_origins: Option<Vec<Origin>>,
 }
 
 impl AppSettings {
@@ -214,6 +219,12 @@ impl AppSettings {
         app.directory = self.directory.unwrap_or(app.directory);
         app.disabled = self.disabled.unwrap_or(app.disabled);
         app.limits.change(self.limits);
+        app.user_access = self.user_access.unwrap_or(app.user_access);
+        if let Some(origins) = self.allowed_origins {
+            app.allowed_origins = origins;
+            app.allowed_origins.sort_unstable();
+            app.allowed_origins.dedup();
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod health;
 mod key_use;
 mod lane;
 mod reading;
+mod snapshot;
 mod trace;
 mod turns;
 mod write;
@@ -26,6 +27,7 @@ use crate::error::Error;
 use crate::metrics::{Metrics, Observed};
 use crate::store::Store;
 pub use crate::store::reading::ListCursor;
+pub use crate::store::snapshot::{Head, Shown};
 pub use accounts::{Account, AccountState};
 use apps::{AppCache, Numbers};
 pub use apps::{

@@ -14,4 +14,6 @@ pub mod verify;
 
 pub use directory::{accounts, chat_groups};
 pub use pool::{ConnectError, Connection, Connections, Database, Reader, Store, Tx};
-pub use state::{ChangedUser, contact_groups, conversations, forgetting, marks, reading, users};
+pub use state::{
+    ChangedUser, contact_groups, conversations, forgetting, marks, reading, snapshot, users,
+};

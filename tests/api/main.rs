@@ -38,4 +38,5 @@ mod stored_values;
 mod support;
 mod tencent_im_rs;
 mod unknown_apps;
+mod v1;
 mod wire;

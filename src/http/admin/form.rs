@@ -158,6 +158,7 @@ fn settings(body: &Field<'_>) -> Result<AppSettings, Failure> {
         directory: directory.map(|directory| directory.parsed(str::parse)).transpose()?,
         disabled: disabled.map(|disabled| disabled.boolean()).transpose()?,
         limits: limits.present().map_or(Ok(Vec::new()), |limits| limit_changes(&limits))?,
+        ..AppSettings::default()
     })
 }
 

@@ -119,14 +119,14 @@ impl Failure {
                 Flaw::OtherApp => Code::UserSigOfOtherApp,
                 Flaw::Expired => Code::UserSigExpired,
             },
-            Self::NotAdmin => match family {
+            Self::NotAdmin | Self::UserAccess { .. } => match family {
                 Family::RecentContact => Code::NotAdmin,
                 Family::Accounts | Family::ChatGroups => Code::NotAdminOfDirectory,
             },
             Self::TooManyCalls { .. } => Code::TooManyCalls,
             Self::NotJson(_) => Code::BodyNotJson,
             Self::AccountType { .. } => Code::AccountNotString,
-            Self::Parameter { .. } => bad_parameter(family),
+            Self::Parameter { .. } | Self::CursorUnknown => bad_parameter(family),
             Self::ItemCount { .. } => Code::ItemCount,
             Self::AccountCount { .. } => Code::EntryCount,
             Self::ContactGroupNameLength { .. } => Code::ContactGroupNameLength,
@@ -169,7 +169,10 @@ impl Failure {
                 Flaw::OtherApp => "usersig: was made for another sdkappid".to_owned(),
                 Flaw::Expired => "usersig: expired".to_owned(),
             },
-            Self::NotAdmin => "identifier: not an admin of the app".to_owned(),
+            Self::NotAdmin | Self::UserAccess { .. } => {
+                "identifier: not an admin of the app".to_owned()
+            }
+            Self::CursorUnknown => "the cursor is not known".to_owned(),
             Self::TooManyCalls { max } => {
                 format!("rate: more than {max} calls per second of this command")
             }

@@ -1,5 +1,7 @@
 //! The envelope of every answer. The HTTP status is always 200; `ErrorCode` says whether the call succeeded.
 
+use std::borrow::Cow;
+
 use actix_web::HttpResponse;
 use actix_web::http::header::RETRY_AFTER;
 use schemars::JsonSchema;
@@ -112,7 +114,11 @@ pub fn failure(
 /// Returns the text for the client, and logs it. An internal error shows the client only the request id. The log has
 /// the cause beside that id.
 pub fn described(failure: &Failure, contact_group: ContactGroupPaths) -> String {
-    let text = failure.text(contact_group);
+    log_failure(failure, failure.text(contact_group).into())
+}
+
+/// Logs a failure that is answered with this text, and returns what to show the client of it.
+pub(in crate::http) fn log_failure(failure: &Failure, text: Cow<'static, str>) -> String {
     if let Failure::Service(Error::Internal(cause)) = failure {
         let request_id = request_id();
         tracing::error!(request_id, cause = format!("{cause:#}"), "internal error");
@@ -125,7 +131,7 @@ pub fn described(failure: &Failure, contact_group: ContactGroupPaths) -> String 
     } else {
         tracing::debug!("{text}");
     }
-    text
+    text.into_owned()
 }
 
 /// The id of the current request; empty outside a request.

@@ -11,6 +11,7 @@ use sqlx::postgres::{PgTypeInfo, PgValueFormat, PgValueRef};
 use sqlx::{Decode, Postgres, Type};
 
 /// An array with one dimension.
+#[derive(Debug)]
 pub(super) struct Column<T>(Vec<T>);
 
 impl<T> From<Column<T>> for Vec<T> {

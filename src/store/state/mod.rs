@@ -2,10 +2,12 @@
 
 mod columns;
 pub mod contact_groups;
+mod conversation_columns;
 pub mod conversations;
 pub mod forgetting;
 pub mod marks;
 pub mod reading;
+pub mod snapshot;
 pub mod users;
 
 use crate::domain::{UserKey, UserState};

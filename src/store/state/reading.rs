@@ -4,12 +4,12 @@ use smol_str::SmolStr;
 
 use super::columns::Column;
 use super::contact_groups::contact_group;
-use super::conversations::{ConversationRow, conversation};
+use super::conversation_columns::{ConversationColumns, next};
 use crate::domain::{ContactGroup, Conversation, ConversationState, Presence, UserKey};
 use crate::error::Error;
 use crate::limits::LIMIT_MAX;
 use crate::store::Reader;
-use crate::store::convert::{corrupt, number};
+use crate::store::convert::number;
 use crate::store::directory::gone::presence;
 use crate::store::unnest::unnest;
 
@@ -50,21 +50,6 @@ struct PageRow {
     changed_at: Vec<i64>,
 }
 
-/// Takes the next value of a column.
-fn next<T>(column: &mut impl Iterator<Item = T>) -> Result<T, Error> {
-    column.next().ok_or_else(|| Error::internal("conversations: columns of unequal length"))
-}
-
-/// Converts an array that PostgreSQL has joined with commas.
-fn group_ids(text: &str) -> Result<Vec<i32>, Error> {
-    if text.is_empty() {
-        // Most conversations are in no contact group.
-        return Ok(Vec::new());
-    }
-    let id = |id: &str| id.parse().map_err(|_| corrupt("conversations.group_ids", text));
-    text.split(',').map(id).collect()
-}
-
 impl TryFrom<PageRow> for Reading {
     type Error = Error;
 
@@ -74,27 +59,17 @@ impl TryFrom<PageRow> for Reading {
         let groups =
             ids.map(|id| contact_group(id, &next(&mut names)?, None)).collect::<Result<_, _>>()?;
 
-        let mut conversations = Vec::with_capacity(row.kinds.len());
-        let mut peer_ids = row.peer_ids.into_iter();
-        let mut standard_marks = row.standard_marks.into_iter();
-        let mut custom_marks = row.custom_marks.into_iter();
-        let mut all_group_ids = row.group_ids.into_iter();
-        let mut positions = row.positions.into_iter();
-        let mut pin_positions = row.pin_positions.into_iter();
-        let mut changed_at = row.changed_at.into_iter();
-        for kind in row.kinds {
-            let kept = ConversationRow {
-                standard_mark: next(&mut standard_marks)?,
-                custom_mark: next(&mut custom_marks)?,
-                // Only writers need it.
-                holds_place: false,
-                group_ids: group_ids(&next(&mut all_group_ids)?)?,
-                position: next(&mut positions)?,
-                pin_position: next(&mut pin_positions)?,
-                changed_at: next(&mut changed_at)?,
-            };
-            conversations.push((conversation(kind, next(&mut peer_ids)?)?, kept.try_into()?));
-        }
+        let conversations = ConversationColumns {
+            kinds: row.kinds,
+            peer_ids: row.peer_ids,
+            standard_marks: row.standard_marks,
+            custom_marks: row.custom_marks,
+            group_ids: row.group_ids,
+            positions: row.positions,
+            pin_positions: row.pin_positions,
+            changed_at: row.changed_at,
+        };
+        let conversations = conversations.rows()?;
         Ok(Self { owner: presence(row.owner_is_gone), groups, conversations })
     }
 }

@@ -59,7 +59,7 @@ pub(crate) struct TestApp {
     pub(crate) db: PgPool,
     /// For the work of operators.
     pub(crate) store: Store,
-    client: awc::Client,
+    pub(crate) client: awc::Client,
     instances: Vec<Instance>,
     server: Option<Arc<Server>>,
     database: String,

@@ -1,0 +1,53 @@
+//! Who calls: `Authorization: Bearer <UserSig>` of an admin of the app, or of the user whose state it is.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::AUTHORIZATION;
+
+use super::path::PathValues;
+use crate::domain::{App, UserAccess};
+use crate::http::caller::Credentials;
+use crate::http::failure::Failure;
+use crate::http::user_sig::UserSig;
+
+/// Who may make a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Admins,
+    /// Admins, and the user in the path if the app's users may do at least this.
+    Users(UserAccess),
+}
+
+pub(super) fn credentials<'r>(
+    request: &'r HttpRequest,
+    path: &PathValues<'_>,
+) -> Result<Credentials<'r>, Failure> {
+    let sdk_app_id = path.app().parse().map_err(|_| Failure::SdkAppIdInvalid)?;
+    let header =
+        request.headers().get(AUTHORIZATION).ok_or(Failure::CallerMissing("Authorization"))?;
+    let user_sig = header.to_str().ok().and_then(|text| text.split_once(' '));
+    let user_sig = user_sig.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"));
+    let (_, user_sig) = user_sig.ok_or(Failure::CallerMissing("Authorization"))?;
+    let user_sig = user_sig.trim();
+    let identifier = UserSig::decode(user_sig).map_err(Failure::UserSig)?.into_identifier();
+    Ok(Credentials::new(sdk_app_id, identifier, user_sig))
+}
+
+/// Refuses a caller whose UserSig is valid, but who may not make this call.
+pub(super) fn check_access(
+    access: Access,
+    identifier: &str,
+    app: &App,
+    path: &PathValues<'_>,
+) -> Result<(), Failure> {
+    if app.has_admin(identifier) {
+        return Ok(());
+    }
+    let Access::Users(needed) = access else { return Err(Failure::NotAdmin) };
+    if path.behind("users")? != identifier {
+        return Err(Failure::NotAdmin);
+    }
+    if app.user_access < needed {
+        return Err(Failure::UserAccess { needed, allowed: app.user_access });
+    }
+    Ok(())
+}

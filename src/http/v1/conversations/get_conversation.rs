@@ -1,0 +1,49 @@
+//! `GET /v1/apps/{app}/users/{user}/conversations/{type}/{id}`.
+
+use std::sync::Arc;
+
+use actix_web::http::Method;
+
+use crate::deadline::Arrival;
+use crate::domain::{App, Conversation, UserAccess, UserId};
+use crate::http::failure::Failure;
+use crate::http::v1::call::{Call, Reply, Request};
+use crate::http::v1::caller::Access;
+use crate::http::v1::shapes::ShownConversation;
+use crate::service::Service;
+
+pub(in crate::http::v1) const PATH: &str = "/users/{user}/conversations/{type}/{id}";
+
+pub(in crate::http::v1) struct GetConversation {
+    user: UserId,
+    conversation: Conversation,
+}
+
+impl Call for GetConversation {
+    const NAME: &'static str = "v1_get_conversation";
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = PATH;
+    const ACCESS: Access = Access::Users(UserAccess::Read);
+
+    type Answer = ShownConversation;
+
+    fn parse(request: &Request<'_>, app: &App) -> Result<Self, Failure> {
+        Ok(Self { user: request.path.user(app)?, conversation: request.path.conversation(app)? })
+    }
+
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Reply<ShownConversation>, Failure> {
+        let Self { user, conversation } = self;
+        let read = service.conversation(app.clone(), user, conversation.clone(), arrival.deadline);
+        let (head, shown) = read.await?;
+        let answer = match shown {
+            Some(shown) => ShownConversation::new(&shown, &head, &app),
+            None => ShownConversation::empty(&conversation),
+        };
+        Ok(Reply::at(head.at.revision, answer))
+    }
+}

@@ -1,0 +1,3 @@
+//! A user's conversations.
+
+pub(super) mod get_conversation;

@@ -1,0 +1,26 @@
+//! The list of all calls of the native API. Routes and metric labels come from it.
+
+use actix_web::Route;
+use actix_web::http::Method;
+
+use super::call::{self, Call};
+use super::conversations::get_conversation::GetConversation;
+use super::users::get_user::GetUser;
+use crate::metrics::Metrics;
+
+/// A new call needs its file and a line here. Calls of one path stand side by side.
+pub(super) static CALLS: &[Entry] = &[Entry::of::<GetUser>(), Entry::of::<GetConversation>()];
+
+/// A [`Call`] without its types.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) method: Method,
+    pub(super) path: &'static str,
+    pub(super) route: fn(&Metrics) -> Route,
+}
+
+impl Entry {
+    const fn of<C: Call>() -> Self {
+        Self { method: C::METHOD, path: C::PATH, route: call::route::<C> }
+    }
+}

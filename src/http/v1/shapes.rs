@@ -1,0 +1,157 @@
+//! What answers consist of.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::domain::{App, ContactGroup, Conversation, MarkBit, StandardMark};
+use crate::service::{Head, Shown};
+
+/// A mark: its name if it has one, otherwise its bit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Mark {
+    Name(String),
+    Bit(#[schemars(range(max = 63))] u8),
+}
+
+impl Mark {
+    fn of(bit: MarkBit, app: &App) -> Self {
+        match app.marks.name(bit) {
+            Some(name) => Self::Name(name.to_owned()),
+            None => Self::Bit(bit.number()),
+        }
+    }
+}
+
+/// The other end of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ConversationId")]
+pub(super) struct ConversationId {
+    /// `user`: with one other user. `group`: in a chat group.
+    #[serde(rename = "type")]
+    #[schemars(extend("enum" = ["user", "group"]))]
+    kind: &'static str,
+    /// The other user's or the chat group's.
+    id: String,
+}
+
+impl From<&Conversation> for ConversationId {
+    fn from(conversation: &Conversation) -> Self {
+        let kind = match conversation {
+            Conversation::OneToOne(_) => "user",
+            Conversation::Group(_) => "group",
+        };
+        Self { kind, id: conversation.peer_id().to_owned() }
+    }
+}
+
+/// A user's state about a conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Conversation")]
+pub(super) struct ShownConversation {
+    #[serde(flatten)]
+    id: ConversationId,
+    /// In the order of the bits.
+    marks: Vec<Mark>,
+    /// `null` if there is none.
+    custom: Option<String>,
+    /// The names of the contact groups that hold it, in the user's order.
+    groups: Vec<String>,
+    pinned: bool,
+    /// The last change of marks and contact groups; `null` if there is no state.
+    #[schemars(extend("format" = "date-time"))]
+    changed_at: Option<String>,
+    /// The user's revision of the last change; 0 if there is no state.
+    revision: u64,
+}
+
+impl ShownConversation {
+    pub(super) fn new(shown: &Shown, head: &Head, app: &App) -> Self {
+        let Shown { conversation, state, revision } = shown;
+        let in_group = |(group, _): &&(ContactGroup, u32)| state.group_ids.contains(&group.id);
+        let groups = head.groups.iter().filter(in_group);
+        Self {
+            id: conversation.into(),
+            marks: marks(state.standard, app),
+            custom: Some(state.custom.as_str().to_owned()).filter(|text| !text.is_empty()),
+            groups: groups.map(|(group, _)| group.name.as_str().to_owned()).collect(),
+            pinned: state.is_pinned(),
+            changed_at: Some(rfc_3339(state.changed_at)),
+            revision: *revision,
+        }
+    }
+
+    /// A conversation without state.
+    pub(super) fn empty(conversation: &Conversation) -> Self {
+        Self {
+            id: conversation.into(),
+            marks: Vec::new(),
+            custom: None,
+            groups: Vec::new(),
+            pinned: false,
+            changed_at: None,
+            revision: 0,
+        }
+    }
+}
+
+fn marks(mark: StandardMark, app: &App) -> Vec<Mark> {
+    mark.iter().map(|bit| Mark::of(bit, app)).collect()
+}
+
+/// A user's folder of conversations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Group")]
+pub(super) struct ShownGroup {
+    name: String,
+    /// Counts the contact groups that the user has ever made. It stays when the contact group gets another name.
+    id: u32,
+    /// How many conversations are in it.
+    conversations: u32,
+}
+
+impl ShownGroup {
+    pub(super) fn all(head: &Head) -> Vec<Self> {
+        let shown = |(group, conversations): &(ContactGroup, u32)| Self {
+            name: group.name.as_str().to_owned(),
+            id: group.id,
+            conversations: *conversations,
+        };
+        head.groups.iter().map(shown).collect()
+    }
+}
+
+/// A time in RFC 3339 with milliseconds, from Unix seconds.
+fn rfc_3339(seconds: u64) -> String {
+    struct Shown(time::OffsetDateTime);
+    impl fmt::Display for Shown {
+        fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let (date, (hour, minute, second)) = (self.0.date(), self.0.to_hms());
+            let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+            write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.000Z")
+        }
+    }
+    let latest = time::OffsetDateTime::new_utc(time::Date::MAX, time::Time::MAX);
+    let time = i64::try_from(seconds)
+        .ok()
+        .and_then(|at| time::OffsetDateTime::from_unix_timestamp(at).ok());
+    Shown(time.unwrap_or(latest)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_shown_in_rfc_3339() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_795_473_418, "2026-11-23T22:36:58.000Z"),
+            (u64::MAX, "9999-12-31T23:59:59.000Z"),
+        ] {
+            assert_eq!(rfc_3339(seconds), text);
+        }
+    }
+}

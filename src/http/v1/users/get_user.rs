@@ -1,0 +1,85 @@
+//! `GET /v1/apps/{app}/users/{user}`: what the user has.
+
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::deadline::Arrival;
+use crate::domain::{App, UserAccess, UserId, UserKey};
+use crate::http::failure::Failure;
+use crate::http::v1::call::{Call, Reply, Request};
+use crate::http::v1::caller::Access;
+use crate::http::v1::cursor::Cursor;
+use crate::http::v1::shapes::ShownGroup;
+use crate::service::Service;
+
+pub(in crate::http::v1) struct GetUser {
+    user: UserId,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "User")]
+pub(in crate::http::v1) struct Answer {
+    revision: u64,
+    /// For `since` of `changes` and `events`.
+    cursor: String,
+    /// In the user's order.
+    groups: Vec<ShownGroup>,
+    limits: Limits,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Limits")]
+struct Limits {
+    /// Conversations with a mark or a custom mark.
+    marked: Limit,
+    /// Conversations in contact groups.
+    grouped: Limit,
+    pinned: Limit,
+    groups: Limit,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Limit")]
+struct Limit {
+    used: u32,
+    max: u32,
+}
+
+impl Call for GetUser {
+    const NAME: &'static str = "v1_get_user";
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/users/{user}";
+    const ACCESS: Access = Access::Users(UserAccess::Read);
+
+    type Answer = Answer;
+
+    fn parse(request: &Request<'_>, app: &App) -> Result<Self, Failure> {
+        Ok(Self { user: request.path.user(app)? })
+    }
+
+    async fn run(
+        self,
+        service: &Service,
+        app: Arc<App>,
+        arrival: Arrival,
+    ) -> Result<Reply<Answer>, Failure> {
+        let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: self.user.clone() };
+        let (head, used) = service.user(app.clone(), self.user, arrival.deadline).await?;
+        let (groups, max) = (u32::try_from(head.groups.len()).unwrap_or(u32::MAX), app.limits);
+        let answer = Answer {
+            revision: head.at.revision,
+            cursor: Cursor { key: &key, at: head.at }.to_string(),
+            groups: ShownGroup::all(&head),
+            limits: Limits {
+                marked: Limit { used: used.marked, max: max.marked },
+                grouped: Limit { used: used.grouped, max: max.grouped },
+                pinned: Limit { used: used.pinned, max: max.pinned },
+                groups: Limit { used: groups, max: max.groups },
+            },
+        };
+        Ok(Reply::at(head.at.revision, answer))
+    }
+}

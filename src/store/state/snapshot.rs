@@ -1,0 +1,154 @@
+//! Reads for the native API. Each is one statement, and says at which moment the state was as it shows it.
+
+use smol_str::SmolStr;
+
+use super::columns::Column;
+use super::contact_groups::contact_group;
+use super::conversation_columns::{ConversationColumns, next};
+use crate::domain::{
+    ContactGroup, Conversation, ConversationState, Counts, Moment, Presence, UserKey,
+};
+use crate::error::Error;
+use crate::store::Reader;
+use crate::store::convert::number;
+use crate::store::directory::gone::presence;
+
+/// What every read says about a user, also about one without state.
+#[derive(Debug, Clone)]
+pub struct Head {
+    pub at: Moment,
+    /// The presence of the user.
+    pub owner: Presence,
+    /// The highest revision of all rows that were removed, each taken at the row's last change.
+    pub forgotten_revision: u64,
+    /// The revision of the last change of the contact groups, or of which conversations are in them.
+    pub groups_revision: u64,
+    /// All contact groups of the user, in the user's order, each with the number of its conversations, which is 0 in reads
+    /// that do not count them.
+    pub groups: Vec<(ContactGroup, u32)>,
+}
+
+/// A conversation that is not empty and whose other end is not gone.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    pub conversation: Conversation,
+    pub state: ConversationState,
+    /// The user's revision of the last change of the conversation.
+    pub revision: u64,
+}
+
+/// Takes the columns of the head out of a row of any statement.
+macro_rules! head {
+    ($row:expr) => {
+        HeadColumns {
+            owner_is_gone: $row.owner_is_gone,
+            epoch: $row.epoch,
+            directory_revision: $row.directory_revision,
+            revision: $row.revision,
+            forgotten_revision: $row.forgotten_revision,
+            groups_revision: $row.groups_revision,
+            group_ids: $row.contact_group_ids,
+            group_names: $row.contact_group_names,
+            group_sizes: $row.contact_group_sizes,
+        }
+        .head()
+    };
+}
+
+struct HeadColumns {
+    owner_is_gone: Option<bool>,
+    epoch: i64,
+    directory_revision: i64,
+    revision: i64,
+    forgotten_revision: i64,
+    groups_revision: i64,
+    group_ids: Vec<i32>,
+    group_names: Vec<String>,
+    group_sizes: Vec<i64>,
+}
+
+impl HeadColumns {
+    fn head(self) -> Result<Head, Error> {
+        let (mut names, mut sizes) = (self.group_names.into_iter(), self.group_sizes.into_iter());
+        let group = |id| -> Result<_, Error> {
+            let size = number("contact_groups, conversations", next(&mut sizes)?)?;
+            Ok((contact_group(id, &next(&mut names)?, None)?, size))
+        };
+        Ok(Head {
+            at: Moment {
+                epoch: number("database_epoch.epoch", self.epoch)?,
+                directory_revision: number("apps.directory_revision", self.directory_revision)?,
+                revision: number("users.revision", self.revision)?,
+            },
+            owner: presence(self.owner_is_gone),
+            forgotten_revision: number("users.forgotten_revision", self.forgotten_revision)?,
+            groups_revision: number("users.groups_revision", self.groups_revision)?,
+            groups: self.group_ids.into_iter().map(group).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// Takes the columns of conversations out of a row of any statement.
+macro_rules! shown {
+    ($row:expr) => {
+        shown(
+            ConversationColumns {
+                kinds: $row.kinds.into(),
+                peer_ids: $row.peer_ids.into(),
+                standard_marks: $row.standard_marks.into(),
+                custom_marks: $row.custom_marks.into(),
+                group_ids: $row.group_ids.into(),
+                positions: $row.positions.into(),
+                pin_positions: $row.pin_positions.into(),
+                changed_at: $row.changed_at.into(),
+            },
+            $row.changed_revisions.into(),
+        )
+    };
+}
+
+fn shown(columns: ConversationColumns, revisions: Vec<i64>) -> Result<Vec<Shown>, Error> {
+    let mut revisions = revisions.into_iter();
+    let shown = |(conversation, state)| {
+        let revision = number("conversations.changed_revision", next(&mut revisions)?)?;
+        Ok(Shown { conversation, state, revision })
+    };
+    columns.rows()?.into_iter().map(shown).collect()
+}
+
+/// Reads a user's contact groups, with the numbers of their conversations, and what counts against the limits.
+pub async fn read_user(reader: &mut Reader<'_>, key: &UserKey) -> Result<(Head, Counts), Error> {
+    let row = sqlx::query_file!(
+        "src/store/sql/snapshot_user.sql",
+        key.sdk_app_id.number(),
+        key.user_id.as_str(),
+    )
+    .fetch_one(reader.session())
+    .await?;
+    let used = Counts {
+        rows: 0,
+        marked: number("conversations, marked", row.used_marked)?,
+        grouped: number("conversations, grouped", row.used_grouped)?,
+        pinned: number("conversations, pinned", row.used_pinned)?,
+    };
+    Ok((head!(row)?, used))
+}
+
+/// Reads one conversation; `None` if it is empty or its other end is gone.
+pub async fn read_conversation(
+    reader: &mut Reader<'_>,
+    key: &UserKey,
+    conversation: &Conversation,
+) -> Result<(Head, Option<Shown>), Error> {
+    let row = sqlx::query_file!(
+        "src/store/sql/snapshot_conversation.sql",
+        key.sdk_app_id.number(),
+        key.user_id.as_str(),
+        conversation.kind(),
+        conversation.peer_id(),
+    )
+    .fetch_one(reader.session())
+    .await?;
+    let shown = shown!(row)?.pop();
+    Ok((head!(row)?, shown))
+}

@@ -1,0 +1,107 @@
+//! The native API.
+
+mod access;
+mod reading;
+
+use std::net::SocketAddr;
+
+use actix_web::http::Method;
+use earmark::domain::UserAccess;
+use earmark::service::{AppChange, AppSettings};
+use serde_json::Value;
+
+use crate::support::*;
+
+/// An answer of the native API.
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    /// The revision in the header `ETag`.
+    revision: Option<u64>,
+    /// `null` if there is no body.
+    json: Value,
+}
+
+impl Reply {
+    #[track_caller]
+    fn ok(self) -> Value {
+        assert!((200..300).contains(&self.status), "{self:?}");
+        self.json
+    }
+
+    /// Checks that it is a problem of this status and kind, which is about this field.
+    #[track_caller]
+    fn assert_problem(&self, status: u16, kind: &str, field: Option<&str>) {
+        let Self { json, .. } = self;
+        assert_eq!(self.status, status, "{json}");
+        assert_eq!(json["status"], status, "{json}");
+        assert_eq!(json["type"], format!("urn:earmark:problem:{kind}"), "{json}");
+        assert_eq!(json["field"].as_str(), field, "{json}");
+        for text in ["title", "detail"] {
+            assert!(json[text].as_str().is_some_and(|text| !text.is_empty()), "{json}");
+        }
+    }
+}
+
+/// A request of the native API, by default one of the admin.
+struct Ask {
+    method: Method,
+    /// Below `/v1/apps/{app}`.
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    body: Option<Value>,
+}
+
+impl Ask {
+    fn new(method: Method, path: impl Into<String>) -> Self {
+        let bearer = format!("Bearer {}", user_sig(KEY, APP, ADMIN));
+        Self { method, path: path.into(), headers: vec![("Authorization", bearer)], body: None }
+    }
+
+    fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    /// Calls with this user's own UserSig.
+    fn by(mut self, identifier: &str) -> Self {
+        self.headers[0].1 = format!("Bearer {}", user_sig(KEY, APP, identifier));
+        self
+    }
+
+    /// Replaces the header, or adds it.
+    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.retain(|(other, _)| *other != name);
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(other, _)| *other != name);
+        self
+    }
+
+    async fn send(self, app: &TestApp) -> Reply {
+        self.send_at(app, app.addresses.api).await
+    }
+
+    /// Sends to the service that listens on this address.
+    async fn send_at(self, app: &TestApp, address: SocketAddr) -> Reply {
+        let url = format!("http://{address}/v1/apps/{APP}{}", self.path);
+        let mut request = app.client.request(self.method, url);
+        for (name, value) in self.headers {
+            request = request.insert_header((name, value));
+        }
+        let body = self.body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        let mut response = request.send_body(body).await.unwrap();
+        let bytes = response.body().limit(64 << 20).await.unwrap();
+        let etag = response.headers().get("etag").map(|etag| etag.to_str().unwrap());
+        let revision = etag.map(|etag| etag.trim_matches('"').parse().unwrap());
+        let json =
+            if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        Reply { status: response.status().as_u16(), revision, json }
+    }
+}
+
+fn set_user_access(access: UserAccess) -> AppChange {
+    AppChange::Set(AppSettings { user_access: Some(access), ..AppSettings::default() })
+}
