@@ -202,7 +202,7 @@ test("the look-up stores a click, and takes it back if the service refuses it", 
   await row(page, "user3").getByText("waiting for an answer").click();
   await page.getByRole("textbox", { name: "Custom mark of user3" }).fill("x".repeat(257));
   await page.getByRole("button", { name: "Save" }).click();
-  await row(page, "user3").getByText(/CustomMark: must be 0 to 256 bytes/).waitFor();
+  await row(page, "user3").getByText(/must be 0 to 256 bytes/).waitFor();
   await row(page, "user3").getByText("waiting for an answer").waitFor();
 
   await page.getByRole("searchbox", { name: "Filter" }).fill("waiting");

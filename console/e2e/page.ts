@@ -65,7 +65,7 @@ export async function reload(page: Page): Promise<void> {
  * Until then the page shows what it read before. Its reload button is disabled before the first request is sent.
  */
 async function reading(page: Page, button: Locator): Promise<void> {
-  const firstAnswer = page.waitForResponse((response) => response.url().includes("/recentcontact/get_contact_group"));
+  const firstAnswer = page.waitForResponse((response) => /\/v1\/apps\/\d+\/users\/[^/]+$/.test(response.url()));
   await Promise.all([firstAnswer, button.click()]);
   await page.getByRole("button", { name: "Reload", disabled: false }).waitFor();
 }

@@ -92,15 +92,16 @@ export class Service {
     return `${this.origin}/console?token=${this.token}`;
   }
 
-  /** Calls the API without the page, as the admin of the demo app. */
-  async call(path: string, body: unknown): Promise<Record<string, unknown>> {
+  /** The credentials of the demo app's admin. */
+  async session(): Promise<{ sdkappid: string; identifier: string; usersig: string }> {
     const headers = { authorization: `Bearer ${this.token}` };
     const session = (await (await fetch(`${this.origin}/console/session.json`, { headers })).json()) as Record<string, string>;
-    const query = new URLSearchParams({
-      sdkappid: String(session.sdkappid),
-      identifier: String(session.identifier),
-      usersig: String(session.usersig),
-    });
+    return { sdkappid: String(session.sdkappid), identifier: String(session.identifier), usersig: String(session.usersig) };
+  }
+
+  /** Calls the API without the page, as the admin of the demo app. */
+  async call(path: string, body: unknown): Promise<Record<string, unknown>> {
+    const query = new URLSearchParams(await this.session());
     const response = await fetch(`${this.origin}/v4/${path}?${query}`, { method: "POST", body: JSON.stringify(body) });
     return (await response.json()) as Record<string, unknown>;
   }

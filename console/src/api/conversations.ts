@@ -1,8 +1,8 @@
-// Reads the conversations of a user, page by page.
+// A user's conversations as the console shows them, from what the client for devices holds.
 
-import { isObject, type Json, type JsonObject } from "../json.ts";
-import { bitsOf } from "../marks.ts";
-import { call, type Failure } from "./call.ts";
+import type { ConversationId, Conversation as Held, Mark, Problem, State } from "../../../clients/typescript/src/client.ts";
+import { isObject } from "../json.ts";
+import { bearer, fetchJson } from "./fetch.ts";
 import type { Session } from "./session.ts";
 
 export interface Conversation {
@@ -14,7 +14,7 @@ export interface Conversation {
   /** Ids of contact groups. */
   contactGroups: number[];
   pinned: boolean;
-  /** Unix second of the last change of marks or contact groups; 0 if the conversation is only pinned. */
+  /** Unix second of the last change of marks or contact groups. */
   changedAt: number;
 }
 
@@ -26,100 +26,64 @@ export interface ContactGroup {
 export interface UserConversations {
   conversations: Conversation[];
   contactGroups: ContactGroup[];
-  /** The user has more pages than the console reads. */
-  isPartial: boolean;
 }
 
-/** With the default limits and page size, a user has fewer pages than this. */
-const PAGES_MAX = 60;
+/** Which bit a name stands for. */
+export type BitNames = ReadonlyMap<string, number>;
 
-export const PATHS = {
-  mark: "/v4/recentcontact/mark_contact",
-  page: "/v4/recentcontact/get_contact_group",
-  list: "/v4/recentcontact/get_list",
-  search: "/v4/recentcontact/search_contact_group",
-  pin: "/v4/recentcontact/top",
-  contactGroup: "/v4/recentcontact/update_contact_group",
-} as const;
+const STANDARD: BitNames = new Map([["favorite", 0], ["unread", 1], ["collapsed", 2], ["hidden", 3]]);
 
-export type ReadResult = { ok: true; found: UserConversations } | { ok: false; failure: Failure };
-
-/** Reads everything stored for a user. One call lists marks and contact groups, another one lists pins. */
-export async function readAll(user: string, session: Session): Promise<ReadResult> {
-  const found = new Map<string, Conversation>();
-  let contactGroups: ContactGroup[] = [];
-  let start: Json = 0;
-  let pages = 0;
-  do {
-    const page = await call(PATHS.page, { From_Account: user, StartIndex: start }, session);
-    if (!page.ok) return page;
-    for (const item of objects(page.body.ContactItem)) add(found, conversation(item));
-    contactGroups = objects(page.body.GroupItem).map(contactGroup);
-    start = page.body.CompleteFlag === 1 ? 0 : (page.body.NextStartIndex ?? 0);
-  } while (start !== 0 && ++pages < PAGES_MAX);
-
-  let after: JsonObject = {};
-  let more = true;
-  for (let page = 0; more && page < PAGES_MAX; page++) {
-    const list = await call(PATHS.list, { From_Account: user, ...after }, session);
-    if (!list.ok) return list;
-    const items = objects(list.body.SessionItem);
-    const pinned = items.filter((item) => item.TopFlag === 1);
-    for (const item of pinned) {
-      const read = conversation(item);
-      const known = found.get(key(read));
-      if (known) known.pinned = true;
-      else add(found, { ...read, pinned: true });
-    }
-    // The list begins with the pinned conversations, so the first other one ends them.
-    more = list.body.CompleteFlag !== 1 && pinned.length === items.length;
-    const { TimeStamp = 0, StartIndex = 0, TopTimeStamp = 0, TopStartIndex = 0 } = list.body;
-    after = { TimeStamp, StartIndex, TopTimeStamp, TopStartIndex };
-  }
-  return { ok: true, found: { conversations: [...found.values()], contactGroups, isPartial: start !== 0 || more } };
+/** The names of the standard marks, and those that the app has given to bits of its own. */
+export async function readBitNames({ sdkAppId, userSig }: Session): Promise<BitNames> {
+  const answer = await fetchJson(`/v1/apps/${sdkAppId}/marks`, { headers: { authorization: bearer(userSig) } });
+  const marks = answer.ok && isObject(answer.body) && Array.isArray(answer.body.marks) ? answer.body.marks : [];
+  return new Map([...STANDARD, ...marks.filter(isObject).map(({ name, bit }) => [String(name), Number(bit)] as const)]);
 }
 
-/** Reads one conversation. The answer does not say whether it is pinned, so the known pin stays. */
-export async function readOne(user: string, which: Conversation, session: Session): Promise<Conversation | null> {
-  const answer = await call(PATHS.search, { From_Account: user, ContactItem: [contactItem(which)] }, session);
-  const item = answer.ok ? objects(answer.body.ContactResultItem)[0] : undefined;
-  return item ? { ...conversation(item), pinned: which.pinned } : null;
+export function conversationsOf({ conversations, groups }: State, names: BitNames): UserConversations {
+  const ids = new Map(groups.map(({ name, id }) => [name, id]));
+  return {
+    conversations: [...conversations.values()].map((one) => conversation(one, names, ids)),
+    contactGroups: groups.map(({ id, name }) => ({ id, name })),
+  };
+}
+
+export function conversation(one: Held, names: BitNames, groupIds: ReadonlyMap<string, number>): Conversation {
+  const bitOf = (mark: Mark) => (typeof mark === "number" ? [mark] : (names.get(mark) ?? []));
+  return {
+    type: one.type === "user" ? 1 : 2,
+    id: one.id,
+    bits: one.marks.flatMap(bitOf).sort((a, b) => a - b),
+    custom: one.custom ?? "",
+    contactGroups: one.groups.flatMap((name) => groupIds.get(name) ?? []),
+    pinned: one.pinned,
+    changedAt: one.changed_at === null ? 0 : Math.floor(Date.parse(one.changed_at) / 1000),
+  };
+}
+
+export function idOf({ type, id }: Pick<Conversation, "type" | "id">): ConversationId {
+  return { type: type === 1 ? "user" : "group", id };
 }
 
 export function key({ type, id }: Pick<Conversation, "type" | "id">): string {
   return `${type} ${id}`;
 }
 
-/** The conversation as an item of a request. */
-export function contactItem({ type, id }: Pick<Conversation, "type" | "id">): JsonObject {
-  return type === 1 ? { Type: 1, To_Account: id } : { Type: 2, ToGroupId: id };
+/** Why a read or a change failed. */
+export interface Failure {
+  /** Null if the service sent no code. */
+  code: number | null;
+  /** The service's message. */
+  info: string;
+  /** The service may have made the change. */
+  isInDoubt: boolean;
 }
 
-export function conversation(item: JsonObject): Conversation {
-  const isChatGroup = item.Type === 2;
-  const id = isChatGroup ? (item.ToGroupId ?? item.GroupId) : item.To_Account;
-  const contactGroups = Array.isArray(item.ContactGroupId) ? item.ContactGroupId.map(Number) : [];
-  return {
-    type: isChatGroup ? 2 : 1,
-    id: String(id ?? ""),
-    bits: bitsOf(String(item.StandardMark ?? "")),
-    custom: String(item.CustomMark ?? ""),
-    contactGroups,
-    pinned: item.TopFlag === 1,
-    changedAt: Number(item.Timestamp ?? 0),
-  };
-}
+/** The database did not answer in time. The service may have made the change. */
+const IN_DOUBT = "urn:earmark:problem:in-doubt";
 
-function add(to: Map<string, Conversation>, one: Conversation): void {
-  to.set(key(one), one);
-}
-
-function contactGroup(item: JsonObject): ContactGroup {
-  return { id: Number(item.GroupId), name: String(item.GroupName ?? "") };
-}
-
-function objects(list: Json | undefined): JsonObject[] {
-  return Array.isArray(list) ? list.filter(isObject) : [];
+export function failureOf({ code, message, type, status }: Problem): Failure {
+  return { code: code ?? null, info: message, isInDoubt: type === IN_DOUBT || status === 0 };
 }
 
 /** How much of each limit the user has used, by the limit's name in the service. */

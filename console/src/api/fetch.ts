@@ -31,23 +31,31 @@ export const NO_ANSWER = "Cannot reach the service.";
 export async function request(url: string, init?: RequestInit): Promise<Answer | NoAnswer> {
   const start = performance.now();
   try {
-    const response = await fetch(url, {
-      ...init,
-      cache: "no-store",
-      credentials: "omit",
-      referrerPolicy: "no-referrer",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
+    const response = await noted(url, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
     const text = await response.text();
-    isReachable.value = true;
     return { status: response.status, text, body: parsed(text), ms: performance.now() - start };
   } catch {
-    if (isReachable.value) {
-      isReachable.value = false;
-      setTimeout(pingUntilReachable, PING_INTERVAL_MS);
-    }
+    noteUnreachable();
     return { isLost: true };
   }
+}
+
+/** Like `fetch`, and notes whether the service answers. */
+export async function noted(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+  try {
+    const response = await fetch(input, { ...init, cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer" });
+    isReachable.value = true;
+    return response;
+  } catch (error) {
+    if (!init?.signal?.aborted) noteUnreachable();
+    throw error;
+  }
+}
+
+function noteUnreachable(): void {
+  if (!isReachable.value) return;
+  isReachable.value = false;
+  setTimeout(pingUntilReachable, PING_INTERVAL_MS);
 }
 
 /**

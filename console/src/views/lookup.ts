@@ -1,13 +1,13 @@
 // The state of the look-up: the user's conversations, and the changes that the user of the console makes.
 //
-// The page shows a change before the service has answered. Then it reads the conversation again. So the page shows what is
-// stored, also if the service refused the change or the answer was lost.
+// The client for devices keeps the conversations as they are stored, also when others change them, and shows a change of this
+// page before the service has answered.
 
 import { computed, signal } from "@preact/signals";
-import { call, type Failure } from "../api/call.ts";
-import { contactItem, type Conversation, key, PATHS, readAll, readOne, type UserConversations } from "../api/conversations.ts";
+import { Client, type Patch, Problem, type State } from "../../../clients/typescript/src/client.ts";
+import { type Conversation, conversationsOf, type Failure, failureOf, idOf, key, readBitNames, type UserConversations } from "../api/conversations.ts";
+import { noted } from "../api/fetch.ts";
 import { session } from "../api/session.ts";
-import type { JsonObject } from "../json.ts";
 import { announcement } from "../parts/parts.tsx";
 
 export const typed = signal("");
@@ -16,7 +16,9 @@ export const user = signal("");
 export const found = signal<UserConversations | null>(null);
 export const isLoading = signal(false);
 export const failure = signal<Failure | null>(null);
-/** Time of the last read, in Unix seconds. */
+/** Whether changes of others show up at once. */
+export const isLive = signal(false);
+/** When the state was last read or heard of, in Unix seconds. */
 export const readAt = signal(0);
 
 /** Keys of the conversations with a change under way. */
@@ -42,10 +44,14 @@ export function customDraft(which: Conversation): string | null {
 
 export const contactGroupNames = computed(() => new Map(found.value?.contactGroups.map(({ id, name }) => [id, name])));
 
+let client: Client | null = null;
 let lastLoad = 0;
 
+/** Reads the conversations of a user, and keeps them up to date until `leave`. */
 export async function load(owner: string): Promise<void> {
-  if (!session.value) return;
+  const caller = session.value;
+  if (!caller) return;
+  client?.stop();
   const thisLoad = ++lastLoad;
   if (owner !== user.value) {
     found.value = null;
@@ -53,107 +59,69 @@ export async function load(owner: string): Promise<void> {
   }
   user.value = owner;
   isLoading.value = true;
-  const result = await readAll(owner, session.value);
+  pending.value = new Set();
+  const names = await readBitNames(caller);
   if (thisLoad !== lastLoad) return;
+  const userSig = () => session.value?.userSig ?? "";
+  const opened = (client = new Client({ url: "", app: caller.sdkAppId, user: owner, userSig, fetch: noted }));
+  opened.subscribe((state) => {
+    if (opened === client) show(state, owner, (of) => conversationsOf(of, names));
+  });
+  opened.start();
+}
+
+/** Stops to hear of changes. */
+export function leave(): void {
+  lastLoad++;
+  client?.stop();
+  client = null;
+}
+
+function show(state: State, owner: string, conversations: (of: State) => UserConversations): void {
+  failure.value = state.problem && failureOf(state.problem);
+  isLive.value = state.live;
+  if (state.problem) isLoading.value = false;
+  if (state.revision < 0) return;
+  found.value = conversations(state);
+  readAt.value = Math.floor(Date.now() / 1000);
+  if (!isLoading.value) return;
   isLoading.value = false;
-  failure.value = result.ok ? null : result.failure;
-  if (result.ok) {
-    found.value = result.found;
-    readAt.value = Math.floor(Date.now() / 1000);
-    announcement.value = `${result.found.conversations.length} conversations of ${owner}`;
-  }
+  announcement.value = `${found.value.conversations.length} conversations of ${owner}`;
 }
 
-interface Change {
-  path: string;
-  body: JsonObject;
-  /** The conversation after the change, to be shown before the service has answered. */
-  apply: (before: Conversation) => Conversation;
-}
-
-/** Sends one change at a time, so that the read after a change never misses an earlier change. */
-let queue: Promise<void> = Promise.resolve();
-
-function enqueue(which: Conversation, change: Change): void {
-  const owner = user.value;
-  replace(which, change.apply);
+async function change(which: Conversation, patch: Patch): Promise<void> {
+  if (!client) return;
+  const changed = client;
   pending.value = new Set([...pending.value, key(which)]);
-  queue = queue.then(() => save(owner, which, change));
-}
-
-async function save(owner: string, which: Conversation, change: Change): Promise<void> {
-  const caller = session.value;
-  const isShown = () => owner === user.value;
-  if (!caller || !isShown()) return endPending(which);
-  const result = await call(change.path, { From_Account: owner, ...change.body }, caller);
+  const refused = await changed.patch(idOf(which), patch).then(
+    () => null,
+    (error: unknown) => (error instanceof Problem ? failureOf(error) : { code: null, info: String(error), isInDoubt: true }),
+  );
+  announcement.value = refused ? `Not stored: ${refused.info}` : "Stored";
+  if (changed !== client) return;
   const failures = new Map(changeFailures.value);
   failures.delete(key(which));
-  if (!result.ok) failures.set(key(which), result.failure);
-  if (isShown()) changeFailures.value = failures;
-  announcement.value = result.ok ? "Stored" : `Not stored: ${result.failure.info}`;
-  if (change.path === PATHS.pin && isShown() && !result.ok) await load(owner);
-  const stored = await readOne(owner, which, caller);
-  if (isShown() && stored) replace(which, (shown) => ({ ...stored, pinned: shown.pinned }));
-  // The read failed as well. The state before the change is the last that the page knows.
-  else if (isShown() && !result.ok) replace(which, () => which);
-  endPending(which);
-}
-
-function endPending(which: Conversation): void {
+  if (refused) failures.set(key(which), refused);
+  changeFailures.value = failures;
   const rest = new Set(pending.value);
   rest.delete(key(which));
   pending.value = rest;
 }
 
-function replace(which: Conversation, by: (before: Conversation) => Conversation): void {
-  if (!found.value) return;
-  const conversations = found.value.conversations.map((one) => (key(one) === key(which) ? by(one) : one));
-  found.value = { ...found.value, conversations };
-}
-
 export function toggleBit(which: Conversation, bit: number): void {
-  const isOn = which.bits.includes(bit);
-  const marks: JsonObject = isOn ? { ClearMark: [bit] } : { SetMark: [bit] };
-  enqueue(which, {
-    path: PATHS.mark,
-    body: { MarkItem: [{ OptType: 1, ContactItem: contactItem(which), ...marks }] },
-    apply: (one) => ({ ...one, bits: isOn ? one.bits.filter((other) => other !== bit) : [...one.bits, bit].sort((a, b) => a - b) }),
-  });
+  void change(which, which.bits.includes(bit) ? { clear: [bit] } : { set: [bit] });
 }
 
 export function setCustom(which: Conversation, custom: string): void {
-  enqueue(which, {
-    path: PATHS.mark,
-    body: { MarkItem: [{ OptType: 2, ContactItem: contactItem(which), CustomMark: custom }] },
-    apply: (one) => ({ ...one, custom }),
-  });
+  void change(which, { custom: custom || null });
 }
 
 export function togglePin(which: Conversation): void {
-  const { id, type, pinned } = which;
-  const item: JsonObject = type === 1 ? { Type: 1, To_Account: id } : { Type: 2, GroupId: id };
-  enqueue(which, {
-    path: PATHS.pin,
-    body: { OperationType: pinned ? 2 : 1, RecentContactItem: [item] },
-    apply: (one) => ({ ...one, pinned: !pinned }),
-  });
+  void change(which, { pinned: !which.pinned });
 }
 
 export function toggleContactGroup(which: Conversation, contactGroup: number): void {
-  const isIn = which.contactGroups.includes(contactGroup);
-  enqueue(which, {
-    path: PATHS.contactGroup,
-    body: {
-      UpdateType: 1,
-      UpdateGroup: {
-        UpdateGroupType: 2,
-        OldGroupName: contactGroupNames.value.get(contactGroup) ?? "",
-        ContactUpdateItem: [{ ContactOptType: isIn ? 2 : 1, ContactItem: contactItem(which) }],
-      },
-    },
-    apply: (one) => ({
-      ...one,
-      contactGroups: isIn ? one.contactGroups.filter((other) => other !== contactGroup) : [...one.contactGroups, contactGroup],
-    }),
-  });
+  const name = contactGroupNames.value.get(contactGroup);
+  if (name === undefined) return;
+  void change(which, which.contactGroups.includes(contactGroup) ? { remove_from: [name] } : { add_to: [name] });
 }

@@ -11,7 +11,7 @@ import { Input } from "../parts/inputs.tsx";
 import { Ago, Button, Notice, Text, Ticked } from "../parts/parts.tsx";
 import { go, link, route } from "../route.ts";
 import { Row } from "./conversation.tsx";
-import { contactGroupNames, failure, found, isLoading, load, readAt, typed, user } from "./lookup.ts";
+import { contactGroupNames, failure, found, isLive, isLoading, leave, load, readAt, typed, user } from "./lookup.ts";
 
 /** Rows on one page. */
 const PAGE = 25;
@@ -35,6 +35,7 @@ export function UsersView() {
     typed.value = linked;
     page.value = 0;
     void load(linked);
+    return leave;
   }, [linked, caller]);
   const look = (event: Event) => {
     event.preventDefault();
@@ -89,7 +90,7 @@ function LoadFailure() {
 }
 
 function UserPanel() {
-  const { conversations, isPartial } = found.value!;
+  const { conversations } = found.value!;
   const shown = sorted(conversations.filter(matches), order.value);
   const pages = Math.max(1, Math.ceil(shown.length / PAGE));
   const at = Math.min(page.value, pages - 1);
@@ -100,11 +101,6 @@ function UserPanel() {
   return (
     <>
       <Usage />
-      {isPartial && (
-        <Notice kind="warning">
-          <p>The console has read only a part of this user's conversations. The counts and the list are incomplete.</p>
-        </Notice>
-      )}
       <section class="panel" aria-labelledby="conversations-title">
         <header class="panel-head wrap">
           <h2 id="conversations-title">
@@ -115,6 +111,9 @@ function UserPanel() {
               Last changed: <Text>{last.id}</Text>, <Ago at={last.changedAt} now={Math.max(readAt.value, last.changedAt)} />
             </p>
           )}
+          <p class={isLive.value ? "measure live" : "measure"} title={isLive.value ? "Changes show up at once" : "Not connected to the service"}>
+            {isLive.value ? "live" : "not live"}
+          </p>
           <Button kind="quiet" icon="refresh" label="Reload" disabled={isLoading.value} onClick={() => void load(user.value)} />
         </header>
         <Filters />
