@@ -14,6 +14,8 @@ export interface Schema {
   required?: string[];
   items?: Schema;
   oneOf?: Schema[];
+  /** What an object needs as well, for the first of its kinds. */
+  then?: Schema;
   anyOf?: Schema[];
   allOf?: Schema[];
   enum?: Json[];

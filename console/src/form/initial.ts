@@ -26,7 +26,7 @@ export function initial(schema: Schema): Json {
 
 /** The required fields, and those of the first alternative. */
 export function needed(schema: Schema): string[] {
-  const first = [schema.oneOf?.[0], schema.anyOf?.[0]].filter((part) => part !== undefined);
+  const first = [schema.then, schema.oneOf?.[0], schema.anyOf?.[0]].filter((part) => part !== undefined);
   return [...new Set([...(schema.required ?? []), ...first.flatMap(needed)])];
 }
 

@@ -106,13 +106,16 @@ fn shared_schemas(limits: &Limits) -> Value {
     schema::joined(by_hand, answers.into())
 }
 
-/// The schemas of a call's request, of its answer if it succeeds, and of the items in that answer.
-fn schemas_of(call: &Entry, operation: Operation) -> Map<String, Value> {
+/// The schemas of a call's request, of its two answers, and of the items in them.
+fn schemas_of(call: &Entry, mut operation: Operation) -> Map<String, Value> {
     let mut generator = schema::generator(codes::of_items(call.family, operation.codes));
     let answer = (call.answer)(&mut generator);
     generator.definitions_mut().insert(schema_name(call, "Answer"), answer.into());
     let mut schemas = generator.take_definitions(true);
+    schema::move_titled(&mut operation.request, &mut schemas);
     schemas.insert(schema_name(call, "Request"), operation.request);
+    let at_the_top = codes::at_the_top(call.family, operation.codes);
+    schemas.insert(schema_name(call, "Failure"), schema::failure(&at_the_top));
     schemas
 }
 
@@ -128,6 +131,8 @@ fn described(call: &Entry, operation: &Operation) -> Value {
     let of_items = codes::of_items(family, operation.codes);
     let all: BTreeSet<u32> = at_the_top.iter().chain(&of_items).copied().collect();
     let (request, answer) = operation.example;
+    let named_answer = schema::named(&schema_name(call, "Answer"));
+    let named_failure = schema::named(&schema_name(call, "Failure"));
     json!({ "post": {
         "operationId": command,
         "tags": [family.service()],
@@ -146,10 +151,12 @@ fn described(call: &Entry, operation: &Operation) -> Value {
         "responses": { "200": {
             "description": "Success or failure, see `ErrorCode`.",
             "content": { "application/json": {
-                "schema": { "oneOf": [
-                    schema::named(&schema_name(call, "Answer")),
-                    schema::failure(&at_the_top),
-                ] },
+                "schema": {
+                    "oneOf": [named_answer, named_failure],
+                    "discriminator": { "propertyName": "ActionStatus", "mapping": {
+                        "OK": named_answer["$ref"], "FAIL": named_failure["$ref"],
+                    } },
+                },
                 "example": example(answer),
             } },
         } },

@@ -2,7 +2,7 @@
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::codes;
@@ -112,26 +112,66 @@ pub(in crate::http) fn joined(mut properties: Value, more: Value) -> Value {
     properties
 }
 
+/// Gives a schema in a request the name of the component that it becomes.
+pub(in crate::http) fn titled(name: &str, schema: Value) -> Value {
+    with(schema, "title", name.into())
+}
+
+/// Moves the schemas that have a title into `components`.
+pub(super) fn move_titled(schema: &mut Value, components: &mut Map<String, Value>) {
+    match schema {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(|field| move_titled(field, components));
+            let title = fields.get("title").and_then(Value::as_str).map(str::to_owned);
+            if let Some(title) = title {
+                fields.remove("title");
+                let moved = std::mem::replace(schema, named(&title));
+                components.insert(title, moved);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| move_titled(item, components)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 pub(in crate::http) fn named(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
+/// An object that must have one of these fields.
+pub(in crate::http) fn any_of(names: &[&str]) -> Value {
+    let has: Vec<_> = names.iter().map(|name| json!({ "required": [name] })).collect();
+    json!({ "anyOf": has })
+}
+
+/// An object that must have one of these two fields. Not `anyOf`, from which generators of clients make two classes.
+pub(in crate::http) fn with_either(schema: Value, first: &str, second: &str) -> Value {
+    let schema = with(schema, "if", json!({ "not": { "required": [first] } }));
+    with(schema, "then", json!({ "required": [second] }))
+}
+
+/// Adds what an object must have, by the number in its field `kind`. This is not `oneOf`, from which generators of clients
+/// make a class for each number.
+pub(in crate::http) fn by_kind(schema: Value, kind: &str, cases: &[(u8, Value)]) -> Value {
+    let Some(((number, then), others)) = cases.split_first() else { return schema };
+    if others.is_empty() {
+        return joined(schema, then.clone());
+    }
+    let schema = with(schema, "if", json!({ "properties": { kind: { "const": number } } }));
+    let schema = with(schema, "then", then.clone());
+    with(schema, "else", by_kind(json!({}), kind, others))
+}
+
 /// Ties the id to `Type`: `Type` 1 needs the first field of `ids` (a user), `Type` 2 one of the others (a chat group).
 /// If `shown`, the other id must be absent.
-fn id_by_type(ids: &[&str], shown: bool) -> Value {
-    let (user, groups) = (ids.iter().take(1), ids.iter().skip(1));
-    let any = |names: Vec<&&str>| -> Vec<Value> {
-        names.into_iter().map(|name| json!({ "required": [name] })).collect()
+fn with_id_by_type(schema: Value, ids: &[&str], shown: bool) -> Value {
+    let (user, groups) = ids.split_at(1.min(ids.len()));
+    let case = |has: &[&str], has_not: &[&str]| {
+        let case = any_of(has);
+        if shown { with(case, "not", any_of(has_not)) } else { case }
     };
-    let case = |number: u8, has: Vec<Value>, has_not: Vec<Value>| {
-        let mut case = json!({ "properties": { "Type": { "const": number } }, "anyOf": has });
-        if shown {
-            case["not"] = json!({ "anyOf": has_not });
-        }
-        case
-    };
-    let (user, groups) = (any(user.collect()), any(groups.collect()));
-    json!([case(1, user.clone(), groups.clone()), case(2, groups, user)])
+    let cases = [(1, case(user, groups)), (2, case(groups, user))];
+    by_kind(schema, "Type", &cases)
 }
 
 /// The properties that identify a conversation. `group_ids` are the field names for a chat group's id.
@@ -149,7 +189,7 @@ pub(in crate::http) fn conversation_properties(group_ids: &[&str]) -> Value {
 pub(in crate::http) fn conversation(group_ids: &[&str]) -> Value {
     let ids = [&["To_Account"], group_ids].concat();
     let schema = object(&["Type"], conversation_properties(group_ids));
-    with(schema, "oneOf", id_by_type(&ids, false))
+    with_id_by_type(schema, &ids, false)
 }
 
 /// A conversation in an answer: `Type`, its id, and the properties of `more`.
@@ -159,12 +199,9 @@ pub(in crate::http) fn shown_conversation(
     more: Value,
 ) -> Schema {
     let required = [&["Type"], required].concat();
-    json_schema!({
-        "type": "object",
-        "required": required,
-        "properties": joined(conversation_properties(&[group_id]), more),
-        "oneOf": id_by_type(&["To_Account", group_id], true),
-    })
+    let schema = object(&required, joined(conversation_properties(&[group_id]), more));
+    let schema = with_id_by_type(schema, &["To_Account", group_id], true);
+    Schema::try_from(schema).unwrap_or_default()
 }
 
 pub(in crate::http) fn bits() -> Value {

@@ -12,7 +12,7 @@ use crate::domain::App;
 use crate::http::failure::Failure;
 use crate::http::json::Field;
 use crate::http::openapi::Operation;
-use crate::http::openapi::schema::{array, object};
+use crate::http::openapi::schema::{array, object, titled};
 use crate::http::tencent::accounts::multiaccount_import::{NamedUser, good_users, named_users};
 use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::{Code, Family};
@@ -98,7 +98,7 @@ impl Call for AccountCheck {
             description: "Returns the state of each user.",
             request: object(
                 &["CheckItem"],
-                json!({ "CheckItem": array(1, ACCOUNT_ITEMS_MAX, "The users.", user(json!({}))) }),
+                json!({ "CheckItem": array(1, ACCOUNT_ITEMS_MAX, "The users.", titled("CheckItem", user(json!({})))) }),
             ),
             codes: &[Code::EntryCount, Code::BadAccountParameter],
             example: (

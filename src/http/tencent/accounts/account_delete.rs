@@ -12,7 +12,7 @@ use crate::domain::App;
 use crate::http::failure::Failure;
 use crate::http::json::Field;
 use crate::http::openapi::Operation;
-use crate::http::openapi::schema::{array, object};
+use crate::http::openapi::schema::{array, object, titled};
 use crate::http::tencent::accounts::multiaccount_import::{NamedUser, good_users, named_users};
 use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::{Code, Family};
@@ -84,7 +84,7 @@ impl Call for AccountDelete {
             description: "Deletes users from the directory, with their marks, contact groups and pins.",
             request: object(
                 &["DeleteItem"],
-                json!({ "DeleteItem": array(1, ACCOUNT_ITEMS_MAX, "The users.", user(json!({}))) }),
+                json!({ "DeleteItem": array(1, ACCOUNT_ITEMS_MAX, "The users.", titled("DeleteItem", user(json!({})))) }),
             ),
             codes: &[Code::AccountMissing, Code::EntryCount, Code::BadAccountParameter],
             example: (

@@ -13,7 +13,7 @@ use crate::domain::{App, Problem, UserId};
 use crate::http::failure::Failure;
 use crate::http::json::Field;
 use crate::http::openapi::Operation;
-use crate::http::openapi::schema::{array, named, object, with};
+use crate::http::openapi::schema::{array, named, object, with_either};
 use crate::http::tencent::accounts::account_import::{as_sent, user_id, value};
 use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::{Code, Family};
@@ -80,13 +80,12 @@ impl Call for MultiaccountImport {
             "The users, in the form of older clients.",
             named("UserID"),
         );
-        let either = json!([{ "required": ["AccountList"] }, { "required": ["Accounts"] }]);
         let request = object(&[], json!({ "AccountList": entries, "Accounts": names }));
         Operation {
             summary: "Imports users",
             description: "Adds up to 100 users to the directory. `FailAccounts` lists the users with invalid values; the others \
                 are imported.",
-            request: with(request, "oneOf", either),
+            request: with_either(request, "AccountList", "Accounts"),
             codes: &[Code::EntryCount],
             example: (
                 r#"{"AccountList":[{"UserID":"user8","Nick":"Eight"},{"UserID":"user9"}]}"#,

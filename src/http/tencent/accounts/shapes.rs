@@ -1,6 +1,6 @@
 //! OpenAPI schemas that several calls of `im_open_login_svc` share.
 
-use crate::http::openapi::schema::{joined, named, object, text, with};
+use crate::http::openapi::schema::{joined, named, object, text, titled, with_either};
 use crate::limits::ACCOUNT_VALUE_BYTES_MAX;
 use serde_json::{Value, json};
 
@@ -10,14 +10,16 @@ pub(super) fn user(more: Value) -> Value {
         "UserID": named("UserID"),
         "Identifier": { "$ref": "#/components/schemas/UserID", "description": "The older name of `UserID`." },
     });
-    let either = json!([{ "required": ["UserID"] }, { "required": ["Identifier"] }]);
-    with(object(&[], joined(names, more)), "anyOf", either)
+    with_either(object(&[], joined(names, more)), "UserID", "Identifier")
 }
 
 pub(super) fn account() -> Value {
     let most = u32::try_from(ACCOUNT_VALUE_BYTES_MAX).unwrap_or(u32::MAX);
-    user(json!({
-        "Nick": text(0, most, "The display name."),
-        "FaceUrl": text(0, most, "The URL of a picture."),
-    }))
+    titled(
+        "Account",
+        user(json!({
+            "Nick": text(0, most, "The display name."),
+            "FaceUrl": text(0, most, "The URL of a picture."),
+        })),
+    )
 }

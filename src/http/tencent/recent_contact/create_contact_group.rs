@@ -12,7 +12,7 @@ use crate::domain::{App, Change, ContactGroupName, Conversation, Problem, UserId
 use crate::http::failure::Failure;
 use crate::http::json::Field;
 use crate::http::openapi::Operation;
-use crate::http::openapi::schema::{array, limited_array, named, object};
+use crate::http::openapi::schema::{array, limited_array, named, object, titled};
 use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::{Code, ContactGroupPaths, Family};
 use crate::http::tencent::envelope::ItemCounts;
@@ -129,7 +129,7 @@ impl Call for CreateContactGroup {
                 of that name.",
             request: of_user(
                 &["GroupContactItem"],
-                json!({ "GroupContactItem": array(1, 1, "Exactly one contact group.", group) }),
+                json!({ "GroupContactItem": array(1, 1, "Exactly one contact group.", titled("GroupContactItem", group)) }),
             ),
             codes: CODES,
             example: (

@@ -14,7 +14,7 @@ use crate::domain::{
 use crate::http::failure::Failure;
 use crate::http::json::Field;
 use crate::http::openapi::Operation;
-use crate::http::openapi::schema::{choice, limited_array, named, object, with};
+use crate::http::openapi::schema::{any_of, by_kind, choice, limited_array, named, object, titled};
 use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::envelope::{ItemCounts, ItemResult};
@@ -126,19 +126,12 @@ impl Call for MarkContact {
                 "CustomMark": named("CustomMark"),
             }),
         );
-        let case = |number: u8, one_of: &[&str]| {
-            let has: Vec<_> = one_of.iter().map(|name| json!({ "required": [name] })).collect();
-            json!({ "properties": { "OptType": { "const": number } }, "anyOf": has })
-        };
-        let item = with(
-            item,
-            "oneOf",
-            json!([
-                case(1, &["SetMark", "ClearMark"]),
-                case(2, &["CustomMark"]),
-                case(3, &["SetMark", "ClearMark", "CustomMark"]),
-            ]),
-        );
+        let cases = [
+            (1, any_of(&["SetMark", "ClearMark"])),
+            (2, any_of(&["CustomMark"])),
+            (3, any_of(&["SetMark", "ClearMark", "CustomMark"])),
+        ];
+        let item = titled("MarkItem", by_kind(item, "OptType", &cases));
         let max = ("mark-items", limits.mark_items);
         Operation {
             summary: "Sets and clears marks",

@@ -12,7 +12,7 @@ use crate::domain::{App, Change, Conversation, Problem, UserId};
 use crate::http::failure::Failure;
 use crate::http::json::Field;
 use crate::http::openapi::Operation;
-use crate::http::openapi::schema::{choice, conversation, limited_array};
+use crate::http::openapi::schema::{choice, conversation, limited_array, titled};
 use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::envelope::{ItemCounts, ItemResult};
@@ -106,7 +106,7 @@ impl Call for Top {
                 json!({
                     "OperationType": choice("What to do.", &[(1, "pin"), (2, "unpin")]),
                     "RecentContactItem": limited_array(
-                        1, max, "The conversations.", conversation(&["GroupId", "ToGroupId"])),
+                        1, max, "The conversations.", titled("RecentContactItem", conversation(&["GroupId", "ToGroupId"]))),
                 }),
             ),
             codes: CODES,

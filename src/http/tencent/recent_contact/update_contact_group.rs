@@ -12,7 +12,7 @@ use crate::domain::{App, Change, MemberChange, Problem, UserId};
 use crate::http::failure::Failure;
 use crate::http::json::Field;
 use crate::http::openapi::Operation;
-use crate::http::openapi::schema::{choice, limited_array, named, object, with};
+use crate::http::openapi::schema::{any_of, by_kind, choice, limited_array, named, object, titled};
 use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::{Code, ContactGroupPaths, Family};
 use crate::http::tencent::envelope::ItemCounts;
@@ -161,6 +161,7 @@ impl Call for UpdateContactGroup {
             &["ContactOptType", "ContactItem"],
             json!({ "ContactOptType": opt_type, "ContactItem": named("ContactItem") }),
         );
+        let item = titled("ContactUpdateItem", item);
         let max = ("group-items", limits.group_items);
         let group = object(
             &["UpdateGroupType", "OldGroupName"],
@@ -171,9 +172,8 @@ impl Call for UpdateContactGroup {
                 "ContactUpdateItem": limited_array(1, max, "What to add and remove. With UpdateGroupType 2.", item),
             }),
         );
-        let case = |number: u8, has: &str| json!({ "properties": { "UpdateGroupType": { "const": number } }, "required": [has] });
-        let group =
-            with(group, "oneOf", json!([case(1, "NewGroupName"), case(2, "ContactUpdateItem")]));
+        let cases = [(1, any_of(&["NewGroupName"])), (2, any_of(&["ContactUpdateItem"]))];
+        let group = titled("UpdateGroup", by_kind(group, "UpdateGroupType", &cases));
         Operation {
             summary: "Changes a contact group",
             description: "Renames a contact group, or adds and removes conversations. Adding a member again succeeds, and so \
