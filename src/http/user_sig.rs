@@ -7,7 +7,9 @@
 use std::io::{Read, Write};
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::alphabet::STANDARD;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD as BASE64};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
@@ -18,9 +20,15 @@ use sha2::Sha256;
 use crate::domain::{App, AppKey, SdkAppId, SecretKey};
 use crate::limits::USER_SIG_INFLATED_BYTES_MAX;
 
+/// Some clients cut the padding off.
+const LENIENT_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
-    /// The text says which step of decoding failed.
+    /// The text says which step of decoding failed, or which field is wrong.
     Undecodable(&'static str),
     /// It was not signed with a secret key of the app.
     Forged,
@@ -42,49 +50,59 @@ pub struct UserSig {
 
 impl UserSig {
     /// Limits the inflated size, so that a zip bomb does not fill the memory.
+    ///
+    /// A space stands for the `+` of a query that was not encoded, and files end with a line break.
     pub fn decode(text: &str) -> Result<Self, Flaw> {
         let standard: String = text
+            .trim_end_matches(['\r', '\n'])
             .chars()
             .map(|c| match c {
-                '*' => '+',
+                '*' | ' ' => '+',
                 '-' => '/',
                 '_' => '=',
                 other => other,
             })
             .collect();
         let deflated =
-            BASE64.decode(standard).map_err(|_| Flaw::Undecodable("it is not base64"))?;
+            LENIENT_BASE64.decode(standard).map_err(|_| Flaw::Undecodable("it is not base64"))?;
         let mut json = Vec::new();
-        ZlibDecoder::new(deflated.as_slice())
+        let mut inflated = ZlibDecoder::new(deflated.as_slice());
+        inflated
+            .by_ref()
             .take(USER_SIG_INFLATED_BYTES_MAX + 1)
             .read_to_end(&mut json)
             .map_err(|_| Flaw::Undecodable("it is not a zlib stream"))?;
         if json.len() as u64 > USER_SIG_INFLATED_BYTES_MAX {
             return Err(Flaw::Undecodable("it is too large"));
         }
+        if inflated.total_in() != deflated.len() as u64 {
+            return Err(Flaw::Undecodable("there are bytes after its zlib stream"));
+        }
         let fields: Value = serde_json::from_slice(&json)
             .map_err(|_| Flaw::Undecodable("it is not JSON inside"))?;
-        Self::from_fields(&fields).ok_or(Flaw::Undecodable("a field is missing or of a wrong type"))
+        Self::from_fields(&fields).map_err(Flaw::Undecodable)
     }
 
-    fn from_fields(fields: &Value) -> Option<Self> {
+    /// The error names the field that is missing or wrong.
+    fn from_fields(fields: &Value) -> Result<Self, &'static str> {
         let user_buf = match fields.get("TLS.userbuf") {
             None => None,
             // Require base64, which has no line breaks. With one, other claims could have the same signed text as
             // these.
             Some(text) => {
-                let text = text.as_str()?;
-                BASE64.decode(text).ok()?;
-                Some(text.to_owned())
+                let text = text.as_str().filter(|text| BASE64.decode(text).is_ok());
+                Some(text.ok_or("TLS.userbuf is not base64")?.to_owned())
             }
         };
-        Some(Self {
-            identifier: fields.get("TLS.identifier")?.as_str()?.to_owned(),
-            sdk_app_id: fields.get("TLS.sdkappid")?.as_u64()?,
-            issued_at: fields.get("TLS.time")?.as_u64()?,
-            lifetime_s: fields.get("TLS.expire")?.as_u64()?,
+        let text = |name| fields.get(name).and_then(Value::as_str);
+        let signature = text("TLS.sig").and_then(|text| BASE64.decode(text).ok());
+        Ok(Self {
+            identifier: text("TLS.identifier").ok_or("TLS.identifier is not text")?.to_owned(),
+            sdk_app_id: number(fields, "TLS.sdkappid").ok_or("TLS.sdkappid is not a number")?,
+            issued_at: number(fields, "TLS.time").ok_or("TLS.time is not a number")?,
+            lifetime_s: number(fields, "TLS.expire").ok_or("TLS.expire is not a number")?,
             user_buf,
-            signature: BASE64.decode(fields.get("TLS.sig")?.as_str()?).ok()?,
+            signature: signature.ok_or("TLS.sig is not base64")?,
         })
     }
 
@@ -173,6 +191,13 @@ impl UserSig {
     }
 }
 
+/// A number, or decimal text: signers that take their settings from the environment write text.
+fn number(fields: &Value, name: &str) -> Option<u64> {
+    let value = fields.get(name)?;
+    let text = value.as_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    value.as_u64().or_else(|| text?.parse().ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,6 +278,42 @@ mod tests {
     }
 
     #[test]
+    fn a_usersig_that_was_altered_on_its_way_is_valid() {
+        let app = app(1_400_000_000, KEY, None);
+        let is_valid = |text: &str| {
+            let sig = UserSig::decode(text).unwrap();
+            sig.verify(&app, "administrator", 1_700_000_001).is_ok()
+        };
+        assert!(PYTHON.contains('*') && PYTHON.ends_with('_'));
+        for altered in [
+            PYTHON.replace('*', "+"),
+            PYTHON.replace('*', " "),
+            PYTHON.trim_end_matches('_').to_owned(),
+            format!("{PYTHON}\r\n"),
+        ] {
+            assert!(is_valid(&altered), "{altered}");
+        }
+    }
+
+    #[test]
+    fn numbers_may_be_text_and_bytes_after_the_zlib_stream_are_refused() {
+        let app = app(7, KEY, None);
+        let sig = UserSig::decode(&UserSig::sign(&app.key.secret, app.sdk_app_id, "u", 100, 50));
+        let signature = BASE64.encode(sig.unwrap().signature);
+        let claims = json!({
+            "TLS.identifier": "u", "TLS.sdkappid": "7", "TLS.time": "100", "TLS.expire": "50", "TLS.sig": signature,
+        });
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+        zlib.write_all(claims.to_string().as_bytes()).unwrap();
+        let mut deflated = zlib.finish().unwrap();
+        let text = |bytes: &[u8]| BASE64.encode(bytes).replace('/', "-");
+        assert!(UserSig::decode(&text(&deflated)).unwrap().verify(&app, "u", 100).is_ok());
+        deflated.push(0);
+        let flaw = UserSig::decode(&text(&deflated)).unwrap_err();
+        assert_eq!(flaw, Flaw::Undecodable("there are bytes after its zlib stream"));
+    }
+
+    #[test]
     fn an_unreadable_usersig_says_which_step_failed() {
         let deflate = |bytes: &[u8]| {
             let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
@@ -268,14 +329,31 @@ mod tests {
         assert_eq!(flaw("AAAA"), Flaw::Undecodable("it is not a zlib stream"));
         assert_eq!(flaw(&PYTHON[..100]), Flaw::Undecodable("it is not a zlib stream"));
         assert_eq!(flaw(&deflate(b"[")), Flaw::Undecodable("it is not JSON inside"));
-        let missing = Flaw::Undecodable("a field is missing or of a wrong type");
-        assert_eq!(flaw(&deflate(b"{}")), missing);
+        let with = |name: &str, value: Value| {
+            let mut claims = json!({
+                "TLS.identifier": "user0", "TLS.sdkappid": 1, "TLS.time": 1, "TLS.expire": 1, "TLS.sig": "",
+            });
+            claims[name] = value;
+            deflate(claims.to_string().as_bytes())
+        };
+        for (name, value, problem) in [
+            ("TLS.identifier", json!(1), "TLS.identifier is not text"),
+            ("TLS.sdkappid", json!("+1"), "TLS.sdkappid is not a number"),
+            ("TLS.sdkappid", json!(""), "TLS.sdkappid is not a number"),
+            ("TLS.time", json!(" 1"), "TLS.time is not a number"),
+            ("TLS.expire", json!("1e3"), "TLS.expire is not a number"),
+            ("TLS.expire", json!(-1), "TLS.expire is not a number"),
+            ("TLS.sig", json!("?"), "TLS.sig is not base64"),
+            ("TLS.userbuf", json!("?"), "TLS.userbuf is not base64"),
+        ] {
+            assert_eq!(flaw(&with(name, value)), Flaw::Undecodable(problem));
+        }
         // Miri would need minutes for 10 MB.
         let bomb = vec![b' '; if cfg!(miri) { 10_000 } else { 10_000_000 }];
         assert_eq!(flaw(&deflate(&bomb)), Flaw::Undecodable("it is too large"));
         let full = usize::try_from(USER_SIG_INFLATED_BYTES_MAX).unwrap();
         let padded = |length: usize| deflate(&[b"{}".as_slice(), &bomb[..length - 2]].concat());
-        assert_eq!(flaw(&padded(full)), missing);
+        assert_eq!(flaw(&padded(full)), Flaw::Undecodable("TLS.identifier is not text"));
         assert_eq!(flaw(&padded(full + 1)), Flaw::Undecodable("it is too large"));
     }
 

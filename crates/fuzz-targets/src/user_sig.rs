@@ -84,7 +84,11 @@ struct Claims {
 impl Claims {
     fn read(fields: &Value) -> Option<Self> {
         let text = |name| fields.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
-        let number = |name| fields.get(name).and_then(Value::as_u64);
+        let number = |name| {
+            let value = fields.get(name)?;
+            let digits = value.as_str().filter(|text| text.chars().all(|c| c.is_ascii_digit()));
+            value.as_u64().or_else(|| digits?.parse().ok())
+        };
         let user_buf = text("TLS.userbuf");
         if user_buf.is_none() && fields.get("TLS.userbuf").is_some() {
             return None;

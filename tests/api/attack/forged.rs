@@ -124,7 +124,8 @@ fn is_harmless(outcome: &Result<u64, Flaw>) -> bool {
 fn a_usersig_that_was_cut_short_is_refused() {
     let good = Claims::of(ADMIN).signed();
     assert_eq!(check(&good), Ok(GOOD_UNTIL));
-    for length in 0..good.len() {
+    // The padding may be missing.
+    for length in 0..good.trim_end_matches('_').len() {
         assert!(check(&good[..length]).is_err(), "{length} of {} bytes", good.len());
     }
 }
@@ -188,7 +189,13 @@ fn the_numbers_of_a_usersig_are_integers_in_range() {
         "1e3",
         "1E400",
         "18446744073709551616",
-        r#""1""#,
+        r#""""#,
+        r#""-1""#,
+        r#""+1""#,
+        r#"" 1""#,
+        r#""1.0""#,
+        r#""1e3""#,
+        r#""18446744073709551616""#,
         "null",
         "[1]",
         "{}",
