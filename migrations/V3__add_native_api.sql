@@ -4,7 +4,12 @@
 ALTER TABLE apps
     -- What users may do with their own state through the native API.
     ADD COLUMN user_access TEXT NOT NULL DEFAULT 'none',
-    ADD CONSTRAINT apps_user_access_known CHECK (user_access IN ('none', 'read', 'write'));
+    ADD CONSTRAINT apps_user_access_known CHECK (user_access IN ('none', 'read', 'write')),
+    -- With the edition that Tencent calls `ultimate` now.
+    DROP CONSTRAINT apps_edition_known,
+    ADD CONSTRAINT apps_edition_known CHECK (
+        edition IN ('trial', 'standard', 'pro', 'pro_plus', 'enterprise', 'ultimate', 'premium')
+    );
 
 ALTER TABLE users
     -- users.revision of the last change of the user's contact groups or of which conversations are in them.

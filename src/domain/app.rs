@@ -20,14 +20,23 @@ pub enum Edition {
     Pro,
     ProPlus,
     Enterprise,
+    /// A newer name of the highest plan.
+    Ultimate,
     /// An older name of the highest plan.
     Premium,
 }
 
 impl Edition {
-    /// Lowest first, then the older name.
-    pub const ALL: [Self; 6] =
-        [Self::Trial, Self::Standard, Self::Pro, Self::ProPlus, Self::Enterprise, Self::Premium];
+    /// Lowest first, then the other names of the highest.
+    pub const ALL: [Self; 7] = [
+        Self::Trial,
+        Self::Standard,
+        Self::Pro,
+        Self::ProPlus,
+        Self::Enterprise,
+        Self::Ultimate,
+        Self::Premium,
+    ];
 
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -37,6 +46,7 @@ impl Edition {
             Self::Pro => "pro",
             Self::ProPlus => "pro_plus",
             Self::Enterprise => "enterprise",
+            Self::Ultimate => "ultimate",
             Self::Premium => "premium",
         }
     }

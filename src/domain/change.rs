@@ -100,12 +100,9 @@ impl Change {
             Self::CreateGroup(..)
             | Self::RenameGroup { .. }
             | Self::ChangeMembers(..)
-            | Self::DeleteGroup(_) => true,
-            Self::Mark(_)
-            | Self::Pin(_)
-            | Self::Unpin(_)
-            | Self::Forget(_)
-            | Self::DeleteAccount => false,
+            | Self::DeleteGroup(_)
+            | Self::DeleteAccount => true,
+            Self::Mark(_) | Self::Pin(_) | Self::Unpin(_) | Self::Forget(_) => false,
         }
     }
 

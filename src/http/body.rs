@@ -1,11 +1,13 @@
-//! Request bodies: how much of them the process holds, and what happens to a body that nothing reads.
+//! Request bodies: how they are encoded, how much of them the process holds, and what happens to a body that nothing reads.
 
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use actix_web::web::Payload;
+use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -17,6 +19,11 @@ use crate::limits::{BODIES_BYTES_MAX, BODY_BYTES_MAX};
 
 /// Time limit for receiving a body.
 pub(in crate::http) const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How much of a body is inflated at once, in bytes.
+const PIECE: usize = 64 * 1024;
+/// How much of an unknown coding's name an answer repeats.
+const CODING_CHARS_MAX: usize = 32;
 
 /// The memory for the bodies of all requests of the process: one permit per byte.
 #[derive(Debug, Clone)]
@@ -40,11 +47,12 @@ impl Bodies {
         payload: Payload,
     ) -> Result<Body, Failure> {
         let announced = announced_length(request).unwrap_or_default();
-        let body = match self.room(announced) {
-            Ok(room) => Body { bytes: Vec::with_capacity(announced), room },
-            Err(full) => {
+        let begun = coding(request).and_then(|coding| Ok((coding, self.room(announced)?)));
+        let (coding, body) = match begun {
+            Ok((coding, room)) => (coding, Body { bytes: Vec::with_capacity(announced), room }),
+            Err(refusal) => {
                 discard(request, payload).await;
-                return Err(full);
+                return Err(refusal);
             }
         };
         let read = async {
@@ -53,7 +61,31 @@ impl Bodies {
             let is_whole = if read.is_ok() { IsWhole::Yes } else { IsWhole::No };
             (read, is_whole)
         };
-        connection::read_body(request, read).await
+        self.inflated(connection::read_body(request, read).await?, coding)
+    }
+
+    /// The body without its coding. It takes its room as it grows, and has the same limit as one that came without.
+    fn inflated(&self, sent: Body, coding: Coding) -> Result<Body, Failure> {
+        let bytes = sent.bytes.as_slice();
+        let mut reader: Box<dyn Read + '_> = match coding {
+            Coding::None => return Ok(sent),
+            Coding::Gzip => Box::new(GzDecoder::new(bytes)),
+            Coding::Deflate if has_zlib_head(bytes) => Box::new(ZlibDecoder::new(bytes)),
+            // Some clients leave the head out.
+            Coding::Deflate => Box::new(DeflateDecoder::new(bytes)),
+        };
+        let mut body = Body { bytes: Vec::new(), room: self.room(0)? };
+        loop {
+            let length = body.bytes.len();
+            let step = PIECE.min(BODY_BYTES_MAX + 1 - length);
+            body.room.merge(self.room(step)?);
+            let read = reader.by_ref().take(step as u64).read_to_end(&mut body.bytes);
+            match read.map_err(|_| Failure::NotInflatable)? {
+                0 if length <= BODY_BYTES_MAX => return Ok(body),
+                _ if body.bytes.len() > BODY_BYTES_MAX => return Err(Failure::BodyTooLarge),
+                _ => {}
+            }
+        }
     }
 
     fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Failure> {
@@ -78,6 +110,33 @@ impl Bodies {
         }
         Ok(body)
     }
+}
+
+/// How a body is encoded.
+#[derive(Clone, Copy)]
+enum Coding {
+    None,
+    Gzip,
+    Deflate,
+}
+
+fn coding(request: &HttpRequest) -> Result<Coding, Failure> {
+    let Some(name) = request.headers().get(header::CONTENT_ENCODING) else {
+        return Ok(Coding::None);
+    };
+    let name = String::from_utf8_lossy(name.as_bytes()).trim().to_ascii_lowercase();
+    match name.as_str() {
+        "" | "identity" => Ok(Coding::None),
+        "gzip" | "x-gzip" => Ok(Coding::Gzip),
+        "deflate" => Ok(Coding::Deflate),
+        _ => Err(Failure::UnknownCoding(name.chars().take(CODING_CHARS_MAX).collect())),
+    }
+}
+
+/// See RFC 1950, section 2.2.
+fn has_zlib_head(bytes: &[u8]) -> bool {
+    matches!(bytes, [method, flags, ..]
+        if method & 15 == 8 && (u16::from(*method) << 8 | u16::from(*flags)) % 31 == 0)
 }
 
 /// The length in the head; `None` if the body is chunked or if there is none.

@@ -12,6 +12,10 @@ pub enum Failure {
     BodyTooLarge,
     /// The connection broke off, or its framing is wrong, or the body took too long.
     BodyUnreadable,
+    /// The `Content-Encoding` is none that we know.
+    UnknownCoding(String),
+    /// The body is not what its `Content-Encoding` says.
+    NotInflatable,
     Upgrade,
     /// The request before said `Connection: close`.
     AfterClose,
@@ -62,6 +66,12 @@ pub enum Failure {
         path: String,
         max: u32,
         got: usize,
+    },
+    /// The user has a contact group of that name. A client whose answer was lost can tell by this whether it is its own.
+    ContactGroupNameTaken {
+        path: &'static str,
+        id: u32,
+        conversations: u32,
     },
     NotImportable,
     /// The service failed, or the rules refuse the call.

@@ -19,10 +19,30 @@ impl<'b> Json<'b> {
         if body.is_empty() {
             return Err(Failure::NotJson("it is empty, the least is {}".to_owned()));
         }
-        let text =
-            std::str::from_utf8(body).map_err(|error| Failure::NotJson(format!("{error}")))?;
-        serde_json::from_str(text).map(Self).map_err(|error| Failure::NotJson(error.to_string()))
+        let text = std::str::from_utf8(body).map_err(|error| {
+            let error = format!("its encoding is not UTF-8: {error}");
+            Failure::NotJson(other_encoding(body).unwrap_or(error))
+        })?;
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+        serde_json::from_str(text).map(Self).map_err(|error| {
+            Failure::NotJson(other_encoding(body).unwrap_or_else(|| error.to_string()))
+        })
     }
+}
+
+/// Some editors and clients put it in front of UTF-8.
+const BYTE_ORDER_MARK: char = '\u{FEFF}';
+
+/// Says that a body is in UTF-16 or UTF-32: each character of JSON has zero bytes then, see RFC 4627, section 3.
+fn other_encoding(body: &[u8]) -> Option<String> {
+    let name = match body {
+        [0, 0, 0xFE, 0xFF, ..] | [0, 0, 0, _, ..] | [0xFF, 0xFE, 0, 0, ..] | [_, 0, 0, 0, ..] => {
+            "UTF-32"
+        }
+        [0xFE, 0xFF, ..] | [0xFF, 0xFE, ..] | [0, _, ..] | [_, 0, ..] => "UTF-16",
+        _ => return None,
+    };
+    Some(format!("its encoding is {name}, must be UTF-8"))
 }
 
 /// The type of a value, as error texts call it.
@@ -37,6 +57,13 @@ fn kind(value: &Value<'_>) -> &'static str {
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
     }
+}
+
+/// The value of a float that is integral and small enough to be exact.
+fn integral(number: f64) -> Option<i128> {
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    #[expect(clippy::cast_possible_truncation, reason = "it is integral and below 2^53")]
+    (number.fract() == 0.0 && number.abs() <= EXACT_MAX).then_some(number as i128)
 }
 
 /// A value in a body, or its absence, with the path to it.
@@ -142,11 +169,28 @@ impl<'f> Field<'f> {
         self.value.and_then(Value::as_str).ok_or_else(|| self.expected("a string"))
     }
 
-    /// An integer of 64 bits, signed or unsigned.
+    /// A number with an integral value, however it is written: `1`, `1.0`, `1e0`.
     pub fn integer(&self) -> Result<i128, Failure> {
         let unsigned = self.value.and_then(Value::as_u64).map(i128::from);
         let integer = unsigned.or_else(|| self.value.and_then(Value::as_i64).map(i128::from));
+        let integer = integer.or_else(|| integral(self.value?.as_f64()?));
         integer.ok_or_else(|| self.expected("an integer"))
+    }
+
+    /// An integer, or one of these texts, which stand for the integers from 1.
+    pub fn integer_or_text(&self, texts: &[&str]) -> Result<i128, Failure> {
+        let text = self.value.and_then(Value::as_str);
+        let position = text.and_then(|text| texts.iter().position(|other| *other == text));
+        match position.and_then(|position| i128::try_from(position + 1).ok()) {
+            Some(number) => Ok(number),
+            None => self.integer(),
+        }
+    }
+
+    /// This field, or `None` if it is absent or an empty text, which clients send for an optional value.
+    #[must_use]
+    pub fn not_empty(self) -> Option<Self> {
+        self.present().filter(|field| field.value.and_then(Value::as_str) != Some(""))
     }
 
     /// The offset to continue a list from. Absent means 0; an offset beyond `u32` means the end of the list.
@@ -244,17 +288,24 @@ mod tests {
     }
 
     #[test]
-    fn only_integers_of_64_bits_are_integers() {
+    fn only_integral_numbers_are_integers_however_they_are_written() {
         let read = |root: Field<'_>| root.get("a")?.integer();
         let no_integer = "a: must be an integer, got a number that is not an integer";
-        check(r#"{"a":1.0}"#, read, no_integer);
-        check(r#"{"a":1e400000}"#.replace("e400000", "e40").as_str(), read, no_integer);
+        check(r#"{"a":1.5}"#, read, no_integer);
+        check(r#"{"a":1e40}"#, read, no_integer);
         check(r#"{"a":18446744073709551616}"#, read, no_integer);
         check(r#"{"a":true}"#, read, "a: must be an integer, got a boolean");
         for number in [0, 1, -1, i64::MIN.into(), i64::MAX.into(), u64::MAX.into()] {
             let json = format!(r#"{{"a":{number}}}"#);
             let json = Json::parse(json.as_bytes()).unwrap();
             assert_eq!(read(Field::root(&json)).unwrap(), number);
+        }
+        for (text, number) in
+            [("1.0", 1), ("1e0", 1), ("-3.0E+1", -30), ("9007199254740992.0", 1 << 53)]
+        {
+            let json = format!(r#"{{"a":{text}}}"#);
+            let json = Json::parse(json.as_bytes()).unwrap();
+            assert_eq!(read(Field::root(&json)).unwrap(), number, "{text}");
         }
     }
 
@@ -314,7 +365,7 @@ mod tests {
     #[test]
     fn invalid_json_is_an_error_and_not_a_panic() {
         let deep = "[".repeat(100_000);
-        for body in ["", " ", "{", "nul", "{\"a\":1}x", "\u{feff}{}", "{'a':1}", &deep] {
+        for body in ["", " ", "{", "nul", "{\"a\":1}x", "\u{feff}", "{'a':1}", &deep] {
             assert!(matches!(Json::parse(body.as_bytes()), Err(Failure::NotJson(_))), "{body:.20}");
         }
         assert!(matches!(Json::parse(b"{\"a\":\"\xff\"}"), Err(Failure::NotJson(_))));

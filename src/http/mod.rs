@@ -22,6 +22,7 @@ mod tls;
 pub mod user_sig;
 mod v1;
 pub mod watch;
+mod welcome;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -127,6 +128,7 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
             .configure(|app| v1::routes(app, door.service.metrics()))
             .configure(|app| tencent::routes(app, door.service.metrics()))
             .configure(|app| console::routes(app, &console, &operators))
+            .configure(|app| welcome::routes(app, &console))
             .app_data(Data::new(door))
             .wrap(from_fn(connection::follow))
     });

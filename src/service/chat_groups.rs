@@ -24,7 +24,7 @@ impl Service {
         request: ChatGroupRequest,
         deadline: Deadline,
     ) -> Result<ChatGroupId, Error> {
-        let id = request.id.map_or_else(random_id, Ok)?;
+        let id = request.id.map_or_else(|| random_id(request.group_type), Ok)?;
         let group = ChatGroup { id, group_type: request.group_type, name: request.name };
         let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
         self.within(deadline, Error::late_write, async move {
@@ -76,9 +76,9 @@ impl Service {
     }
 }
 
-fn random_id() -> Result<ChatGroupId, Error> {
+fn random_id(group_type: ChatGroupType) -> Result<ChatGroupId, Error> {
     let mut bytes = [0; 10];
     getrandom::fill(&mut bytes)
         .map_err(|error| Error::Internal(anyhow::anyhow!("no randomness: {error}")))?;
-    Ok(ChatGroupId::of_random_bytes(bytes))
+    Ok(ChatGroupId::of_random_bytes(bytes, group_type))
 }

@@ -274,7 +274,7 @@ async fn a_refused_request_names_the_bad_field_and_writes_nothing() {
         assert!(answer["detail"].as_str().unwrap().starts_with(&format!("{field}: ")), "{answer}");
         assert_eq!(page.header("content-type"), Some("application/problem+json"));
     }
-    for body in ["", "{", "\u{feff}{}", "{}x"] {
+    for body in ["", "{", "\u{feff}", "{}x"] {
         let page = request(at, "PATCH /1400000001", body).await;
         assert_eq!(page.status, 400, "{page:?}");
     }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use flate2::Compression;
+use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -53,6 +55,92 @@ async fn the_credentials_are_checked_before_a_body_that_turns_out_too_long() {
         // then
         answer.assert_code(code);
     }
+}
+
+/// A call as the admin, whose body is encoded.
+async fn encoded(app: &TestApp, coding: &str, body: &[u8]) -> Answer {
+    let length = body.len();
+    let headers =
+        format!("content-encoding: {coding}\r\ncontent-length: {length}\r\nconnection: close");
+    let request = [head(&mark_path(&query()), &headers).as_bytes(), body].concat();
+    raw(app.addresses.api, &request).await
+}
+
+#[actix_web::test]
+async fn a_body_may_be_compressed() {
+    let app = TestApp::start().await;
+    let body = mark_contact("user0", [set("peer", 0)]).to_string().into_bytes();
+    let best = Compression::best();
+    let gzip = finished(GzEncoder::new(Vec::new(), best), &body, GzEncoder::finish);
+    let zlib = finished(ZlibEncoder::new(Vec::new(), best), &body, ZlibEncoder::finish);
+    let raw_deflate =
+        finished(DeflateEncoder::new(Vec::new(), best), &body, DeflateEncoder::finish);
+    for (coding, sent) in [
+        ("gzip", &gzip),
+        ("x-gzip", &gzip),
+        ("GZIP", &gzip),
+        ("deflate", &zlib),
+        ("deflate", &raw_deflate),
+        ("identity", &body),
+    ] {
+        encoded(&app, coding, sent).await.assert_items([Ok]);
+    }
+    let wrong = "Content-Encoding: the body is not encoded so";
+    for (coding, sent) in [("gzip", &body), ("gzip", &zlib), ("deflate", &body)] {
+        encoded(&app, coding, sent).await.assert_refused(BadRequest, wrong);
+    }
+    encoded(&app, "gzip", &gzip[..gzip.len() / 2]).await.assert_refused(BadRequest, wrong);
+    let unknown = "Content-Encoding: must be gzip or deflate, got br";
+    encoded(&app, "br", &body).await.assert_refused(BadRequest, unknown);
+}
+
+#[actix_web::test]
+async fn a_compressed_body_is_inflated_up_to_the_limit_of_any_body() {
+    let app = TestApp::start().await;
+    let gzip = |length: usize| {
+        let mut body = mark_contact("user0", [set("peer", 0)]).to_string();
+        body.push_str(&" ".repeat(length - body.len()));
+        let encoder = GzEncoder::new(Vec::new(), Compression::best());
+        finished(encoder, body.as_bytes(), GzEncoder::finish)
+    };
+    encoded(&app, "gzip", &gzip(MIB)).await.assert_items([Ok]);
+    let too_long = "the body must be at most 1048576 bytes";
+    for length in [MIB + 1, 64 * MIB] {
+        encoded(&app, "gzip", &gzip(length)).await.assert_refused(BadRequest, too_long);
+    }
+}
+
+fn finished<W: std::io::Write>(
+    mut encoder: W,
+    body: &[u8],
+    finish: impl FnOnce(W) -> std::io::Result<Vec<u8>>,
+) -> Vec<u8> {
+    encoder.write_all(body).unwrap();
+    finish(encoder).unwrap()
+}
+
+#[actix_web::test]
+async fn a_byte_order_mark_is_skipped_and_other_encodings_are_named() {
+    let app = TestApp::start().await;
+    let body = mark_contact("user0", [set("peer", 0)]).to_string();
+    app.call(MARK_CONTACT, format!("\u{FEFF}{body}")).await.assert_items([Ok]);
+    let utf_16 =
+        |bytes: fn(u16) -> [u8; 2]| -> Vec<u8> { body.encode_utf16().flat_map(bytes).collect() };
+    let utf_32: Vec<u8> = body.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+    for (bytes, name) in [
+        (utf_16(u16::to_le_bytes), "UTF-16"),
+        (utf_16(u16::to_be_bytes), "UTF-16"),
+        ([&[0xFF, 0xFE][..], &utf_16(u16::to_le_bytes)].concat(), "UTF-16"),
+        ([&[0xFE, 0xFF][..], &utf_16(u16::to_be_bytes)].concat(), "UTF-16"),
+        (utf_32, "UTF-32"),
+    ] {
+        let info = format!("the body is not JSON: its encoding is {name}, must be UTF-8");
+        encoded(&app, "identity", &bytes).await.assert_refused(BodyNotJson, &info);
+    }
+    let gbk = b"{\"From_Account\":\"\xD6\xD0\"}";
+    let answer = encoded(&app, "identity", gbk).await;
+    answer.assert_code(BodyNotJson);
+    assert!(answer.info().contains("its encoding is not UTF-8"), "{answer}");
 }
 
 #[actix_web::test]

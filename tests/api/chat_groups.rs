@@ -33,9 +33,12 @@ async fn a_chat_group_is_created_read_and_destroyed() {
             "MemberList": [{ "Member_Account": "bob", "Role": "Admin" }],
         });
         let answer = app.call(command, body.clone()).await;
-        let expected = json!({
+        let mut expected = json!({
             "GroupId": id, "ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": "", "ErrorDisplay": "",
         });
+        if command == CREATE_CHAT_GROUP {
+            expected["Type"] = json!(kind);
+        }
         assert_eq!(answer, expected);
         for command in [CREATE_CHAT_GROUP, IMPORT_CHAT_GROUP] {
             let mut body = body.clone();
@@ -73,6 +76,29 @@ async fn a_generated_id_begins_like_tencents() {
 }
 
 #[actix_web::test]
+async fn the_id_of_a_community_begins_like_tencents_whether_it_is_chosen_or_generated() {
+    let app = TestApp::start().await;
+    let body = |kind: &str, id: &str| json!({ "Type": kind, "Name": "n", "GroupId": id });
+    let answer = app.call_ok(CREATE_CHAT_GROUP, body("Community", "")).await;
+    assert!(answer["GroupId"].as_str().unwrap().starts_with("@TGS#_"), "{answer}");
+    app.call_ok(CREATE_CHAT_GROUP, body("Community", "@TGS#_chosen")).await;
+    for (kind, id) in [("Community", "@TGS#1"), ("Public", "@TGS#_other")] {
+        let answer = app.call(CREATE_CHAT_GROUP, body(kind, id)).await;
+        answer.assert_refused(BadChatGroupParameter, "GroupId: must not begin with @TGS#");
+        app.call_ok(IMPORT_CHAT_GROUP, body(kind, id)).await;
+    }
+}
+
+#[actix_web::test]
+async fn an_empty_text_in_an_optional_field_counts_as_absent() {
+    let app = TestApp::start().await;
+    let body = json!({ "Owner_Account": "", "Type": "Public", "Name": "n", "GroupId": "" });
+    app.call_ok(CREATE_CHAT_GROUP, body).await;
+    let body = json!({ "UserID": "user0", "Nick": "", "FaceUrl": "" });
+    app.call_ok(ACCOUNT_IMPORT, body).await;
+}
+
+#[actix_web::test]
 async fn an_invalid_chat_group_is_refused_with_the_path_to_the_mistake() {
     let app = TestApp::start().await;
     let body =
@@ -80,7 +106,6 @@ async fn an_invalid_chat_group_is_refused_with_the_path_to_the_mistake() {
     let (long, longest) = ("x".repeat(49), "x".repeat(48));
     for command in [CREATE_CHAT_GROUP, IMPORT_CHAT_GROUP] {
         for (body, info) in [
-            (body("@TGS#1", "Public", "n"), "GroupId: must not begin with @TGS#"),
             (body("中", "Public", "n"), "GroupId: must be printable ASCII"),
             (body(&long, "Public", "n"), "GroupId: must be 1 to 48 bytes of UTF-8, got 49"),
             (body("g", "Public", ""), "Name: must be 1 to 30 bytes of UTF-8, got 0"),

@@ -184,7 +184,7 @@ async fn every_code_can_be_provoked() {
     ChatGroupIdTaken GroupId: taken
     UnknownUser From_Account: not imported, or deleted
     UnknownUser item: To_Account: not imported, or deleted
-    BadParameter GroupContactItem[0].GroupName: the user has a conversation group of that name
+    BadParameter GroupContactItem[0].GroupName: the user has a conversation group of that name: GroupId 1, which holds 1 conversations
     BadParameter MarkItem[0].OptType: must be 1 (standard mark), 2 (custom mark) or 3 (both)
     NotAdmin identifier: not an admin of the app
     InternalError internal error, try again

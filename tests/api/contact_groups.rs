@@ -100,9 +100,12 @@ async fn a_taken_name_is_refused_and_nothing_is_written() {
     app.call_ok(CREATE, create("user0", "b", EMPTY)).await;
     let taken = "the user has a conversation group of that name";
     let answer = app.call(CREATE, create("user0", "a", [user("y")])).await;
-    answer.assert_refused(BadParameter, &format!("GroupContactItem[0].GroupName: {taken}"));
+    let of_a =
+        format!("GroupContactItem[0].GroupName: {taken}: GroupId 1, which holds 1 conversations");
+    answer.assert_refused(BadParameter, &of_a);
     let answer = app.call(UPDATE, rename("user0", "a", "b")).await;
-    answer.assert_refused(BadParameter, &format!("UpdateGroup.NewGroupName: {taken}"));
+    let of_b = format!("UpdateGroup.NewGroupName: {taken}: GroupId 2, which holds 0 conversations");
+    answer.assert_refused(BadParameter, &of_b);
     app.call_ok(UPDATE, rename("user0", "a", "a")).await;
     assert_eq!(app.contact_groups("user0").await, [("a".to_owned(), 1), ("b".to_owned(), 2)]);
     assert_eq!(app.peers_on_pages("user0").await, ["x"]);
@@ -243,7 +246,7 @@ type Refused = (&'static str, Value, &'static str);
 fn malformed_creations() -> Vec<Refused> {
     let good = json!({ "GroupName": "a", "ContactItem": [user("x")] });
     let no_type = json!({ "GroupName": "a", "ContactItem": [{ "To_Account": "user1" }] });
-    let lower = json!({ "GroupName": "a", "ContactItem": [{ "type": 1, "To_Account": "user1" }] });
+    let lower = json!({ "GroupName": "a", "ContactItem": [{ "TYPE": 1, "To_Account": "user1" }] });
     let create = |groups: Value| json!({ "From_Account": "user0", "GroupContactItem": groups });
     vec![
         (CREATE, create(good.clone()), "GroupContactItem: must be an array, got an object"),

@@ -1,6 +1,7 @@
 //! The deletion of a conversation, and of an account with its whole state.
 
 use earmark::domain::{Directory, Edition};
+use earmark::service::{AppChange, AppSettings};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -36,6 +37,25 @@ async fn delete_accounts(app: &TestApp, users: &[&str]) -> Vec<Code> {
     let answered: Vec<_> = answer.items().iter().map(|item| &item["UserID"]).collect();
     assert_eq!(answered, users);
     answer.item_codes()
+}
+
+#[actix_web::test]
+async fn a_user_with_state_who_was_never_imported_can_be_erased() {
+    for directory in Directory::ALL {
+        let app = TestApp::start().await;
+        fill(&app, "user0").await;
+        app.call_ok(CREATE, create("folders", "g", EMPTY)).await;
+        let settings = AppSettings { directory: Some(directory), ..AppSettings::default() };
+        app.change(AppChange::Set(settings)).await;
+        let mut app = app;
+        let address = app.start_another().await;
+        let items = ["user0", "folders", "stranger"].map(|user| json!({ "UserID": user }));
+        let body = json!({ "DeleteItem": items });
+        let answer = app.call_at(address, ACCOUNT_DELETE, body).await;
+        answer.assert_items([Ok, Ok, AccountMissing]);
+        assert_eq!(stored(&app, "user0").await, (0, 0, [0; 3]));
+        assert_eq!(stored(&app, "folders").await, (0, 0, [0; 3]));
+    }
 }
 
 #[actix_web::test]
@@ -81,7 +101,7 @@ async fn a_malformed_deletion_is_refused_with_the_path_to_the_mistake() {
     for (body, info) in [
         (json!({ "Type": 1, "To_Account": "a" }), "From_Account: missing, must be a string"),
         (
-            json!({ "From_Account": "user0", "type": 1, "To_Account": "a" }),
+            json!({ "From_Account": "user0", "TYPE": 1, "To_Account": "a" }),
             "Type: missing, must be an integer",
         ),
         (
@@ -194,10 +214,10 @@ async fn a_deleted_account_is_unknown_in_every_directory_mode_and_a_stranger_in_
 }
 
 #[actix_web::test]
-async fn a_user_who_was_never_imported_cannot_be_deleted() {
+async fn a_user_without_account_and_state_cannot_be_deleted() {
     let app = TestApp::start().await;
     fill(&app, "user0").await;
-    assert_eq!(delete_accounts(&app, &["user0"]).await, [AccountMissing]);
+    assert_eq!(delete_accounts(&app, &["user1"]).await, [AccountMissing]);
     assert_eq!(stored(&app, "user0").await, (4, 1, [2, 2, 2]));
 }
 

@@ -2,7 +2,10 @@
 
 use actix_web::http::Method;
 use earmark::domain::{Directory, Edition};
+use earmark::http::Console;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::document;
 use crate::support::*;
@@ -277,10 +280,48 @@ async fn the_body_is_checked_in_order() {
 }
 
 #[actix_web::test]
-async fn the_admin_address_serves_the_health_checks() {
+async fn a_browser_is_led_to_the_console_or_told_what_is_here() {
+    let mut app = TestApp::start().await;
+    let ask = |accept: &str| {
+        format!("GET / HTTP/1.1\r\nhost: here\r\naccept: {accept}\r\nconnection: close\r\n\r\n")
+    };
+    let browser = ask("text/html,application/xhtml+xml,*/*;q=0.8");
+    let page = raw_text(app.addresses.api, browser.as_bytes()).await;
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.contains("/openapi.json"), "{page}");
+    let program = raw_text(app.addresses.api, ask("*/*").as_bytes()).await;
+    assert!(program.contains("\"ErrorCode\":60009"), "{program}");
+    let front = Front { console: Console::On, ..Front::default() };
+    let address = app.start_front(front).await.api;
+    let page = raw_text(address, browser.as_bytes()).await;
+    assert!(page.starts_with("HTTP/1.1 302 "), "{page}");
+    assert!(page.contains("location: /console\r\n"), "{page}");
+}
+
+#[actix_web::test]
+async fn an_unknown_path_or_method_leaves_the_connection_open() {
+    let app = TestApp::start().await;
+    let mut stream = TcpStream::connect(app.addresses.api).await.unwrap();
+    for request in [
+        "POST /v4/openim/sendmsg HTTP/1.1\r\nhost: here\r\ncontent-length: 2\r\n\r\n{}",
+        "DELETE /v4/recentcontact/top HTTP/1.1\r\nhost: here\r\n\r\n",
+        "GET /nothing HTTP/1.1\r\nhost: here\r\n\r\n",
+    ] {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            assert!(stream.read_buf(&mut answer).await.unwrap() > 0, "closed after {request}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn both_addresses_serve_the_health_checks() {
     let app = TestApp::start().await;
     let admin = app.addresses.admin.unwrap();
-    for path in ["/livez", "/readyz"] {
+    for (admin, path) in [admin, app.addresses.api]
+        .into_iter()
+        .flat_map(|address| ["/livez", "/readyz"].map(|path| (address, path)))
+    {
         let request = format!("GET {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n");
         // The first check may take longer than a probe waits.
         until(async || {

@@ -109,7 +109,7 @@ async fn a_malformed_pin_is_refused_with_the_path_to_the_mistake() {
             "RecentContactItem[0].GroupId: missing, must be a string",
         ),
         (
-            top("user0", 1, json!([{ "type": 1, "To_Account": "x" }])),
+            top("user0", 1, json!([{ "TYPE": 1, "To_Account": "x" }])),
             "RecentContactItem[0].Type: missing, must be an integer",
         ),
     ] {

@@ -1,4 +1,4 @@
-//! Recorded requests of two real clients, byte for byte. The tests change only the UserSig and the `Connection` header.
+//! Recorded requests of real clients, byte for byte. The tests change only the app, the UserSig and the `Connection` header.
 
 use earmark::domain::{Directory, Edition};
 use earmark::service::AppChange;
@@ -14,9 +14,10 @@ fn recorded(name: &str) -> Vec<u8> {
     let path = format!("{}/tests/api/wire/{name}.http", env!("CARGO_MANIFEST_DIR"));
     let request = std::fs::read_to_string(path).unwrap();
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let identifier = if head.contains("identifier=administrator") { ADMIN } else { RECORDED_ADMIN };
     let is_connection = |line: &str| line.to_ascii_lowercase().starts_with("connection:");
     let lines: Vec<_> = head.lines().filter(|line| !is_connection(line)).collect();
-    let head = lines.join("\r\n").replace("USERSIG", &user_sig(KEY, APP, RECORDED_ADMIN));
+    let head = lines.join("\r\n").replace("USERSIG", &user_sig(KEY, APP, identifier));
     format!("{head}\r\nConnection: close\r\n\r\n{body}").into_bytes()
 }
 
@@ -108,4 +109,20 @@ async fn the_php_client_is_served_and_its_mistakes_are_refused_with_their_path()
     assert_eq!(answers[10]["UpdateGroupResult"]["ContactResultItem"], json!([]));
     assert_eq!(answers[14].item_codes()[..2], [AccountMissing, AccountMissing]);
     assert!(app.all_pages("user0").await.is_empty());
+}
+
+#[actix_web::test]
+async fn the_clients_for_go_node_and_other_php_are_served() {
+    let app = TestApp::start().await;
+    for name in [
+        "php-vendor-create_group",
+        "go-xjcloudy-create_group",
+        "php-jimchen-import_group",
+        "node-vendor-mark_contact",
+        "node-vendor-top",
+    ] {
+        let request = String::from_utf8(recorded(name)).unwrap();
+        let request = request.replace("sdkappid=1400000002", &format!("sdkappid={APP}"));
+        raw(app.addresses.api, request.as_bytes()).await.assert_code(Ok);
+    }
 }

@@ -28,7 +28,7 @@ export interface App {
   limits: Record<LimitName, number>;
 }
 
-export const EDITIONS = ["trial", "standard", "pro", "pro_plus", "enterprise", "premium"];
+export const EDITIONS = ["trial", "standard", "pro", "pro_plus", "enterprise", "ultimate", "premium"];
 export const DIRECTORIES: Record<string, string> = {
   open: "any UserID",
   owners: "owners must be imported",

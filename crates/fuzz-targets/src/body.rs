@@ -28,7 +28,8 @@ pub(super) const LIMITS: Limits = Limits {
 
 /// Parses `body` as each command does.
 pub fn run(body: &[u8]) {
-    let plain = serde_json::from_slice::<Value>(body);
+    // A byte order mark is skipped.
+    let plain = serde_json::from_slice::<Value>(body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body));
     let json = match Json::parse(body) {
         Ok(json) => json,
         Err(error) => {

@@ -46,7 +46,7 @@ const CHAT_GROUP_TYPES: [&str; 5] = ["Private", "Public", "ChatRoom", "AVChatRoo
 
 fn mark_contact(body: &Value) -> bool {
     let item = |item: &Value| {
-        let (has_bits, has_text) = match item["OptType"].as_u64() {
+        let (has_bits, has_text) = match integer(&item["OptType"]) {
             Some(1) => (true, false),
             Some(2) => (false, true),
             Some(3) => (true, true),
@@ -76,12 +76,13 @@ fn create_contact_group(body: &Value) -> bool {
 fn update_contact_group(body: &Value) -> bool {
     let group = &body["UpdateGroup"];
     let item = |item: &Value| {
-        matches!(item["ContactOptType"].as_u64(), Some(1 | 2)) && contact_item(&item["ContactItem"])
+        matches!(integer(&item["ContactOptType"]), Some(1 | 2))
+            && contact_item(&item["ContactItem"])
     };
     owner(body)
-        && body["UpdateType"].as_u64() == Some(1)
+        && integer(&body["UpdateType"]) == Some(1)
         && text(&group["OldGroupName"], 0, u32::MAX)
-        && match group["UpdateGroupType"].as_u64() {
+        && match integer(&group["UpdateGroupType"]) {
             Some(1) => text(&group["NewGroupName"], 1, LIMITS.group_name_bytes),
             Some(2) => list(&group["ContactUpdateItem"], 1, LIMITS.group_items as usize, item),
             _ => false,
@@ -103,7 +104,7 @@ fn get_contact_group(body: &Value) -> bool {
 fn top(body: &Value) -> bool {
     let item = |item: &Value| conversation(item, &["GroupId", "ToGroupId"]);
     owner(body)
-        && matches!(body["OperationType"].as_u64(), Some(1 | 2))
+        && matches!(integer(&body["OperationType"]), Some(1 | 2))
         && list(&body["RecentContactItem"], 1, LIMITS.mark_items as usize, item)
 }
 
@@ -139,21 +140,26 @@ fn account_delete(body: &Value) -> bool {
 }
 
 fn create_group(body: &Value) -> bool {
-    let chosen = |id: &Value| {
-        id.as_str().is_some_and(|id| {
-            id.len() <= LIMITS.chat_group_id_bytes as usize
-                && id.chars().all(|c| c == ' ' || c.is_ascii_graphic())
-                && !id.starts_with("@TGS#")
-        })
-    };
-    optional(&body["Owner_Account"], account)
-        && optional(&body["GroupId"], chosen)
-        && body["Type"].as_str().is_some_and(|kind| CHAT_GROUP_TYPES.contains(&kind))
-        && text(&body["Name"], 1, 30)
+    let id = body["GroupId"].as_str().unwrap_or_default();
+    let is_community = body["Type"] == "Community" && id.starts_with("@TGS#_");
+    new_group(body) && (is_community || !id.starts_with("@TGS#"))
 }
 
 fn import_group(body: &Value) -> bool {
-    create_group(body) && body["Type"] != "AVChatRoom"
+    new_group(body) && body["Type"] != "AVChatRoom"
+}
+
+fn new_group(body: &Value) -> bool {
+    let id = |id: &Value| {
+        id.as_str().is_some_and(|id| {
+            id.len() <= LIMITS.chat_group_id_bytes as usize
+                && id.chars().all(|c| c == ' ' || c.is_ascii_graphic())
+        })
+    };
+    optional(&body["Owner_Account"], |owner| *owner == "" || account(owner))
+        && optional(&body["GroupId"], id)
+        && body["Type"].as_str().is_some_and(|kind| CHAT_GROUP_TYPES.contains(&kind))
+        && text(&body["Name"], 1, 30)
 }
 
 fn destroy_group(body: &Value) -> bool {
@@ -182,7 +188,13 @@ fn contact_item(item: &Value) -> bool {
 }
 
 fn conversation(item: &Value, group_names: &[&str]) -> bool {
-    match item["Type"].as_u64() {
+    let kind = first_of(item, &["Type", "type"]);
+    let kind = match kind.as_str() {
+        Some("1") => Some(1),
+        Some("2") => Some(2),
+        _ => integer(kind),
+    };
+    match kind {
         Some(1) => account(&item["To_Account"]),
         Some(2) => text(first_of(item, group_names), 1, LIMITS.chat_group_id_bytes),
         _ => false,
@@ -204,7 +216,7 @@ fn list(value: &Value, least: usize, most: usize, allows: impl Fn(&Value) -> boo
 }
 
 fn is_bit(bit: &Value) -> bool {
-    bit.as_u64().is_some_and(|bit| bit <= 63)
+    integer(bit).is_some_and(|bit| (0..=63).contains(&bit))
 }
 
 fn text(value: &Value, least: u32, most: u32) -> bool {
@@ -212,7 +224,19 @@ fn text(value: &Value, least: u32, most: u32) -> bool {
     value.as_str().is_some_and(|text| fits(text) && !text.contains('\0'))
 }
 
+/// A number with an integral value, however it is written.
+fn integer(value: &Value) -> Option<i128> {
+    let exact = value.as_u64().map(i128::from).or_else(|| value.as_i64().map(i128::from));
+    let float =
+        value.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= 2_f64.powi(53));
+    #[expect(clippy::cast_possible_truncation, reason = "it is integral and at most 2^53")]
+    exact.or(float.map(|float| float as i128))
+}
+
 /// A number that is neither a fraction nor negative.
 fn cursor(value: &Value) -> bool {
-    optional(value, |value| value.is_u64() || value.as_f64().is_some_and(|number| number > 1e19))
+    optional(value, |value| {
+        integer(value).is_some_and(|number| number >= 0)
+            || value.as_f64().is_some_and(|number| number > 1e19)
+    })
 }

@@ -190,7 +190,9 @@ impl UserState {
 
     /// Deletes the account and all state. The sequences go on, so that no number is reused.
     pub(super) fn delete_account(&mut self) -> Result<Applied, Refusal> {
-        if self.owner != Presence::Present {
+        // A user who was never imported may have state, if the app's directory is open or was.
+        let has_state = self.numbers.counts.rows > 0 || !self.stored_groups.is_empty();
+        if self.owner != Presence::Present && !has_state {
             return Err(Refusal::UnknownAccount);
         }
         self.owner = Presence::Gone;

@@ -150,6 +150,12 @@ pub(in crate::http) fn with_either(schema: Value, first: &str, second: &str) -> 
     with(schema, "then", json!({ "required": [second] }))
 }
 
+/// Like [`with_either`], but not both.
+pub(in crate::http) fn with_one_of(schema: Value, first: &str, second: &str) -> Value {
+    let schema = with_either(schema, first, second);
+    with(schema, "else", json!({ "not": { "required": [second] } }))
+}
+
 /// Adds what an object must have, by the number in its field `kind`. This is not `oneOf`, from which generators of clients
 /// make a class for each number.
 pub(in crate::http) fn by_kind(schema: Value, kind: &str, cases: &[(u8, Value)]) -> Value {

@@ -105,6 +105,8 @@ impl Failure {
             Self::Method(_)
             | Self::BodyTooLarge
             | Self::BodyUnreadable
+            | Self::UnknownCoding(_)
+            | Self::NotInflatable
             | Self::Upgrade
             | Self::AfterClose => Code::BadRequest,
             Self::SdkAppIdMissing => Code::SdkAppIdMissing,
@@ -126,7 +128,9 @@ impl Failure {
             Self::TooManyCalls { .. } => Code::TooManyCalls,
             Self::NotJson(_) => Code::BodyNotJson,
             Self::AccountType { .. } => Code::AccountNotString,
-            Self::Parameter { .. } | Self::CursorUnknown => bad_parameter(family),
+            Self::Parameter { .. } | Self::CursorUnknown | Self::ContactGroupNameTaken { .. } => {
+                bad_parameter(family)
+            }
             Self::ItemCount { .. } => Code::ItemCount,
             Self::AccountCount { .. } => Code::EntryCount,
             Self::ContactGroupNameLength { .. } => Code::ContactGroupNameLength,
@@ -150,6 +154,10 @@ impl Failure {
             Self::Method(got) => format!("the method must be POST, got {got}"),
             Self::BodyTooLarge => format!("the body must be at most {BODY_BYTES_MAX} bytes"),
             Self::BodyUnreadable => "the body could not be read to its end".to_owned(),
+            Self::UnknownCoding(got) => {
+                format!("Content-Encoding: must be gzip or deflate, got {got}")
+            }
+            Self::NotInflatable => "Content-Encoding: the body is not encoded so".to_owned(),
             Self::Upgrade => {
                 "Upgrade: the connection stays HTTP, send the request without this header"
                     .to_owned()
@@ -190,6 +198,9 @@ impl Failure {
             Self::ContactGroupNameLength { path, max, got } => {
                 format!("{path}: must be 1 to {max} bytes of UTF-8, got {got}")
             }
+            Self::ContactGroupNameTaken { path, id, conversations } => format!(
+                "{path}: the user has a conversation group of that name: GroupId {id}, which holds {conversations} conversations"
+            ),
             Self::NotImportable => "Type: AVChatRoom cannot be imported".to_owned(),
             Self::Service(Error::Refused(refusal)) => text_of(*refusal, contact_group),
             Self::Service(

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::http::failure::Failure;
 use crate::http::request_id::CURRENT;
 
+const JSON: &str = "application/json; charset=utf-8";
 /// A limit of calls per second has room again after a second at the latest.
 const RATE_RETRY_AFTER_S: &str = "1";
 
@@ -83,7 +84,7 @@ impl<'r> FromIterator<&'r ItemResult> for ItemCounts {
 }
 
 pub fn success(answer: impl Serialize) -> HttpResponse {
-    HttpResponse::Ok().json(Success {
+    HttpResponse::Ok().content_type(JSON).json(Success {
         answer,
         action_status: "OK",
         error_code: 0,
@@ -103,7 +104,7 @@ pub fn failure(
     if let Failure::TooManyCalls { .. } = failure {
         answer.insert_header((RETRY_AFTER, RATE_RETRY_AFTER_S));
     }
-    answer.json(FailureAnswer {
+    answer.content_type(JSON).json(FailureAnswer {
         action_status: "FAIL",
         error_code: failure.code(family).number(),
         error_info: &described(failure, contact_group),

@@ -111,6 +111,8 @@ fn kind(failure: &Failure) -> Kind {
         Failure::TooManyCalls { .. } => RATE,
         Failure::CursorUnknown => RESYNC,
         Failure::BodyUnreadable
+        | Failure::UnknownCoding(_)
+        | Failure::NotInflatable
         | Failure::Upgrade
         | Failure::AfterClose
         | Failure::NotJson(_)
@@ -120,6 +122,7 @@ fn kind(failure: &Failure) -> Kind {
         | Failure::AccountCount { .. }
         | Failure::ContactGroupNameLength { .. }
         | Failure::NotImportable => BAD_REQUEST,
+        Failure::ContactGroupNameTaken { .. } => TAKEN,
         Failure::Service(error) => match error {
             Error::Refused(refusal) => kind_of(*refusal),
             Error::Overloaded(_) => OVERLOADED,
@@ -165,6 +168,10 @@ fn detail(failure: &Failure) -> Cow<'static, str> {
         Failure::BodyTooLarge => format!("the body must be at most {BODY_BYTES_MAX} bytes").into(),
         Failure::BodyUnreadable => "the body could not be read to its end".into(),
         Failure::Upgrade => "the connection stays HTTP, send the request without the header Upgrade".into(),
+        Failure::UnknownCoding(got) => {
+            format!("Content-Encoding must be gzip or deflate, got {got}").into()
+        }
+        Failure::NotInflatable => "the body is not encoded as Content-Encoding says".into(),
         Failure::AfterClose => "Connection: close was said before, no request follows it".into(),
         Failure::SdkAppIdMissing | Failure::SdkAppIdInvalid => "there is no such app".into(),
         Failure::CallerMissing(_) => "the header Authorization must be `Bearer` and a UserSig".into(),
@@ -196,6 +203,7 @@ fn detail(failure: &Failure) -> Cow<'static, str> {
         Failure::ContactGroupNameLength { max, got, .. } => {
             format!("must be 1 to {max} bytes of UTF-8, got {got}").into()
         }
+        Failure::ContactGroupNameTaken { .. } => detail_of(Refusal::ContactGroupNameTaken),
         Failure::NotImportable => "cannot be imported".into(),
         Failure::Service(Error::Refused(refusal)) => detail_of(*refusal),
         Failure::Service(

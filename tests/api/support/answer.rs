@@ -34,7 +34,7 @@ impl Answer {
     pub(crate) fn read(status: u16, content_type: Option<&[u8]>, body: &[u8]) -> Self {
         let text = String::from_utf8(body.to_vec()).unwrap();
         assert_eq!(status, 200, "{text}");
-        assert_eq!(content_type, Some(&b"application/json"[..]), "{text}");
+        assert_eq!(content_type, Some(&b"application/json; charset=utf-8"[..]), "{text}");
         let json: Value = serde_json::from_str(&text).unwrap();
         let code = json["ErrorCode"].as_u64().unwrap();
         assert_eq!(json["ActionStatus"], if code == 0 { "OK" } else { "FAIL" }, "{json}");

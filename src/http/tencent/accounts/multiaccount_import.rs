@@ -13,7 +13,7 @@ use crate::domain::{App, Problem, UserId};
 use crate::http::failure::Failure;
 use crate::http::json::Field;
 use crate::http::openapi::Operation;
-use crate::http::openapi::schema::{array, named, object, with_either};
+use crate::http::openapi::schema::{array, named, object, with_one_of};
 use crate::http::tencent::accounts::account_import::{as_sent, user_id, value};
 use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::{Code, Family};
@@ -85,7 +85,7 @@ impl Call for MultiaccountImport {
             summary: "Imports users",
             description: "Adds up to 100 users to the directory. `FailAccounts` lists the users with invalid values; the others \
                 are imported.",
-            request: with_either(request, "AccountList", "Accounts"),
+            request: with_one_of(request, "AccountList", "Accounts"),
             codes: &[Code::EntryCount],
             example: (
                 r#"{"AccountList":[{"UserID":"user8","Nick":"Eight"},{"UserID":"user9"}]}"#,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::new_group::{Answer, add, parse, schema};
 use crate::deadline::Arrival;
-use crate::domain::{App, ChatGroupType};
+use crate::domain::{App, ChatGroupId, ChatGroupType};
 use crate::http::failure::Failure;
 use crate::http::json::Field;
 use crate::http::openapi::Operation;
@@ -22,7 +22,7 @@ impl Call for ImportGroup {
     type Answer = Answer;
 
     fn parse(body: &Field<'_>, app: &App) -> Result<Self, Failure> {
-        let request = parse(body, app)?;
+        let request = parse(body, app, |id, _, max| ChatGroupId::parse_imported(id, max))?;
         match request.group_type {
             ChatGroupType::AvChatRoom => Err(Failure::NotImportable),
             ChatGroupType::Private
@@ -48,7 +48,12 @@ impl Call for ImportGroup {
         Operation {
             summary: "Imports a chat group",
             description: "Like `create_group`, for chat groups that exist elsewhere. An `AVChatRoom` cannot be imported.",
-            request: schema(&types, limits),
+            request: schema(
+                &types,
+                "^[ -~]*$",
+                "The id that the chat group has elsewhere: printable ASCII. If absent or empty, the service generates one.",
+                limits,
+            ),
             codes: &[Code::NotImportable, Code::ChatGroupIdTaken],
             example: (
                 r#"{"Type":"Private","Name":"Second","GroupId":"MySecondGroup"}"#,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::deadline::Deadline;
-use crate::domain::{App, ChatGroup, ChatGroupId};
+use crate::domain::{App, ChatGroup, ChatGroupId, ChatGroupType, Problem};
 use crate::http::failure::Failure;
 use crate::http::json::Field;
 use crate::http::openapi::schema::{object, text};
@@ -22,25 +22,24 @@ pub struct Answer {
     group_id: String,
 }
 
-pub(super) fn parse(body: &Field<'_>, app: &App) -> Result<ChatGroupRequest, Failure> {
-    let owner = body.get("Owner_Account")?;
-    if owner.present().is_some() {
+/// Reads the id of a chat group of this type, of at most so many bytes.
+type ReadId = fn(&str, ChatGroupType, u32) -> Result<ChatGroupId, Problem>;
+
+pub(super) fn parse(
+    body: &Field<'_>,
+    app: &App,
+    read_id: ReadId,
+) -> Result<ChatGroupRequest, Failure> {
+    if let Some(owner) = body.get("Owner_Account")?.not_empty() {
         // The owner is checked but not stored.
         owner.account(app.limits.user_id_bytes)?;
     }
-    let id = body.get("GroupId")?;
-    let id = match id.present().map(|id| id.text()).transpose()? {
-        // Clients send an empty id to let the service choose one.
-        None | Some("") => None,
-        Some(_) => {
-            Some(id.parsed(|id| ChatGroupId::parse_chosen(id, app.limits.chat_group_id_bytes))?)
-        }
-    };
-    Ok(ChatGroupRequest {
-        id,
-        group_type: body.get("Type")?.parsed(str::parse)?,
-        name: body.get("Name")?.parsed(ChatGroup::check_name)?,
-    })
+    let group_type = body.get("Type")?.parsed(str::parse)?;
+    // Clients send an empty id to let the service choose one.
+    let id = body.get("GroupId")?.not_empty();
+    let id = id.map(|id| id.parsed(|id| read_id(id, group_type, app.limits.chat_group_id_bytes)));
+    let name = body.get("Name")?.parsed(ChatGroup::check_name)?;
+    Ok(ChatGroupRequest { id: id.transpose()?, group_type, name })
 }
 
 pub(super) async fn add(
@@ -53,11 +52,11 @@ pub(super) async fn add(
     Ok(Answer { group_id: id.as_str().to_owned() })
 }
 
-/// The request. `types` are the allowed values of `Type`.
-pub(super) fn schema(types: &[&str], limits: &Limits) -> Value {
+/// The request. `types` are the allowed values of `Type`, `pattern` is that of the id.
+pub(super) fn schema(types: &[&str], pattern: &str, about_id: &str, limits: &Limits) -> Value {
     let chosen = json!({
-        "type": "string", "pattern": "^(?!@TGS#)[ -~]*$", "maxLength": limits.chat_group_id_bytes, "x-limit": "chat-group-id-bytes",
-        "description": "An id of your choice: printable ASCII, not beginning with `@TGS#`. If absent or empty, the service generates one.",
+        "type": "string", "pattern": pattern, "maxLength": limits.chat_group_id_bytes, "x-limit": "chat-group-id-bytes",
+        "description": about_id,
     });
     object(
         &["Type", "Name"],

@@ -19,6 +19,7 @@ use crate::http::tencent::codes::Family;
 use crate::http::tencent::envelope::ItemResult;
 use crate::http::tencent::recent_contact::contact_item::{ContactItem, write_address};
 use crate::limits::MARK_BITS;
+use crate::service::{Service, Write};
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
@@ -144,6 +145,28 @@ impl JsonSchema for MarkBits {
 }
 
 /// The contact group that a change concerned. If there is none, this is a bug.
+/// Makes a change that gives a contact group this name. If the name is taken, says by which contact group.
+pub(super) async fn write_named(
+    service: &Service,
+    write: Write,
+    name: &ContactGroupName,
+    path: &'static str,
+) -> Result<Applied, Failure> {
+    let (app, owner, deadline) = (write.app.clone(), write.owner.clone(), write.arrival.deadline);
+    let error = match service.write(write).await {
+        Ok(written) => return Ok(written.applied),
+        Err(error) => error,
+    };
+    if matches!(error, Error::Refused(Refusal::ContactGroupNameTaken))
+        && let Ok((head, _)) = service.user(app, owner, deadline).await
+        && let Some((group, conversations)) =
+            head.groups.into_iter().find(|(group, _)| group.name == *name)
+    {
+        return Err(Failure::ContactGroupNameTaken { path, id: group.id, conversations });
+    }
+    Err(error.into())
+}
+
 pub(super) fn changed_group(applied: &Applied) -> Result<&ContactGroup, Failure> {
     let group = applied.group.as_ref();
     Ok(group.ok_or_else(|| Error::internal("a change of a contact group named none"))?)

@@ -87,8 +87,8 @@ pub(super) fn parse_named(
     group_names: &[&'static str],
     app: &App,
 ) -> Result<Conversation, Failure> {
-    let kind = item.get("Type")?;
-    match kind.integer()? {
+    let kind = item.first_of(&["Type", "type"])?;
+    match kind.integer_or_text(&["1", "2"])? {
         1 => item.get("To_Account")?.account(app.limits.user_id_bytes).map(Conversation::OneToOne),
         2 => item
             .first_of(group_names)?

@@ -17,7 +17,7 @@ use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::{Code, ContactGroupPaths, Family};
 use crate::http::tencent::envelope::ItemCounts;
 use crate::http::tencent::recent_contact::contact_group::{
-    GroupItem, ResultItem, changed_group, check_length, existing_name,
+    GroupItem, ResultItem, changed_group, check_length, existing_name, write_named,
 };
 use crate::http::tencent::recent_contact::contact_item::{self, ContactItem};
 use crate::limits::Limits;
@@ -88,9 +88,10 @@ impl Call for CreateContactGroup {
         arrival: Arrival,
     ) -> Result<Answer, Failure> {
         let shown = self.conversations.iter().cloned().map(ContactItem).collect();
-        let change = Change::CreateGroup(self.name, self.conversations);
+        let change = Change::CreateGroup(self.name.clone(), self.conversations);
         let write = Write { app, owner: self.owner, change, expected_revision: None, arrival };
-        let applied = service.write(write).await?.applied;
+        let path = Self::CONTACT_GROUP.new;
+        let applied = write_named(service, write, &self.name, path).await?;
         let group_item = changed_group(&applied)?.into();
         let result_item = ResultItem::list(shown, &applied);
         Ok(Answer { group_result_item: vec![GroupResultItem { group_item, result_item }] })

@@ -17,7 +17,7 @@ use crate::http::tencent::call::Call;
 use crate::http::tencent::codes::{Code, ContactGroupPaths, Family};
 use crate::http::tencent::envelope::ItemCounts;
 use crate::http::tencent::recent_contact::contact_group::{
-    ResultItem, changed_group, check_length, existing_name,
+    ResultItem, changed_group, check_length, existing_name, write_named,
 };
 use crate::http::tencent::recent_contact::contact_item::{self, ContactItem};
 use crate::limits::Limits;
@@ -129,9 +129,17 @@ impl Call for UpdateContactGroup {
             .iter()
             .map(|change| (opt_type(change.member), ContactItem(change.conversation.clone())))
             .unzip();
+        let new_name = if let Change::RenameGroup { new, .. } = &self.change {
+            Some(new.clone())
+        } else {
+            None
+        };
         let write =
             Write { app, owner: self.owner, change: self.change, expected_revision: None, arrival };
-        let applied = service.write(write).await?.applied;
+        let applied = match new_name {
+            Some(name) => write_named(service, write, &name, Self::CONTACT_GROUP.new).await?,
+            None => service.write(write).await?.applied,
+        };
         let contact_result_item = opt_types
             .into_iter()
             .zip(ResultItem::list(shown, &applied))
