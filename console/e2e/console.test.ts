@@ -328,8 +328,13 @@ test("apps: create, sign in with the new key, rotate, set, disable", async () =>
   await page.getByRole("link", { name: /1400000077/ }).click();
   await panel.waitFor();
   await page.getByRole("textbox", { name: "New admin" }).fill("second");
-  await page.getByRole("button", { name: "Add", exact: true }).click();
+  await page.getByRole("button", { name: "Add", exact: true }).first().click();
   await page.getByRole("button", { name: "Remove second" }).waitFor();
+  await page.getByRole("combobox", { name: "User access" }).selectOption("read");
+  await page.getByRole("textbox", { name: "New origin" }).fill("https://chat.example.com");
+  await page.getByRole("button", { name: "Add", exact: true }).last().click();
+  await page.getByRole("button", { name: "Remove https://chat.example.com" }).waitFor();
+  assert.equal(await page.getByRole("combobox", { name: "User access" }).inputValue(), "read");
   await page.getByRole("textbox", { name: "pinned", exact: true }).fill("7");
   await page.getByRole("button", { name: "Save 1 limit" }).click();
   await page.getByRole("button", { name: "Save limits" }).waitFor();

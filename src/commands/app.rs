@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::{check_schema, connect, joined, unix_now};
 use crate::config::{AppArgs, AppCommand, Output};
 use crate::deadline::Deadline;
-use crate::domain::{App, AppKey, KeyRefusal, Refusal, SdkAppId, SecretKey};
+use crate::domain::{App, AppKey, KeyRefusal, Origin, Refusal, SdkAppId, SecretKey};
 use crate::error::Error;
 use crate::http::app_document;
 use crate::service::{self, AppChange, AppSettings};
@@ -21,10 +21,10 @@ pub(super) async fn run(settings: AppArgs, output: Output) -> anyhow::Result<()>
     // The operator has no other way to learn a generated key.
     let show_with_key = |app: &App, is_key_new| output.print(&ShownApp { app, is_key_new });
     match settings.command {
-        AppCommand::Create { sdk_app_id, edition, directory, admins, key, limits } => {
+        AppCommand::Create { sdk_app_id, settings, admins, key } => {
             let (secret_key, is_generated) = given_or_generated(key.secret_key()?)?;
             let mut app = App::new(sdk_app_id, secret_key);
-            AppSettings { edition, directory, limits, ..AppSettings::default() }.apply(&mut app);
+            settings.settings()?.apply(&mut app);
             if !admins.is_empty() {
                 app.admins = admins;
             }
@@ -49,9 +49,9 @@ pub(super) async fn run(settings: AppArgs, output: Output) -> anyhow::Result<()>
         AppCommand::RetireKey { sdk_app_id, key_id } => {
             show(&update(&store, sdk_app_id, AppChange::RetireKey { id: key_id }).await?)
         }
-        AppCommand::Set { sdk_app_id, edition, directory, limits } => {
-            let settings = AppSettings { edition, directory, limits, ..AppSettings::default() };
-            show(&update(&store, sdk_app_id, AppChange::Set(settings)).await?)
+        AppCommand::Set { sdk_app_id, settings } => {
+            let change = AppChange::Set(settings.settings()?);
+            show(&update(&store, sdk_app_id, change).await?)
         }
         AppCommand::AddAdmin { sdk_app_id, identifier } => {
             show(&update(&store, sdk_app_id, AppChange::AddAdmin(identifier)).await?)
@@ -146,7 +146,8 @@ fn described(app: &App) -> String {
     let now = unix_now();
     let keys: Vec<_> = app.keys().map(|key| described_key(key, now)).collect();
     format!(
-        "app {}: edition {}, directory {}, {}, {} good, admins: {}\n{}\n  limits: {}",
+        "app {}: edition {}, directory {}, {}, {} good, admins: {}\n{}\n  \
+         native API: user access {}, allowed origins: {}\n  limits: {}",
         app.sdk_app_id,
         app.edition.name(),
         app.directory.name(),
@@ -154,8 +155,17 @@ fn described(app: &App) -> String {
         if app.previous_key.is_some() { "2 keys" } else { "1 key" },
         app.admins.join(", "),
         keys.join("\n"),
+        app.user_access.name(),
+        described_origins(&app.allowed_origins),
         app.limits,
     )
+}
+
+fn described_origins(origins: &[Origin]) -> String {
+    if origins.is_empty() {
+        return "none".to_owned();
+    }
+    origins.iter().map(Origin::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn described_key(key: &AppKey, now: u64) -> String {

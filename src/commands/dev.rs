@@ -15,7 +15,7 @@ use crate::config::Dev;
 use crate::deadline::{Arrival, Deadline};
 use crate::domain::{
     App, BitChange, Change, ChatGroupId, ContactGroupName, Conversation, CustomMark, Directory,
-    MarkBit, MarkChange, Problem, SdkAppId, SecretKey, UserId,
+    MarkBit, MarkChange, Problem, SdkAppId, SecretKey, UserAccess, UserId,
 };
 use crate::error::Error;
 use crate::http::user_sig::UserSig;
@@ -110,6 +110,7 @@ async fn demo_app(store: &Store, service: &Service) -> anyhow::Result<Arc<App>> 
     let app = App {
         directory: Directory::Open,
         admins: vec![DEMO_ADMIN.to_owned()],
+        user_access: UserAccess::Write,
         ..App::new(sdk_app_id, service::random_secret_key()?)
     };
     let created = service::create_app(store, app, Deadline::of_a_request()).await?;

@@ -1,5 +1,6 @@
 //! All settings. The doc comments are the text of `--help`, and each flag has an environment variable.
 
+mod app;
 mod secret;
 mod serve;
 mod telemetry;
@@ -12,13 +13,13 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 
+pub use app::{AppArgs, AppCommand, AppSettingArgs};
 pub use secret::KeyArgs;
 use secret::given_or_read;
 pub use serve::Serve;
 pub use telemetry::{LogArgs, RequestLogArgs};
 
-use crate::domain::{App, Directory, Edition, SdkAppId};
-use crate::limits::LimitChange;
+use crate::domain::{App, SdkAppId};
 use crate::store::Database;
 use crate::store::schema::LOCK_WAIT;
 
@@ -227,113 +228,6 @@ const HISTORY_DAYS: u32 = 30;
 
 fn days(number: u32) -> Duration {
     Duration::from_hours(u64::from(number) * 24)
-}
-
-#[derive(Debug, Args)]
-pub struct AppArgs {
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-
-    #[command(subcommand)]
-    pub command: AppCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum AppCommand {
-    /// Creates an app and prints it. Prints its secret key if the command generated it.
-    Create {
-        /// The number of the app.
-        #[arg(value_name = "SDKAPPID")]
-        sdk_app_id: SdkAppId,
-        /// The edition: `trial`, `standard`, `pro`, `pro_plus`, `enterprise` or `premium` (the default). `trial` and
-        /// `standard` have only custom marks.
-        #[arg(long)]
-        edition: Option<Edition>,
-        /// Which accounts must have been imported: none (`open`), that of the user (`owners`, the default), or also the
-        /// other user or the chat group (`strict`).
-        #[arg(long)]
-        directory: Option<Directory>,
-        /// An admin, who may call the API. Can be given several times; `administrator` by default.
-        #[arg(long = "admin", value_name = "IDENTIFIER", value_parser = App::check_admin)]
-        admins: Vec<String>,
-        #[command(flatten)]
-        key: KeyArgs,
-        /// A limit to change, as NAME=NUMBER. Can be given several times; `app show` prints the names.
-        #[arg(long = "limit", value_name = "NAME=NUMBER")]
-        limits: Vec<LimitChange>,
-    },
-    /// Lists all apps.
-    List,
-    /// Shows an app, without its secret keys.
-    Show {
-        /// The number of the app.
-        #[arg(value_name = "SDKAPPID")]
-        sdk_app_id: SdkAppId,
-    },
-    /// Changes an app's edition, directory mode or limits.
-    Set {
-        /// The number of the app.
-        #[arg(value_name = "SDKAPPID")]
-        sdk_app_id: SdkAppId,
-        /// The edition: `trial`, `standard`, `pro`, `pro_plus`, `enterprise` or `premium`.
-        #[arg(long)]
-        edition: Option<Edition>,
-        /// Which accounts must have been imported: none (`open`), that of the user (`owners`), or also the other user
-        /// or the chat group (`strict`).
-        #[arg(long)]
-        directory: Option<Directory>,
-        /// A limit to change, as NAME=NUMBER. Can be given several times; `app show` prints the names.
-        #[arg(long = "limit", value_name = "NAME=NUMBER")]
-        limits: Vec<LimitChange>,
-    },
-    /// Gives an app a new secret key, and prints the key if the command generated it. The old key stays valid until you
-    /// retire it.
-    RotateKey {
-        /// The number of the app.
-        #[arg(value_name = "SDKAPPID")]
-        sdk_app_id: SdkAppId,
-        #[command(flatten)]
-        key: KeyArgs,
-        /// If two keys are valid, end the validity of the older one.
-        #[arg(long)]
-        force: bool,
-    },
-    /// Ends the validity of one of an app's two keys.
-    RetireKey {
-        /// The number of the app.
-        #[arg(value_name = "SDKAPPID")]
-        sdk_app_id: SdkAppId,
-        /// The id of the key, as `app show` prints it.
-        #[arg(value_name = "KEY_ID")]
-        key_id: i64,
-    },
-    /// Adds an admin, who may call the API.
-    AddAdmin {
-        /// The number of the app.
-        #[arg(value_name = "SDKAPPID")]
-        sdk_app_id: SdkAppId,
-        /// The identifier of the admin.
-        #[arg(value_parser = App::check_admin)]
-        identifier: String,
-    },
-    /// Removes an admin.
-    RemoveAdmin {
-        /// The number of the app.
-        #[arg(value_name = "SDKAPPID")]
-        sdk_app_id: SdkAppId,
-        /// The identifier of the admin.
-        #[arg(value_parser = App::check_admin)]
-        identifier: String,
-    },
-    /// Disables an app: the service refuses all its calls with 60016.
-    Disable {
-        /// The number of the app.
-        #[arg(value_name = "SDKAPPID")]
-        sdk_app_id: SdkAppId,
-        /// Enable the app again.
-        #[arg(long)]
-        undo: bool,
-    },
 }
 
 #[derive(Debug, Args)]

@@ -60,7 +60,7 @@ async fn apps_are_listed_and_shown_without_their_keys() {
         assert!(value.as_i64().unwrap() > 0, "{changing}: {value}");
         *value = 0.into();
     }
-    insta::assert_snapshot!(shown, @r#"{"sdkappid":1400000001,"edition":"premium","directory":"open","disabled":false,"secret_keys":[{"id":0,"created_at":0,"last_used_at":null}],"admins":["administrator"],"limits":{"marked":1000,"grouped":1000,"groups":20,"group-name-bytes":32,"custom-mark-bytes":256,"mark-items":100,"group-items":100,"search-items":300,"page-items":100,"pinned":50,"user-id-bytes":32,"chat-group-id-bytes":48,"calls-per-second":200}}"#);
+    insta::assert_snapshot!(shown, @r#"{"sdkappid":1400000001,"edition":"premium","directory":"open","disabled":false,"secret_keys":[{"id":0,"created_at":0,"last_used_at":null}],"admins":["administrator"],"user_access":"none","allowed_origins":[],"limits":{"marked":1000,"grouped":1000,"groups":20,"group-name-bytes":32,"custom-mark-bytes":256,"mark-items":100,"group-items":100,"search-items":300,"page-items":100,"pinned":50,"user-id-bytes":32,"chat-group-id-bytes":48,"calls-per-second":200}}"#);
 }
 
 #[actix_web::test]
@@ -88,7 +88,8 @@ async fn an_app_is_created_with_the_given_settings() {
     let body = json!({
         "sdkappid": 6, "edition": "trial", "directory": "strict", "disabled": true,
         "limits": { "marked": 5, "calls-per-second": 0 }, "admins": ["b", "a", "b"],
-        "secret_key": "a-key-that-was-chosen-elsewhere",
+        "secret_key": "a-key-that-was-chosen-elsewhere", "user_access": "read",
+        "allowed_origins": ["https://b.example", "https://a.example", "https://b.example"],
     });
     let created = request(at, "POST", body).await;
     assert_eq!(created.status, 201, "{created:?}");
@@ -99,6 +100,8 @@ async fn an_app_is_created_with_the_given_settings() {
     assert_eq!((&shown["edition"], &shown["directory"]), (&json!("trial"), &json!("strict")));
     assert_eq!((&shown["disabled"], &shown["limits"]["marked"]), (&json!(true), &json!(5)));
     assert_eq!(shown["limits"]["calls-per-second"], 0);
+    assert_eq!(shown["user_access"], "read");
+    assert_eq!(shown["allowed_origins"], json!(["https://a.example", "https://b.example"]));
     let again = request(at, "POST", json!({ "sdkappid": 6 })).await;
     assert_eq!((again.status, &again.json()["field"]), (409, &json!("sdkappid")), "{again:?}");
     assert_eq!(request_ok(at, "GET /6", "").await, shown, "the refused request changes nothing");
@@ -114,12 +117,39 @@ async fn a_change_leaves_other_settings_as_they_are() {
         (json!({ "disabled": true }), "/disabled", json!(true)),
         (json!({ "disabled": false }), "/disabled", json!(false)),
         (json!({ "limits": { "pinned": 3 } }), "/limits/pinned", json!(3)),
+        (json!({ "user_access": "write" }), "/user_access", json!("write")),
+        (
+            json!({ "allowed_origins": ["http://localhost:3000", "https://a.example"] }),
+            "/allowed_origins",
+            json!(["http://localhost:3000", "https://a.example"]),
+        ),
+        (
+            json!({ "allowed_origins": ["https://b.example"] }),
+            "/allowed_origins",
+            json!(["https://b.example"]),
+        ),
+        (json!({ "allowed_origins": null }), "/allowed_origins", json!(["https://b.example"])),
+        (json!({ "allowed_origins": [] }), "/allowed_origins", json!([])),
         (json!({ "edition": null, "limits": null }), "/edition", json!("pro")),
         (json!({}), "/edition", json!("pro")),
     ] {
         *expected.pointer_mut(place).unwrap() = value;
         assert_eq!(request_ok(at, "PATCH /1400000001", change).await, expected);
         assert_eq!(request_ok(at, "GET /1400000001", "").await, expected);
+    }
+}
+
+fn origins(count: usize) -> Vec<String> {
+    (0..count).map(|nr| format!("https://{nr}.example")).collect()
+}
+
+#[actix_web::test]
+async fn an_app_may_have_twenty_origins() {
+    let (_app, at) = open().await;
+    for count in [19, 20] {
+        let change = json!({ "allowed_origins": origins(count) });
+        let shown = request_ok(at, "PATCH /1400000001", change).await;
+        assert_eq!(shown["allowed_origins"].as_array().unwrap().len(), count);
     }
 }
 
@@ -252,7 +282,17 @@ async fn a_refused_request_names_the_bad_field_and_writes_nothing() {
         ("POST", json!({ "sdkappid": 5, "secret_key": "short" }), "secret_key"),
         ("POST", json!({ "sdkappid": 5, "secret_key": "x".repeat(1025) }), "secret_key"),
         ("POST", json!({ "sdkappid": 5, "secret_key": " a-key-with-white-space " }), "secret_key"),
+        ("POST", json!({ "sdkappid": 5, "user_access": "all" }), "user_access"),
         ("POST", json!([]), "body"),
+        ("PATCH /1400000001", json!({ "user_access": true }), "user_access"),
+        ("PATCH /1400000001", json!({ "allowed_origins": "https://a" }), "allowed_origins"),
+        (
+            "PATCH /1400000001",
+            json!({ "allowed_origins": ["https://a", "*"] }),
+            "allowed_origins[1]",
+        ),
+        ("PATCH /1400000001", json!({ "allowed_origins": ["https://a/"] }), "allowed_origins[0]"),
+        ("PATCH /1400000001", json!({ "allowed_origins": origins(21) }), "allowed_origins"),
         ("PATCH /1400000001", json!({ "sdkappid": 5 }), "sdkappid"),
         ("PATCH /1400000001", json!({ "edition": "pro", "disabled": "yes" }), "disabled"),
         ("PATCH /1400000001", json!({ "edition": "pro", "limits": [] }), "limits"),

@@ -68,11 +68,12 @@ fn apps_are_created_once_listed_shown_and_changed() {
     app(&[&changed[..], &more, &key].concat()).expect_success();
 
     let first = "app 1: edition premium, directory owners, enabled, 1 key good, \
-        admins: administrator\n  limits: marked=1000 grouped=1000 groups=20 group-name-bytes=32 \
+        admins: administrator\n  native API: user access none, allowed origins: none\n  \
+        limits: marked=1000 grouped=1000 groups=20 group-name-bytes=32 \
         custom-mark-bytes=256 mark-items=100 group-items=100 search-items=300 page-items=100 \
         pinned=50 user-id-bytes=32 chat-group-id-bytes=48 calls-per-second=200\n";
     let second = "app 2: edition pro, directory strict, enabled, 1 key good, admins: a, b\n  \
-        limits: marked=7 grouped=1000 groups=20 group-name-bytes=32 custom-mark-bytes=256 \
+        native API: user access none, allowed origins: none\n  limits: marked=7 grouped=1000 groups=20 group-name-bytes=32 custom-mark-bytes=256 \
         mark-items=100 group-items=100 search-items=300 page-items=100 pinned=50 \
         user-id-bytes=32 chat-group-id-bytes=48 calls-per-second=0\n";
     assert_eq!(without_keys(&app(&["show", "1"]).expect_success()), first);
@@ -101,6 +102,34 @@ fn apps_are_created_once_listed_shown_and_changed() {
 }
 
 #[test]
+fn access_and_origins_of_the_native_api_are_set_and_shown() {
+    let database = Database::create();
+    EARMARK.migrate(&database.url).expect_success();
+    let shown = |arguments: &[&str]| {
+        let shown = EARMARK.app(&database.url, arguments).expect_success();
+        between(&shown, "  native API: ", "\n").to_owned()
+    };
+    let origin = "--allowed-origin";
+    let both = [origin, "https://b.example", origin, "http://a.example:3000"];
+    let created = shown(&[&["create", "1", "--user-access", "read"], &both[..]].concat());
+    let origins = "allowed origins: http://a.example:3000, https://b.example";
+    assert_eq!(created, format!("user access read, {origins}"));
+    let set = |arguments: &[&str]| shown(&[&["set", "1"], arguments].concat());
+    assert_eq!(set(&["--user-access", "write"]), format!("user access write, {origins}"));
+    let replaced = set(&[origin, "https://c.example"]);
+    assert_eq!(replaced, "user access write, allowed origins: https://c.example");
+    let none = "user access none, allowed origins: none";
+    assert_eq!(set(&["--no-allowed-origins", "--user-access", "none"]), none);
+
+    let twenty: Vec<_> = (0..20).map(|nr| format!("--allowed-origin=https://{nr}")).collect();
+    let mut most: Vec<&str> = twenty.iter().map(String::as_str).collect();
+    assert!(set(&most).ends_with("https://9"));
+    most.extend([origin, "https://20"]);
+    let refused = EARMARK.app(&database.url, &[&["set", "1"], &most[..]].concat());
+    refused.expect_failure(&["--allowed-origin", "at most 20"]);
+}
+
+#[test]
 fn a_failed_command_explains_itself_and_changes_nothing() {
     let database = Database::create();
     EARMARK.migrate(&database.url).expect_success();
@@ -123,6 +152,13 @@ fn a_failed_command_explains_itself_and_changes_nothing() {
         (&["show", "x"], &["SDKAPPID"]),
         (&["set", "1", "--edition", "gold"], &["--edition", "trial", "premium"]),
         (&["set", "1", "--directory", "closed"], &["--directory", "open", "strict"]),
+        (&["set", "1", "--user-access", "all"], &["--user-access", "none", "read", "write"]),
+        (&["set", "1", "--allowed-origin", "*"], &["--allowed-origin", "https://"]),
+        (&["set", "1", "--allowed-origin", "https://a/b"], &["--allowed-origin", "https://"]),
+        (
+            &["set", "1", "--allowed-origin", "https://a", "--no-allowed-origins"],
+            &["--no-allowed-origins", "--allowed-origin"],
+        ),
         (&["set", "1", "--limit", "sky=1"], &["--limit", "sky is not a limit", "calls-per-second"]),
         (&["set", "1", "--limit", "marked"], &["--limit", "NAME=NUMBER"]),
         (&["set", "1", "--limit", "marked=0"], &["--limit", "marked must be a number from 1"]),

@@ -173,11 +173,14 @@ const COMMANDS: [&[&str]; 19] = [
 ];
 
 /// Options about one app, one UserSig or one run. They are not settings of the program.
-const NOT_SETTINGS: [&str; 11] = [
+const NOT_SETTINGS: [&str; 14] = [
     "edition",
     "directory",
     "admin",
     "limit",
+    "user-access",
+    "allowed-origin",
+    "no-allowed-origins",
     "force",
     "undo",
     "identifier",

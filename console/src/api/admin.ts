@@ -23,6 +23,9 @@ export interface App {
   directory: string;
   disabled: boolean;
   admins: string[];
+  userAccess: string;
+  /** Web sites whose pages may call the native API. */
+  allowedOrigins: string[];
   /** The valid secret keys, newest first. */
   keys: Key[];
   limits: Record<LimitName, number>;
@@ -33,6 +36,13 @@ export const DIRECTORIES: Record<string, string> = {
   open: "any UserID",
   owners: "owners must be imported",
   strict: "owners and peers must be imported",
+};
+
+/** What users may do with their own state through the native API. */
+export const USER_ACCESS: Record<string, string> = {
+  none: "users may not call",
+  read: "users read their own state",
+  write: "users read and change their own state",
 };
 
 /** Shown for an app whose limits the console cannot read. */
@@ -80,7 +90,7 @@ export function createApp(body: JsonObject): Promise<ChangeResult> {
   return change(APPS, "POST", body);
 }
 
-/** Changes edition, directory, limits or the disabled flag. Fields that are absent keep their value. */
+/** Changes edition, directory, limits, the disabled flag, or who may call the native API. Fields that are absent keep their value. */
 export function changeApp(sdkAppId: number, body: JsonObject): Promise<ChangeResult> {
   return change(`${APPS}/${sdkAppId}`, "PATCH", body);
 }
@@ -116,6 +126,8 @@ export function readApp(item: JsonObject): App {
     directory: String(item.directory ?? ""),
     disabled: item.disabled === true,
     admins: strings(item.admins),
+    userAccess: String(item.user_access ?? ""),
+    allowedOrigins: strings(item.allowed_origins),
     keys: Array.isArray(item.secret_keys) ? item.secret_keys.filter(isObject).map(readKey) : [],
     limits: Object.fromEntries(Object.entries(limits).map(([name, value]) => [name, Number(value)])),
   };

@@ -1,7 +1,7 @@
 // The settings of one app. The page saves each of them separately.
 
 import { signal, useSignal } from "@preact/signals";
-import { addAdmin, type App, changeApp, type ChangeResult, DIRECTORIES, EDITIONS, removeAdmin, retireKey, rotateKey } from "../api/admin.ts";
+import { addAdmin, type App, changeApp, type ChangeResult, DIRECTORIES, EDITIONS, removeAdmin, retireKey, rotateKey, USER_ACCESS } from "../api/admin.ts";
 import type { JsonObject } from "../json.ts";
 import { Choice, Input } from "../parts/inputs.tsx";
 import { announcement, Button, Notice, Text } from "../parts/parts.tsx";
@@ -10,6 +10,7 @@ import { showKey } from "./new_key.tsx";
 /** Input that is not saved yet, by app. It survives a change of the view. */
 const typedLimits = signal<Readonly<Record<number, Record<string, string>>>>({});
 const typedAdmin = signal<Readonly<Record<number, string>>>({});
+const typedOrigin = signal<Readonly<Record<number, string>>>({});
 
 export function AppPanel({ app }: { app: App }) {
   const problem = useSignal<string | null>(null);
@@ -40,8 +41,10 @@ export function AppPanel({ app }: { app: App }) {
       <div class="app-settings">
         <Choice label="Edition" value={app.edition} options={EDITIONS} onChoose={(edition) => void set({ edition })} />
         <Choice label="Directory" value={app.directory} options={Object.keys(DIRECTORIES)} titles={DIRECTORIES} onChoose={(directory) => void set({ directory })} />
+        <Choice label="User access" value={app.userAccess} options={Object.keys(USER_ACCESS)} titles={USER_ACCESS} onChoose={(access) => void set({ user_access: access })} />
       </div>
       <Admins app={app} run={run} />
+      <Origins app={app} save={(origins) => set({ allowed_origins: origins })} />
       <Keys app={app} run={run} />
       <Limits app={app} save={(limits) => set({ limits })} />
     </section>
@@ -115,26 +118,69 @@ function minute(unixSeconds: number): string {
 }
 
 function Admins({ app, run }: Changeable) {
-  const name = typedAdmin.value[app.sdkAppId] ?? "";
-  const type = (text: string) => (typedAdmin.value = { ...typedAdmin.value, [app.sdkAppId]: text });
-  const add = async (event: Event) => {
+  return (
+    <Names
+      title="Admins"
+      label="New admin"
+      empty="Without an admin, no client can call the API of this app."
+      names={app.admins}
+      typed={typedAdmin.value[app.sdkAppId] ?? ""}
+      onType={(text) => (typedAdmin.value = { ...typedAdmin.value, [app.sdkAppId]: text })}
+      add={(name) => run(addAdmin(app.sdkAppId, name))}
+      remove={(name) => run(removeAdmin(app.sdkAppId, name))}
+    />
+  );
+}
+
+function Origins({ app, save }: { app: App; save: (origins: string[]) => Promise<boolean> }) {
+  return (
+    <Names
+      title="Allowed origins"
+      label="New origin"
+      placeholder="https://chat.example.com"
+      empty="No web site's pages may call the native API."
+      names={app.allowedOrigins}
+      typed={typedOrigin.value[app.sdkAppId] ?? ""}
+      onType={(text) => (typedOrigin.value = { ...typedOrigin.value, [app.sdkAppId]: text })}
+      add={(origin) => save([...app.allowedOrigins, origin])}
+      remove={(origin) => save(app.allowedOrigins.filter((other) => other !== origin))}
+    />
+  );
+}
+
+interface NamesProps {
+  title: string;
+  /** Of the input. */
+  label: string;
+  placeholder?: string;
+  /** Shown if there are none. */
+  empty: string;
+  names: string[];
+  typed: string;
+  onType: (text: string) => void;
+  add: (name: string) => Promise<boolean>;
+  remove: (name: string) => Promise<boolean>;
+}
+
+function Names({ title, label, placeholder, empty, names, typed, onType, add, remove }: NamesProps) {
+  const submit = async (event: Event) => {
     event.preventDefault();
-    if (name && (await run(addAdmin(app.sdkAppId, name)))) type("");
+    if (typed && (await add(typed))) onType("");
   };
   return (
     <section class="group">
-      <h3>Admins</h3>
+      <h3>{title}</h3>
       <ul class="tags">
-        {app.admins.map((admin) => (
-          <li key={admin} class="tag">
-            <Text>{admin}</Text>
-            <Button kind="quiet" icon="close" label={`Remove ${admin}`} onClick={() => void run(removeAdmin(app.sdkAppId, admin))} />
+        {names.map((name) => (
+          <li key={name} class="tag">
+            <Text>{name}</Text>
+            <Button kind="quiet" icon="close" label={`Remove ${name}`} onClick={() => void remove(name)} />
           </li>
         ))}
-        {app.admins.length === 0 && <li class="measure">Without an admin, no client can call the API of this app.</li>}
+        {names.length === 0 && <li class="measure">{empty}</li>}
       </ul>
-      <form class="joined-form" onSubmit={(event) => void add(event)}>
-        <Input label="New admin" value={name} onInput={type} />
+      <form class="joined-form" onSubmit={(event) => void submit(event)}>
+        <Input label={label} value={typed} onInput={onType} {...(placeholder && { placeholder })} />
         <Button type="submit">Add</Button>
       </form>
     </section>

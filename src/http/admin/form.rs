@@ -4,11 +4,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::domain::{App, AppKey, Directory, Edition, Problem, SdkAppId, SecretKey};
+use crate::domain::{
+    App, AppKey, Directory, Edition, Origin, Problem, SdkAppId, SecretKey, UserAccess,
+};
 use crate::http::failure::Failure;
 use crate::http::json::Field;
 use crate::http::openapi::schema::named;
-use crate::limits::{LIMIT_MAX, LimitChange, Limits};
+use crate::limits::{LIMIT_MAX, LimitChange, Limits, ORIGINS_MAX};
 use crate::service::AppSettings;
 
 #[derive(Serialize, JsonSchema)]
@@ -35,6 +37,12 @@ pub(in crate::http) struct ShownApp<'a> {
     /// The admins, who may call.
     #[schemars(extend("items" = named("Identifier")))]
     admins: &'a [String],
+    /// What users may do with their own state through the native API.
+    #[schemars(extend("enum" = UserAccess::ALL.map(UserAccess::name)))]
+    user_access: &'static str,
+    /// Web sites whose pages may call the native API.
+    #[schemars(length(max = ORIGINS_MAX), extend("items" = origin_schema()))]
+    allowed_origins: Vec<&'a str>,
     #[schemars(schema_with = "limits_schema")]
     limits: Map<String, Value>,
     /// Only in the answer of the call that generated it.
@@ -71,6 +79,8 @@ impl<'a> ShownApp<'a> {
             disabled: app.disabled,
             secret_keys: app.keys().map(ShownKey::from).collect(),
             admins: &app.admins,
+            user_access: app.user_access.name(),
+            allowed_origins: app.allowed_origins.iter().map(Origin::as_str).collect(),
             limits: limits
                 .named()
                 .into_iter()
@@ -86,6 +96,10 @@ impl<'a> ShownApp<'a> {
     }
 }
 
+fn origin_schema() -> Value {
+    json!({ "type": "string", "pattern": "^https?://[a-z0-9.:\\[\\]-]{1,255}$" })
+}
+
 fn limits_schema(_: &mut SchemaGenerator) -> Schema {
     let mut limits = Limits::default();
     let limit = |(name, default): (&str, &mut u32)| {
@@ -99,7 +113,8 @@ fn limits_schema(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// The fields that a new app and a change have in common.
-const SETTINGS: [&str; 4] = ["edition", "directory", "disabled", "limits"];
+const SETTINGS: [&str; 6] =
+    ["edition", "directory", "disabled", "limits", "user_access", "allowed_origins"];
 
 pub(super) struct NewApp {
     pub(super) sdk_app_id: SdkAppId,
@@ -153,13 +168,27 @@ fn settings(body: &Field<'_>) -> Result<AppSettings, Failure> {
     let directory = body.get("directory")?.present();
     let disabled = body.get("disabled")?.present();
     let limits = body.get("limits")?;
+    let user_access = body.get("user_access")?.present();
+    let origins = body.get("allowed_origins")?.present();
     Ok(AppSettings {
         edition: edition.map(|edition| edition.parsed(str::parse)).transpose()?,
         directory: directory.map(|directory| directory.parsed(str::parse)).transpose()?,
         disabled: disabled.map(|disabled| disabled.boolean()).transpose()?,
         limits: limits.present().map_or(Ok(Vec::new()), |limits| limit_changes(&limits))?,
-        ..AppSettings::default()
+        user_access: user_access.map(|access| access.parsed(str::parse)).transpose()?,
+        allowed_origins: origins.map(|origins| allowed_origins(&origins)).transpose()?,
     })
+}
+
+fn allowed_origins(origins: &Field<'_>) -> Result<Vec<Origin>, Failure> {
+    let parsed = origins.array(|origin| origin.parsed(Origin::parse))?;
+    let most = ORIGINS_MAX as usize;
+    if parsed.len() > most {
+        let got = parsed.len();
+        let problem = Problem::new(format!("must have at most {most} items, got {got}"));
+        return Err(origins.refuse(problem));
+    }
+    Ok(parsed)
 }
 
 fn limit_changes(limits: &Field<'_>) -> Result<Vec<LimitChange>, Failure> {

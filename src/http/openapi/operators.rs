@@ -208,7 +208,7 @@ pub(super) fn schemas(app: &Value) -> Value {
     limits["required"] = json!([]);
     let settings = json!({
         "edition": shown["edition"], "directory": shown["directory"], "disabled": shown["disabled"],
-        "limits": limits,
+        "limits": limits, "user_access": shown["user_access"], "allowed_origins": shown["allowed_origins"],
     });
     let whole = json!({
         "sdkappid": shown["sdkappid"], "admins": shown["admins"], "secret_key": named("SecretKey"),
