@@ -93,8 +93,24 @@ impl Service {
         Ok(())
     }
 
-    /// Looks up the app in the cache, so it may be up to [`Settings::app_age_max`](super::Settings) old.
+    /// Looks up the app in the cache, so it may be up to [`Settings::app_age_max`](super::Settings) old. Counts a request of
+    /// the app.
     pub async fn app(&self, sdk_app_id: SdkAppId, deadline: Deadline) -> Result<Arc<App>, Error> {
+        let (app, counted) = self.known(sdk_app_id, deadline).await?;
+        counted.requests.inc();
+        Ok(app)
+    }
+
+    /// Like [`Self::app`], but counts no request: for what is no call of the app.
+    pub async fn app_uncounted(
+        &self,
+        sdk_app_id: SdkAppId,
+        deadline: Deadline,
+    ) -> Result<Arc<App>, Error> {
+        Ok(self.known(sdk_app_id, deadline).await?.0)
+    }
+
+    async fn known(&self, sdk_app_id: SdkAppId, deadline: Deadline) -> Result<Known, Error> {
         let lookups = &self.store.metrics().app_cache;
         let loading = if let Some(loading) = self.apps.0.get(&sdk_app_id) {
             loading
@@ -109,9 +125,7 @@ impl Service {
             lookups.misses.inc();
             deadline.limit(loading).await.map_err(Error::late_read)?
         };
-        let (app, counted) = found.map_err(of_all)?.ok_or(Refusal::UnknownApp)?;
-        counted.requests.inc();
-        Ok(app)
+        Ok(found.map_err(of_all)?.ok_or(Refusal::UnknownApp)?)
     }
 
     fn load_for_all(&self, sdk_app_id: SdkAppId) -> Loading {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::caller::{self, Access};
+use super::cors::{self, AllowedOrigin};
 use super::path::PathValues;
 use super::problem;
 use crate::deadline::{Arrival, Deadline};
@@ -136,7 +137,10 @@ async fn handle<C: Call>(
     payload: Payload,
 ) -> HttpResponse {
     answer_request(&door, &counted, &request, async |watch| {
-        match admit::<C>(&door, watch, &request, payload).await {
+        connection::read_no_body(&request);
+        let arrival = Arrival { now: unix_now(), deadline: Deadline::of_a_request() };
+        let origin = AllowedOrigin::of(&door, &request, arrival.deadline).await.ok().flatten();
+        let answer = match admit::<C>(&door, watch, &request, payload, arrival).await {
             Ok(reply) => {
                 watch.items = C::items(&reply.answer);
                 watch.answered(Code::Ok);
@@ -146,7 +150,8 @@ async fn handle<C: Call>(
                 watch.failed(&failure, Family::RecentContact);
                 problem::response(&failure)
             }
-        }
+        };
+        cors::share(answer, origin)
     })
     .await
 }
@@ -188,7 +193,9 @@ async fn refuse(
         connection::read_no_body(request);
         body::discard(request, payload).await;
         watch.failed(failure, Family::RecentContact);
-        problem::response(failure)
+        let origin =
+            AllowedOrigin::of(door, request, Deadline::of_a_request()).await.ok().flatten();
+        cors::share(problem::response(failure), origin)
     })
     .await
 }
@@ -199,10 +206,9 @@ async fn admit<C: Call>(
     watch: &mut Watch<'_>,
     request: &HttpRequest,
     payload: Payload,
+    arrival: Arrival,
 ) -> Result<Reply<C::Answer>, Failure> {
-    connection::read_no_body(request);
     let begun = Instant::now();
-    let arrival = Arrival { now: unix_now(), deadline: Deadline::of_a_request() };
     let checked = check_caller::<C>(door, watch, request, arrival).await;
     let (caller, body) = door.read_body(request, payload, checked).await?;
     // The client's time for the body is not taken from the service's time for the call.

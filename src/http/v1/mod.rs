@@ -3,6 +3,7 @@
 mod call;
 mod caller;
 mod conversations;
+mod cors;
 mod cursor;
 mod path;
 mod problem;
@@ -12,36 +13,22 @@ mod users;
 
 use std::rc::Rc;
 
-use actix_web::HttpRequest;
+use actix_web::guard::fn_guard;
 use actix_web::web::{self, Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, Resource};
 
 use super::door::Door;
-use crate::metrics::Metrics;
+use crate::metrics::{CallMetrics, Metrics};
 use registry::{CALLS, Entry};
 
 /// Every path of the API, and the answers to other methods and other paths.
 pub(super) fn routes(app: &mut ServiceConfig, metrics: &Metrics) {
     let unknown = Rc::new(metrics.call("v1_unknown"));
+    let preflight = Rc::new(metrics.call("v1_preflight"));
     let mut paths: Vec<&str> = CALLS.iter().map(|call| call.path).collect();
     paths.dedup();
     for path in paths {
-        let calls: Vec<&Entry> = CALLS.iter().filter(|call| call.path == path).collect();
-        let methods = calls.iter().map(|call| call.method.as_str()).collect::<Vec<_>>().join(", ");
-        let mut resource = web::resource(format!("/v1/apps/{{app}}{path}"));
-        for call in calls {
-            resource = resource.route((call.route)(metrics));
-        }
-        let (unknown, methods) = (unknown.clone(), Rc::<str>::from(methods));
-        app.service(
-            resource.default_service(web::to(
-                move |door: Data<Door>, request: HttpRequest, payload: Payload| {
-                    let (unknown, methods) = (unknown.clone(), methods.clone());
-                    async move {
-                        call::refuse_method(&door, &unknown, &methods, &request, payload).await
-                    }
-                },
-            )),
-        );
+        app.service(resource(path, metrics, &unknown, &preflight));
     }
     app.service(web::scope("/v1").default_service(web::to(
         move |door: Data<Door>, request: HttpRequest, payload: Payload| {
@@ -49,4 +36,37 @@ pub(super) fn routes(app: &mut ServiceConfig, metrics: &Metrics) {
             async move { call::refuse_path(&door, &unknown, &request, payload).await }
         },
     )));
+}
+
+/// The calls of a path, its preflights, and the answer to other methods.
+fn resource(
+    path: &str,
+    metrics: &Metrics,
+    unknown: &Rc<CallMetrics>,
+    preflight: &Rc<CallMetrics>,
+) -> Resource {
+    let mut resource = web::resource(format!("/v1/apps/{{app}}{path}"));
+    let calls: Vec<&Entry> = CALLS.iter().filter(|call| call.path == path).collect();
+    let methods: Rc<str> =
+        calls.iter().map(|call| call.method.as_str()).collect::<Vec<_>>().join(", ").into();
+    for call in calls {
+        resource = resource.route((call.route)(metrics));
+    }
+    let (preflight, of_path) = (preflight.clone(), methods.clone());
+    let preflights =
+        web::route().guard(fn_guard(cors::is_preflight)).to(
+            move |door: Data<Door>, request: HttpRequest, payload: Payload| {
+                let (preflight, methods) = (preflight.clone(), of_path.clone());
+                async move {
+                    cors::answer_preflight(&door, &preflight, &methods, &request, payload).await
+                }
+            },
+        );
+    let unknown = unknown.clone();
+    resource.route(preflights).default_service(web::to(
+        move |door: Data<Door>, request: HttpRequest, payload: Payload| {
+            let (unknown, methods) = (unknown.clone(), methods.clone());
+            async move { call::refuse_method(&door, &unknown, &methods, &request, payload).await }
+        },
+    ))
 }

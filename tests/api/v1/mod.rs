@@ -1,6 +1,7 @@
 //! The native API.
 
 mod access;
+mod cors;
 mod reading;
 
 use std::net::SocketAddr;
