@@ -37,6 +37,7 @@ pub use admin::{OperatorToken, Operators};
 pub use console::Console;
 pub use openapi::openapi;
 pub use tls::{Identity, TlsError};
+pub use v1::openapi as openapi_v1;
 
 use crate::service::Service;
 use door::Door;

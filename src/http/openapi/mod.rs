@@ -55,7 +55,9 @@ Every call under `/v4/` returns HTTP status 200. `ErrorCode` says whether the ca
 item succeeded. A field that is `null` counts as absent. Unknown fields are ignored. Lengths of texts are in bytes of \
 UTF-8 (`x-maxBytes`). `x-limit` names a limit that an operator can change per app; this document shows the defaults. \
 `x-bits` names the bits, `x-meanings` explains numbers, `x-codes` lists the codes of a call, and `x-error-codes` \
-explains all codes.";
+explains all codes.
+
+The native API, `/v1/`, has a document of its own: `/v1/openapi.json`.";
 
 fn built() -> Value {
     let limits = Limits::default();
@@ -77,6 +79,7 @@ fn built() -> Value {
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
+        "externalDocs": { "url": "/v1/openapi.json", "description": "The document of the native API." },
         "tags": [
             { "name": Family::RecentContact.service(), "description": "Marks, contact groups, pins." },
             { "name": Family::Accounts.service(), "description": "The users in the directory." },

@@ -114,6 +114,7 @@ fn pages() -> impl Iterator<Item = (String, Value)> {
     );
     let json_of = |schema: Value, about: &str| json!({ "description": about, "content": { "application/json": { "schema": schema } } });
     let document = json_of(json!({ "type": "object" }), "This document.");
+    let native = json_of(json!({ "type": "object" }), "The document of the native API.");
     let session = vec![
         (
             "200",
@@ -127,6 +128,10 @@ fn pages() -> impl Iterator<Item = (String, Value)> {
     ];
     [
         ("/openapi.json", public("openapi", "This document", vec![("200", document)])),
+        (
+            "/v1/openapi.json",
+            public("openapi_v1", "The document of the native API", vec![("200", native)]),
+        ),
         ("/console/session.json", public("session", "The session of the console", session)),
     ]
     .into_iter()

@@ -9,7 +9,7 @@ use super::codes;
 use crate::limits::{Limits, MARK_BITS};
 
 /// Generates the schemas of answers as components. `item_codes` are the values of each `ResultCode`, beside 0.
-pub(super) fn generator(item_codes: Vec<u32>) -> SchemaGenerator {
+pub(in crate::http) fn generator(item_codes: Vec<u32>) -> SchemaGenerator {
     SchemaSettings::draft2020_12()
         .for_serialize()
         .with(|settings| settings.definitions_path = "/components/schemas".into())

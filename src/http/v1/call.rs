@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::caller::{self, Access};
 use super::cors::{self, AllowedOrigin};
+use super::operation::Operation;
 use super::path::PathValues;
 use super::problem;
 use crate::deadline::{Arrival, Deadline};
@@ -40,6 +41,9 @@ pub(super) trait Call: Sized + 'static {
     const ACCESS: Access;
 
     type Answer: Serialize + JsonSchema;
+
+    /// For the OpenAPI document.
+    fn operation() -> Operation;
 
     fn parse(request: &Request<'_>, app: &App) -> Result<Self, Failure>;
 

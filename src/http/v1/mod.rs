@@ -5,6 +5,8 @@ mod caller;
 mod conversations;
 mod cors;
 mod cursor;
+mod openapi;
+mod operation;
 mod path;
 mod problem;
 mod registry;
@@ -19,10 +21,12 @@ use actix_web::{HttpRequest, Resource};
 
 use super::door::Door;
 use crate::metrics::{CallMetrics, Metrics};
+pub use openapi::openapi;
 use registry::{CALLS, Entry};
 
 /// Every path of the API, and the answers to other methods and other paths.
 pub(super) fn routes(app: &mut ServiceConfig, metrics: &Metrics) {
+    app.route("/v1/openapi.json", web::get().to(openapi::document));
     let unknown = Rc::new(metrics.call("v1_unknown"));
     let preflight = Rc::new(metrics.call("v1_preflight"));
     let mut paths: Vec<&str> = CALLS.iter().map(|call| call.path).collect();

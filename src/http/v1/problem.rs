@@ -9,6 +9,7 @@ use actix_web::http::header::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::domain::Refusal;
 use crate::error::Error;
@@ -26,6 +27,7 @@ const RETRY_AFTER_S: &str = "1";
 pub(super) struct ProblemDocument<'a> {
     /// What kind of problem it is: `urn:earmark:problem:` and a word for programs.
     #[serde(rename = "type")]
+    #[schemars(extend("enum" = KINDS.map(urn)))]
     kind: String,
     /// The kind in words.
     title: &'a str,
@@ -72,14 +74,45 @@ const IN_DOUBT: Kind =
     ("in-doubt", StatusCode::SERVICE_UNAVAILABLE, "Whether it was written is not known");
 const INTERNAL: Kind = ("internal", StatusCode::INTERNAL_SERVER_ERROR, "A fault of the service");
 
+const KINDS: [Kind; 15] = [
+    BAD_REQUEST,
+    UNAUTHORIZED,
+    FORBIDDEN,
+    NOT_FOUND,
+    METHOD,
+    TOO_LARGE,
+    LIMIT,
+    TAKEN,
+    CONFLICT,
+    RESYNC,
+    RATE,
+    OVERLOADED,
+    UNAVAILABLE,
+    IN_DOUBT,
+    INTERNAL,
+];
+
+fn urn((word, ..): Kind) -> String {
+    format!("urn:earmark:problem:{word}")
+}
+
+/// All kinds, for the OpenAPI document.
+pub(super) fn table() -> Value {
+    let row = |kind: &Kind| {
+        let (_, status, title) = kind;
+        json!({ "type": urn(*kind), "status": status.as_u16(), "title": title })
+    };
+    KINDS.iter().map(row).collect()
+}
+
 /// Answers a failure, and logs it.
 pub(super) fn response(failure: &Failure) -> HttpResponse {
     let kind = kind(failure);
     let detail = log_failure(failure, detail(failure));
     let field = field(failure);
-    let (word, status, title) = kind;
+    let (_, status, title) = kind;
     let document = ProblemDocument {
-        kind: format!("urn:earmark:problem:{word}"),
+        kind: urn(kind),
         title,
         status: status.as_u16(),
         detail: &detail,

@@ -1,10 +1,13 @@
-//! The list of all calls of the native API. Routes and metric labels come from it.
+//! The list of all calls of the native API. Routes, metric labels and the OpenAPI document come from it.
 
 use actix_web::Route;
 use actix_web::http::Method;
+use schemars::{Schema, SchemaGenerator};
 
 use super::call::{self, Call};
+use super::caller::Access;
 use super::conversations::get_conversation::GetConversation;
+use super::operation::Operation;
 use super::users::get_user::GetUser;
 use crate::metrics::Metrics;
 
@@ -17,10 +20,23 @@ pub(super) struct Entry {
     pub(super) method: Method,
     pub(super) path: &'static str,
     pub(super) route: fn(&Metrics) -> Route,
+    pub(super) name: &'static str,
+    pub(super) access: Access,
+    pub(super) operation: fn() -> Operation,
+    /// The schema of the answer.
+    pub(super) answer: fn(&mut SchemaGenerator) -> Schema,
 }
 
 impl Entry {
     const fn of<C: Call>() -> Self {
-        Self { method: C::METHOD, path: C::PATH, route: call::route::<C> }
+        Self {
+            method: C::METHOD,
+            path: C::PATH,
+            route: call::route::<C>,
+            name: C::NAME,
+            access: C::ACCESS,
+            operation: C::operation,
+            answer: SchemaGenerator::subschema_for::<C::Answer>,
+        }
     }
 }

@@ -30,6 +30,14 @@ pub(crate) fn paths() -> impl Iterator<Item = (&'static str, &'static Value)> {
     DOCUMENT["paths"].as_object().unwrap().iter().map(|(path, item)| (path.as_str(), item))
 }
 
+/// Every documented call of the native API, as the metrics name it.
+pub(crate) fn native_calls() -> Vec<String> {
+    let document: Value = serde_json::from_str(earmark::http::openapi_v1()).unwrap();
+    let items = document["paths"].as_object().unwrap().values();
+    let operations = items.flat_map(|item| item.as_object().unwrap().values());
+    operations.map(|call| format!("v1_{}", call["operationId"].as_str().unwrap())).collect()
+}
+
 /// The operation of a command.
 pub(crate) fn operation(command: &str) -> &'static Value {
     &DOCUMENT["paths"][format!("/v4/{command}")]["post"]

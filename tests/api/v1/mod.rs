@@ -2,10 +2,13 @@
 
 mod access;
 mod cors;
+mod document;
+mod openapi;
 mod reading;
 
 use std::net::SocketAddr;
 
+use actix_web::HttpMessage;
 use actix_web::http::Method;
 use earmark::domain::UserAccess;
 use earmark::service::{AppChange, AppSettings};
@@ -81,14 +84,19 @@ impl Ask {
         self
     }
 
+    fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
     async fn send(self, app: &TestApp) -> Reply {
         self.send_at(app, app.addresses.api).await
     }
 
-    /// Sends to the service that listens on this address.
+    /// Sends to the service that listens on this address, and compares the answer with the OpenAPI document.
     async fn send_at(self, app: &TestApp, address: SocketAddr) -> Reply {
         let url = format!("http://{address}/v1/apps/{APP}{}", self.path);
-        let mut request = app.client.request(self.method, url);
+        let mut request = app.client.request(self.method.clone(), url);
         for (name, value) in self.headers {
             request = request.insert_header((name, value));
         }
@@ -99,7 +107,9 @@ impl Ask {
         let revision = etag.map(|etag| etag.trim_matches('"').parse().unwrap());
         let json =
             if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
-        Reply { status: response.status().as_u16(), revision, json }
+        let status = response.status().as_u16();
+        document::check_answer(&self.method, &self.path, status, response.content_type(), &json);
+        Reply { status, revision, json }
     }
 }
 

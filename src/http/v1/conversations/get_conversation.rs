@@ -9,6 +9,7 @@ use crate::domain::{App, Conversation, UserAccess, UserId};
 use crate::http::failure::Failure;
 use crate::http::v1::call::{Call, Reply, Request};
 use crate::http::v1::caller::Access;
+use crate::http::v1::operation::Operation;
 use crate::http::v1::shapes::ShownConversation;
 use crate::service::Service;
 
@@ -26,6 +27,16 @@ impl Call for GetConversation {
     const ACCESS: Access = Access::Users(UserAccess::Read);
 
     type Answer = ShownConversation;
+
+    fn operation() -> Operation {
+        Operation::new(
+            "Shows a conversation",
+            "A conversation without state is shown empty, with revision 0. `ETag` has the user's revision.",
+        )
+        .answer(
+            r#"{"type":"user","id":"user1","marks":["favorite"],"custom":null,"groups":["work"],"pinned":false,"changed_at":"2026-11-28T16:00:00.000Z","revision":2}"#,
+        )
+    }
 
     fn parse(request: &Request<'_>, app: &App) -> Result<Self, Failure> {
         Ok(Self { user: request.path.user(app)?, conversation: request.path.conversation(app)? })

@@ -12,6 +12,7 @@ use crate::http::failure::Failure;
 use crate::http::v1::call::{Call, Reply, Request};
 use crate::http::v1::caller::Access;
 use crate::http::v1::cursor::Cursor;
+use crate::http::v1::operation::Operation;
 use crate::http::v1::shapes::ShownGroup;
 use crate::service::Service;
 
@@ -55,6 +56,16 @@ impl Call for GetUser {
     const ACCESS: Access = Access::Users(UserAccess::Read);
 
     type Answer = Answer;
+
+    fn operation() -> Operation {
+        Operation::new(
+            "Shows what a user has",
+            "The revision, the contact groups, and how much of each limit is used. A user who has nothing has revision 0.",
+        )
+        .answer(
+            r#"{"revision":2,"cursor":"1-0-2-0ff05a3e","groups":[{"name":"work","id":1,"conversations":1}],"limits":{"marked":{"used":1,"max":1000},"grouped":{"used":1,"max":1000},"pinned":{"used":0,"max":50},"groups":{"used":1,"max":20}}}"#,
+        )
+    }
 
     fn parse(request: &Request<'_>, app: &App) -> Result<Self, Failure> {
         Ok(Self { user: request.path.user(app)? })
