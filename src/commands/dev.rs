@@ -209,7 +209,11 @@ fn introduce(
          \n\
          Read back what user0 has:\n\
          \n\
-         {}\n",
+         {}\n\
+         \n\
+         In a second terminal, hear of each change of user0:\n\
+         \n\
+         curl --no-buffer 'http://{address}/v1/apps/{number}/users/user0/events' -H 'Authorization: Bearer {sig}'\n",
         link_token.reveal(),
         data.join("secret-key").display(),
         curl("mark_contact", DEMO_MARK),

@@ -38,6 +38,21 @@ fn the_printed_command_marks_a_conversation() {
 }
 
 #[test]
+fn the_printed_command_for_changes_names_the_user_and_has_a_valid_user_sig() {
+    let scratch = Scratch::create();
+    let dev = EARMARK.start_dev(&scratch);
+    let curl = dev.process.stdout.line("curl --no-buffer 'http://");
+    let user = format!("{}/v1/apps/1400000001/users/user0", dev.address);
+    assert!(curl.contains(&format!("'http://{user}/events'")), "{curl}");
+    // A stream has no end, so we read the state of which it tells.
+    let header = format!("host: h\r\n{}\r\n", between(&curl, "-H '", "'"));
+    let path = format!("/{}", user.split_once('/').unwrap().1);
+    let answer = request_with(dev.address, "GET", &path, &header, "").unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    dev.process.stop();
+}
+
+#[test]
 fn the_printed_addresses_lead_to_this_machine_although_dev_listens_everywhere() {
     for everywhere in ["0.0.0.0:0", "[::]:0"] {
         let scratch = Scratch::create();

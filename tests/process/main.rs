@@ -8,6 +8,7 @@
 use testkit::Earmark;
 
 mod admin;
+mod api_guide;
 mod apps;
 mod connections;
 mod database_tls;

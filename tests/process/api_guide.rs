@@ -1,0 +1,99 @@
+//! The examples of `docs/api.md`: each command is answered as the guide shows.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use testkit::{Dev, Scratch};
+
+use crate::EARMARK;
+
+const GUIDE: &str = include_str!("../../docs/api.md");
+
+/// The sections whose examples run, in the guide's order. An example may need those before it.
+const SECTIONS: [&str; 3] = ["First call", "One conversation", "Errors"];
+
+/// A fenced block that is a command, and what the guide says that it prints.
+#[derive(Debug)]
+struct Example {
+    section: &'static str,
+    command: &'static str,
+    /// A command without an answer prepares those after it.
+    answer: Option<Value>,
+}
+
+fn examples() -> Vec<Example> {
+    let mut examples: Vec<Example> = Vec::new();
+    for section in GUIDE.split("\n## ").skip(1) {
+        let (title, text) = section.split_once('\n').unwrap();
+        for block in text.split("```").skip(1).step_by(2) {
+            let (language, block) = block.split_once('\n').unwrap();
+            match language {
+                "sh" => examples.push(Example { section: title, command: block, answer: None }),
+                "json" => {
+                    let example = examples.last_mut().unwrap();
+                    assert_eq!((example.section, &example.answer), (title, &None), "{block}");
+                    let answer = serde_json::from_str(block);
+                    example.answer =
+                        Some(answer.unwrap_or_else(|error| panic!("{error}: {block}")));
+                }
+                other => assert_eq!(other, "text", "{block}"),
+            }
+        }
+    }
+    examples
+}
+
+/// Printed after each command.
+const END: &str = "\n--- end of a command ---\n";
+
+/// Runs the commands in one shell, in the folder that contains the data, and returns what each prints.
+fn run(examples: &[Example], dev: &Dev, folder: &Path) -> Vec<String> {
+    let commands = examples.iter().map(|example| format!("{}printf '{END}'\n", example.command));
+    let script = commands
+        .collect::<String>()
+        .replace("target/release/earmark", env!("CARGO_BIN_EXE_earmark"))
+        .replace("127.0.0.1:8080", &dev.address.to_string());
+    let script = format!("set -euo pipefail\n{script}");
+    let output = Command::new("bash").args(["-c", &script]).current_dir(folder).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}\n{errors}");
+    printed.split_terminator(END).map(str::to_owned).collect()
+}
+
+/// Times and cursors.
+fn replace_what_no_example_can_predict(answer: &mut Value, expected: &Value) {
+    for (name, value) in answer.as_object_mut().into_iter().flatten() {
+        let expected = &expected[name.as_str()];
+        let is_unpredictable = ["changed_at", "cursor", "next"].contains(&name.as_str());
+        if is_unpredictable && value.is_string() && expected.is_string() {
+            *value = expected.clone();
+        }
+        replace_what_no_example_can_predict(value, expected);
+    }
+    for (nr, item) in answer.as_array_mut().into_iter().flatten().enumerate() {
+        replace_what_no_example_can_predict(item, &expected[nr]);
+    }
+}
+
+#[test]
+fn every_example_of_the_guide_is_answered_as_it_says() {
+    let scratch = Scratch::create();
+    let dev = EARMARK.start_dev(&scratch);
+    let examples = examples();
+    for section in SECTIONS {
+        assert!(examples.iter().any(|example| example.section == section), "{section}");
+    }
+    let is_run = |example: &Example| SECTIONS.contains(&example.section);
+    let examples: Vec<_> = examples.into_iter().filter(is_run).collect();
+    let printed = run(&examples, &dev, scratch.path());
+    assert_eq!(printed.len(), examples.len(), "{printed:?}");
+    for (Example { command, answer, .. }, printed) in examples.iter().zip(printed) {
+        let Some(expected) = answer else { continue };
+        let mut answer = serde_json::from_str(&printed).unwrap_or_else(|_| panic!("{printed}"));
+        replace_what_no_example_can_predict(&mut answer, expected);
+        assert_eq!(answer, *expected, "{command}");
+    }
+    dev.process.stop();
+}
