@@ -19,6 +19,9 @@ fn queries() -> [String; 2] {
 async fn start() -> TestApp {
     let app = TestApp::with_limits(&["calls-per-second=0"]).await;
     app.add_app(OTHER, OTHER_KEY).await;
+    let settings = "INSERT INTO app_origins SELECT sdk_app_id, 'https://' || sdk_app_id FROM apps;
+        INSERT INTO app_marks SELECT sdk_app_id, 40, 'mark of ' || sdk_app_id, '#c00' FROM apps";
+    sqlx::raw_sql(settings).execute(&app.db).await.unwrap();
     for (query, text) in queries().iter().zip(TEXTS) {
         prepare(3, text, async |command, body| {
             let answer = app.call_as(command, query, body).await;

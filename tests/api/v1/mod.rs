@@ -4,6 +4,7 @@ mod access;
 mod cors;
 mod document;
 mod openapi;
+mod plans;
 mod reading;
 
 use std::net::SocketAddr;
