@@ -100,7 +100,7 @@ pub enum AppCommand {
 /// The settings that a new app and a change have in common.
 #[derive(Debug, Args)]
 pub struct AppSettingArgs {
-    /// The edition: `trial`, `standard`, `pro`, `pro_plus`, `enterprise` or `premium` (a new app's default). `trial` and
+    /// The edition: `trial`, `standard`, `pro`, `pro_plus`, `enterprise`, `ultimate` or `premium` (a new app's default). `trial` and
     /// `standard` have only custom marks.
     #[arg(long)]
     edition: Option<Edition>,
