@@ -1,5 +1,6 @@
 //! Tencent's error codes, and the error texts. The code has both only here.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -170,13 +171,7 @@ impl Failure {
             Self::CallerMissing(name) => format!("{name}: missing from the query"),
             Self::UserSigEmpty => "usersig: empty".to_owned(),
             Self::AppDisabled => "sdkappid: the app is disabled".to_owned(),
-            Self::UserSig(flaw) => match flaw {
-                Flaw::Undecodable(why) => format!("usersig: invalid, perhaps cut short: {why}"),
-                Flaw::Forged => "usersig: was not made with a secret key of this app".to_owned(),
-                Flaw::OtherUser => "usersig: was made for another identifier".to_owned(),
-                Flaw::OtherApp => "usersig: was made for another sdkappid".to_owned(),
-                Flaw::Expired => "usersig: expired".to_owned(),
-            },
+            Self::UserSig(flaw) => format!("usersig: {}", text_of_flaw(*flaw)),
             Self::NotAdmin | Self::UserAccess { .. } => {
                 "identifier: not an admin of the app".to_owned()
             }
@@ -246,6 +241,16 @@ fn code_of(refusal: Refusal, family: Family) -> Code {
         | Refusal::RevisionChanged
         | Refusal::NumbersUsedUp
         | Refusal::NotLoaded => Code::InternalError,
+    }
+}
+
+fn text_of_flaw(flaw: Flaw) -> Cow<'static, str> {
+    match flaw {
+        Flaw::Undecodable(why) => format!("invalid, perhaps cut short: {why}").into(),
+        Flaw::Forged => "was not made with a secret key of this app".into(),
+        Flaw::OtherUser => "was made for another identifier".into(),
+        Flaw::OtherApp => "was made for another sdkappid".into(),
+        Flaw::Expired => "expired".into(),
     }
 }
 

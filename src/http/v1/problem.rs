@@ -188,10 +188,11 @@ fn kind_of(refusal: Refusal) -> Kind {
 
 /// The original has no code for what it does not have.
 fn code(failure: &Failure) -> Option<Code> {
-    match failure {
-        Failure::CursorUnknown | Failure::Service(Error::Refused(Refusal::RevisionChanged)) => None,
-        _ => Some(failure.code(Family::RecentContact)),
-    }
+    let is_new = matches!(
+        failure,
+        Failure::CursorUnknown | Failure::Service(Error::Refused(Refusal::RevisionChanged))
+    );
+    (!is_new).then(|| failure.code(Family::RecentContact))
 }
 
 fn detail(failure: &Failure) -> Cow<'static, str> {
@@ -284,14 +285,15 @@ fn detail_of(refusal: Refusal) -> Cow<'static, str> {
 }
 
 fn field(failure: &Failure) -> Option<String> {
-    match failure {
-        Failure::Parameter { path, .. }
-        | Failure::AccountType { path, .. }
-        | Failure::ItemCount { path, .. }
-        | Failure::AccountCount { path, .. }
-        | Failure::ContactGroupNameLength { path, .. } => Some(pointer(path)),
-        _ => None,
+    if let Failure::Parameter { path, .. }
+    | Failure::AccountType { path, .. }
+    | Failure::ItemCount { path, .. }
+    | Failure::AccountCount { path, .. }
+    | Failure::ContactGroupNameLength { path, .. } = failure
+    {
+        return Some(pointer(path));
     }
+    None
 }
 
 /// A JSON pointer for a path such as `changes[3].set[1]`.
