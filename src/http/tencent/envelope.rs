@@ -114,6 +114,7 @@ pub fn failure(
 
 /// Returns the text for the client, and logs it. An internal error shows the client only the request id. The log has
 /// the cause beside that id.
+#[must_use]
 pub fn described(failure: &Failure, contact_group: ContactGroupPaths) -> String {
     log_failure(failure, failure.text(contact_group).into())
 }
