@@ -1,5 +1,10 @@
 -- What the native API needs beside the original's: who may call, names of marks, and cursors.
--- locks: ACCESS EXCLUSIVE on apps, ACCESS EXCLUSIVE on users, ACCESS EXCLUSIVE on contact_groups
+-- locks: SHARE on gone, ACCESS EXCLUSIVE on apps, ACCESS EXCLUSIVE on users, ACCESS EXCLUSIVE on contact_groups
+
+-- Which accounts and chat groups have left or come back since a directory revision. Few ever leave, so it is built in a
+-- moment, and the stronger locks come after it.
+CREATE INDEX gone_directory_revision ON gone (sdk_app_id, directory_revision);
+
 -- Columns with a constant default change no row, so the locks are held for a moment.
 ALTER TABLE apps
     -- What users may do with their own state through the native API.
@@ -50,17 +55,15 @@ CREATE TABLE app_marks (
 CREATE TABLE database_epoch (
     is_only_row       BOOLEAN NOT NULL DEFAULT TRUE,
     epoch             BIGINT  NOT NULL,
-    -- PostgreSQL's, when the epoch began.
-    system_identifier BIGINT  NOT NULL,
-    timeline          INTEGER NOT NULL,
+    -- PostgreSQL's, when a session last looked. NULL until the first one does: some providers do not tell them.
+    system_identifier BIGINT,
+    timeline          BIGINT,
 
     CONSTRAINT database_epoch_pkey PRIMARY KEY (is_only_row),
     CONSTRAINT database_epoch_one_row CHECK (is_only_row)
 );
 
-INSERT INTO database_epoch (epoch, system_identifier, timeline)
-SELECT 1, c.system_identifier, ('x' || lpad(substring(pg_walfile_name(pg_current_wal_lsn()) FOR 8), 8, '0'))::bit(32)::int
-FROM pg_control_system() c;
+INSERT INTO database_epoch (epoch) VALUES (1);
 
 -- What every read of the native API says about a user, also about one without a row.
 CREATE FUNCTION user_head(of_app BIGINT, of_user TEXT) RETURNS TABLE (

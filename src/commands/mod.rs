@@ -3,6 +3,7 @@
 mod app;
 mod dev;
 mod doctor;
+mod epoch;
 mod healthcheck;
 mod migrate;
 mod prune;
@@ -45,6 +46,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Command::Prune(settings) => prune::run(&settings, output).await,
         Command::Verify(settings) => verify::run(&settings, output).await,
         Command::App(settings) => app::run(settings, output).await,
+        Command::Epoch(settings) => epoch::run(&settings, output).await,
         Command::Sig(settings) => sig(settings, output).await,
         Command::Healthcheck(settings) => healthcheck::run(&settings).await,
         Command::Settings => settings::run(output),

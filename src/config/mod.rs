@@ -63,6 +63,8 @@ pub enum Command {
     Prune(Prune),
     /// Creates and changes apps.
     App(AppArgs),
+    /// Shows or ends the epoch of the database. Cursors of the native API end with their epoch.
+    Epoch(EpochArgs),
     /// Signs a UserSig.
     Sig(Sig),
     /// Asks a running service whether it is ready. Exits with 0 if it is. For images without a shell.
@@ -125,6 +127,20 @@ pub struct DatabaseArgs {
     /// its storage keeps them in another way.
     #[arg(long = "allow-unsafe-database", env = "EARMARK_ALLOW_UNSAFE_DATABASE", global = true)]
     allow_unsafe: bool,
+
+    /// End the cursors of the native API when a standby was promoted, since it may lack changes that clients have seen. Turn
+    /// it off only if every standby that may be promoted is synchronous. A restored backup may look like a promoted
+    /// standby, so run `earmark epoch bump` after each restore then.
+    #[arg(
+        long = "epoch-after-failover",
+        env = "EARMARK_EPOCH_AFTER_FAILOVER",
+        global = true,
+        default_value_t = true,
+        action = clap::ArgAction::Set,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        value_name = "BOOL"
+    )]
+    epoch_after_failover: bool,
 }
 
 impl DatabaseArgs {
@@ -142,7 +158,8 @@ impl DatabaseArgs {
         Ok(database
             .connections(connections)
             .statement_cache(self.statement_cache)
-            .allow_unsafe(self.allow_unsafe))
+            .allow_unsafe(self.allow_unsafe)
+            .epoch_after_failover(self.epoch_after_failover))
     }
 }
 
@@ -228,6 +245,28 @@ const HISTORY_DAYS: u32 = 30;
 
 fn days(number: u32) -> Duration {
     Duration::from_hours(u64::from(number) * 24)
+}
+
+#[derive(Debug, Args)]
+pub struct EpochArgs {
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+
+    #[command(subcommand)]
+    pub command: EpochCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EpochCommand {
+    /// Shows the epoch, and PostgreSQL's system identifier and timeline that were noted with it.
+    Show,
+    /// Begins another epoch: every client with a cursor reads its state anew. Run it after a backup was restored into the same
+    /// server.
+    Bump {
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Args)]

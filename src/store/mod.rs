@@ -4,6 +4,7 @@ pub mod apps;
 mod convert;
 mod directory;
 pub mod doctor;
+pub mod epoch;
 pub mod locks;
 mod pool;
 pub mod schema;

@@ -19,6 +19,7 @@ pub struct Database {
     connections: u32,
     keeps_statements: bool,
     allows_unsafe: bool,
+    raises_epoch_after_failover: bool,
     /// The index of the host that served us last.
     preferred: Arc<AtomicUsize>,
     fence: Arc<Fence>,
@@ -51,6 +52,7 @@ impl Database {
             connections: 10,
             keeps_statements: true,
             allows_unsafe: false,
+            raises_epoch_after_failover: true,
             preferred: Arc::default(),
             fence: Arc::default(),
         }
@@ -79,6 +81,17 @@ impl Database {
     #[must_use]
     pub fn allow_unsafe(self, on: bool) -> Self {
         Self { allows_unsafe: on, ..self }
+    }
+
+    /// Lets cursors of the native API live on after a standby was promoted. Only if every standby that may be promoted is
+    /// synchronous.
+    #[must_use]
+    pub fn epoch_after_failover(self, on: bool) -> Self {
+        Self { raises_epoch_after_failover: on, ..self }
+    }
+
+    pub(super) fn raises_epoch_after_failover(&self) -> bool {
+        self.raises_epoch_after_failover
     }
 
     pub(super) fn connections_max(&self) -> u32 {

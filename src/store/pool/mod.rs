@@ -6,6 +6,7 @@
 mod abandoned;
 mod connection;
 mod database;
+mod epoch;
 mod failure;
 mod fence;
 mod notice;

@@ -10,6 +10,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{ConnectOptions as _, Row as _};
 
 use super::database::{Database, Targets};
+use super::epoch::note_history;
 use super::fence::{Fence, Timeline};
 use super::session::{State, Usage, timeout};
 use crate::deadline::Deadline;
@@ -168,9 +169,13 @@ impl Database {
             open.set().await?;
         }
         open.check().await?;
+        let timeline = open.usage.wait(Timeline::of(&mut open.connection)).await?;
         if self.keeps_statements() {
-            let timeline = open.usage.wait(Timeline::of(&mut open.connection)).await?;
             open.pass = Some(open.fence.pass(timeline).ok_or(ConnectError::OldPrimary)?);
+        }
+        if timeline.is_some() {
+            let raises = self.raises_epoch_after_failover();
+            note_history(&mut open.connection, &mut open.usage, raises).await?;
         }
         Ok(open)
     }
