@@ -29,6 +29,8 @@ pub const OPERATOR_TOKEN_BYTES_MIN: usize = 16;
 pub const LIMIT_MAX: u32 = i32::MAX as u32;
 /// Longest name of a mark, in bytes.
 pub const MARK_NAME_BYTES_MAX: u32 = 32;
+/// How long a client may wait for changes in one call, in seconds.
+pub const CHANGES_WAIT_MAX_S: u64 = 60;
 /// Web sites of an app whose pages may call.
 pub const ORIGINS_MAX: u32 = 20;
 /// Longest name of an app's admin, in bytes.

@@ -64,6 +64,7 @@ metrics! {
     rate_limited_total: IntCounterVec["app"] = "Requests refused because of the rate limit of their app";
     app_key_created_timestamp_seconds: IntGaugeVec["app", "key"] = "Creation of a secret key, in Unix seconds";
     app_key_last_used_timestamp_seconds: IntGaugeVec["app", "key"] = "Last use of a secret key, in Unix seconds";
+    listeners: IntGaugeVec["kind"] = "Clients that wait for changes";
     overloaded_total: IntCounter = "Writes refused because the queue of their lane was full";
 
     commit_requests: Histogram in BATCH = "Requests that shared a transaction of writes";
@@ -182,6 +183,26 @@ pub struct AppMetrics {
     pub rate_limited: IntCounter,
 }
 
+/// How a client waits for changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenerKind {
+    /// A stream of `events`.
+    Stream,
+    /// A call of `changes` that waits.
+    LongPoll,
+}
+
+impl ListenerKind {
+    const ALL: [Self; 2] = [Self::Stream, Self::LongPoll];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::LongPoll => "long_poll",
+        }
+    }
+}
+
 /// The times of a secret key, in Unix seconds.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyTimes {
@@ -254,6 +275,9 @@ impl Metrics {
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let families = Families::register(&registry)?;
+        for kind in ListenerKind::ALL {
+            families.listeners.with_label_values(&[kind.name()]);
+        }
         families.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let lookups = |cache| CacheLookups {
             hits: families.cache_lookups_total.with_label_values(&[cache, "hit"]),
@@ -297,6 +321,12 @@ impl Metrics {
             items_ok: items_total.with_label_values(&[name, "ok"]),
             items_refused: items_total.with_label_values(&[name, "refused"]),
         }
+    }
+
+    /// How many clients wait for changes in this way.
+    #[must_use]
+    pub fn listeners(&self, kind: ListenerKind) -> IntGauge {
+        self.families.listeners.with_label_values(&[kind.name()])
     }
 
     /// The series of an app. The app must exist: otherwise clients could use up [`LABELLED_APPS_MAX`] with invented

@@ -4,6 +4,24 @@ use smol_str::SmolStr;
 
 use super::{ChatGroupId, Problem, UserId};
 
+/// What is at the other end of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerKind {
+    User,
+    ChatGroup,
+}
+
+impl PeerKind {
+    /// `kind` in the database.
+    #[must_use]
+    pub fn number(self) -> i16 {
+        match self {
+            Self::User => 1,
+            Self::ChatGroup => 2,
+        }
+    }
+}
+
 /// One of a user's conversations (`ContactItem`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Conversation {

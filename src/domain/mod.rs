@@ -19,7 +19,7 @@ pub use app_key::{AppKey, KeyRefusal};
 pub use change::{Applied, Change, MemberChange};
 pub use chat_group::{ChatGroup, ChatGroupId, ChatGroupType};
 pub use contact_group::{ContactGroup, ContactGroupName};
-pub use conversation::Conversation;
+pub use conversation::{Conversation, PeerKind};
 pub use mark::{BitChange, CombinedMark, CustomMark, MarkBit, MarkChange, StandardMark};
 pub use mark_name::{Color, MarkName, MarkNames, NamedMark};
 pub use moment::Moment;

@@ -29,6 +29,16 @@ impl<'q> Credentials<'q> {
         Self { sdk_app_id, identifier: identifier.into(), user_sig: user_sig.into() }
     }
 
+    /// Credentials that outlive their request.
+    #[must_use]
+    pub fn into_owned(self) -> Credentials<'static> {
+        Credentials {
+            sdk_app_id: self.sdk_app_id,
+            identifier: self.identifier.into_owned().into(),
+            user_sig: self.user_sig.into_owned().into(),
+        }
+    }
+
     /// Decodes the query like a form: `+` is a space, `%2A` is `*`. If a name occurs twice, the first value counts.
     pub fn parse(query: &'q str) -> Result<Self, Failure> {
         let value = |wanted| {

@@ -86,6 +86,25 @@ impl Door {
         arrival: Arrival,
     ) -> Result<Arc<App>, Failure> {
         let app = self.service.app(who.sdk_app_id, arrival.deadline).await?;
+        self.check_user_sig_of(app, who, arrival)
+    }
+
+    /// As [`Self::check_user_sig`], for a call that was counted when it began.
+    pub(super) async fn check_user_sig_again(
+        &self,
+        who: &Credentials<'_>,
+        arrival: Arrival,
+    ) -> Result<Arc<App>, Failure> {
+        let app = self.service.app_uncounted(who.sdk_app_id, arrival.deadline).await?;
+        self.check_user_sig_of(app, who, arrival)
+    }
+
+    fn check_user_sig_of(
+        &self,
+        app: Arc<App>,
+        who: &Credentials<'_>,
+        arrival: Arrival,
+    ) -> Result<Arc<App>, Failure> {
         if app.disabled {
             return Err(Failure::AppDisabled);
         }

@@ -31,7 +31,9 @@ impl Service {
             store::accounts::import(&mut tx, sdk_app_id, &accounts).await?;
             tx.commit().await
         })
-        .await
+        .await?;
+        self.shared.listeners.directory_changed();
+        Ok(())
     }
 
     /// Deletes accounts and all state of their users in one transaction. Returns one result per user, in order.
@@ -52,6 +54,7 @@ impl Service {
             })
             .collect();
         let outcomes = self.write_together(writes, arrival.deadline).await?;
+        self.shared.listeners.directory_changed();
         Ok(outcomes.into_iter().map(|outcome| outcome.map(drop)).collect())
     }
 

@@ -101,7 +101,7 @@ impl Service {
         Ok(app)
     }
 
-    /// Like [`Self::app`], but counts no request: for what is no call of the app.
+    /// Like [`Self::app`], but counts no request: for what is no call of the app, or was counted when it began.
     pub async fn app_uncounted(
         &self,
         sdk_app_id: SdkAppId,

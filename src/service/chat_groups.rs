@@ -39,6 +39,7 @@ impl Service {
             }
         })
         .await
+        .inspect(|_| self.shared.listeners.directory_changed())
     }
 
     /// Destroys a chat group. The users' state about it stays stored, but reads leave it out and writes are refused.
@@ -57,6 +58,7 @@ impl Service {
             if destroyed { Ok(()) } else { Err(Refusal::UnknownChatGroup.into()) }
         })
         .await
+        .inspect(|()| self.shared.listeners.directory_changed())
     }
 
     /// Looks up each id, in order. `None` means that the chat group was never created, or is destroyed.

@@ -17,12 +17,13 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::commit::{Outcomes, commit, mark};
+use super::listening::Listeners;
 use super::trace;
 use super::turns::{self, Turns};
 use super::write::commit_alone;
 use super::{Write, Written};
 use crate::deadline::Deadline;
-use crate::domain::{Change, SdkAppId};
+use crate::domain::{Change, SdkAppId, UserKey};
 use crate::error::{Error, Queue};
 use crate::store::{Connection, Store};
 
@@ -93,11 +94,17 @@ impl turns::Job for Job {
 }
 
 impl Lane {
-    pub(super) fn start(store: &Store, runtime: &Handle, history: Duration) -> Self {
+    pub(super) fn start(
+        store: &Store,
+        runtime: &Handle,
+        listeners: &Listeners,
+        history: Duration,
+    ) -> Self {
         let jobs = Turns::new(JOBS_MAX, JOBS_OF_AN_APP_MAX);
         let (probes, received) = mpsc::channel(1);
         let worker = Worker {
             store: store.clone(),
+            listeners: listeners.clone(),
             history,
             jobs: jobs.clone(),
             probes: received,
@@ -154,8 +161,37 @@ impl Lane {
     }
 }
 
+/// What committed writes have to tell to listeners.
+struct News<'l> {
+    /// `None` if there are none.
+    listeners: Option<&'l Listeners>,
+    revisions: Vec<(UserKey, u64)>,
+}
+
+impl<'l> News<'l> {
+    fn of(listeners: &'l Listeners) -> Self {
+        Self { listeners: listeners.is_anyone_there().then_some(listeners), revisions: Vec::new() }
+    }
+
+    fn add(&mut self, writes: &[Write], outcomes: &Outcomes) {
+        if self.listeners.is_some() {
+            let written = writes.iter().zip(outcomes);
+            let news = written
+                .filter_map(|(write, done)| Some((write.key(), done.as_ref().ok()?.revision)));
+            self.revisions.extend(news);
+        }
+    }
+
+    fn tell(self) {
+        if let Some(listeners) = self.listeners {
+            listeners.tell_revisions(self.revisions);
+        }
+    }
+}
+
 struct Worker {
     store: Store,
+    listeners: Listeners,
     history: Duration,
     jobs: Turns<Job>,
     probes: mpsc::Receiver<Probe>,
@@ -219,12 +255,18 @@ impl Worker {
         if done > 0 {
             self.store.metrics().commits.ended(done, begun.elapsed());
         }
+        let mut news = News::of(&self.listeners);
         for (job, outcome) in batch.into_iter().zip(outcomes) {
             match outcome {
-                Some(written) => job.answer(Ok(vec![Ok(written)])),
+                Some(written) => {
+                    let own = vec![Ok(written)];
+                    news.add(&job.writes, &own);
+                    job.answer(Ok(own));
+                }
                 None => others.push(job),
             }
         }
+        news.tell();
         others
     }
 
@@ -235,10 +277,13 @@ impl Worker {
         };
         self.store.metrics().commits.ended(batch.len(), begun.elapsed());
         let mut outcomes = outcomes.into_iter();
+        let mut news = News::of(&self.listeners);
         for job in batch {
             let own = outcomes.by_ref().take(job.writes.len()).collect();
+            news.add(&job.writes, &own);
             job.answer(Ok(own));
         }
+        news.tell();
     }
 
     /// Runs `work` for a batch until the latest deadline in it. Returns the jobs, the result and the start time. If
@@ -354,9 +399,15 @@ impl Worker {
             }
             commits.retries.inc();
             let (store, history) = (self.store.clone(), self.history);
+            let listeners = self.listeners.clone();
             tokio::spawn(async move {
                 let outcomes = commit_alone(&store, &job.writes, history, job.deadline).await;
+                let mut news = News::of(&listeners);
+                if let Ok(own) = &outcomes {
+                    news.add(&job.writes, own);
+                }
                 job.answer(outcomes);
+                news.tell();
             });
         }
         tracing::warn!(cause = ?error, "a batch of writes failed");

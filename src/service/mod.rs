@@ -7,6 +7,8 @@ mod commit;
 mod health;
 mod key_use;
 mod lane;
+mod listening;
+mod poller;
 mod reading;
 mod snapshot;
 mod trace;
@@ -18,7 +20,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use tracing::Instrument;
 
@@ -27,7 +29,7 @@ use crate::error::Error;
 use crate::metrics::{Metrics, Observed};
 use crate::store::Store;
 pub use crate::store::reading::ListCursor;
-pub use crate::store::snapshot::{Head, Shown};
+pub use crate::store::snapshot::{Changes, Filter, Head, Order, Place, Shown};
 pub use accounts::{Account, AccountState};
 use apps::{AppCache, Numbers};
 pub use apps::{
@@ -37,8 +39,15 @@ pub use chat_groups::ChatGroupRequest;
 use health::Health;
 use key_use::KeyUses;
 use lane::Lane;
+use listening::Listeners;
+pub use listening::{Listener, Woken};
 pub use reading::{ConversationList, ConversationPage};
+pub use snapshot::ListPage;
 pub use write::{Write, Written};
+
+/// Reads that a thread makes at once for clients that wait for changes. If many of them are woken together, the other requests
+/// still find connections.
+const LISTENER_READS: usize = 2;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
@@ -63,6 +72,8 @@ pub struct Service {
     runtime: Handle,
     settings: Settings,
     lane: Lane,
+    /// Bounds the connections that clients take who wait for changes.
+    listener_reads: Arc<Semaphore>,
     shared: Arc<Shared>,
 }
 
@@ -71,11 +82,14 @@ struct Shared {
     numbers: Numbers,
     parts: Mutex<Vec<Part>>,
     key_uses: KeyUses,
+    listeners: Listeners,
     stopping: AtomicBool,
     /// What the last check found; `None` before the first.
     health: watch::Sender<Option<Health>>,
     /// The task that checks.
     checks: OnceLock<AbortHandle>,
+    /// The task that looks for changes of other processes.
+    poller: OnceLock<AbortHandle>,
 }
 
 impl Shared {
@@ -106,12 +120,15 @@ impl Service {
             numbers: Numbers::new(settings.app_age_max),
             parts: Mutex::default(),
             key_uses: KeyUses::default(),
+            listeners: Listeners::default(),
             stopping: AtomicBool::default(),
             health: watch::Sender::default(),
             checks: OnceLock::default(),
+            poller: OnceLock::default(),
         };
         let service = Self::here(store, settings, Arc::new(shared));
         service.start_checks();
+        service.start_poller();
         service
     }
 
@@ -126,7 +143,7 @@ impl Service {
 
     fn here(store: Store, settings: Settings, shared: Arc<Shared>) -> Self {
         let (runtime, apps) = (Handle::current(), AppCache::new(settings.app_age_max));
-        let lane = Lane::start(&store, &runtime, settings.history);
+        let lane = Lane::start(&store, &runtime, &shared.listeners, settings.history);
         let part = Part {
             runtime: runtime.clone(),
             store: store.clone(),
@@ -134,12 +151,14 @@ impl Service {
             apps: apps.clone(),
         };
         shared.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
-        Self { store, apps, runtime, settings, lane, shared }
+        let listener_reads = Semaphore::new(LISTENER_READS).into();
+        Self { store, apps, runtime, settings, lane, listener_reads, shared }
     }
 
-    /// Makes [`Service::is_stopping`] true on all threads.
+    /// Makes [`Service::is_stopping`] true on all threads, and ends the wait of all listeners.
     pub fn announce_stop(&self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
+        self.shared.listeners.stop();
     }
 
     #[must_use]
@@ -171,9 +190,8 @@ impl Service {
 
     /// Finishes the waiting writes, then closes the connections to PostgreSQL.
     pub async fn close(&self) {
-        if let Some(checks) = self.shared.checks.get() {
-            checks.abort();
-        }
+        let tasks = [&self.shared.checks, &self.shared.poller];
+        tasks.into_iter().filter_map(OnceLock::get).for_each(AbortHandle::abort);
         self.lane.close();
         self.store.close().await;
     }

@@ -1,6 +1,7 @@
 //! The only SQL. [`Store`] is the connection pool, [`Tx`] a transaction. Statements are functions in a module per subject.
 
 pub mod apps;
+pub mod changed;
 mod convert;
 mod directory;
 pub mod doctor;

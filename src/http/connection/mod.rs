@@ -17,7 +17,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use progress::Phase;
 pub(super) use progress::{
-    IsWhole, Progress, announces_body, follow, read_body, read_no_body, takes_the_connection,
+    IsWhole, Progress, Streaming, announces_body, follow, read_body, read_no_body, stream,
+    takes_the_connection,
 };
 
 /// Time limit for a head, from its first byte.
@@ -183,7 +184,7 @@ impl Connection {
                 return self.end(b"", context);
             }
             Phase::Head | Phase::HeadBehindBody => {}
-            Phase::Handler | Phase::Body => {
+            Phase::Handler | Phase::Body | Phase::Stream => {
                 // actix does not read again when the connection becomes idle, so the timer is set before.
                 self.is_due(Instant::now() + self.keep_alive, context);
                 if stopped_at.is_some() {
@@ -197,10 +198,20 @@ impl Connection {
     /// The socket does not take more of an answer.
     fn block<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         let since = *self.blocked_since.get_or_insert_with(Instant::now);
+        self.progress.is_blocked.set(true);
         if self.is_due(since + ANSWER_TIME_MAX, context) {
             return Poll::Ready(Err(ErrorKind::TimedOut.into()));
         }
         Poll::Pending
+    }
+
+    /// The socket has taken all of an answer so far.
+    fn unblock(&mut self, context: &mut Context<'_>) {
+        if self.blocked_since.take().is_some() {
+            self.progress.is_blocked.set(false);
+            // Reads were held back, and the next part of a stream.
+            context.waker().wake_by_ref();
+        }
     }
 }
 
@@ -224,7 +235,7 @@ impl AsyncRead for Connection {
             return this.end(HEAD_TOO_LONG, context);
         }
         let is_held_back = match phase {
-            Phase::Handler => before >= HEAD_BYTES_MAX,
+            Phase::Handler | Phase::Stream => before >= HEAD_BYTES_MAX,
             // The client sends more requests, and does not take the answers.
             Phase::Head => this.blocked_since.is_some(),
             Phase::HeadBehindBody | Phase::Body => false,
@@ -247,6 +258,10 @@ impl AsyncRead for Connection {
             return this.wait(context);
         };
         let length = part.filled().len();
+        if length == 0 && phase == Phase::Stream {
+            // actix would go on to answer a client that only reads. One that reads events keeps its side open.
+            return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
+        }
         buffer.advance(length);
         this.piece += length;
         this.progress.read.set(before + length);
@@ -268,11 +283,8 @@ impl AsyncWrite for Connection {
             return this.block(context);
         };
         // A client that takes a few bytes from time to time has no more time than others.
-        if written.as_ref().is_ok_and(|written| *written == bytes.len())
-            && this.blocked_since.take().is_some()
-        {
-            // Reads were held back.
-            context.waker().wake_by_ref();
+        if written.as_ref().is_ok_and(|written| *written == bytes.len()) {
+            this.unblock(context);
         }
         Poll::Ready(written)
     }
@@ -280,7 +292,10 @@ impl AsyncWrite for Connection {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         match Pin::new(&mut this.stream).poll_flush(context) {
-            Poll::Ready(done) => Poll::Ready(done),
+            Poll::Ready(done) => {
+                this.unblock(context);
+                Poll::Ready(done)
+            }
             Poll::Pending => this.block(context),
         }
     }

@@ -22,6 +22,8 @@ pub(super) enum Phase {
     Handler,
     /// The body, which the handler reads.
     Body,
+    /// The end of an answer that is a stream: we read a little, to notice that the client disconnects.
+    Stream,
 }
 
 /// The state of a connection, which its handlers change.
@@ -34,6 +36,8 @@ pub(in crate::http) struct Progress {
     has_unread_body: Cell<bool>,
     /// When the phase began. In phase `Head`, when its first byte arrived.
     pub(super) since: Cell<Instant>,
+    /// The socket does not take more of an answer.
+    pub(super) is_blocked: Cell<bool>,
     /// Set if the next phase must be told to the task of the connection.
     wakes: Cell<bool>,
     task: RefCell<Option<Waker>>,
@@ -46,6 +50,7 @@ impl Progress {
             read: Cell::default(),
             has_unread_body: Cell::default(),
             since: Cell::new(Instant::now()),
+            is_blocked: Cell::default(),
             wakes: Cell::default(),
             task: RefCell::default(),
         }
@@ -60,6 +65,11 @@ impl Progress {
         {
             task.wake_by_ref();
         }
+    }
+
+    fn end_request(&self) {
+        let is_behind_body = self.has_unread_body.get();
+        self.enter(if is_behind_body { Phase::HeadBehindBody } else { Phase::Head });
     }
 
     /// Wakes the task when the next phase begins.
@@ -92,9 +102,37 @@ struct Handling(Rc<Progress>);
 
 impl Drop for Handling {
     fn drop(&mut self) {
-        let is_behind_body = self.0.has_unread_body.get();
-        self.0.enter(if is_behind_body { Phase::HeadBehindBody } else { Phase::Head });
+        // The handler has returned, and the answer goes on.
+        if self.0.phase.get() != Phase::Stream {
+            self.0.end_request();
+        }
     }
+}
+
+/// An answer that is a stream. It ends when this is dropped. Until then the connection is in use, and closes if the client
+/// disconnects.
+#[derive(Debug)]
+pub(in crate::http) struct Streaming(Rc<Progress>);
+
+impl Streaming {
+    /// Whether the client has not taken all that was sent. The task is woken when it has, and the connection ends if that takes
+    /// too long.
+    pub(in crate::http) fn is_blocked(&self) -> bool {
+        self.0.is_blocked.get()
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.0.end_request();
+    }
+}
+
+/// Begins an answer that is a stream. `None` only in tests without a connection.
+pub(in crate::http) fn stream(request: &HttpRequest) -> Option<Streaming> {
+    let progress = Progress::of(request)?;
+    progress.enter(Phase::Stream);
+    Some(Streaming(progress))
 }
 
 /// Whether the head announces a body.

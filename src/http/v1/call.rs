@@ -3,7 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, ETAG, IF_MATCH, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{
+    ALLOW, CACHE_CONTROL, ETAG, HeaderName, IF_MATCH, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, Route};
@@ -11,13 +13,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::caller::{self, Access};
+use super::caller::{self, Access, LastingCaller};
 use super::cors::{self, AllowedOrigin};
 use super::operation::Operation;
 use super::path::PathValues;
 use super::problem;
+pub(super) use super::request::{Parameters, Request};
 use crate::deadline::{Arrival, Deadline};
-use crate::domain::{App, Problem};
+use crate::domain::App;
 use crate::http::body;
 use crate::http::caller::Credentials;
 use crate::http::connection;
@@ -30,6 +33,8 @@ use crate::http::tencent::envelope::ItemCounts;
 use crate::http::watch::Watch;
 use crate::metrics::{CallMetrics, Metrics};
 use crate::service::Service;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// A call: where it is, who may make it, and what it does.
 pub(super) trait Call: Sized + 'static {
@@ -65,34 +70,29 @@ pub(super) trait Call: Sized + 'static {
     }
 }
 
-/// What a call is parsed from.
-pub(super) struct Request<'r> {
-    pub(super) path: PathValues<'r>,
-    /// Decoded like a form.
-    query: &'r str,
-    /// An absent field if the request has no body.
-    pub(super) body: Field<'r>,
-    if_match: Option<&'r str>,
-}
+/// A call whose answer comes later, or in parts. Its caller is checked as for a [`Call`], and again before each part.
+pub(super) trait LastingCall: Sized + 'static {
+    const NAME: &'static str;
+    const METHOD: Method;
+    const PATH: &'static str;
+    const ACCESS: Access;
 
-impl Request<'_> {
-    /// A parameter of the query. If it is given twice, the first counts.
-    pub(super) fn parameter(&self, name: &str) -> Option<String> {
-        let mut parameters = form_urlencoded::parse(self.query.as_bytes());
-        parameters.find(|(other, _)| other == name).map(|(_, value)| value.into_owned())
-    }
+    /// The answer, or the data of each event.
+    type Answer: Serialize + JsonSchema;
 
-    /// The revision in `If-Match`, such as `"41"`. `*` expects none.
-    pub(super) fn expected_revision(&self) -> Result<Option<u64>, Failure> {
-        let Some(text) = self.if_match.map(str::trim).filter(|text| *text != "*") else {
-            return Ok(None);
-        };
-        let revision = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-        let revision = revision.and_then(|revision| revision.parse().ok());
-        let problem = Problem::new("must be a revision in quotes, such as \"41\"");
-        let refused = Failure::Parameter { path: "If-Match".to_owned(), problem };
-        revision.map(Some).ok_or(refused)
-    }
+    /// For the OpenAPI document.
+    fn operation() -> Operation;
+
+    fn parse(request: &Request<'_>, app: &App) -> Result<Self, Failure>;
+
+    /// `request` is for what a stream has to know of its connection.
+    fn run(
+        self,
+        caller: LastingCaller,
+        app: Arc<App>,
+        arrival: Arrival,
+        request: &HttpRequest,
+    ) -> impl Future<Output = Result<HttpResponse, Failure>>;
 }
 
 /// An answer that is not a problem.
@@ -110,7 +110,7 @@ impl<A> Reply<A> {
 }
 
 impl<A: Serialize> Reply<A> {
-    fn response(&self) -> HttpResponse {
+    pub(super) fn response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         if let Some(revision) = self.revision {
             response.insert_header((ETAG, format!("\"{revision}\"")));
@@ -122,10 +122,32 @@ impl<A: Serialize> Reply<A> {
     }
 }
 
+/// What the check of a caller has to know of a call.
+#[derive(Clone, Copy)]
+struct Kind {
+    name: &'static str,
+    access: Access,
+}
+
+/// A request that is not checked yet.
+#[derive(Clone, Copy)]
+struct Asked<'r> {
+    request: &'r HttpRequest,
+    arrival: Arrival,
+    kind: Kind,
+}
+
 /// A caller that may call.
 struct Caller<'r> {
     credentials: Credentials<'r>,
     app: Arc<App>,
+}
+
+/// A call that passed the front door.
+struct Admitted<'r, C> {
+    caller: Caller<'r>,
+    call: C,
+    arrival: Arrival,
 }
 
 pub(super) fn route<C: Call>(metrics: &Metrics) -> Route {
@@ -134,17 +156,64 @@ pub(super) fn route<C: Call>(metrics: &Metrics) -> Route {
         .to(move |door, request, payload| handle::<C>(door, counted.clone(), request, payload))
 }
 
+pub(super) fn lasting_route<C: LastingCall>(metrics: &Metrics) -> Route {
+    let counted = Rc::new(metrics.call(C::NAME));
+    web::method(C::METHOD).to(move |door, request, payload| {
+        handle_lasting::<C>(door, counted.clone(), request, payload)
+    })
+}
+
+async fn handle_lasting<C: LastingCall>(
+    door: Data<Door>,
+    counted: Rc<CallMetrics>,
+    request: HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
+    let kind = Kind { name: C::NAME, access: C::ACCESS };
+    answer_request(&door, &counted, &request, async |watch| {
+        connection::read_no_body(&request);
+        let arrival = Arrival { now: unix_now(), deadline: Deadline::of_a_request() };
+        let origin = AllowedOrigin::of(&door, &request, arrival.deadline).await.ok().flatten();
+        let asked = Asked { request: &request, arrival, kind };
+        let answered = async {
+            let admitted = admit(&door, watch, asked, payload, C::parse, |_| 1).await?;
+            let Admitted { caller: Caller { credentials, app }, call, arrival } = admitted;
+            let path = PathValues::of(&request);
+            let caller = LastingCaller::new(door.clone(), credentials, kind.access, &path)?;
+            call.run(caller, app, arrival, &request).await
+        };
+        let answer = match answered.await {
+            Ok(response) => {
+                watch.answered(Code::Ok);
+                response
+            }
+            Err(failure) => {
+                watch.failed(&failure, Family::RecentContact);
+                problem::response(&failure)
+            }
+        };
+        cors::share(answer, origin)
+    })
+    .await
+}
+
 async fn handle<C: Call>(
     door: Data<Door>,
     counted: Rc<CallMetrics>,
     request: HttpRequest,
     payload: Payload,
 ) -> HttpResponse {
+    let kind = Kind { name: C::NAME, access: C::ACCESS };
     answer_request(&door, &counted, &request, async |watch| {
         connection::read_no_body(&request);
         let arrival = Arrival { now: unix_now(), deadline: Deadline::of_a_request() };
         let origin = AllowedOrigin::of(&door, &request, arrival.deadline).await.ok().flatten();
-        let answer = match admit::<C>(&door, watch, &request, payload, arrival).await {
+        let asked = Asked { request: &request, arrival, kind };
+        let answered = async {
+            let admitted = admit(&door, watch, asked, payload, C::parse, C::size).await?;
+            admitted.call.run(&door.service, admitted.caller.app, admitted.arrival).await
+        };
+        let answer = match answered.await {
             Ok(reply) => {
                 watch.items = C::items(&reply.answer);
                 watch.answered(Code::Ok);
@@ -205,48 +274,53 @@ async fn refuse(
 }
 
 /// Checks the caller before it reads the body, so that a body without valid credentials is never kept.
-async fn admit<C: Call>(
+async fn admit<'r, C>(
     door: &Door,
     watch: &mut Watch<'_>,
-    request: &HttpRequest,
+    asked: Asked<'r>,
     payload: Payload,
-    arrival: Arrival,
-) -> Result<Reply<C::Answer>, Failure> {
+    parse: fn(&Request<'_>, &App) -> Result<C, Failure>,
+    size: fn(&C) -> usize,
+) -> Result<Admitted<'r, C>, Failure> {
+    let Asked { request, arrival, kind } = asked;
     let begun = Instant::now();
-    let checked = check_caller::<C>(door, watch, request, arrival).await;
-    let (caller, body) = door.read_body(request, payload, checked).await?;
+    let checked = check_caller(door, watch, request, arrival, kind).await;
+    let (mut caller, body) = door.read_body(request, payload, checked).await?;
     // The client's time for the body is not taken from the service's time for the call.
     let arrival = Arrival { deadline: Deadline::of_a_request(), ..arrival };
-    let app = if begun.elapsed() < RECHECK_AFTER {
-        caller.app
-    } else {
-        checked_app::<C>(door, &caller.credentials, request, arrival).await?
-    };
+    if begun.elapsed() >= RECHECK_AFTER {
+        caller.app = checked_app(door, &caller.credentials, request, arrival, kind).await?;
+    }
+    let app = &caller.app;
     let call = {
         let json = if body.bytes.is_empty() { None } else { Some(Json::parse(&body.bytes)?) };
-        let if_match = request.headers().get(IF_MATCH);
+        let header = |name: &HeaderName| {
+            request.headers().get(name).map(|value| value.to_str().unwrap_or_default())
+        };
         let request = Request {
             path: PathValues::of(request),
             query: request.query_string(),
             body: json.as_ref().map_or(Field::ABSENT, Field::root),
-            if_match: if_match.map(|value| value.to_str().unwrap_or_default()),
+            if_match: header(&IF_MATCH),
+            last_event_id: header(&LAST_EVENT_ID),
         };
-        C::parse(&request, &app)?
+        parse(&request, app)?
     };
-    if let Some(more) = further_calls(call.size(), app.limits.calls_per_second) {
-        door.check_rate(&app, C::NAME, more)?;
+    if let Some(more) = further_calls(size(&call), app.limits.calls_per_second) {
+        door.check_rate(app, kind.name, more)?;
     }
     // Many requests may wait for PostgreSQL at once, so free the memory that this one no longer needs.
     drop(body);
-    call.run(&door.service, app, arrival).await
+    Ok(Admitted { caller, call, arrival })
 }
 
 /// The request's framing, the caller's right to call, and the app's rate.
-async fn check_caller<'r, C: Call>(
+async fn check_caller<'r>(
     door: &Door,
     watch: &mut Watch<'_>,
     request: &'r HttpRequest,
     arrival: Arrival,
+    kind: Kind,
 ) -> Result<Caller<'r>, Failure> {
     if LastRequest::has_come_before(request) {
         return Err(Failure::AfterClose);
@@ -257,18 +331,19 @@ async fn check_caller<'r, C: Call>(
     }
     let credentials = caller::credentials(request, &PathValues::of(request))?;
     watch.app = Some(credentials.sdk_app_id);
-    let app = checked_app::<C>(door, &credentials, request, arrival).await?;
-    door.check_rate(&app, C::NAME, ONE_CALL)?;
+    let app = checked_app(door, &credentials, request, arrival, kind).await?;
+    door.check_rate(&app, kind.name, ONE_CALL)?;
     Ok(Caller { credentials, app })
 }
 
-async fn checked_app<C: Call>(
+async fn checked_app(
     door: &Door,
     credentials: &Credentials<'_>,
     request: &HttpRequest,
     arrival: Arrival,
+    kind: Kind,
 ) -> Result<Arc<App>, Failure> {
     let app = door.check_user_sig(credentials, arrival).await?;
-    caller::check_access(C::ACCESS, &credentials.identifier, &app, &PathValues::of(request))?;
+    caller::check_access(kind.access, &credentials.identifier, &app, &PathValues::of(request))?;
     Ok(app)
 }

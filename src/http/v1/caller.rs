@@ -1,11 +1,16 @@
 //! Who calls: `Authorization: Bearer <UserSig>` of an admin of the app, or of the user whose state it is.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
+use actix_web::web::Data;
 
 use super::path::PathValues;
+use crate::deadline::Arrival;
 use crate::domain::{App, UserAccess};
 use crate::http::caller::Credentials;
+use crate::http::door::Door;
 use crate::http::failure::Failure;
 use crate::http::user_sig::UserSig;
 
@@ -32,6 +37,34 @@ pub(super) fn credentials<'r>(
     Ok(Credentials::new(sdk_app_id, identifier, user_sig))
 }
 
+/// A caller that may call, for a call that lasts. What it may do can end meanwhile.
+pub(super) struct LastingCaller {
+    pub(super) door: Data<Door>,
+    credentials: Credentials<'static>,
+    access: Access,
+    /// Whether the state is the caller's own.
+    is_own: bool,
+}
+
+impl LastingCaller {
+    pub(super) fn new(
+        door: Data<Door>,
+        credentials: Credentials<'_>,
+        access: Access,
+        path: &PathValues<'_>,
+    ) -> Result<Self, Failure> {
+        let is_own = path.behind("users")? == *credentials.identifier;
+        Ok(Self { door, credentials: credentials.into_owned(), access, is_own })
+    }
+
+    /// Checks the app, the UserSig and the access again, as at the beginning.
+    pub(super) async fn check_again(&self, arrival: Arrival) -> Result<Arc<App>, Failure> {
+        let app = self.door.check_user_sig_again(&self.credentials, arrival).await?;
+        check_access_to(self.access, &self.credentials.identifier, &app, || Ok(self.is_own))?;
+        Ok(app)
+    }
+}
+
 /// Refuses a caller whose UserSig is valid, but who may not make this call.
 pub(super) fn check_access(
     access: Access,
@@ -39,11 +72,21 @@ pub(super) fn check_access(
     app: &App,
     path: &PathValues<'_>,
 ) -> Result<(), Failure> {
+    check_access_to(access, identifier, app, || Ok(path.behind("users")? == identifier))
+}
+
+/// As [`check_access`], where `is_own` says whether the state is the caller's own.
+pub(super) fn check_access_to(
+    access: Access,
+    identifier: &str,
+    app: &App,
+    is_own: impl FnOnce() -> Result<bool, Failure>,
+) -> Result<(), Failure> {
     if app.has_admin(identifier) {
         return Ok(());
     }
     let Access::Users(needed) = access else { return Err(Failure::NotAdmin) };
-    if path.behind("users")? != identifier {
+    if !is_own()? {
         return Err(Failure::NotAdmin);
     }
     if app.user_access < needed {

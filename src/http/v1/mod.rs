@@ -2,14 +2,17 @@
 
 mod call;
 mod caller;
+mod changes;
 mod conversations;
 mod cors;
 mod cursor;
 mod openapi;
 mod operation;
+mod page;
 mod path;
 mod problem;
 mod registry;
+mod request;
 mod shapes;
 mod users;
 

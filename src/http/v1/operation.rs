@@ -63,6 +63,14 @@ impl Operation {
         self
     }
 
+    /// A parameter of the query that must be there. There is no example: it is a text that an answer has given.
+    pub(super) fn needed_query(mut self, name: &'static str, about: &'static str) -> Self {
+        self.parameters.push(json!({
+            "name": name, "in": "query", "description": about, "required": true, "schema": { "type": "string" },
+        }));
+        self
+    }
+
     /// The call obeys `If-Match`.
     pub(super) fn if_match(self) -> Self {
         self.common_parameter("if_match")

@@ -108,6 +108,24 @@ pub(super) fn table() -> Value {
 /// Answers a failure, and logs it.
 pub(super) fn response(failure: &Failure) -> HttpResponse {
     let kind = kind(failure);
+    let (_, status, _) = kind;
+    let mut response = HttpResponse::build(status);
+    if kind == UNAUTHORIZED {
+        response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+    }
+    if kind == RATE || kind == OVERLOADED {
+        response.insert_header((RETRY_AFTER, RETRY_AFTER_S));
+    }
+    response
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .content_type("application/problem+json")
+        .body(text(failure))
+}
+
+/// The problem document of a failure, which it logs.
+pub(super) fn text(failure: &Failure) -> String {
+    let kind = kind(failure);
     let detail = log_failure(failure, detail(failure));
     let field = field(failure);
     let (_, status, title) = kind;
@@ -120,18 +138,13 @@ pub(super) fn response(failure: &Failure) -> HttpResponse {
         code: code(failure).map(Code::number),
         resync: (kind == RESYNC).then_some(true),
     };
-    let mut response = HttpResponse::build(status);
-    if kind == UNAUTHORIZED {
-        response.insert_header((WWW_AUTHENTICATE, "Bearer"));
-    }
-    if kind == RATE || kind == OVERLOADED {
-        response.insert_header((RETRY_AFTER, RETRY_AFTER_S));
-    }
-    response
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .content_type("application/problem+json")
-        .json(document)
+    // Texts and numbers can always be written as JSON.
+    serde_json::to_string(&document).unwrap_or_default()
+}
+
+/// Logs a failure that no answer can tell.
+pub(super) fn log(failure: &Failure) {
+    drop(log_failure(failure, detail(failure)));
 }
 
 fn kind(failure: &Failure) -> Kind {

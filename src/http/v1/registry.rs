@@ -4,15 +4,24 @@ use actix_web::Route;
 use actix_web::http::Method;
 use schemars::{Schema, SchemaGenerator};
 
-use super::call::{self, Call};
+use super::call::{self, Call, LastingCall};
 use super::caller::Access;
+use super::changes::get_changes::GetChanges;
+use super::changes::get_events::GetEvents;
 use super::conversations::get_conversation::GetConversation;
+use super::conversations::list_conversations::ListConversations;
 use super::operation::Operation;
 use super::users::get_user::GetUser;
 use crate::metrics::Metrics;
 
 /// A new call needs its file and a line here. Calls of one path stand side by side.
-pub(super) static CALLS: &[Entry] = &[Entry::of::<GetUser>(), Entry::of::<GetConversation>()];
+pub(super) static CALLS: &[Entry] = &[
+    Entry::of::<GetUser>(),
+    Entry::of::<ListConversations>(),
+    Entry::of::<GetConversation>(),
+    Entry::lasting::<GetChanges>(),
+    Entry::lasting::<GetEvents>(),
+];
 
 /// A [`Call`] without its types.
 #[derive(Debug)]
@@ -33,6 +42,18 @@ impl Entry {
             method: C::METHOD,
             path: C::PATH,
             route: call::route::<C>,
+            name: C::NAME,
+            access: C::ACCESS,
+            operation: C::operation,
+            answer: SchemaGenerator::subschema_for::<C::Answer>,
+        }
+    }
+
+    const fn lasting<C: LastingCall>() -> Self {
+        Self {
+            method: C::METHOD,
+            path: C::PATH,
+            route: call::lasting_route::<C>,
             name: C::NAME,
             access: C::ACCESS,
             operation: C::operation,

@@ -57,7 +57,8 @@ pub(super) struct ShownConversation {
     marks: Vec<Mark>,
     /// `null` if there is none.
     custom: Option<String>,
-    /// The names of the contact groups that hold it, in the user's order.
+    /// The names of the contact groups that hold it, in the order in which they were made. The user's order is not repeated
+    /// here, so that it can change without changing conversations.
     groups: Vec<String>,
     pinned: bool,
     /// The last change of marks and contact groups; `null` if there is no state.
@@ -70,13 +71,15 @@ pub(super) struct ShownConversation {
 impl ShownConversation {
     pub(super) fn new(shown: &Shown, head: &Head, app: &App) -> Self {
         let Shown { conversation, state, revision } = shown;
-        let in_group = |(group, _): &&(ContactGroup, u32)| state.group_ids.contains(&group.id);
-        let groups = head.groups.iter().filter(in_group);
+        let name = |id: &u32| {
+            let group = head.groups.iter().find(|(group, _)| group.id == *id);
+            group.map(|(group, _)| group.name.as_str().to_owned())
+        };
         Self {
             id: conversation.into(),
             marks: marks(state.standard, app),
             custom: Some(state.custom.as_str().to_owned()).filter(|text| !text.is_empty()),
-            groups: groups.map(|(group, _)| group.name.as_str().to_owned()).collect(),
+            groups: state.group_ids.iter().filter_map(name).collect(),
             pinned: state.is_pinned(),
             changed_at: Some(rfc_3339(state.changed_at)),
             revision: *revision,

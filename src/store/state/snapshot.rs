@@ -5,8 +5,10 @@ use smol_str::SmolStr;
 use super::columns::Column;
 use super::contact_groups::contact_group;
 use super::conversation_columns::{ConversationColumns, next};
+use super::conversations::conversation;
 use crate::domain::{
-    ContactGroup, Conversation, ConversationState, Counts, Moment, Presence, UserKey,
+    ContactGroup, ContactGroupName, Conversation, ConversationState, Counts, CustomMark, Moment,
+    PeerKind, Presence, StandardMark, UserKey,
 };
 use crate::error::Error;
 use crate::store::Reader;
@@ -35,6 +37,71 @@ pub struct Shown {
     pub state: ConversationState,
     /// The user's revision of the last change of the conversation.
     pub revision: u64,
+}
+
+/// What is different since an earlier moment.
+#[derive(Debug, Clone)]
+pub struct Changes {
+    pub head: Head,
+    /// The oldest change first.
+    pub conversations: Vec<Shown>,
+    /// Conversations that are not shown any more, or never were.
+    pub removed: Vec<Conversation>,
+    /// The contact groups are different, or the numbers of their conversations. Only then the head has these numbers.
+    pub groups_differ: bool,
+}
+
+impl Changes {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.conversations.is_empty() && self.removed.is_empty() && !self.groups_differ
+    }
+}
+
+/// The order of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Conversations that were only ever pinned come last.
+    FirstMarked,
+    /// The newest change of marks, contact groups or pin first.
+    LastChanged,
+    /// Pinned conversations first, the newest pin first; then the others, the newest change first.
+    Pinned,
+}
+
+impl Order {
+    pub const ALL: [Self; 3] = [Self::FirstMarked, Self::LastChanged, Self::Pinned];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FirstMarked => "first_marked",
+            Self::LastChanged => "last_changed",
+            Self::Pinned => "pinned",
+        }
+    }
+}
+
+/// Which conversations a list has. By default all that are shown.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// At least one of these bits, all of these bits, none of these bits.
+    pub any: StandardMark,
+    pub all: StandardMark,
+    pub none: StandardMark,
+    pub kind: Option<PeerKind>,
+    pub group: Option<ContactGroupName>,
+    pub is_pinned: Option<bool>,
+    pub has_custom: Option<bool>,
+    pub custom: Option<CustomMark>,
+}
+
+/// The last conversation of a page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Grows along the list. Its meaning depends on the order.
+    pub sort_key: i64,
+    pub conversation: Conversation,
 }
 
 /// Takes the columns of the head out of a row of any statement.
@@ -151,4 +218,67 @@ pub async fn read_conversation(
     .await?;
     let shown = shown!(row)?.pop();
     Ok((head!(row)?, shown))
+}
+
+/// Reads what is different since `since`, or only the head if that is `None`. The result means nothing if the head says that
+/// `since` is not known.
+pub async fn read_changes(
+    reader: &mut Reader<'_>,
+    key: &UserKey,
+    since: Option<Moment>,
+) -> Result<Changes, Error> {
+    // A client can make up a number that no column holds. It lies in the future, and so does the greatest one.
+    let or_greatest = |number| i64::try_from(number).unwrap_or(i64::MAX);
+    let row = sqlx::query_file!(
+        "src/store/sql/snapshot_changes.sql",
+        key.sdk_app_id.number(),
+        key.user_id.as_str(),
+        since.map_or(i64::MAX, |since| or_greatest(since.revision)),
+        since.map_or(i64::MAX, |since| or_greatest(since.directory_revision)),
+    )
+    .fetch_one(reader.session())
+    .await?;
+    let removed: Vec<i16> = row.removed_kinds.into();
+    let peer_ids: Vec<SmolStr> = row.removed_peer_ids.into();
+    let removed = removed.into_iter().zip(peer_ids).map(|(kind, id)| conversation(kind, id));
+    Ok(Changes {
+        conversations: shown!(row)?,
+        removed: removed.collect::<Result<_, _>>()?,
+        groups_differ: row.groups_differ,
+        head: head!(row)?,
+    })
+}
+
+/// Reads up to `limit` conversations after a place, each with its sort key.
+pub async fn read_list(
+    reader: &mut Reader<'_>,
+    key: &UserKey,
+    order: Order,
+    filter: &Filter,
+    after: Option<&Place>,
+    limit: u32,
+) -> Result<(Head, Vec<(Shown, i64)>), Error> {
+    let row = sqlx::query_file!(
+        "src/store/sql/snapshot_list.sql",
+        key.sdk_app_id.number(),
+        key.user_id.as_str(),
+        order.name(),
+        filter.any.bits().cast_signed(),
+        filter.all.bits().cast_signed(),
+        filter.none.bits().cast_signed(),
+        filter.kind.map(PeerKind::number),
+        filter.group.as_ref().map(ContactGroupName::as_str),
+        filter.is_pinned,
+        after.map(|place| place.sort_key),
+        after.map(|place| place.conversation.kind()),
+        after.map(|place| place.conversation.peer_id()),
+        i64::from(limit),
+        filter.has_custom,
+        filter.custom.as_ref().map(CustomMark::as_str),
+    )
+    .fetch_one(reader.session())
+    .await?;
+    let sort_keys: Vec<i64> = row.sort_keys.into();
+    let conversations = shown!(row)?.into_iter().zip(sort_keys).collect();
+    Ok((head!(row)?, conversations))
 }

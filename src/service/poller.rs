@@ -1,0 +1,180 @@
+//! Finds what other processes have changed, for the clients that listen to this one.
+//!
+//! One task asks the database a few times a second about all listened users at once. It asks nothing while no one listens.
+//! NOTIFY would tell sooner, but takes a lock of the whole database at each commit, and does not pass a pooler.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::Service;
+use super::listening::{Listeners, Told};
+use crate::deadline::Deadline;
+use crate::domain::{Conversation, SdkAppId, UserId};
+use crate::error::Error;
+use crate::store::{Store, changed};
+
+/// From a look at all listened users to the next. A client hears of another process's change within a second.
+const PERIOD: Duration = Duration::from_millis(400);
+/// Between two looks at the directory, however often it changes in this process.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Users in one statement.
+const USERS_AT_ONCE: usize = 10_000;
+/// Pairs of a user and a conversation in one statement.
+const PAIRS_AT_ONCE: usize = 100_000;
+/// If more has changed in a directory, or there are more pairs, all listened users of the app read.
+const GONE_MAX: u32 = 1000;
+const PAIRS_MAX: usize = 1_000_000;
+
+impl Service {
+    /// Starts the poller. It ends when the service is closed.
+    pub(super) fn start_poller(&self) {
+        let (store, listeners) = (self.store.clone(), self.shared.listeners.clone());
+        let poller = Poller { store, listeners, epoch: None, is_failing: false };
+        let task = self.runtime.spawn(poller.run());
+        // Only `Service::new` calls this, so the cell is empty.
+        drop(self.shared.poller.set(task.abort_handle()));
+    }
+}
+
+struct Poller {
+    store: Store,
+    listeners: Listeners,
+    /// The last that was found.
+    epoch: Option<u64>,
+    is_failing: bool,
+}
+
+impl Poller {
+    async fn run(mut self) {
+        let mut next = Instant::now();
+        loop {
+            if !self.listeners.is_anyone_there() {
+                self.listeners.asked().await;
+                continue;
+            }
+            let is_asked = timeout_at(next, self.listeners.asked()).await.is_ok();
+            let begun = Instant::now();
+            // If a panic ended the poller, clients would hear of nothing any more. So we catch it.
+            let look = AssertUnwindSafe(self.look(is_asked && begun < next)).catch_unwind().await;
+            self.log_change(look.unwrap_or_else(|_| Err(Error::internal("a panic, logged above"))));
+            if begun >= next || !is_asked {
+                next = begun + PERIOD;
+            }
+            sleep_until(Instant::now() + PAUSE).await;
+        }
+    }
+
+    /// Compares what listeners were told with the database. What a failed look misses is found by the next one.
+    async fn look(&mut self, only_directory: bool) -> Result<(), Error> {
+        let told = self.listeners.told();
+        if !only_directory {
+            for told in told.chunks(USERS_AT_ONCE) {
+                self.look_at_users(told).await?;
+            }
+        }
+        let apps: Vec<_> =
+            told.iter().map(Told::app).collect::<BTreeSet<_>>().into_iter().collect();
+        let (epoch, directories) = self
+            .store
+            .clone()
+            .read(Deadline::of_a_request(), async |reader| {
+                changed::directories(reader, &apps).await
+            })
+            .await?;
+        if self.epoch.replace(epoch) != Some(epoch) {
+            self.listeners.call_all();
+        }
+        for (app, told) in behind(&told, &directories) {
+            let Some(directory_revision) = directories.get(&app) else { continue };
+            self.look_at_directory(app, &told, *directory_revision).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_at_users(&self, told: &[Told]) -> Result<(), Error> {
+        let known: Vec<_> = told.iter().map(|told| (&*told.key, told.revision)).collect();
+        let read = self
+            .store
+            .clone()
+            .read(Deadline::of_a_request(), async |reader| changed::users(reader, &known).await);
+        let changed = read.await?;
+        let revision = |(nr, revision): (usize, u64)| {
+            let told: &Told = told.get(nr)?;
+            Some((Clone::clone(&*told.key), revision))
+        };
+        self.listeners.tell_revisions(changed.into_iter().filter_map(revision));
+        Ok(())
+    }
+
+    /// Tells those of these users who have a conversation whose other end has left the directory or come back.
+    async fn look_at_directory(
+        &self,
+        app: SdkAppId,
+        told: &[&Told],
+        directory_revision: u64,
+    ) -> Result<(), Error> {
+        let since = told.iter().map(|told| told.directory_revision).min().unwrap_or_default();
+        let read = self.store.clone().read(Deadline::of_a_request(), async |reader| {
+            changed::gone_or_back(reader, app, since, GONE_MAX + 1).await
+        });
+        let gone = read.await?;
+        let is_too_much =
+            gone.len() > GONE_MAX as usize || gone.len().saturating_mul(told.len()) > PAIRS_MAX;
+        if is_too_much {
+            self.listeners.tell_directory(told, directory_revision, |_| true);
+            return Ok(());
+        }
+        for told in told.chunks((PAIRS_AT_ONCE / gone.len().max(1)).max(1)) {
+            let concerned = self.users_with(app, told, &gone).await?;
+            self.listeners.tell_directory(told, directory_revision, |nr| concerned.contains(&nr));
+        }
+        Ok(())
+    }
+
+    async fn users_with(
+        &self,
+        app: SdkAppId,
+        told: &[&Told],
+        gone: &[Conversation],
+    ) -> Result<HashSet<usize>, Error> {
+        let users: Vec<&UserId> = told.iter().map(|told| &told.key.user_id).collect();
+        let read = self.store.clone().read(Deadline::of_a_request(), async |reader| {
+            changed::users_with(reader, app, &users, gone).await
+        });
+        Ok(read.await?.into_iter().collect())
+    }
+
+    /// Logs when looks begin or stop to fail, and not each look.
+    fn log_change(&mut self, look: Result<(), Error>) {
+        let was_failing = std::mem::replace(&mut self.is_failing, look.is_err());
+        match (was_failing, look) {
+            (false, Err(cause)) => {
+                tracing::warn!(
+                    ?cause,
+                    "clients that listen do not hear of other processes' changes"
+                );
+            }
+            (true, Ok(())) => tracing::info!("clients that listen hear of all changes again"),
+            (false, Ok(())) | (true, Err(_)) => {}
+        }
+    }
+}
+
+/// The users, by app, who were not told of what has happened in the directory of their app.
+fn behind<'t>(
+    told: &'t [Told],
+    directories: &BTreeMap<SdkAppId, u64>,
+) -> BTreeMap<SdkAppId, Vec<&'t Told>> {
+    let mut behind: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for told in told {
+        let now = directories.get(&told.app()).copied().unwrap_or_default();
+        if told.directory_revision < now {
+            behind.entry(told.app()).or_default().push(told);
+        }
+    }
+    behind
+}
