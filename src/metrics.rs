@@ -183,26 +183,6 @@ pub struct AppMetrics {
     pub rate_limited: IntCounter,
 }
 
-/// How a client waits for changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListenerKind {
-    /// A stream of `events`.
-    Stream,
-    /// A call of `changes` that waits.
-    LongPoll,
-}
-
-impl ListenerKind {
-    const ALL: [Self; 2] = [Self::Stream, Self::LongPoll];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Stream => "stream",
-            Self::LongPoll => "long_poll",
-        }
-    }
-}
-
 /// The times of a secret key, in Unix seconds.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyTimes {
@@ -275,9 +255,6 @@ impl Metrics {
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let families = Families::register(&registry)?;
-        for kind in ListenerKind::ALL {
-            families.listeners.with_label_values(&[kind.name()]);
-        }
         families.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let lookups = |cache| CacheLookups {
             hits: families.cache_lookups_total.with_label_values(&[cache, "hit"]),
@@ -323,10 +300,10 @@ impl Metrics {
         }
     }
 
-    /// How many clients wait for changes in this way.
+    /// How many clients wait for changes. `kind` must come from our own list.
     #[must_use]
-    pub fn listeners(&self, kind: ListenerKind) -> IntGauge {
-        self.families.listeners.with_label_values(&[kind.name()])
+    pub fn listeners(&self, kind: &'static str) -> IntGauge {
+        self.families.listeners.with_label_values(&[kind])
     }
 
     /// The series of an app. The app must exist: otherwise clients could use up [`LABELLED_APPS_MAX`] with invented

@@ -1,6 +1,7 @@
 //! All settings. The doc comments are the text of `--help`, and each flag has an environment variable.
 
 mod app;
+mod epoch;
 mod secret;
 mod serve;
 mod telemetry;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use app::{AppArgs, AppCommand, AppSettingArgs};
+pub use epoch::{EpochArgs, EpochCommand};
 pub use secret::KeyArgs;
 use secret::given_or_read;
 pub use serve::Serve;
@@ -245,28 +247,6 @@ const HISTORY_DAYS: u32 = 30;
 
 fn days(number: u32) -> Duration {
     Duration::from_hours(u64::from(number) * 24)
-}
-
-#[derive(Debug, Args)]
-pub struct EpochArgs {
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-
-    #[command(subcommand)]
-    pub command: EpochCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum EpochCommand {
-    /// Shows the epoch, and PostgreSQL's system identifier and timeline that were noted with it.
-    Show,
-    /// Begins another epoch: every client with a cursor reads its state anew. Run it after a backup was restored into the same
-    /// server.
-    Bump {
-        /// Do not ask.
-        #[arg(long)]
-        yes: bool,
-    },
 }
 
 #[derive(Debug, Args)]

@@ -17,13 +17,13 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::commit::{Outcomes, commit, mark};
-use super::listening::Listeners;
+use super::listening::{Listeners, WrittenNews};
 use super::trace;
 use super::turns::{self, Turns};
 use super::write::commit_alone;
 use super::{Write, Written};
 use crate::deadline::Deadline;
-use crate::domain::{Change, SdkAppId, UserKey};
+use crate::domain::{Change, SdkAppId};
 use crate::error::{Error, Queue};
 use crate::store::{Connection, Store};
 
@@ -161,34 +161,6 @@ impl Lane {
     }
 }
 
-/// What committed writes have to tell to listeners.
-struct News<'l> {
-    /// `None` if there are none.
-    listeners: Option<&'l Listeners>,
-    revisions: Vec<(UserKey, u64)>,
-}
-
-impl<'l> News<'l> {
-    fn of(listeners: &'l Listeners) -> Self {
-        Self { listeners: listeners.is_anyone_there().then_some(listeners), revisions: Vec::new() }
-    }
-
-    fn add(&mut self, writes: &[Write], outcomes: &Outcomes) {
-        if self.listeners.is_some() {
-            let written = writes.iter().zip(outcomes);
-            let news = written
-                .filter_map(|(write, done)| Some((write.key(), done.as_ref().ok()?.revision)));
-            self.revisions.extend(news);
-        }
-    }
-
-    fn tell(self) {
-        if let Some(listeners) = self.listeners {
-            listeners.tell_revisions(self.revisions);
-        }
-    }
-}
-
 struct Worker {
     store: Store,
     listeners: Listeners,
@@ -255,7 +227,7 @@ impl Worker {
         if done > 0 {
             self.store.metrics().commits.ended(done, begun.elapsed());
         }
-        let mut news = News::of(&self.listeners);
+        let mut news = WrittenNews::of(&self.listeners);
         for (job, outcome) in batch.into_iter().zip(outcomes) {
             match outcome {
                 Some(written) => {
@@ -277,7 +249,7 @@ impl Worker {
         };
         self.store.metrics().commits.ended(batch.len(), begun.elapsed());
         let mut outcomes = outcomes.into_iter();
-        let mut news = News::of(&self.listeners);
+        let mut news = WrittenNews::of(&self.listeners);
         for job in batch {
             let own = outcomes.by_ref().take(job.writes.len()).collect();
             news.add(&job.writes, &own);
@@ -402,7 +374,7 @@ impl Worker {
             let listeners = self.listeners.clone();
             tokio::spawn(async move {
                 let outcomes = commit_alone(&store, &job.writes, history, job.deadline).await;
-                let mut news = News::of(&listeners);
+                let mut news = WrittenNews::of(&listeners);
                 if let Ok(own) = &outcomes {
                     news.add(&job.writes, own);
                 }

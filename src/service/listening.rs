@@ -11,7 +11,30 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use prometheus::IntGauge;
 use tokio::sync::{Notify, watch};
 
+use super::Write;
+use super::commit::Outcomes;
 use crate::domain::{Moment, SdkAppId, UserKey};
+
+/// How a client waits for changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenerKind {
+    /// A stream of `events`.
+    Stream,
+    /// A call of `changes` that waits.
+    LongPoll,
+}
+
+impl ListenerKind {
+    pub(super) const ALL: [Self; 2] = [Self::Stream, Self::LongPoll];
+
+    /// The metric label.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::LongPoll => "long_poll",
+        }
+    }
+}
 
 /// The users of whom a client waits for changes. All worker threads share it.
 #[derive(Debug, Clone, Default)]
@@ -171,6 +194,34 @@ impl ListenedUser {
             news.revision = news.revision.max(revision);
             is_new
         });
+    }
+}
+
+/// What committed writes have to tell to listeners.
+pub(super) struct WrittenNews<'l> {
+    /// `None` if there are none.
+    listeners: Option<&'l Listeners>,
+    revisions: Vec<(UserKey, u64)>,
+}
+
+impl<'l> WrittenNews<'l> {
+    pub(super) fn of(listeners: &'l Listeners) -> Self {
+        Self { listeners: listeners.is_anyone_there().then_some(listeners), revisions: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, writes: &[Write], outcomes: &Outcomes) {
+        if self.listeners.is_some() {
+            let written = writes.iter().zip(outcomes);
+            let news = written
+                .filter_map(|(write, done)| Some((write.key(), done.as_ref().ok()?.revision)));
+            self.revisions.extend(news);
+        }
+    }
+
+    pub(super) fn tell(self) {
+        if let Some(listeners) = self.listeners {
+            listeners.tell_revisions(self.revisions);
+        }
     }
 }
 

@@ -40,7 +40,7 @@ use health::Health;
 use key_use::KeyUses;
 use lane::Lane;
 use listening::Listeners;
-pub use listening::{Listener, Woken};
+pub use listening::{Listener, ListenerKind, Woken};
 pub use reading::{ConversationList, ConversationPage};
 pub use snapshot::ListPage;
 pub use write::{Write, Written};
@@ -129,6 +129,9 @@ impl Service {
         let service = Self::here(store, settings, Arc::new(shared));
         service.start_checks();
         service.start_poller();
+        for kind in ListenerKind::ALL {
+            service.metrics().listeners(kind.name()).set(0);
+        }
         service
     }
 

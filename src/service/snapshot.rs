@@ -5,11 +5,10 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Service;
-use super::listening::Listener;
+use super::listening::{Listener, ListenerKind};
 use crate::deadline::Deadline;
 use crate::domain::{App, Conversation, Counts, Moment, Refusal, UserId, UserKey};
 use crate::error::Error;
-use crate::metrics::ListenerKind;
 use crate::store::snapshot::{self, Changes, Filter, Head, Order, Place, Shown};
 
 /// A page of a list.
@@ -113,7 +112,7 @@ impl Service {
     /// Begins to listen for changes of a user. Listen before you read.
     #[must_use]
     pub fn listen(&self, key: UserKey, kind: ListenerKind) -> Listener {
-        self.shared.listeners.add(key, self.metrics().listeners(kind))
+        self.shared.listeners.add(key, self.metrics().listeners(kind.name()))
     }
 
     /// Waits until a listener may read. Hold the result while it reads.

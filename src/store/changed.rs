@@ -43,7 +43,7 @@ pub async fn directories(
             ARRAY(
                 SELECT directory_revision FROM apps WHERE sdk_app_id = ANY ($1) ORDER BY sdk_app_id
             ) AS "directory_revisions!"
-        FROM database_epoch e
+        FROM database_epoch e WHERE e.is_only_row
         "#,
         &apps,
     )

@@ -16,7 +16,9 @@ pub struct Epoch {
 
 pub async fn load(store: &Store, deadline: Deadline) -> Result<Epoch, Error> {
     let read = store.clone().read(deadline, async |reader| {
-        let query = sqlx::query!("SELECT epoch, system_identifier, timeline FROM database_epoch");
+        let query = sqlx::query!(
+            "SELECT epoch, system_identifier, timeline FROM database_epoch WHERE is_only_row"
+        );
         Ok(query.fetch_one(reader.session()).await?)
     });
     let row = read.await?;
@@ -34,7 +36,7 @@ pub async fn raise(store: &Store, deadline: Deadline) -> Result<u64, Error> {
     let mut tx = connection.begin().await?;
     let epoch = sqlx::query_scalar!(
         "UPDATE database_epoch SET epoch = GREATEST(epoch + 1, extract(epoch FROM clock_timestamp())::bigint)
-        RETURNING epoch",
+        WHERE is_only_row RETURNING epoch",
     )
     .fetch_one(tx.session())
     .await?;

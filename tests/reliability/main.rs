@@ -13,6 +13,7 @@ use testkit::Earmark;
 mod calm;
 mod clock;
 mod crashes;
+mod cursors;
 mod failover;
 mod load;
 mod network;

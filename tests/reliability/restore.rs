@@ -62,6 +62,16 @@ fn read(load: &Load, restored: &Postgres) -> u64 {
     resumed
 }
 
+/// A cursor from before the restored moment. It is known to the first database, and not to the restored one.
+fn check_cursor(restored: &Postgres, cursor: &str) {
+    let services = start(&restored.url(), 1);
+    let client = services[0].client();
+    let answer = client.changes("watcher", cursor);
+    assert_eq!(answer.status, 410, "{answer:?}");
+    let fresh = client.cursor("watcher");
+    assert_eq!(client.changes("watcher", &fresh).status, 200);
+}
+
 /// Checks that the restored database has the state of the second of three moments, and not of the first or the third.
 fn check(name: &str, load: &Load, restored: &Postgres, moments: [[u64; 2]; 3]) {
     let (began, seed) = (Instant::now(), load.plan.seed);
@@ -85,6 +95,8 @@ fn a_dump_has_the_acknowledged_calls_before_it_and_no_later_call() {
     let Some(server) = Postgres::start(old.path(), &[]) else { return };
     prepare(&server.url());
     let services = start(&server.url(), 2);
+    services[0].client().must_import("watcher");
+    let cursor = services[0].client().cursor("watcher");
     let dumps = old.join("dumps");
     server.make_folder(&dumps);
     let file = |nr: usize| text(&dumps.join(nr.to_string()));
@@ -105,6 +117,7 @@ fn a_dump_has_the_acknowledged_calls_before_it_and_no_later_call() {
         &[&database, &file(1)],
     );
     check("pg_dump, pg_restore", &load, &restored, moments);
+    check_cursor(&restored, &cursor);
 
     // The checker finds one missing row of each user.
     restored.sql("earmark").run(
@@ -150,6 +163,8 @@ fn a_base_backup_and_the_archive_restore_any_later_moment() {
     }
     prepare(&server.url());
     let services = start(&server.url(), 2);
+    services[0].client().must_import("watcher");
+    let cursor = services[0].client().cursor("watcher");
     let mut sql = server.sql("earmark");
     let (load, points) = Load::run(plan(), addresses(&services), |load| {
         load.wait_for_calls(CALLS);
@@ -190,6 +205,7 @@ fn a_base_backup_and_the_archive_restore_any_later_moment() {
             sql.number("SELECT pg_is_in_recovery()::int::bigint") == 0
         });
         check(target, &load, &restored, moments);
+        check_cursor(&restored, &cursor);
     }
 
     // If a file of the archive is missing, the server refuses to start.

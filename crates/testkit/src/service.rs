@@ -3,7 +3,9 @@
 use std::io;
 use std::net::SocketAddr;
 
-use crate::{APP, Answer, Connection, Earmark, Process, SECRET_KEY, request, wait_until};
+use crate::{
+    APP, Answer, Connection, Earmark, Process, SECRET_KEY, request, request_with, wait_until,
+};
 
 pub const MARK_CONTACT: &str = "recentcontact/mark_contact";
 
@@ -109,6 +111,26 @@ impl Client {
     pub fn marks(&self, user: &str) -> String {
         let body = format!(r#"{{"From_Account":"{user}"}}"#);
         self.must_call("recentcontact/get_contact_group", &body).body
+    }
+
+    /// Reads from the native API. The path is below `/v1/apps/{app}`.
+    #[track_caller]
+    pub fn read(&self, path: &str) -> Answer {
+        let headers = format!("host: test\r\nauthorization: Bearer {}\r\n", self.user_sig);
+        request_with(self.address, "GET", &format!("/v1/apps/{APP}{path}"), &headers, "").unwrap()
+    }
+
+    /// The user's cursor of this moment.
+    #[track_caller]
+    pub fn cursor(&self, user: &str) -> String {
+        let answer = self.read(&format!("/users/{user}"));
+        answer.json()["cursor"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+    }
+
+    /// What is different for the user since a cursor.
+    #[track_caller]
+    pub fn changes(&self, user: &str, since: &str) -> Answer {
+        self.read(&format!("/users/{user}/changes?since={since}"))
     }
 
     /// The `ErrorCode` that a mark is answered with.

@@ -27,9 +27,9 @@ macro_rules! note {
              FROM ( \
                  SELECT d.epoch AS epoch_before, c.system_identifier, \
                      ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint AS timeline \
-                 FROM database_epoch d, pg_control_system() c \
+                 FROM database_epoch d, pg_control_system() c WHERE d.is_only_row \
              ) now \
-             WHERE (e.system_identifier, e.timeline) IS DISTINCT FROM (now.system_identifier, now.timeline) \
+             WHERE e.is_only_row AND (e.system_identifier, e.timeline) IS DISTINCT FROM (now.system_identifier, now.timeline) \
              RETURNING e.epoch, e.epoch <> now.epoch_before AS is_raised"
         )
     };

@@ -28,6 +28,8 @@ pub(super) const ANSWER_MAX: Duration = Duration::from_secs(1);
 /// - `enable_seqscan`: all statements look rows up by key. A plan that PostgreSQL made while a table was small must not
 ///   scan the table later.
 /// - `plan_cache_mode`: one plan serves all parameters, so that PostgreSQL does not plan each execution.
+/// - `jit`: to compile a statement took seconds where it runs for less than a millisecond. Without sequential scans, a plan's
+///   cost says nothing about its time.
 /// - `tcp_*`: the server probes an idle connection after 30 s, which also keeps firewalls from forgetting it, and ends a
 ///   session after 60 s without an answer.
 /// - `synchronous_commit`: no default of the server, the role or the database may lose an acknowledged write. `remote_apply`
@@ -36,7 +38,7 @@ pub(super) const ANSWER_MAX: Duration = Duration::from_secs(1);
 const SET: &str = "SET default_transaction_isolation = 'read committed'; \
     SET statement_timeout = 2500; SET lock_timeout = 250; \
     SET idle_in_transaction_session_timeout = 3000; \
-    SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; \
+    SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off; \
     SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_user_timeout = 60000; \
     SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') \
         WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, FALSE), \
@@ -48,7 +50,7 @@ const SET: &str = "SET default_transaction_isolation = 'read committed'; \
 pub(super) const BEGIN_WITH_SETTINGS: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
     SET LOCAL statement_timeout = 2500; SET LOCAL lock_timeout = 250; \
     SET LOCAL idle_in_transaction_session_timeout = 3000; SET LOCAL enable_seqscan = off; \
-    SET LOCAL plan_cache_mode = force_generic_plan; \
+    SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off; \
     SELECT set_config('synchronous_commit', CASE \
         WHEN pg_is_in_recovery() THEN 'impossible: this server is a standby' \
         WHEN current_setting('synchronous_commit') = 'remote_apply' THEN 'remote_apply' ELSE 'on' END, TRUE)";

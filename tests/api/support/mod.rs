@@ -146,6 +146,11 @@ impl TestApp {
         addresses
     }
 
+    /// Announces the stop of the first service, as SIGTERM does.
+    pub(crate) fn announce_stop(&self) {
+        self.instances[0].service.announce_stop();
+    }
+
     /// How to connect to the service's database.
     pub(crate) fn options(&self) -> PgConnectOptions {
         self.server.as_ref().unwrap().options(&self.database)

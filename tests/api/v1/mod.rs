@@ -1,8 +1,16 @@
 //! The native API.
 
 mod access;
+mod changes;
+mod changes_model;
 mod cors;
+mod cursors;
 mod document;
+mod event_stream;
+mod events;
+mod list;
+mod long_poll;
+mod many_streams;
 mod openapi;
 mod plans;
 mod reading;
@@ -116,4 +124,36 @@ impl Ask {
 
 fn set_user_access(access: UserAccess) -> AppChange {
     AppChange::Set(AppSettings { user_access: Some(access), ..AppSettings::default() })
+}
+
+/// The cursor of this moment.
+async fn cursor(app: &TestApp, user: &str) -> String {
+    let shown = Ask::get(format!("/users/{user}")).send(app).await.ok();
+    shown["cursor"].as_str().unwrap().to_owned()
+}
+
+/// What is different for a user since a cursor.
+async fn changes(app: &TestApp, user: &str, since: &str) -> Reply {
+    Ask::get(format!("/users/{user}/changes?since={since}")).send(app).await
+}
+
+/// Ids of conversations, in their order.
+fn ids(conversations: &Value) -> Vec<&str> {
+    let ids = conversations.as_array().unwrap().iter();
+    ids.map(|conversation| conversation["id"].as_str().unwrap()).collect()
+}
+
+impl TestApp {
+    /// How many clients wait for changes, by `kind`.
+    async fn listeners(&self, kind: &str) -> u32 {
+        let metrics = self.metrics().await;
+        let series = format!("earmark_listeners{{kind=\"{kind}\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&series));
+        line.unwrap().parse().unwrap()
+    }
+
+    /// Runs a statement of a test on the database.
+    async fn sql(&self, statement: &'static str) {
+        sqlx::raw_sql(statement).execute(&self.db).await.unwrap();
+    }
 }

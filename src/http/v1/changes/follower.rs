@@ -9,8 +9,7 @@ use crate::domain::{App, Moment, UserId, UserKey};
 use crate::http::door::unix_now;
 use crate::http::failure::Failure;
 use crate::http::v1::caller::LastingCaller;
-use crate::metrics::ListenerKind;
-use crate::service::{Changes, Listener, Woken};
+use crate::service::{Changes, Listener, ListenerKind, Woken};
 
 pub(super) struct Follower {
     caller: LastingCaller,

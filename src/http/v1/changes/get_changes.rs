@@ -18,8 +18,7 @@ use crate::http::v1::caller::{Access, LastingCaller};
 use crate::http::v1::cursor::Cursor;
 use crate::http::v1::operation::Operation;
 use crate::limits::CHANGES_WAIT_MAX_S;
-use crate::metrics::ListenerKind;
-use crate::service::Changes;
+use crate::service::{Changes, ListenerKind};
 
 pub(in crate::http::v1) struct GetChanges {
     user: UserId,

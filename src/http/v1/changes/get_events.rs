@@ -18,7 +18,7 @@ use crate::http::failure::Failure;
 use crate::http::v1::call::{LastingCall, Request};
 use crate::http::v1::caller::{Access, LastingCaller};
 use crate::http::v1::operation::Operation;
-use crate::metrics::ListenerKind;
+use crate::service::ListenerKind;
 
 pub(in crate::http::v1) struct GetEvents {
     user: UserId,
