@@ -42,7 +42,7 @@ async fn a_conversation_is_shown_whole() {
     assert_eq!(reply.revision, Some(3));
     let mut shown = reply.ok();
     let changed_at = shown["changed_at"].take();
-    assert!(changed_at.as_str().unwrap().ends_with(".000Z"), "{changed_at}");
+    assert!(changed_at.as_str().unwrap().contains(".000Z"), "{changed_at}");
     assert_eq!(
         shown,
         json!({
