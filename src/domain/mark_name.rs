@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::problem::check_text;
-use super::{MarkBit, Problem};
+use super::{MarkBit, Problem, StandardMark};
 use crate::limits::MARK_NAME_BYTES_MAX;
 
 /// Tencent's names of the first bits.
@@ -81,6 +81,11 @@ impl MarkNames {
         self.0.remove(&bit);
     }
 
+    /// Tencent's bits that have a name.
+    pub fn standard() -> impl Iterator<Item = (MarkBit, &'static str)> {
+        StandardMark::new(u64::MAX).iter().zip(STANDARD)
+    }
+
     /// In the order of the bits.
     pub fn iter(&self) -> impl Iterator<Item = (MarkBit, &NamedMark)> {
         self.0.iter().map(|(bit, mark)| (*bit, mark))
@@ -94,12 +99,9 @@ impl MarkNames {
 
     #[must_use]
     pub fn bit(&self, name: &str) -> Option<MarkBit> {
-        let standard = STANDARD.iter().position(|standard| *standard == name);
-        let standard =
-            standard.and_then(|number| MarkBit::parse(i128::try_from(number).ok()?).ok());
-        standard.or_else(|| {
-            self.iter().find(|(_, mark)| mark.name.as_str() == name).map(|(bit, _)| bit)
-        })
+        let standard = Self::standard().find(|(_, other)| *other == name);
+        let own = || self.iter().find(|(_, mark)| mark.name.as_str() == name);
+        standard.map(|(bit, _)| bit).or_else(|| own().map(|(bit, _)| bit))
     }
 }
 

@@ -16,7 +16,7 @@ mod user_state;
 
 pub use app::{App, Directory, Edition, Origin, SecretKey, UserAccess};
 pub use app_key::{AppKey, KeyRefusal};
-pub use change::{Applied, Change, MemberChange};
+pub use change::{Applied, Change, MemberChange, Patch};
 pub use chat_group::{ChatGroup, ChatGroupId, ChatGroupType};
 pub use contact_group::{ContactGroup, ContactGroupName};
 pub use conversation::{Conversation, PeerKind};

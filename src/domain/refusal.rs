@@ -34,6 +34,8 @@ pub enum Refusal {
     /// The user has another contact group of that name.
     ContactGroupNameTaken,
     UnknownContactGroup,
+    /// Another bit of the app has this name.
+    MarkNameTaken,
     /// The account to delete was never imported, or is deleted already.
     UnknownAccount,
     ChatGroupIdTaken,

@@ -34,6 +34,12 @@ pub enum Failure {
     },
     /// A cursor of the native API is too old, of another epoch, from the future, or not ours.
     CursorUnknown,
+    /// A write of the native API expected another revision.
+    Conflict {
+        revision: u64,
+        /// The state at this revision, as answers show it.
+        current: serde_json::Value,
+    },
     /// More calls of this command than the app's limit per second.
     TooManyCalls {
         max: u32,

@@ -120,16 +120,27 @@ impl<'f> Field<'f> {
     /// The field `name` of this object. `null` means absent. A name that is given twice is refused, since we would have to
     /// drop one of the two values.
     pub fn get(&'f self, name: &'static str) -> Result<Self, Failure> {
+        let field = self.get_nullable(name)?;
+        Ok(if field.is_null() { Self { value: None, ..field } } else { field })
+    }
+
+    /// Like [`Field::get`], but a field that is `null` is present.
+    pub fn get_nullable(&'f self, name: &'static str) -> Result<Self, Failure> {
         let Some(Value::Object(entries)) = self.value else {
             return Err(self.expected("an object"));
         };
         let field = |value| Field { value, step: Step::Name(self, name) };
         let mut found = entries.iter().filter(|(key, _)| *key == name).map(|(_, value)| value);
-        let value = found.next().filter(|value| !value.is_null());
+        let value = found.next();
         match found.next() {
             None => Ok(field(value)),
             Some(_) => Err(field(value).refuse(Problem::new("must not be given twice"))),
         }
+    }
+
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        self.value.is_some_and(Value::is_null)
     }
 
     /// The first of these fields that is present. If none is, the field of the first name, which is absent.
@@ -285,6 +296,23 @@ mod tests {
         check(r#"{"a":null,"a":1}"#, read, "a: must not be given twice");
         let json = Json::parse(br#"{"x":1,"a":7,"x":2}"#).unwrap();
         assert_eq!(read(Field::root(&json)).unwrap(), 7);
+    }
+
+    #[test]
+    fn null_is_absent_unless_it_is_asked_for() {
+        let json = Json::parse(br#"{"null":null,"text":"x"}"#).unwrap();
+        let root = Field::root(&json);
+        assert!(root.get("null").unwrap().present().is_none());
+        for (name, is_present, is_null) in
+            [("null", true, true), ("text", true, false), ("absent", false, false)]
+        {
+            let field = root.get_nullable(name).unwrap();
+            assert_eq!(
+                (field.present().is_some(), field.is_null()),
+                (is_present, is_null),
+                "{name}"
+            );
+        }
     }
 
     #[test]

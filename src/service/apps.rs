@@ -12,7 +12,8 @@ use moka::sync::Cache;
 use super::Service;
 use crate::deadline::Deadline;
 use crate::domain::{
-    App, AppKey, Directory, Edition, Origin, Refusal, SdkAppId, SecretKey, UserAccess,
+    App, AppKey, Directory, Edition, MarkBit, NamedMark, Origin, Refusal, SdkAppId, SecretKey,
+    UserAccess,
 };
 use crate::error::{Error, Queue};
 use crate::limits::LimitChange;
@@ -256,6 +257,9 @@ pub enum AppChange {
     },
     AddAdmin(String),
     RemoveAdmin(String),
+    NameMark(MarkBit, NamedMark),
+    /// Takes the name of a mark away.
+    UnnameMark(MarkBit),
 }
 
 impl AppChange {
@@ -266,6 +270,12 @@ impl AppChange {
             Self::RetireKey { id } => app.retire_key(id).map_err(Refusal::Key)?,
             Self::AddAdmin(admin) => app.admins.push(admin),
             Self::RemoveAdmin(admin) => app.admins.retain(|other| *other != admin),
+            Self::NameMark(bit, mark) => {
+                if !app.marks.insert(bit, mark) {
+                    return Err(Refusal::MarkNameTaken);
+                }
+            }
+            Self::UnnameMark(bit) => app.marks.remove(bit),
         }
         app.admins.sort_unstable();
         app.admins.dedup();

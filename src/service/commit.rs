@@ -66,7 +66,7 @@ pub(super) async fn mark(
         let (revision, is_changed) = revisions.get_mut(&write.key())?.as_mut()?;
         *revision += u64::from(*is_changed);
         let items = write.change.touched().map(|_| Ok(())).collect();
-        Some(Written { applied: Applied { items, group: None }, revision: *revision })
+        Some(Written { applied: Applied { items, ..Applied::default() }, revision: *revision })
     };
     Ok(writes.iter().map(outcome).collect())
 }
@@ -99,21 +99,15 @@ pub(super) async fn commit(
         if write.expected_revision.is_some_and(|expected| expected != *revision) {
             return Err(Refusal::RevisionChanged.into());
         }
+        let edits = state.edits();
         let applied = write.change.apply(state, &write.app, write.arrival.now)?;
-        *revision += 1;
+        // A write that changes nothing leaves the revision, so that it does not refuse the next one that expects it.
+        *revision += u64::from(state.edits() > edits);
         Ok(Written { applied, revision: *revision })
     };
-    let mut outcomes: Outcomes = batch.each().map(apply).collect();
+    let outcomes: Outcomes = batch.each().map(apply).collect();
 
     let changed = batch.changed(&states, &revisions);
-    // The revision of a user whose state stays the same stays the same.
-    for (outcome, key) in outcomes.iter_mut().zip(&batch.keys) {
-        if let (Ok(written), Some(state)) = (outcome, states.get(key))
-            && !state.is_changed()
-        {
-            written.revision = state.numbers.revision;
-        }
-    }
     if changed.is_empty() {
         tx.rollback().await?;
     } else {

@@ -6,15 +6,15 @@ use arbitrary::{Result, Unstructured};
 use super::stored::{Batch, Removal, Stored};
 use earmark::domain::{
     App, Applied, BitChange, Change, ChatGroupId, ContactGroupName, Conversation,
-    ConversationState, CustomMark, MarkBit, MarkChange, MemberChange, Presence, Refusal, UserId,
-    UserState,
+    ConversationState, CustomMark, MarkBit, MarkChange, MemberChange, Patch, Presence, Refusal,
+    UserId, UserState,
 };
 use earmark::http::failure::Failure;
 use earmark::http::tencent::codes::Family;
 use earmark::limits::Limits;
 use testkit::model::{
-    Answer, Call, ConversationView, DELETABLE, Deleted, FIRST_CHAT_GROUP, GROUPED_MAX, GROUPS_MAX,
-    MARKED_MAX, Mark, PEERS, PINNED_MAX, User, peer_id,
+    self, Answer, Call, ConversationView, DELETABLE, Deleted, FIRST_CHAT_GROUP, GROUPED_MAX,
+    GROUPS_MAX, MARKED_MAX, Mark, PEERS, PINNED_MAX, User, peer_id,
 };
 
 const NAMES: u8 = 3;
@@ -58,8 +58,7 @@ struct Comparison {
 impl Comparison {
     /// Changes the directory, or commits a few calls together.
     fn step(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
-        // Each batch has a second of its own. If one undoes its own change in the second of the row's last change, the
-        // locking path finds no change and saves nothing, but the fast path raises the revision.
+        // Each batch has a second of its own, so that the times of its changes are known.
         self.now += 1;
         match below(input, 8)? {
             0 => {
@@ -127,6 +126,10 @@ impl Comparison {
         let conversations =
             in_page.map(|view| ConversationView { pinned: false, ..view }).collect();
         let page = Answer { conversations, groups: groups.collect(), ..Answer::default() };
+        let mut in_order: Vec<_> = self.stored.groups.iter().collect();
+        in_order.sort_by_key(|group| (group.rank.is_none(), group.rank, group.id));
+        let in_order = in_order.iter().map(|group| u64::from(group.id));
+        assert!(in_order.eq(self.model.groups().iter().map(|(_, id)| *id)), "the user's order");
         let page = self.model.normalize(&Call::Get, page);
         assert_eq!(page, self.model.apply(&Call::Get, dead));
 
@@ -181,7 +184,7 @@ fn commit_locked(stored: &mut Stored, batch: &Batch<'_>, removal: Removal) -> Ve
 
 /// What the fast path answers.
 fn done(change: &Change) -> Applied {
-    Applied { items: change.touched().map(|_| Ok(())).collect(), group: None }
+    Applied { items: change.touched().map(|_| Ok(())).collect(), ..Applied::default() }
 }
 
 fn is_done(outcome: &Outcome) -> bool {
@@ -193,7 +196,10 @@ fn is_refused_altogether(change: &Change, outcome: &Outcome) -> bool {
     let Ok(applied) = outcome else { return true };
     let changes_groups = matches!(
         change,
-        Change::CreateGroup(..) | Change::RenameGroup { .. } | Change::DeleteGroup(_)
+        Change::CreateGroup(..)
+            | Change::PutGroup(_)
+            | Change::EditGroup { .. }
+            | Change::DeleteGroup(_)
     );
     !changes_groups && applied.items.iter().all(std::result::Result::is_err)
 }
@@ -222,7 +228,14 @@ fn change(call: &Call) -> Change {
     match call {
         Call::Mark(marks) => Change::Mark(marks.iter().map(mark_change).collect()),
         Call::Create(group, peers) => Change::CreateGroup(name(*group), conversations(peers)),
-        Call::Rename(old, new) => Change::RenameGroup { old: name(*old), new: name(*new) },
+        Call::Rename(old, new) => {
+            Change::EditGroup { name: name(*old), new_name: Some(name(*new)), index: None }
+        }
+        Call::Patch(patches) => Change::of_patches(patches.iter().map(patch).collect()),
+        Call::Put(group) => Change::PutGroup(name(*group)),
+        Call::Edit(group, new_name, index) => {
+            Change::EditGroup { name: name(*group), new_name: new_name.map(name), index: *index }
+        }
         Call::Update(group, changes) => {
             let change = |(peer, member): &(u8, bool)| MemberChange {
                 conversation: conversation(*peer),
@@ -238,6 +251,23 @@ fn change(call: &Call) -> Change {
         Call::Import | Call::Get | Call::Search(_) | Call::List => {
             panic!("{call:?} changes no state")
         }
+    }
+}
+
+fn patch(patch: &model::Patch) -> Patch {
+    let bits =
+        |bits: &[u8]| bits.iter().map(|bit| MarkBit::parse((*bit).into()).unwrap()).collect();
+    let names = |names: &[u8]| {
+        names.iter().map(|name| ContactGroupName::parse(&name.to_string()).unwrap()).collect()
+    };
+    let custom = patch.custom.as_deref();
+    Patch {
+        conversation: conversation(patch.peer),
+        bits: BitChange { set: bits(&patch.set), clear: bits(&patch.clear) },
+        custom: custom.map(|text| CustomMark::parse(text, 256).unwrap()),
+        add_to: names(&patch.add_to),
+        remove_from: names(&patch.remove_from),
+        pinned: patch.pinned,
     }
 }
 
@@ -269,6 +299,10 @@ fn answer(call: &Call, outcome: Outcome) -> Answer {
         (Call::Create(name, _), Some(group)) => {
             Answer { groups: vec![(*name, group.id.into())], ..Answer::items(items) }
         }
+        (Call::Put(_) | Call::Edit(..), Some(group)) => {
+            let name = group.name.as_str().parse().unwrap();
+            Answer { groups: vec![(name, group.id.into())], ..Answer::default() }
+        }
         (Call::Forget(_), _) => Answer::default(),
         _ => Answer::items(items),
     }
@@ -289,7 +323,12 @@ fn several<T>(
 
 fn call(input: &mut Unstructured<'_>) -> Result<Call> {
     let peer = |input: &mut Unstructured<'_>| below(input, PEERS);
-    Ok(match below(input, 12)? {
+    // The calls of the native API came later. Inputs that had a meaning before keep it.
+    let kind: u8 = input.arbitrary()?;
+    if kind >= 216 {
+        return native_call(input, kind - 216);
+    }
+    Ok(match kind % 12 {
         0..=2 => Call::Mark(several(input, 3, mark)?),
         3 => Call::Create(below(input, NAMES)?, several(input, 3, peer)?),
         4 => Call::Rename(below(input, NAMES)?, below(input, NAMES)?),
@@ -303,6 +342,42 @@ fn call(input: &mut Unstructured<'_>) -> Result<Call> {
         10 => Call::Forget(peer(input)?),
         _ => Call::DeleteAccount,
     })
+}
+
+fn native_call(input: &mut Unstructured<'_>, kind: u8) -> Result<Call> {
+    Ok(match kind {
+        0..=23 => Call::Patch(several(input, 3, any_patch)?),
+        24..=29 => Call::Put(below(input, NAMES)?),
+        _ => {
+            let new_name = if input.arbitrary()? { Some(below(input, NAMES)?) } else { None };
+            let index = if input.arbitrary()? { Some(below(input, 4)?.into()) } else { None };
+            Call::Edit(below(input, NAMES)?, new_name, index)
+        }
+    })
+}
+
+fn any_patch(input: &mut Unstructured<'_>) -> Result<model::Patch> {
+    let few = |input: &mut Unstructured<'_>, one: fn(&mut Unstructured<'_>) -> Result<u8>| {
+        let count = input.int_in_range(0..=2)?;
+        (0..count).map(|_| one(input)).collect::<Result<Vec<u8>>>()
+    };
+    let name = |input: &mut Unstructured<'_>| below(input, NAMES);
+    let texts = [None, Some(""), Some("a"), Some("中")];
+    let mut patch = model::Patch { peer: below(input, PEERS)?, ..model::Patch::default() };
+    let parts: u8 = input.arbitrary()?;
+    if parts & 1 != 0 {
+        (patch.set, patch.clear) = (few(input, bit)?, few(input, bit)?);
+    }
+    if parts & 2 != 0 {
+        patch.custom = texts[usize::from(below(input, 4)?)].map(ToOwned::to_owned);
+    }
+    if parts & 4 != 0 {
+        (patch.add_to, patch.remove_from) = (few(input, name)?, few(input, name)?);
+    }
+    if parts & 8 != 0 {
+        patch.pinned = Some(input.arbitrary()?);
+    }
+    Ok(patch.without_opposites())
 }
 
 fn mark(input: &mut Unstructured<'_>) -> Result<Mark> {

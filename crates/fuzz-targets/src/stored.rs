@@ -213,6 +213,11 @@ impl Stored {
         let deleted: Vec<_> = state.groups_to_delete().cloned().collect();
         self.groups.retain(|group| !deleted.contains(group));
         self.groups.extend(state.groups_to_insert().cloned());
+        for moved in state.groups_to_rank() {
+            let group = self.groups.iter_mut().find(|group| group.id == moved.id).unwrap();
+            assert_eq!(group.name, moved.name, "a contact group with a new name is inserted anew");
+            group.rank = moved.rank;
+        }
         for (conversation, entry) in &state.entries {
             let row = self.conversations.get(conversation).map(|row| &row.kept);
             assert_eq!(row, entry.before.as_ref(), "the row is not the one that was loaded");
@@ -287,6 +292,9 @@ impl Stored {
             assert!(group.id < next_group_id);
             let same = |other: &&ContactGroup| other.id == group.id || other.name == group.name;
             assert_eq!(self.groups.iter().filter(same).count(), 1, "a contact group exists twice");
+            let same_rank = |other: &&ContactGroup| other.rank == group.rank;
+            let is_alone = self.groups.iter().filter(same_rank).count() == 1;
+            assert!(group.rank.is_none() || is_alone, "two contact groups have one rank");
         }
 
         // While an other end is deleted, its conversation does not count against a limit. When the other end is created

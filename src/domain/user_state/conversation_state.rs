@@ -56,17 +56,20 @@ pub struct Entry {
     pub after: Option<ConversationState>,
     /// The presence of the other user or the chat group.
     pub peer: Presence,
+    /// A change was applied. A later one may have undone it, but its client has been told that it was made.
+    pub(super) is_edited: bool,
 }
 
 impl Entry {
     #[must_use]
     pub fn loaded(row: Option<ConversationState>, peer: Presence) -> Self {
-        Self { after: row.clone(), before: row, peer }
+        Self { after: row.clone(), before: row, peer, is_edited: false }
     }
 
+    /// Whether the store must save the row.
     #[must_use]
     pub fn is_changed(&self) -> bool {
-        self.before != self.after
+        self.is_edited || self.before != self.after
     }
 
     /// What a row counts against the limits: only what clients can see.

@@ -24,27 +24,68 @@ impl UserState {
         let id = take(&mut self.numbers.next_group_id)?;
         let group = ContactGroup { id, name: name.clone(), rank: None };
         self.groups.push(group.clone());
+        self.note_groups_edit();
         let items = conversations
             .iter()
             .map(|conversation| self.change_member(app, &group, conversation, true, now))
             .collect();
-        Ok(Applied { items, group: Some(group) })
+        Ok(Applied { items, group: Some(group), is_new: true })
     }
 
-    /// The new name may equal the old one.
-    pub(in crate::domain) fn rename_group(
+    /// Creates the contact group unless the user has it.
+    pub(in crate::domain) fn put_group(
         &mut self,
-        old: &ContactGroupName,
-        new: &ContactGroupName,
+        app: &App,
+        name: &ContactGroupName,
+        now: u64,
     ) -> Result<Applied, Refusal> {
-        let group = ContactGroup { name: new.clone(), ..self.group(old)?.clone() };
-        if self.group(new).is_ok_and(|taken| taken.id != group.id) {
+        match self.group(name) {
+            Ok(group) => Ok(Applied { group: Some(group.clone()), ..Applied::default() }),
+            Err(_) => self.create_group(app, name, &[], now),
+        }
+    }
+
+    /// Renames the contact group, moves it, or both. The new name may equal the old one.
+    pub(in crate::domain) fn edit_group(
+        &mut self,
+        name: &ContactGroupName,
+        new_name: Option<&ContactGroupName>,
+        index: Option<u32>,
+    ) -> Result<Applied, Refusal> {
+        let id = self.group(name)?.id;
+        let new_name = new_name.unwrap_or(name);
+        if self.group(new_name).is_ok_and(|taken| taken.id != id) {
             return Err(Refusal::ContactGroupNameTaken);
         }
-        for other in self.groups.iter_mut().filter(|other| other.id == group.id) {
-            other.name = new.clone();
+        if new_name != name {
+            for group in self.groups.iter_mut().filter(|group| group.id == id) {
+                group.name = new_name.clone();
+            }
+            self.renamed.insert(id);
+            self.note_groups_edit();
         }
-        Ok(Applied { items: Vec::new(), group: Some(group) })
+        if let Some(index) = index {
+            self.move_group(id, index);
+        }
+        let group = self.group(new_name)?.clone();
+        Ok(Applied { group: Some(group), ..Applied::default() })
+    }
+
+    /// Gives all contact groups a rank if their order changes.
+    fn move_group(&mut self, id: u32, index: u32) {
+        self.groups.sort_by_key(|group| (group.rank.unwrap_or(u32::MAX), group.id));
+        let Some(old) = self.groups.iter().position(|group| group.id == id) else { return };
+        let last = self.groups.len() - 1;
+        let new = usize::try_from(index).map_or(last, |index| index.min(last));
+        if new == old {
+            return;
+        }
+        let group = self.groups.remove(old);
+        self.groups.insert(new, group);
+        for (group, rank) in self.groups.iter_mut().zip(1..) {
+            group.rank = Some(rank);
+        }
+        self.note_groups_edit();
     }
 
     /// Adds and removes conversations in order. Adding a member again and removing a non-member succeed.
@@ -62,7 +103,7 @@ impl UserState {
                 self.change_member(app, &group, conversation, *member, now)
             })
             .collect();
-        Ok(Applied { items, group: Some(group) })
+        Ok(Applied { items, group: Some(group), is_new: false })
     }
 
     /// Removes the membership of all conversations, also of those with deleted users or destroyed chat groups.
@@ -88,10 +129,11 @@ impl UserState {
             })?;
         }
         self.groups.retain(|other| other.id != group.id);
-        Ok(Applied { items: Vec::new(), group: Some(group) })
+        self.note_groups_edit();
+        Ok(Applied { group: Some(group), ..Applied::default() })
     }
 
-    fn group(&self, name: &ContactGroupName) -> Result<&ContactGroup, Refusal> {
+    pub(super) fn group(&self, name: &ContactGroupName) -> Result<&ContactGroup, Refusal> {
         self.groups.iter().find(|group| group.name == *name).ok_or(Refusal::UnknownContactGroup)
     }
 
@@ -139,6 +181,10 @@ mod tests {
     fn add(text: &str, nr: usize) -> Change {
         let change = MemberChange { conversation: peer(nr), member: true };
         Change::ChangeMembers(name(text), vec![change])
+    }
+
+    fn edit(text: &str, new_name: Option<&str>, index: Option<u32>) -> Change {
+        Change::EditGroup { name: name(text), new_name: new_name.map(name), index }
     }
 
     /// Compares each outcome: the contact group's number and its items, or the refusal.
@@ -203,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_contact_group_can_be_renamed_to_its_own_name_but_not_to_a_taken_one() {
-        let rename = |old, new| Change::RenameGroup { old: name(old), new: name(new) };
+        let rename = |old, new| edit(old, Some(new), None);
         check(
             &[
                 create("a", &[]),
@@ -214,6 +260,80 @@ mod tests {
             ],
             &["1: ", "2: ", "1: ", "ContactGroupNameTaken", "UnknownContactGroup"],
         );
+    }
+
+    #[track_caller]
+    fn assert_order(state: &UserState, expected: &[(&str, Option<u32>)]) {
+        let shown = state.groups.iter().map(|group| (group.name.as_str(), group.rank));
+        assert_eq!(shown.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn moving_a_contact_group_ranks_all_of_them() {
+        let state = check(
+            &[create("a", &[]), create("b", &[]), edit("b", Some("c"), Some(0))],
+            &["1: ", "2: ", "2: "],
+        );
+        assert_order(&state, &[("c", Some(1)), ("a", Some(2))]);
+    }
+
+    #[test]
+    fn a_move_beyond_the_end_is_one_to_the_end() {
+        let state = check(
+            &[create("a", &[]), create("b", &[]), edit("a", None, Some(u32::MAX))],
+            &["1: ", "2: ", "1: "],
+        );
+        assert_order(&state, &[("b", Some(1)), ("a", Some(2))]);
+    }
+
+    #[test]
+    fn a_move_to_its_own_place_and_a_put_of_what_is_there_change_nothing() {
+        let before = check(&[create("a", &[]), create("b", &[])], &["1: ", "2: "]);
+        let mut after = before.clone();
+        for change in
+            [edit("b", Some("b"), Some(1)), edit("a", None, None), Change::PutGroup(name("a"))]
+        {
+            let applied = change.apply(&mut after, &small_app(), 7).unwrap();
+            assert!(!applied.is_new);
+        }
+        assert_eq!((after.edits(), &after.groups), (before.edits(), &before.groups));
+    }
+
+    #[test]
+    fn a_put_of_a_new_name_creates_and_obeys_the_limit() {
+        let put = |text| Change::PutGroup(name(text));
+        check(&[put("a"), put("b"), put("c")], &["1: ", "2: ", "TooManyContactGroups { max: 2 }"]);
+    }
+
+    /// A client was told that its change was made, so the undone change must reach it.
+    #[test]
+    fn a_change_that_the_same_commit_undoes_is_saved() {
+        let mut state = state(0, 0, Presence::Unknown);
+        let group = |id, text| ContactGroup { id, name: name(text), rank: None };
+        state.load_groups(vec![group(1, "a"), group(2, "b")]);
+        for change in [edit("a", Some("c"), None), edit("c", Some("a"), None)] {
+            change.apply(&mut state, &small_app(), 7).unwrap();
+        }
+        let names = |groups: Vec<&ContactGroup>| -> Vec<_> {
+            groups.iter().map(|group| group.name.as_str().to_owned()).collect()
+        };
+        assert!(state.is_changed() && state.changes_groups());
+        assert_eq!(names(state.groups_to_delete().collect()), ["a"]);
+        assert_eq!(names(state.groups_to_insert().collect()), ["a"]);
+        assert_eq!(state.groups_to_rank().count(), 0);
+    }
+
+    #[test]
+    fn a_contact_group_whose_rank_alone_has_changed_keeps_its_row() {
+        let mut state = state(0, 0, Presence::Unknown);
+        let group = |id, text| ContactGroup { id, name: name(text), rank: None };
+        state.load_groups(vec![group(1, "a"), group(2, "b")]);
+        edit("b", Some("c"), Some(0)).apply(&mut state, &small_app(), 7).unwrap();
+        let ids =
+            |groups: Vec<&ContactGroup>| groups.iter().map(|group| group.id).collect::<Vec<_>>();
+        assert_eq!(ids(state.groups_to_delete().collect()), [2]);
+        assert_eq!(ids(state.groups_to_insert().collect()), [2]);
+        assert_eq!(ids(state.groups_to_rank().collect()), [1]);
     }
 
     /// Two writes in one commit may cancel out. The client still gets the number, so it must not be reused.

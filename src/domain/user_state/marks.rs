@@ -12,7 +12,7 @@ impl UserState {
         now: u64,
     ) -> Applied {
         let items = changes.iter().map(|change| self.mark_one(app, change, now)).collect();
-        Applied { items, group: None }
+        Applied { items, ..Applied::default() }
     }
 
     fn mark_one(&mut self, app: &App, change: &MarkChange, now: u64) -> Result<(), Refusal> {

@@ -18,9 +18,10 @@ mod conversation_state;
 mod groups;
 mod marks;
 mod numbers;
+mod patches;
 mod pins;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use conversation_state::{ConversationState, Counts, Entry};
 pub use numbers::{Growth, Numbers};
@@ -55,6 +56,10 @@ pub struct UserState {
     pub deleted: bool,
     stored_numbers: Numbers,
     stored_groups: Vec<ContactGroup>,
+    edits: u64,
+    edits_groups: bool,
+    /// Ids of contact groups that got another name. A later change may have given the old name back.
+    renamed: BTreeSet<u32>,
 }
 
 impl UserState {
@@ -81,34 +86,46 @@ impl UserState {
     /// Whether the store must save the state. It then also saves the user's row, because the revision grows.
     #[must_use]
     pub fn is_changed(&self) -> bool {
-        self.deleted
-            || self.numbers != self.stored_numbers
-            || self.groups != self.stored_groups
-            || self.entries.values().any(Entry::is_changed)
+        self.edits > 0 || self.numbers != self.stored_numbers
+    }
+
+    /// How many edits the changes have made. It grows with each change that is not without effect, also if a later one undoes it.
+    #[must_use]
+    pub fn edits(&self) -> u64 {
+        self.edits
     }
 
     /// Whether the contact groups have changed, or which conversations are in them.
     #[must_use]
     pub fn changes_groups(&self) -> bool {
-        let group_ids = |row: &Option<ConversationState>| {
-            row.as_ref().map(|kept| kept.group_ids.clone()).unwrap_or_default()
-        };
-        self.deleted
-            || self.groups != self.stored_groups
-            || self
-                .entries
-                .values()
-                .any(|entry| group_ids(&entry.before) != group_ids(&entry.after))
+        self.edits_groups
     }
 
     /// Deleted and renamed contact groups.
     pub fn groups_to_delete(&self) -> impl Iterator<Item = &ContactGroup> {
-        self.stored_groups.iter().filter(|group| !self.groups.contains(group))
+        let stays = |stored: &ContactGroup| self.groups.iter().any(|group| group.id == stored.id);
+        self.stored_groups
+            .iter()
+            .filter(move |stored| !stays(stored) || self.renamed.contains(&stored.id))
     }
 
     /// New and renamed contact groups.
     pub fn groups_to_insert(&self) -> impl Iterator<Item = &ContactGroup> {
-        self.groups.iter().filter(|group| !self.stored_groups.contains(group))
+        self.groups
+            .iter()
+            .filter(|group| self.stored(group).is_none() || self.renamed.contains(&group.id))
+    }
+
+    /// Contact groups of which nothing but the rank has changed.
+    pub fn groups_to_rank(&self) -> impl Iterator<Item = &ContactGroup> {
+        let is_moved = |group: &ContactGroup| {
+            self.stored(group).is_some_and(|stored| stored.rank != group.rank)
+        };
+        self.groups.iter().filter(move |group| is_moved(group) && !self.renamed.contains(&group.id))
+    }
+
+    fn stored(&self, group: &ContactGroup) -> Option<&ContactGroup> {
+        self.stored_groups.iter().find(|stored| stored.id == group.id)
     }
 
     /// Whether changes that increase these counts could reach a limit. If so, call [`UserState::load_taken`] first.
@@ -197,6 +214,7 @@ impl UserState {
         }
         self.owner = Presence::Gone;
         self.deleted = true;
+        self.note_groups_edit();
         self.numbers.counts = Counts::default();
         // All rows are removed, so this must be at least the revision of each of them.
         self.numbers.forgotten_revision = self.numbers.revision + 1;
@@ -206,7 +224,7 @@ impl UserState {
         for entry in self.entries.values_mut() {
             *entry = Entry::loaded(None, entry.peer);
         }
-        Ok(Applied { items: vec![Ok(())], group: None })
+        Ok(Applied { items: vec![Ok(())], ..Applied::default() })
     }
 
     /// Refuses a deleted user or a destroyed chat group. The mode `strict` also refuses one that was never imported or
@@ -249,6 +267,7 @@ impl UserState {
         }
 
         let (old, new) = (entry.after.as_ref(), Some(&after));
+        let moves = after.group_ids != before.group_ids;
         let (had, has) = (entry.taken(old), entry.taken(new));
         let counts = self.numbers.counts.plus(Counts::of(new)).minus(Counts::of(old));
         let exempt = self.exempt.plus(Counts::of(new).minus(has));
@@ -266,8 +285,16 @@ impl UserState {
         self.exempt = exempt;
         self.numbers.counts = counts;
         self.numbers.next_position = next_position;
+        self.edits += 1;
+        self.edits_groups |= moves;
+        entry.is_edited = true;
         entry.after = Some(after);
         Ok(())
+    }
+
+    fn note_groups_edit(&mut self) {
+        self.edits += 1;
+        self.edits_groups = true;
     }
 }
 

@@ -46,7 +46,7 @@ impl UserState {
                 self.change(&app.limits, conversation, now, edit)
             })
             .collect();
-        Applied { items, group: None }
+        Applied { items, ..Applied::default() }
     }
 
     /// Clears marks, contact groups and pin. Also works if the other user is deleted or the chat group destroyed.
@@ -62,7 +62,7 @@ impl UserState {
             kept.pin_position = None;
             Ok(())
         })?;
-        Ok(Applied { items: vec![Ok(())], group: None })
+        Ok(Applied { items: vec![Ok(())], ..Applied::default() })
     }
 }
 

@@ -129,9 +129,10 @@ impl Failure {
             Self::TooManyCalls { .. } => Code::TooManyCalls,
             Self::NotJson(_) => Code::BodyNotJson,
             Self::AccountType { .. } => Code::AccountNotString,
-            Self::Parameter { .. } | Self::CursorUnknown | Self::ContactGroupNameTaken { .. } => {
-                bad_parameter(family)
-            }
+            Self::Parameter { .. }
+            | Self::CursorUnknown
+            | Self::Conflict { .. }
+            | Self::ContactGroupNameTaken { .. } => bad_parameter(family),
             Self::ItemCount { .. } => Code::ItemCount,
             Self::AccountCount { .. } => Code::EntryCount,
             Self::ContactGroupNameLength { .. } => Code::ContactGroupNameLength,
@@ -176,6 +177,7 @@ impl Failure {
                 "identifier: not an admin of the app".to_owned()
             }
             Self::CursorUnknown => "the cursor is not known".to_owned(),
+            Self::Conflict { .. } => "the state has another revision".to_owned(),
             Self::TooManyCalls { max } => {
                 format!("rate: more than {max} calls per second of this command")
             }
@@ -232,15 +234,15 @@ fn code_of(refusal: Refusal, family: Family) -> Code {
         Refusal::TooManyMarked { .. } | Refusal::TooManyGrouped { .. } => Code::ConversationsFull,
         Refusal::TooManyPinned { .. } => Code::PinsFull,
         Refusal::TooManyContactGroups { .. } => Code::ContactGroupsFull,
-        Refusal::ContactGroupNameTaken => bad_parameter(family),
+        // The original's API never answers the other two.
+        Refusal::ContactGroupNameTaken | Refusal::MarkNameTaken | Refusal::RevisionChanged => {
+            bad_parameter(family)
+        }
         Refusal::UnknownContactGroup => Code::UnknownContactGroup,
         Refusal::UnknownAccount => Code::AccountMissing,
         Refusal::ChatGroupIdTaken => Code::ChatGroupIdTaken,
         Refusal::UnknownChatGroup => Code::UnknownChatGroup,
-        Refusal::Key(_)
-        | Refusal::RevisionChanged
-        | Refusal::NumbersUsedUp
-        | Refusal::NotLoaded => Code::InternalError,
+        Refusal::Key(_) | Refusal::NumbersUsedUp | Refusal::NotLoaded => Code::InternalError,
     }
 }
 
@@ -287,6 +289,7 @@ fn text_of(refusal: Refusal, contact_group: ContactGroupPaths) -> String {
         Refusal::ChatGroupIdTaken => "GroupId: taken".to_owned(),
         Refusal::UnknownChatGroup => "GroupId: no such chat group, or it was destroyed".to_owned(),
         Refusal::Key(_)
+        | Refusal::MarkNameTaken
         | Refusal::RevisionChanged
         | Refusal::NumbersUsedUp
         | Refusal::NotLoaded => Error::from(refusal).to_string(),

@@ -49,6 +49,48 @@ pub(super) struct ProblemDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "bool")]
     resync: Option<bool>,
+    /// Only in a `conflict`: the user's revision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
+    revision: Option<u64>,
+    /// Only in a `conflict`: the conversation at that revision, or the user if the call is not about a conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    current: Option<&'a serde_json::Value>,
+}
+
+/// What became of an item of a call that has many.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ItemResult")]
+pub(super) struct ItemResult {
+    /// 200, or the HTTP status with which the item would be refused alone. A refused item changes nothing.
+    #[schemars(range(min = 200, max = 599))]
+    status: u16,
+    /// Of a refused item: the `ErrorCode` with which the original's API answers this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32")]
+    code: Option<u32>,
+    /// Of a refused item: what kind of problem it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "&str")]
+    title: Option<&'static str>,
+}
+
+impl ItemResult {
+    pub(super) fn is_ok(&self) -> bool {
+        self.title.is_none()
+    }
+}
+
+impl From<&Result<(), Refusal>> for ItemResult {
+    fn from(outcome: &Result<(), Refusal>) -> Self {
+        let Err(refusal) = outcome else {
+            return Self { status: StatusCode::OK.as_u16(), code: None, title: None };
+        };
+        let (_, status, title) = kind_of(*refusal);
+        let code = code(&(*refusal).into()).map(Code::number);
+        Self { status: status.as_u16(), code, title: Some(title) }
+    }
 }
 
 /// The kind of a problem: its word, its status and its title.
@@ -129,6 +171,11 @@ pub(super) fn text(failure: &Failure) -> String {
     let detail = log_failure(failure, detail(failure));
     let field = field(failure);
     let (_, status, title) = kind;
+    let conflict = if let Failure::Conflict { revision, current } = failure {
+        Some((*revision, current))
+    } else {
+        None
+    };
     let document = ProblemDocument {
         kind: urn(kind),
         title,
@@ -137,6 +184,8 @@ pub(super) fn text(failure: &Failure) -> String {
         field: field.as_deref(),
         code: code(failure).map(Code::number),
         resync: (kind == RESYNC).then_some(true),
+        revision: conflict.map(|(revision, _)| revision),
+        current: conflict.map(|(_, current)| current),
     };
     // Texts and numbers can always be written as JSON.
     serde_json::to_string(&document).unwrap_or_default()
@@ -156,6 +205,7 @@ fn kind(failure: &Failure) -> Kind {
         Failure::AppDisabled | Failure::NotAdmin | Failure::UserAccess { .. } => FORBIDDEN,
         Failure::TooManyCalls { .. } => RATE,
         Failure::CursorUnknown => RESYNC,
+        Failure::Conflict { .. } => CONFLICT,
         Failure::BodyUnreadable
         | Failure::UnknownCoding(_)
         | Failure::NotInflatable
@@ -193,7 +243,9 @@ fn kind_of(refusal: Refusal) -> Kind {
         | Refusal::TooManyGrouped { .. }
         | Refusal::TooManyPinned { .. }
         | Refusal::TooManyContactGroups { .. } => LIMIT,
-        Refusal::ContactGroupNameTaken | Refusal::ChatGroupIdTaken => TAKEN,
+        Refusal::ContactGroupNameTaken | Refusal::MarkNameTaken | Refusal::ChatGroupIdTaken => {
+            TAKEN
+        }
         Refusal::RevisionChanged => CONFLICT,
         Refusal::Key(_) | Refusal::NumbersUsedUp | Refusal::NotLoaded => INTERNAL,
     }
@@ -203,7 +255,9 @@ fn kind_of(refusal: Refusal) -> Kind {
 fn code(failure: &Failure) -> Option<Code> {
     let is_new = matches!(
         failure,
-        Failure::CursorUnknown | Failure::Service(Error::Refused(Refusal::RevisionChanged))
+        Failure::CursorUnknown
+            | Failure::Conflict { .. }
+            | Failure::Service(Error::Refused(Refusal::RevisionChanged | Refusal::MarkNameTaken))
     );
     (!is_new).then(|| failure.code(Family::RecentContact))
 }
@@ -240,6 +294,7 @@ fn detail(failure: &Failure) -> Cow<'static, str> {
         Failure::CursorUnknown => {
             "the cursor is too old, or of another user or database: read the state anew, and go on from its cursor".into()
         }
+        Failure::Conflict { .. } => detail_of(Refusal::RevisionChanged),
         Failure::NotJson(why) => format!("the body is not JSON: {why}").into(),
         Failure::AccountType { got, .. } => format!("must be a string, got {got}").into(),
         Failure::Parameter { problem, .. } => problem.to_string().into(),
@@ -286,6 +341,7 @@ fn detail_of(refusal: Refusal) -> Cow<'static, str> {
             format!("a user can have at most {max} contact groups").into()
         }
         Refusal::ContactGroupNameTaken => "the user has another contact group of that name".into(),
+        Refusal::MarkNameTaken => "another mark of the app has this name".into(),
         Refusal::UnknownContactGroup => "the user has no such contact group".into(),
         Refusal::ChatGroupIdTaken => "the id is taken".into(),
         Refusal::RevisionChanged => {

@@ -7,7 +7,7 @@ use super::users::user_key;
 use crate::domain::{ContactGroup, ContactGroupName, UserKey, UserState};
 use crate::error::Error;
 use crate::store::Tx;
-use crate::store::convert::{corrupt, number};
+use crate::store::convert::{check_row_count, corrupt, number};
 use crate::store::unnest::unnest;
 
 /// Loads the contact groups of these users into their states.
@@ -62,7 +62,35 @@ pub async fn save(tx: &mut Tx<'_>, changed: &[ChangedUser<'_>]) -> Result<(), Er
     if !added.is_empty() {
         insert(tx, &added).await?;
     }
+    let moved: Vec<_> = changed
+        .iter()
+        .flat_map(|user| user.state.groups_to_rank().map(|group| (user.key, group)))
+        .collect();
+    if !moved.is_empty() {
+        save_ranks(tx, &moved).await?;
+    }
     Ok(())
+}
+
+async fn save_ranks(tx: &mut Tx<'_>, groups: &[(&UserKey, &ContactGroup)]) -> Result<(), Error> {
+    let saved = unnest!(
+        query!(
+            "
+            UPDATE contact_groups g SET rank = t.rank
+            FROM unnest($1::bigint[], $2::text[], $3::int[], $4::int[]) AS t (sdk_app_id, user_id, group_id, rank)
+            WHERE g.sdk_app_id = t.sdk_app_id AND g.user_id = t.user_id AND g.group_id = t.group_id
+            "
+        ),
+        for (key, group) in groups => {
+            sdk_app_id: i64 = key.sdk_app_id.number(),
+            user_id: &str = key.user_id.as_str(),
+            group_id: i32 = number("contact_groups.group_id", group.id)?,
+            rank: Option<i32> = group.rank.map(|rank| number("contact_groups.rank", rank)).transpose()?,
+        }
+    )
+    .execute(tx.session())
+    .await?;
+    check_row_count("contact_groups", saved.rows_affected(), groups.len())
 }
 
 async fn delete(tx: &mut Tx<'_>, groups: &[(&UserKey, u32)]) -> Result<(), Error> {

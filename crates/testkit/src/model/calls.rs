@@ -20,6 +20,27 @@ pub enum Call {
     Get,
     Search(Vec<u8>),
     List,
+    /// This and the calls after it are of the native API only.
+    Patch(Vec<Patch>),
+    /// Creates a contact group unless there is one.
+    Put(u8),
+    /// Renames a contact group, moves it, or both.
+    Edit(u8, Option<u8>, Option<u32>),
+}
+
+/// A change of a batch. An item of the original's calls may be refused in part; a patch is applied as a whole.
+#[derive(Debug, Default, Clone)]
+pub struct Patch {
+    pub peer: u8,
+    pub set: Vec<u8>,
+    /// None of these bits is in `set`.
+    pub clear: Vec<u8>,
+    /// An empty text clears the custom mark.
+    pub custom: Option<String>,
+    pub add_to: Vec<u8>,
+    /// None of these contact groups is in `add_to`.
+    pub remove_from: Vec<u8>,
+    pub pinned: Option<bool>,
 }
 
 /// A `MarkItem`.
@@ -99,6 +120,7 @@ impl Call {
     pub fn looks_up(&self, peer: u8) -> bool {
         match self {
             Self::Mark(marks) => marks.iter().any(|mark| mark.peer == peer),
+            Self::Patch(patches) => patches.iter().any(|patch| patch.peer == peer),
             Self::Update(_, changes) => changes.iter().any(|(other, _)| *other == peer),
             Self::Create(_, peers) | Self::Top(_, peers) => peers.contains(&peer),
             Self::Import
@@ -108,11 +130,13 @@ impl Call {
             | Self::Forget(_)
             | Self::Get
             | Self::Search(_)
-            | Self::List => false,
+            | Self::List
+            | Self::Put(_)
+            | Self::Edit(..) => false,
         }
     }
 
-    /// A random write or read.
+    /// A random write or read of the original's API.
     pub fn any() -> impl Strategy<Value = Self> {
         let peers = || prop::collection::vec(0..CALLED_PEERS, 1..5);
         prop_oneof![
@@ -123,7 +147,7 @@ impl Call {
         ]
     }
 
-    /// A random write.
+    /// A random write of the original's API.
     pub fn write() -> impl Strategy<Value = Self> {
         let peers = || prop::collection::vec(0..CALLED_PEERS, 1..4);
         let changes = prop::collection::vec((0..CALLED_PEERS, any::<bool>()), 1..4);
@@ -149,7 +173,7 @@ fn contact_item(peer: u8) -> Value {
     }
 }
 
-/// The command and the body of a call's request.
+/// The command and the body of a call's request to the original's API.
 #[expect(clippy::too_many_lines, reason = "a table with one body for each call")]
 pub fn request(owner: &str, call: &Call) -> (&'static str, Value) {
     let items = |peers: &[u8]| peers.iter().copied().map(contact_item).collect::<Vec<_>>();
@@ -228,6 +252,9 @@ pub fn request(owner: &str, call: &Call) -> (&'static str, Value) {
                 "TopStartIndex": 0, "AssistFlags": 63,
             }),
         ),
+        Call::Patch(_) | Call::Put(_) | Call::Edit(..) => {
+            panic!("only the native API has {call:?}")
+        }
     }
 }
 
@@ -269,6 +296,7 @@ pub fn read_answer(call: &Call, answer: &Value) -> Option<Answer> {
             conversations[pinned..].sort_by_key(|one| one.peer);
             Answer { conversations, ..Answer::default() }
         }
+        Call::Patch(_) | Call::Put(_) | Call::Edit(..) => return None,
     })
 }
 

@@ -2,9 +2,11 @@
 //! to review, and shares no code with the service.
 
 mod calls;
+mod native;
 mod user;
 
-pub use calls::{Answer, Call, ConversationView, Mark, read_answer, request};
+pub use calls::{Answer, Call, ConversationView, Mark, Patch, read_answer, request};
+pub use native::{native_request, read_native_answer};
 pub use user::{Deleted, User};
 
 /// The number of a user's conversations. The service stores one row less before it removes empty rows

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Answer, Call, ConversationView, DELETABLE, GROUPED_MAX, GROUPS_MAX, MARKED_MAX, Mark, PEERS,
-    PINNED_MAX,
+    PINNED_MAX, Patch,
 };
 
 /// The marks and contact groups of a conversation.
@@ -48,7 +48,7 @@ pub struct User {
     unordered: BTreeSet<u8>,
     /// Pinned conversations, oldest pin first.
     pins: Vec<u8>,
-    /// Names and ids of contact groups.
+    /// Names and ids of contact groups, in the user's order.
     groups: Vec<(u8, u64)>,
     /// How many contact groups were ever created. An id is never used again.
     groups_ever: u64,
@@ -126,6 +126,14 @@ impl User {
                 self.update_order(*peer);
                 Answer::default()
             }
+            Call::Patch(patches) => {
+                Answer::items(patches.iter().map(|patch| self.patch(patch, deleted)).collect())
+            }
+            Call::Put(name) => match self.id(*name) {
+                Some(id) => Answer { groups: vec![(*name, id)], ..Answer::default() },
+                None => self.create(*name, &[], deleted),
+            },
+            Call::Edit(name, new_name, index) => self.edit(*name, *new_name, *index),
             Call::Get => self.page(deleted),
             Call::Search(peers) => self.search(peers, deleted),
             Call::List => self.list(deleted),
@@ -184,6 +192,48 @@ impl User {
             group.0 = new;
         }
         Answer::default()
+    }
+
+    fn edit(&mut self, name: u8, new_name: Option<u8>, index: Option<u32>) -> Answer {
+        let new_name = new_name.unwrap_or(name);
+        let renamed = self.rename(name, new_name);
+        let Some(old) = self.groups.iter().position(|(other, _)| *other == new_name) else {
+            return renamed;
+        };
+        if renamed.code != 0 {
+            return renamed;
+        }
+        let group = self.groups.remove(old);
+        let new = index.map_or(old, |index| self.groups.len().min(index as usize));
+        self.groups.insert(new, group);
+        Answer { groups: vec![group], ..Answer::default() }
+    }
+
+    /// All of a patch is applied, or nothing.
+    fn patch(&mut self, patch: &Patch, deleted: Deleted) -> u64 {
+        if is_among(deleted.at_look_up, patch.peer) {
+            return deleted_code(patch.peer);
+        }
+        let ids =
+            |names: &[u8]| names.iter().map(|name| self.id(*name)).collect::<Option<Vec<_>>>();
+        let (Some(added), Some(removed)) = (ids(&patch.add_to), ids(&patch.remove_from)) else {
+            return 51009;
+        };
+        let before = self.clone();
+        let mut code = self.change(patch.peer, deleted, |one| {
+            let mask = |bits: &[u8]| bits.iter().fold(0, |mask, bit| mask | 1_u64 << bit);
+            one.mark = (one.mark | mask(&patch.set)) & !mask(&patch.clear);
+            one.custom = patch.custom.clone().unwrap_or(std::mem::take(&mut one.custom));
+            one.groups.extend(added);
+            one.groups.retain(|id| !removed.contains(id));
+        });
+        if let (0, Some(pin)) = (code, patch.pinned) {
+            code = self.pin(patch.peer, pin, deleted);
+        }
+        if code != 0 {
+            *self = before;
+        }
+        code
     }
 
     /// Edits a conversation. If a limit refuses the edit, returns the code of the refusal. A conversation does not count
@@ -253,7 +303,34 @@ impl User {
         0
     }
 
-    fn view(&self, peer: u8) -> ConversationView {
+    #[must_use]
+    pub fn is_imported(&self) -> bool {
+        self.imported
+    }
+
+    /// Names and ids of the contact groups, in the user's order.
+    #[must_use]
+    pub fn groups(&self) -> &[(u8, u64)] {
+        &self.groups
+    }
+
+    /// How many conversations are marked, in contact groups, and pinned. Those with a deleted peer do not count.
+    #[must_use]
+    pub fn used(&self, deleted: [bool; 2]) -> [usize; 3] {
+        let count = |has: &dyn Fn(u8) -> bool| {
+            (0..PEERS).filter(|peer| has(*peer) && !is_among(deleted, *peer)).count()
+        };
+        let of = |peer: u8| &self.conversations[usize::from(peer)];
+        [
+            count(&|peer| of(peer).is_marked()),
+            count(&|peer| of(peer).is_grouped()),
+            count(&|peer| self.pins.contains(&peer)),
+        ]
+    }
+
+    /// What is noted about a conversation.
+    #[must_use]
+    pub fn view(&self, peer: u8) -> ConversationView {
         let Conversation { mark, custom, groups } = self.conversations[usize::from(peer)].clone();
         let groups = groups.into_iter().collect();
         ConversationView { peer, mark, custom, groups, pinned: self.pins.contains(&peer) }

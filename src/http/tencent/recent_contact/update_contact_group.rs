@@ -99,7 +99,7 @@ impl Call for UpdateContactGroup {
                 let name = group.get("NewGroupName")?;
                 let new = existing_name(&name)?;
                 check_length(&name, &new, app)?;
-                (1, Change::RenameGroup { old, new })
+                (1, Change::EditGroup { name: old, new_name: Some(new), index: None })
             }
             2 => (2, Change::ChangeMembers(old, parse_members(&group, app)?)),
             _ => {
