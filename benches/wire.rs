@@ -156,7 +156,8 @@ struct Answer<T> {
 #[divan::bench(args = ITEMS)]
 fn frame(bencher: Bencher<'_, '_>, items: usize) {
     let shown: Vec<_> = (0..items).map(peer).collect();
-    let applied = Applied { items: (0..items).map(|_| Ok(())).collect(), group: None };
+    let applied =
+        Applied { items: (0..items).map(|_| Ok(())).collect(), group: None, is_new: false };
     bencher.bench_local(|| {
         let shown = shown.iter().cloned().map(ContactItem).collect();
         envelope::success(Answer { items: ResultItem::list(shown, &applied) })

@@ -9,15 +9,15 @@ use sqlx::{Postgres, Transaction};
 use crate::support::*;
 
 /// The statement that waits for a lock.
-async fn blocked_statement(app: &TestApp) -> String {
+pub(crate) async fn blocked_statement(app: &TestApp) -> String {
     app.wait_for_blocked(1).await;
     let waiting = "SELECT query FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock'";
     sqlx::query_scalar(waiting).fetch_optional(&app.db).await.unwrap().unwrap_or_default()
 }
 
-const FAST: &str = "-- mark.sql";
-const LOCKING: &str = "FOR NO KEY UPDATE OF u";
+pub(crate) const FAST: &str = "-- mark.sql";
+pub(crate) const LOCKING: &str = "FOR NO KEY UPDATE OF u";
 
 async fn run(lock: &mut Transaction<'static, Postgres>, statement: &'static str) {
     sqlx::raw_sql(statement).execute(&mut **lock).await.unwrap();

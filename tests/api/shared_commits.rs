@@ -23,7 +23,7 @@ use crate::support::{
 };
 
 /// A service with a single lane, so that all writes use the same queue.
-async fn one_lane(database: Database) -> Service {
+pub(crate) async fn one_lane(database: Database) -> Service {
     on_runtime(async move {
         Service::new(Store::connect(&database).await.unwrap(), Settings::default())
     })

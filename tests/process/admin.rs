@@ -111,3 +111,22 @@ fn the_operator_token_opens_the_admin_api_and_is_never_logged() {
         assert!(!output.contains(secret), "a secret was logged");
     }
 }
+
+#[test]
+fn a_changed_name_of_a_mark_is_logged_with_the_admin_who_changed_it() {
+    let database = Database::create();
+    let service = EARMARK.start_on(&database);
+    let headers = format!("authorization: Bearer {}\r\n{JSON}", service.client().user_sig);
+    let path = format!("/v1/apps/{APP}/marks/40");
+    let named = ask(service.api, "PUT", &path, &headers, r#"{"name":"vip"}"#);
+    assert_eq!(named.status, 200, "{named:?}");
+    assert_eq!(ask(service.api, "DELETE", &path, &headers, "").status, 200);
+    let exit = service.process.stop();
+    let output = exit.stdout + &exit.stderr;
+    let is_change = |line: &&str| line.contains("app changed by the native API");
+    let lines: Vec<_> = output.lines().filter(is_change).collect();
+    assert_eq!(lines.len(), 2, "{output}");
+    for (line, what) in lines.into_iter().zip(["\"name-mark\"", "\"unname-mark\""]) {
+        assert!(line.contains(what) && line.contains("administrator"), "{line}");
+    }
+}

@@ -107,6 +107,11 @@ impl<A> Reply<A> {
     pub(super) fn at(revision: u64, answer: A) -> Self {
         Self { status: StatusCode::OK, revision: Some(revision), answer }
     }
+
+    /// An answer that is not about a user.
+    pub(super) fn of_app(answer: A) -> Self {
+        Self { status: StatusCode::OK, revision: None, answer }
+    }
 }
 
 impl<A: Serialize> Reply<A> {
@@ -299,6 +304,7 @@ async fn admit<'r, C>(
         };
         let request = Request {
             path: PathValues::of(request),
+            caller: &caller.credentials.identifier,
             query: request.query_string(),
             body: json.as_ref().map_or(Field::ABSENT, Field::root),
             if_match: header(&IF_MATCH),

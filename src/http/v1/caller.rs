@@ -18,6 +18,8 @@ use crate::http::user_sig::UserSig;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
     Admins,
+    /// Admins, and any user if the app's users may do at least this.
+    Anyone(UserAccess),
     /// Admins, and the user in the path if the app's users may do at least this.
     Users(UserAccess),
 }
@@ -85,10 +87,11 @@ pub(super) fn check_access_to(
     if app.has_admin(identifier) {
         return Ok(());
     }
-    let Access::Users(needed) = access else { return Err(Failure::NotAdmin) };
-    if !is_own()? {
-        return Err(Failure::NotAdmin);
-    }
+    let needed = match access {
+        Access::Anyone(needed) => needed,
+        Access::Users(needed) if is_own()? => needed,
+        Access::Admins | Access::Users(_) => return Err(Failure::NotAdmin),
+    };
     if app.user_access < needed {
         return Err(Failure::UserAccess { needed, allowed: app.user_access });
     }

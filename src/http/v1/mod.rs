@@ -6,6 +6,8 @@ mod changes;
 mod conversations;
 mod cors;
 mod cursor;
+mod groups;
+mod marks;
 mod openapi;
 mod operation;
 mod page;
@@ -15,6 +17,7 @@ mod registry;
 mod request;
 mod shapes;
 mod users;
+mod write;
 
 use std::rc::Rc;
 

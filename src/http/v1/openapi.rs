@@ -99,6 +99,12 @@ fn derived(call: &Entry) -> Value {
     let id = call.name.strip_prefix("v1_").unwrap_or(call.name);
     let callers = match call.access {
         Access::Admins => "admins".to_owned(),
+        Access::Anyone(access) => {
+            format!(
+                "admins, and all users if `user_access` of the app is at least `{}`",
+                access.name()
+            )
+        }
         Access::Users(access) => {
             format!(
                 "admins, and the user if `user_access` of the app is at least `{}`",

@@ -3,7 +3,9 @@
 use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
 
-use crate::domain::{App, ChatGroupId, ContactGroupName, Conversation, Problem, UserId};
+use crate::domain::{
+    App, ChatGroupId, ContactGroupName, Conversation, MarkBit, MarkNames, Problem, UserId,
+};
 use crate::http::failure::Failure;
 
 /// The path as the client sent it, cut at its slashes. An id may hold any character, slashes included, if it is
@@ -51,6 +53,14 @@ impl<'r> PathValues<'r> {
     pub(super) fn contact_group(&self) -> Result<ContactGroupName, Failure> {
         let name = self.behind("groups")?;
         ContactGroupName::parse(&name).map_err(|problem| refused("name", problem))
+    }
+
+    /// `…/marks/{bit}`, a bit of the app's own.
+    pub(super) fn mark_bit(&self) -> Result<MarkBit, Failure> {
+        let text = self.behind("marks")?;
+        let number = text.parse().map_err(|_| Problem::new("must be the number of a bit"));
+        let bit = number.and_then(MarkBit::parse).and_then(MarkNames::check_bit);
+        bit.map_err(|problem| refused("bit", problem))
     }
 }
 

@@ -8,8 +8,17 @@ use super::call::{self, Call, LastingCall};
 use super::caller::Access;
 use super::changes::get_changes::GetChanges;
 use super::changes::get_events::GetEvents;
+use super::conversations::batch::Batch;
+use super::conversations::delete_conversation::DeleteConversation;
 use super::conversations::get_conversation::GetConversation;
 use super::conversations::list_conversations::ListConversations;
+use super::conversations::patch_conversation::PatchConversation;
+use super::groups::delete_group::DeleteGroup;
+use super::groups::patch_group::PatchGroup;
+use super::groups::put_group::PutGroup;
+use super::marks::delete_mark::DeleteMark;
+use super::marks::list_marks::ListMarks;
+use super::marks::put_mark::PutMark;
 use super::operation::Operation;
 use super::users::get_user::GetUser;
 use crate::metrics::Metrics;
@@ -19,8 +28,17 @@ pub(super) static CALLS: &[Entry] = &[
     Entry::of::<GetUser>(),
     Entry::of::<ListConversations>(),
     Entry::of::<GetConversation>(),
+    Entry::of::<PatchConversation>(),
+    Entry::of::<DeleteConversation>(),
+    Entry::of::<Batch>(),
     Entry::lasting::<GetChanges>(),
     Entry::lasting::<GetEvents>(),
+    Entry::of::<PutGroup>(),
+    Entry::of::<PatchGroup>(),
+    Entry::of::<DeleteGroup>(),
+    Entry::of::<ListMarks>(),
+    Entry::of::<PutMark>(),
+    Entry::of::<DeleteMark>(),
 ];
 
 /// A [`Call`] without its types.

@@ -10,6 +10,8 @@ use crate::http::json::Field;
 /// What a call is parsed from.
 pub(super) struct Request<'r> {
     pub(super) path: PathValues<'r>,
+    /// The identifier of the UserSig.
+    pub(super) caller: &'r str,
     /// Decoded like a form.
     pub(super) query: &'r str,
     /// An absent field if the request has no body.

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::{App, ContactGroup, Conversation, MarkBit, StandardMark};
+use crate::domain::{App, ContactGroup, Conversation, MarkBit, MarkNames, NamedMark, StandardMark};
 use crate::service::{Head, Shown};
 
 /// A mark: its name if it has one, otherwise its bit.
@@ -14,6 +14,36 @@ use crate::service::{Head, Shown};
 pub(super) enum Mark {
     Name(String),
     Bit(#[schemars(range(max = 63))] u8),
+}
+
+/// A mark with a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "NamedMark")]
+pub(super) struct ShownMark {
+    #[schemars(range(max = 63))]
+    bit: u8,
+    name: String,
+    /// `#rgb` or `#rrggbb`; `null` if there is none.
+    color: Option<String>,
+}
+
+impl ShownMark {
+    pub(super) fn new(bit: MarkBit, mark: &NamedMark) -> Self {
+        Self {
+            bit: bit.number(),
+            name: mark.name.as_str().to_owned(),
+            color: mark.color.as_ref().map(|color| color.as_str().to_owned()),
+        }
+    }
+
+    pub(super) fn all(app: &App) -> Vec<Self> {
+        let standard = MarkNames::standard().map(|(bit, name)| Self {
+            bit: bit.number(),
+            name: name.to_owned(),
+            color: None,
+        });
+        standard.chain(app.marks.iter().map(|(bit, mark)| Self::new(bit, mark))).collect()
+    }
 }
 
 impl Mark {
@@ -57,8 +87,8 @@ pub(super) struct ShownConversation {
     marks: Vec<Mark>,
     /// `null` if there is none.
     custom: Option<String>,
-    /// The names of the contact groups that hold it, in the order in which they were made. The user's order is not repeated
-    /// here, so that it can change without changing conversations.
+    /// The names of the contact groups that hold it, in the order in which the contact groups were made. So a contact group
+    /// that is moved changes no conversation.
     groups: Vec<String>,
     pinned: bool,
     /// The last change of marks and contact groups; `null` if there is no state.
@@ -72,8 +102,8 @@ impl ShownConversation {
     pub(super) fn new(shown: &Shown, head: &Head, app: &App) -> Self {
         let Shown { conversation, state, revision } = shown;
         let name = |id: &u32| {
-            let group = head.groups.iter().find(|(group, _)| group.id == *id);
-            group.map(|(group, _)| group.name.as_str().to_owned())
+            let group = head.groups.iter().map(|(group, _)| group).find(|group| group.id == *id);
+            group.map(|group| group.name.as_str().to_owned())
         };
         Self {
             id: conversation.into(),
@@ -116,12 +146,12 @@ pub(super) struct ShownGroup {
 }
 
 impl ShownGroup {
+    pub(super) fn new(group: &ContactGroup, conversations: u32) -> Self {
+        Self { name: group.name.as_str().to_owned(), id: group.id, conversations }
+    }
+
     pub(super) fn all(head: &Head) -> Vec<Self> {
-        let shown = |(group, conversations): &(ContactGroup, u32)| Self {
-            name: group.name.as_str().to_owned(),
-            id: group.id,
-            conversations: *conversations,
-        };
+        let shown = |(group, conversations): &(ContactGroup, u32)| Self::new(group, *conversations);
         head.groups.iter().map(shown).collect()
     }
 }

@@ -1,19 +1,25 @@
 //! The native API.
 
 mod access;
+mod batch;
 mod changes;
 mod changes_model;
+mod conflicts;
 mod cors;
 mod cursors;
 mod document;
 mod event_stream;
 mod events;
+mod groups;
 mod list;
 mod long_poll;
 mod many_streams;
+mod marks;
 mod openapi;
+mod patch;
 mod plans;
 mod reading;
+mod state_model;
 
 use std::net::SocketAddr;
 
@@ -42,6 +48,13 @@ impl Reply {
         self.json
     }
 
+    /// Checks that it is this problem, with the code that the original's API has for it.
+    #[track_caller]
+    fn assert_refused(&self, status: u16, kind: &str, code: Code) {
+        self.assert_problem(status, kind, None);
+        assert_eq!(self.json["code"], code.number(), "{}", self.json);
+    }
+
     /// Checks that it is a problem of this status and kind, which is about this field.
     #[track_caller]
     fn assert_problem(&self, status: u16, kind: &str, field: Option<&str>) {
@@ -57,6 +70,7 @@ impl Reply {
 }
 
 /// A request of the native API, by default one of the admin.
+#[derive(Clone)]
 struct Ask {
     method: Method,
     /// Below `/v1/apps/{app}`.
@@ -75,6 +89,33 @@ impl Ask {
         Self::new(Method::GET, path)
     }
 
+    fn put(path: impl Into<String>) -> Self {
+        Self::new(Method::PUT, path)
+    }
+
+    fn patch(path: impl Into<String>, body: Value) -> Self {
+        Self::new(Method::PATCH, path).body(body)
+    }
+
+    fn delete(path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path)
+    }
+
+    /// A batch of a user's changes.
+    fn batch(user: &str, changes: impl Into<Value>) -> Self {
+        let body = serde_json::json!({ "changes": changes.into() });
+        Self::new(Method::POST, format!("/users/{user}/batch")).body(body)
+    }
+
+    fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    fn if_match(self, revision: u64) -> Self {
+        self.with("If-Match", format!("\"{revision}\""))
+    }
+
     /// Calls with this user's own UserSig.
     fn by(mut self, identifier: &str) -> Self {
         self.headers[0].1 = format!("Bearer {}", user_sig(KEY, APP, identifier));
@@ -90,11 +131,6 @@ impl Ask {
 
     fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(other, _)| *other != name);
-        self
-    }
-
-    fn body(mut self, body: Value) -> Self {
-        self.body = Some(body);
         self
     }
 

@@ -12,10 +12,19 @@ use super::document::{DOCUMENT, Operation, is_request, operations};
 use crate::support::*;
 
 /// The calls of the examples. The answer to an example depends on the calls before it.
-const EXAMPLES: [&str; 3] = [
+const EXAMPLES: [&str; 12] = [
     "GET /users/{user}",
     "GET /users/{user}/conversations",
     "GET /users/{user}/conversations/{type}/{id}",
+    "PATCH /users/{user}/conversations/{type}/{id}",
+    "DELETE /users/{user}/conversations/{type}/{id}",
+    "POST /users/{user}/batch",
+    "PUT /users/{user}/groups/{name}",
+    "PATCH /users/{user}/groups/{name}",
+    "DELETE /users/{user}/groups/{name}",
+    "PUT /marks/{bit}",
+    "GET /marks",
+    "DELETE /marks/{bit}",
 ];
 
 #[actix_web::test]

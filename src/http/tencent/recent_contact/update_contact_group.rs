@@ -129,8 +129,8 @@ impl Call for UpdateContactGroup {
             .iter()
             .map(|change| (opt_type(change.member), ContactItem(change.conversation.clone())))
             .unzip();
-        let new_name = if let Change::RenameGroup { new, .. } = &self.change {
-            Some(new.clone())
+        let new_name = if let Change::EditGroup { new_name, .. } = &self.change {
+            new_name.clone()
         } else {
             None
         };

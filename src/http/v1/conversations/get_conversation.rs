@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use actix_web::http::Method;
 
-use crate::deadline::Arrival;
+use crate::deadline::{Arrival, Deadline};
 use crate::domain::{App, Conversation, UserAccess, UserId};
+use crate::error::Error;
 use crate::http::failure::Failure;
 use crate::http::v1::call::{Call, Reply, Request};
 use crate::http::v1::caller::Access;
@@ -49,12 +50,26 @@ impl Call for GetConversation {
         arrival: Arrival,
     ) -> Result<Reply<ShownConversation>, Failure> {
         let Self { user, conversation } = self;
-        let read = service.conversation(app.clone(), user, conversation.clone(), arrival.deadline);
-        let (head, shown) = read.await?;
-        let answer = match shown {
-            Some(shown) => ShownConversation::new(&shown, &head, &app),
-            None => ShownConversation::empty(&conversation),
-        };
-        Ok(Reply::at(head.at.revision, answer))
+        let (revision, answer) =
+            read(service, &app, &user, &conversation, arrival.deadline).await?;
+        Ok(Reply::at(revision, answer))
     }
+}
+
+/// Reads a conversation, and the revision at which it is so.
+pub(in crate::http::v1) async fn read(
+    service: &Service,
+    app: &Arc<App>,
+    user: &UserId,
+    conversation: &Conversation,
+    deadline: Deadline,
+) -> Result<(u64, ShownConversation), Error> {
+    let (app, user) = (app.clone(), user.clone());
+    let (head, shown) =
+        service.conversation(app.clone(), user, conversation.clone(), deadline).await?;
+    let answer = match shown {
+        Some(shown) => ShownConversation::new(&shown, &head, &app),
+        None => ShownConversation::empty(conversation),
+    };
+    Ok((head.at.revision, answer))
 }

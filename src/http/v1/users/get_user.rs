@@ -6,8 +6,9 @@ use actix_web::http::Method;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::deadline::Arrival;
+use crate::deadline::{Arrival, Deadline};
 use crate::domain::{App, UserAccess, UserId, UserKey};
+use crate::error::Error;
 use crate::http::failure::Failure;
 use crate::http::v1::call::{Call, Reply, Request};
 use crate::http::v1::caller::Access;
@@ -49,6 +50,32 @@ struct Limit {
     max: u32,
 }
 
+impl Answer {
+    /// Reads it, and the revision at which it is so.
+    pub(in crate::http::v1) async fn read(
+        service: &Service,
+        app: &Arc<App>,
+        user: &UserId,
+        deadline: Deadline,
+    ) -> Result<(u64, Self), Error> {
+        let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: user.clone() };
+        let (head, taken) = service.user(app.clone(), user.clone(), deadline).await?;
+        let (groups, max) = (u32::try_from(head.groups.len()).unwrap_or(u32::MAX), app.limits);
+        let answer = Self {
+            revision: head.at.revision,
+            cursor: Cursor { key: &key, at: head.at }.to_string(),
+            groups: ShownGroup::all(&head),
+            limits: Limits {
+                marked: Limit { used: taken.marked, max: max.marked },
+                grouped: Limit { used: taken.grouped, max: max.grouped },
+                pinned: Limit { used: taken.pinned, max: max.pinned },
+                groups: Limit { used: groups, max: max.groups },
+            },
+        };
+        Ok((head.at.revision, answer))
+    }
+}
+
 impl Call for GetUser {
     const NAME: &'static str = "v1_get_user";
     const METHOD: Method = Method::GET;
@@ -77,20 +104,7 @@ impl Call for GetUser {
         app: Arc<App>,
         arrival: Arrival,
     ) -> Result<Reply<Answer>, Failure> {
-        let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: self.user.clone() };
-        let (head, used) = service.user(app.clone(), self.user, arrival.deadline).await?;
-        let (groups, max) = (u32::try_from(head.groups.len()).unwrap_or(u32::MAX), app.limits);
-        let answer = Answer {
-            revision: head.at.revision,
-            cursor: Cursor { key: &key, at: head.at }.to_string(),
-            groups: ShownGroup::all(&head),
-            limits: Limits {
-                marked: Limit { used: used.marked, max: max.marked },
-                grouped: Limit { used: used.grouped, max: max.grouped },
-                pinned: Limit { used: used.pinned, max: max.pinned },
-                groups: Limit { used: groups, max: max.groups },
-            },
-        };
-        Ok(Reply::at(head.at.revision, answer))
+        let (revision, answer) = Answer::read(service, &app, &self.user, arrival.deadline).await?;
+        Ok(Reply::at(revision, answer))
     }
 }
