@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use testkit::postgres::Database;
-use testkit::{APP, Client, Program, SECRET_KEY, between, request};
+use testkit::{APP, Client, Program, SECRET_KEY, between, request, wait_until};
 
 use crate::EARMARK;
 
@@ -19,15 +19,9 @@ fn without_keys(shown: &str) -> String {
 #[track_caller]
 fn check_soon(client: &Client, expected: u64) {
     let changed = Instant::now();
-    loop {
-        let found = client.mark_code();
-        let took = changed.elapsed();
-        if found == expected {
-            return;
-        }
-        assert!(took < TAKES_EFFECT, "{found} instead of {expected} after {took:?}");
-        std::thread::yield_now();
-    }
+    wait_until(&format!("marks are answered {expected}"), || client.mark_code() == expected);
+    let took = changed.elapsed();
+    assert!(took < TAKES_EFFECT, "{took:?}");
 }
 
 #[test]

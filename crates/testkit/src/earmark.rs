@@ -32,6 +32,8 @@ impl Earmark {
                 command.env_remove(name.as_ref());
             }
         }
+        // Each process would spend half a second of processor time on the symbols of its first backtrace. Panics keep theirs.
+        command.env("RUST_LIB_BACKTRACE", "0");
         Program::new(command)
     }
 

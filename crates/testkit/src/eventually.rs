@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 /// The longest time that a test waits for anything. Nothing takes this long unless it hangs.
 pub const TIMEOUT: Duration = Duration::from_mins(1);
 
+/// The pause before a test asks again. Without it, a test that waits would take a processor from those that work.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Calls `ask` until it returns a value. Panics after [`TIMEOUT`].
 #[track_caller]
 pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
@@ -14,7 +17,7 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
             return answer;
         }
         assert!(Instant::now() < deadline, "not within {TIMEOUT:?}: {what}");
-        std::thread::yield_now();
+        std::thread::sleep(PAUSE);
     }
 }
 
