@@ -253,7 +253,6 @@ async fn bad_input_names_its_field() {
     let reply = Ask::new(actix_web::http::Method::PATCH, PEER).send(&app).await;
     reply.assert_problem(400, "bad-request", Some(""));
     for (path, field) in [
-        ("/users//conversations/user/peer".to_owned(), "/user"),
         (format!("/users/{}/conversations/user/peer", "x".repeat(33)), "/user"),
         ("/users/user0/conversations/room/peer".to_owned(), "/type"),
         (format!("/users/user0/conversations/group/{}", "x".repeat(49)), "/id"),
