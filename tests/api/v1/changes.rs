@@ -76,7 +76,7 @@ async fn contact_groups_are_told_when_they_or_their_members_change() {
     let since = cursor(&app, "user0").await;
     app.call_ok(UPDATE, rename("user0", "work", "job")).await;
     let shown = changes(&app, "user0", &since).await.ok();
-    assert_eq!(ids(&shown["conversations"]), ["a", "b"], "they show the name");
+    assert_eq!(ids(&shown["conversations"]), ["b", "a"], "they show the name");
     assert_eq!(shown["conversations"][0]["groups"], json!(["job"]));
     assert_eq!(shown["groups"][0]["name"], "job");
 

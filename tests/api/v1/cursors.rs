@@ -52,9 +52,9 @@ async fn a_cursor_from_the_future_is_refused() {
     app.mark("user0", [set("a", 1)]).await.assert_ok();
     app.delete_account("a").await;
     let since = cursor(&app, "user0").await;
-    app.sql("UPDATE users SET revision = revision - 1").await;
+    app.sql("UPDATE users SET revision = revision - 1 WHERE user_id = 'user0'").await;
     assert_resync(&app, "user0", &since).await;
-    app.sql("UPDATE users SET revision = revision + 1").await;
+    app.sql("UPDATE users SET revision = revision + 1 WHERE user_id = 'user0'").await;
     changes(&app, "user0", &since).await.ok();
     app.sql("UPDATE apps SET directory_revision = directory_revision - 1").await;
     assert_resync(&app, "user0", &since).await;

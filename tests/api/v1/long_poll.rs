@@ -132,9 +132,9 @@ async fn a_waiting_call_holds_no_database_connection() {
     let app = TestApp::with_limits(&["calls-per-second=0"]).await;
     let since = cursor(&app, "user0").await;
     let path = format!("/users/user0/changes?since={since}&wait=60");
-    let waits = join_all((0..100).map(|_| Ask::get(path.clone()).send(&app)));
+    let waits = join_all((0..50).map(|_| Ask::get(path.clone()).send(&app)));
     let acts = async {
-        until(async || app.listeners("long_poll").await == 100).await;
+        until(async || app.listeners("long_poll").await == 50).await;
         // Each worker's lane keeps one.
         let in_use = "earmark_database_connections{state=\"in_use\"} ";
         until(async || app.metrics().await.contains(&format!("{in_use}2\n"))).await;
