@@ -85,7 +85,7 @@ impl Known {
     }
 
     fn apply(&mut self, changes: &Value) {
-        self.cursor = changes["cursor"].as_str().unwrap().to_owned();
+        changes["cursor"].as_str().unwrap().clone_into(&mut self.cursor);
         for conversation in changes["conversations"].as_array().unwrap() {
             self.conversations.insert(key(conversation), conversation.clone());
         }
@@ -208,24 +208,13 @@ impl World {
                 body["From_Account"] = owner.into();
                 (DELETE, body)
             }
-            Step::Peer(id, comes) => self.move_peer(&peer(id), id.is_multiple_of(2), *comes),
-            Step::Owner(comes) => self.move_peer(owner, true, *comes),
+            Step::Peer(id, comes) => move_peer(&peer(id), id.is_multiple_of(2), *comes),
+            Step::Owner(comes) => move_peer(owner, true, *comes),
             Step::Forget | Step::Limits(_) | Step::Rank(_) => {
                 return self.disturb(owner, step).await;
             }
         };
         self.call(nr, command, body).await;
-    }
-
-    fn move_peer(&self, id: &str, is_user: bool, comes: bool) -> (&'static str, Value) {
-        match (is_user, comes) {
-            (true, true) => (ACCOUNT_IMPORT, json!({ "UserID": id })),
-            (true, false) => (ACCOUNT_DELETE, json!({ "DeleteItem": [{ "UserID": id }] })),
-            (false, true) => {
-                (CREATE_CHAT_GROUP, json!({ "Type": "Public", "Name": "room", "GroupId": id }))
-            }
-            (false, false) => (DESTROY_CHAT_GROUP, json!({ "GroupId": id })),
-        }
     }
 
     /// What does not go through the API.
@@ -288,5 +277,17 @@ fn changes_applied_to_what_a_client_had_are_what_a_fresh_read_shows() {
     system.block_on(async { drop(world) });
     if let Err(failure) = outcome {
         panic!("{failure}");
+    }
+}
+
+/// The call with which a user or a chat group comes or goes.
+fn move_peer(id: &str, is_user: bool, comes: bool) -> (&'static str, Value) {
+    match (is_user, comes) {
+        (true, true) => (ACCOUNT_IMPORT, json!({ "UserID": id })),
+        (true, false) => (ACCOUNT_DELETE, json!({ "DeleteItem": [{ "UserID": id }] })),
+        (false, true) => {
+            (CREATE_CHAT_GROUP, json!({ "Type": "Public", "Name": "room", "GroupId": id }))
+        }
+        (false, false) => (DESTROY_CHAT_GROUP, json!({ "GroupId": id })),
     }
 }

@@ -124,9 +124,9 @@ async fn a_stream_of_the_same_process_has_a_directory_change_within_100_ms() {
     for _ in 0..10 {
         for shown in ["removed", "conversations"] {
             if shown == "removed" {
-                app.delete_account("a").await
+                app.delete_account("a").await;
             } else {
-                app.import("a").await
+                app.import("a").await;
             }
             let answered = Instant::now();
             assert_eq!(ids(&stream.event().await.data[shown]), ["a"]);
