@@ -7,13 +7,14 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::Refusal;
 use crate::error::Error;
 use crate::http::failure::Failure;
+use crate::http::openapi::schema::named;
 use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::envelope::log_failure;
 use crate::http::user_sig::Flaw;
@@ -55,8 +56,12 @@ pub(super) struct ProblemDocument<'a> {
     revision: Option<u64>,
     /// Only in a `conflict`: the conversation at that revision, or the user if the call is not about a conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    #[schemars(schema_with = "current_state")]
     current: Option<&'a serde_json::Value>,
+}
+
+fn current_state(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [named("Conversation"), named("User")] })
 }
 
 /// What became of an item of a call that has many.

@@ -34,14 +34,6 @@ async fn start() -> TestApp {
         app.call_as(ACCOUNT_DELETE, query, json!({ "DeleteItem": [{ "UserID": "deleted" }] }))
             .await;
     }
-    // What operators set.
-    for app_id in [APP, OTHER] {
-        let settings = [
-            format!("INSERT INTO app_origins VALUES ({app_id}, 'https://chat.example.com')"),
-            format!("INSERT INTO app_marks VALUES ({app_id}, 40, 'vip', NULL)"),
-        ];
-        sqlx::raw_sql(sqlx::AssertSqlSafe(settings.join(";"))).execute(&app.db).await.unwrap();
-    }
     app
 }
 

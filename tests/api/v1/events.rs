@@ -32,6 +32,7 @@ async fn a_stream_is_written_like_this() {
             "cache-control: no-store",
             "content-type: text/event-stream",
             "transfer-encoding: chunked",
+            "vary: Origin",
             "x-accel-buffering: no",
             "x-content-type-options: nosniff",
         ]
@@ -152,8 +153,8 @@ async fn a_user_follows_only_their_own_state() {
 /// Marks until the stream ends, within the five seconds in which a change of an app takes effect.
 async fn assert_ends(app: &TestApp, stream: &mut EventStream, mark: impl AsyncFn(u8)) {
     let begun = Instant::now();
-    for nr in 0.. {
-        mark(nr % 64).await;
+    for nr in (0..64).cycle() {
+        mark(nr).await;
         // An event that was made before the change took effect may still come.
         if stream.next_event().await.is_none() {
             break;

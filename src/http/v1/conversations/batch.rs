@@ -70,7 +70,7 @@ impl Call for Batch {
             r#"{"changes":[{"type":"user","id":"user1","set":["favorite"]},{"type":"group","id":"room","add_to":["none"]}]}"#,
         )
         .answer(
-            r#"{"revision":4,"results":[{"status":200},{"status":404,"code":51009,"type":"urn:earmark:problem:not-found","title":"There is no such thing"}]}"#,
+            r#"{"revision":3,"results":[{"status":200},{"status":404,"code":51009,"title":"There is no such thing"}]}"#,
         )
     }
 

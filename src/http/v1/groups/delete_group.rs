@@ -43,7 +43,7 @@ impl Call for DeleteGroup {
         )
         .path_value("name", "friends")
         .if_match()
-        .answer(r#"{"revision":7}"#)
+        .answer(r#"{"revision":6}"#)
     }
 
     fn parse(request: &Request<'_>, app: &App) -> Result<Self, Failure> {
