@@ -41,7 +41,7 @@ export async function open(browser: Browser, origin: string, options: BrowserCon
   const sizes: Watch["sizes"] = [];
   page.on("console", (message) => {
     // A browser reports each answer of the native API that is a problem.
-    const isProblem = message.text().startsWith("Failed to load resource") && message.location().url.includes("/v1/");
+    const isProblem = message.text().startsWith("Failed to load resource") && message.location().url.startsWith(`${origin}/v1/`);
     if (["error", "warning"].includes(message.type()) && !isProblem) offences.push(`console: ${message.text()}`);
   });
   page.on("pageerror", (error) => offences.push(`exception: ${error.message}`));
