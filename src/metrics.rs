@@ -86,6 +86,10 @@ metrics! {
     database_schema_version_required: IntGauge = "Version of the schema that this binary needs";
     database_oldest_snapshot_seconds: IntGauge = "Age of the oldest transaction that keeps vacuum from removing row versions";
     build_info: IntGaugeVec["version"] = "Always 1; the label has the version of the binary";
+    webhook_deliveries_total: IntCounterVec["outcome"] = "Attempts to deliver a change to a webhook, and changes given up";
+    webhooks_failing: IntGauge = "Webhooks of which every attempt fails";
+    webhook_lag_seconds: IntGauge = "Age of the oldest change that is not delivered to a webhook";
+    webhook_dead_letters: IntGauge = "Changes given up that were not replayed";
     log_lines_dropped_total: IntCounter = "Log lines dropped because their reader was too slow";
 }
 
@@ -142,6 +146,7 @@ pub struct Metrics {
     pub acquire_seconds: Histogram,
     /// Database sessions that did not answer in time.
     pub sessions_given_up: IntCounter,
+    pub webhooks: WebhookMetrics,
     families: Families,
     labelled_apps: Mutex<BTreeSet<i64>>,
     registry: Registry,
@@ -157,6 +162,17 @@ pub struct Commits {
     pub retries: IntCounter,
     failed_before_commit: IntCounter,
     in_doubt: IntCounter,
+}
+
+#[derive(Debug)]
+pub struct WebhookMetrics {
+    pub delivered: IntCounter,
+    pub failed: IntCounter,
+    pub given_up: IntCounter,
+    /// The gauges show all webhooks of the database, whichever process delivers.
+    pub failing: IntGauge,
+    pub lag_seconds: IntGauge,
+    pub dead_letters: IntGauge,
 }
 
 #[derive(Debug)]
@@ -260,6 +276,7 @@ impl Metrics {
             hits: families.cache_lookups_total.with_label_values(&[cache, "hit"]),
             misses: families.cache_lookups_total.with_label_values(&[cache, "miss"]),
         };
+        let deliveries = |outcome| families.webhook_deliveries_total.with_label_values(&[outcome]);
         let failures = |kind| families.commit_failures_total.with_label_values(&[kind]);
         Ok(Self {
             in_flight: families.requests_in_flight.clone(),
@@ -276,6 +293,14 @@ impl Metrics {
             user_sig_cache: lookups("user_sig"),
             acquire_seconds: families.database_acquire_seconds.clone(),
             sessions_given_up: families.database_sessions_given_up_total.clone(),
+            webhooks: WebhookMetrics {
+                delivered: deliveries("delivered"),
+                failed: deliveries("failed"),
+                given_up: deliveries("given_up"),
+                failing: families.webhooks_failing.clone(),
+                lag_seconds: families.webhook_lag_seconds.clone(),
+                dead_letters: families.webhook_dead_letters.clone(),
+            },
             labelled_apps: Mutex::default(),
             families,
             registry,

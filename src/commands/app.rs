@@ -146,12 +146,13 @@ fn described(app: &App) -> String {
     let now = unix_now();
     let keys: Vec<_> = app.keys().map(|key| described_key(key, now)).collect();
     format!(
-        "app {}: edition {}, directory {}, {}, {} good, admins: {}\n{}\n  \
+        "app {}: edition {}, directory {}, {}{}, {} good, admins: {}\n{}\n  \
          native API: user access {}, allowed origins: {}\n  limits: {}",
         app.sdk_app_id,
         app.edition.name(),
         app.directory.name(),
         if app.disabled { "disabled" } else { "enabled" },
+        if app.feed { ", feed on" } else { "" },
         if app.previous_key.is_some() { "2 keys" } else { "1 key" },
         app.admins.join(", "),
         keys.join("\n"),

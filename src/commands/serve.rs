@@ -23,8 +23,12 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
     // From here on, SIGHUP does not end the process.
     let hangup = signal(SignalKind::hangup())?;
     let (identity, operators) = (identity(&settings)?.map(Arc::new), settings.operators()?);
-    let service_settings =
-        service::Settings { history: settings.history(), ..service::Settings::default() };
+    let service_settings = service::Settings {
+        history: settings.history(),
+        feed_retention: settings.feed_retention(),
+        webhooks: settings.webhooks.into(),
+        ..service::Settings::default()
+    };
     let store = tokio::select! {
         opened = open(&settings) => opened?,
         () = signals.any() => return Ok(()),

@@ -97,6 +97,19 @@ pub enum AppCommand {
     },
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Switch {
+    On,
+    Off,
+}
+
+impl Switch {
+    #[must_use]
+    fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
 /// The settings that a new app and a change have in common.
 #[derive(Debug, Args)]
 pub struct AppSettingArgs {
@@ -124,6 +137,11 @@ pub struct AppSettingArgs {
     #[arg(long, conflicts_with = "allowed_origins")]
     no_allowed_origins: bool,
 
+    /// Whether changes are appended to the app's feed, which `GET /v1/apps/<SDKAPPID>/changes` reads: `off` for a new app. Turn
+    /// it on after all processes of the service have this version.
+    #[arg(long)]
+    feed: Option<Switch>,
+
     /// A limit to change, as NAME=NUMBER. Can be given several times; `app show` prints the names.
     #[arg(long = "limit", value_name = "NAME=NUMBER")]
     limits: Vec<LimitChange>,
@@ -140,6 +158,7 @@ impl AppSettingArgs {
             edition: self.edition,
             directory: self.directory,
             disabled: None,
+            feed: self.feed.map(Switch::is_on),
             limits: self.limits,
             user_access: self.user_access,
             allowed_origins: replaces_origins.then_some(origins),

@@ -245,6 +245,9 @@ impl Prune {
 /// Default of `--history-days`.
 const HISTORY_DAYS: u32 = 30;
 
+/// Default of `--feed-retention-days`.
+const FEED_RETENTION_DAYS: u32 = 7;
+
 fn days(number: u32) -> Duration {
     Duration::from_hours(u64::from(number) * 24)
 }

@@ -6,13 +6,14 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::secret::given_or_read;
 use super::telemetry::RequestLogArgs;
-use super::{CONNECTIONS, DatabaseArgs, HISTORY_DAYS, LockWaitArgs, days};
+use super::{CONNECTIONS, DatabaseArgs, FEED_RETENTION_DAYS, HISTORY_DAYS, LockWaitArgs, days};
 use crate::http::{CLIENT_CONNECTIONS, KEEP_ALIVE_S, OperatorToken, Operators};
+use crate::service::WebhookHosts;
 use crate::store::Database;
 
 /// Most workers, and most connections for them, that are chosen by default.
@@ -75,6 +76,17 @@ pub struct Serve {
         value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub history_days: u32,
 
+    /// For how many days changes stay in the feeds of apps, at least. A reader who comes back later has to read the state of
+    /// all users again.
+    #[arg(long, env = "EARMARK_FEED_RETENTION_DAYS", default_value_t = FEED_RETENTION_DAYS, value_name = "DAYS",
+        value_parser = clap::value_parser!(u32).range(1..=14))]
+    pub feed_retention_days: u32,
+
+    /// Where webhooks may be: at `public` addresses over https, at `any` address, also over http, or nowhere (`off`): then this
+    /// process delivers nothing. Customers choose the addresses, so `any` lets them reach what this machine can reach.
+    #[arg(long, env = "EARMARK_WEBHOOKS", default_value = "public", value_name = "HOSTS")]
+    pub webhooks: WebhookSetting,
+
     /// Number of threads that serve requests. 0 means one for each processor that the process may use, at most 8. The CPU
     /// limit of a container (cgroup) counts.
     #[arg(long, env = "EARMARK_WORKERS", default_value_t = 0, value_name = "NUMBER",
@@ -107,6 +119,23 @@ pub struct Serve {
     pub shutdown_s: u64,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WebhookSetting {
+    Public,
+    Any,
+    Off,
+}
+
+impl From<WebhookSetting> for WebhookHosts {
+    fn from(setting: WebhookSetting) -> Self {
+        match setting {
+            WebhookSetting::Public => Self::Public,
+            WebhookSetting::Any => Self::Any,
+            WebhookSetting::Off => Self::Off,
+        }
+    }
+}
+
 impl Serve {
     pub fn operators(&self) -> anyhow::Result<Operators> {
         let token =
@@ -122,6 +151,11 @@ impl Serve {
     #[must_use]
     pub fn history(&self) -> Duration {
         days(self.history_days)
+    }
+
+    #[must_use]
+    pub fn feed_retention(&self) -> Duration {
+        days(self.feed_retention_days)
     }
 
     #[must_use]

@@ -230,6 +230,8 @@ pub struct App {
     /// Web sites whose pages may call the native API, sorted.
     pub allowed_origins: Vec<Origin>,
     pub marks: MarkNames,
+    /// Whether changes are appended to the app's feed.
+    pub feed: bool,
 }
 
 impl App {
@@ -247,6 +249,7 @@ impl App {
             user_access: UserAccess::None,
             allowed_origins: Vec::new(),
             marks: MarkNames::default(),
+            feed: false,
         }
     }
 

@@ -6,6 +6,7 @@ mod change;
 mod chat_group;
 mod contact_group;
 mod conversation;
+mod feed;
 mod mark;
 mod mark_name;
 mod moment;
@@ -13,6 +14,7 @@ mod problem;
 mod refusal;
 mod user;
 mod user_state;
+mod webhook;
 
 pub use app::{App, Directory, Edition, Origin, SecretKey, UserAccess};
 pub use app_key::{AppKey, KeyRefusal};
@@ -20,6 +22,7 @@ pub use change::{Applied, Change, MemberChange, Patch};
 pub use chat_group::{ChatGroup, ChatGroupId, ChatGroupType};
 pub use contact_group::{ContactGroup, ContactGroupName};
 pub use conversation::{Conversation, PeerKind};
+pub use feed::{FeedChange, FeedPosition, FeedStart};
 pub use mark::{BitChange, CombinedMark, CustomMark, MarkBit, MarkChange, StandardMark};
 pub use mark_name::{Color, MarkName, MarkNames, NamedMark};
 pub use moment::Moment;
@@ -27,3 +30,7 @@ pub use problem::Problem;
 pub use refusal::Refusal;
 pub use user::{SdkAppId, UserId, UserKey};
 pub use user_state::{ConversationState, Counts, Entry, Growth, Numbers, Presence, UserState};
+pub use webhook::{
+    ClaimedWebhook, Delivery, FailedDelivery, PageOutcome, WantedChanges, Webhook, WebhookPage,
+    WebhookSecret, WebhookUrl,
+};

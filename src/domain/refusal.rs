@@ -43,6 +43,8 @@ pub enum Refusal {
     UnknownChatGroup,
     /// The user's state has another revision than the caller expects.
     RevisionChanged,
+    /// The app's feed is off, or was turned on a moment ago.
+    FeedOff,
     /// A user's positions or contact group ids have reached 2^31.
     NumbersUsedUp,
     /// A change touched a conversation that was not loaded. This is a bug.

@@ -22,6 +22,7 @@ mod tls;
 pub mod user_sig;
 mod v1;
 pub mod watch;
+mod webhooks;
 mod welcome;
 
 use std::net::SocketAddr;
@@ -97,12 +98,14 @@ fn probes(app: &mut ServiceConfig) {
         .route("/metrics", web::get().to(health::metrics));
 }
 
-/// Starts to listen, and says where. The servers run when they are awaited; their handles stop them.
+/// Starts to listen, and says where. The servers run when they are awaited; their handles stop them. Also starts to deliver to
+/// webhooks, which ends when the service stops.
 pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server>), ListenError> {
     let failed = |setting, address| move |source| ListenError { address, setting, source };
     let refused = failed("--listen / EARMARK_LISTEN", listen.address);
     let admin_refused = |address| failed("--admin-listen / EARMARK_ADMIN_LISTEN", address);
 
+    let delivered = service.clone();
     let door = Data::new(Door::new(service));
     let (listener, api_address) = bind(listen.address).map_err(refused)?;
     let admin_listener = listen
@@ -141,6 +144,9 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
                 .wrap(from_fn(connection::follow))
         });
         servers.push(server.map_err(admin_refused(address))?);
+    }
+    if webhooks::is_on(&delivered) {
+        tokio::spawn(webhooks::deliver(delivered));
     }
     Ok((addresses, servers))
 }

@@ -1,6 +1,6 @@
 //! Counts, times and logs each request.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use super::request_id::RequestId;
@@ -20,14 +20,16 @@ pub struct Watch<'m> {
     /// `None` until the query has been read.
     pub app: Option<SdkAppId>,
     pub items: ItemCounts,
+    /// How long the request waited for changes. It is not counted as time that the answer took.
+    pub waited: Duration,
     code: Option<Code>,
 }
 
 impl<'m> Watch<'m> {
     pub fn start(metrics: &'m Metrics, counted: &'m CallMetrics, id: &'m RequestId) -> Self {
         metrics.in_flight.inc();
-        let (begun, items) = (Instant::now(), ItemCounts::default());
-        Self { metrics, counted, id, begun, app: None, items, code: None }
+        let (begun, items, waited) = (Instant::now(), ItemCounts::default(), Duration::ZERO);
+        Self { metrics, counted, id, begun, app: None, items, waited, code: None }
     }
 
     pub fn failed(&mut self, failure: &Failure, family: Family) {
@@ -45,7 +47,7 @@ impl<'m> Watch<'m> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        let took = self.begun.elapsed();
+        let took = self.begun.elapsed().saturating_sub(self.waited);
         self.metrics.in_flight.dec();
         let (request_id, call) = (self.id, self.counted.name);
         let app = self.app.map(SdkAppId::number);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::feed::append;
 use super::{Service, Write};
 use crate::deadline::{Arrival, Deadline};
 use crate::domain::{App, Change, UserId};
@@ -28,11 +29,13 @@ impl Service {
         self.within(deadline, Error::late_write, async move {
             let mut connection = store.connection(deadline).await?;
             let mut tx = connection.begin().await?;
-            store::accounts::import(&mut tx, sdk_app_id, &accounts).await?;
+            let changes = store::accounts::import(&mut tx, sdk_app_id, &accounts).await?;
+            append(&mut tx, &changes).await?;
             tx.commit().await
         })
         .await?;
         self.shared.listeners.directory_changed();
+        self.shared.feeds.note_commit([sdk_app_id]);
         Ok(())
     }
 

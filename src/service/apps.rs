@@ -226,6 +226,7 @@ pub struct AppSettings {
     pub user_access: Option<UserAccess>,
     /// Replaces all of them.
     pub allowed_origins: Option<Vec<Origin>>,
+    pub feed: Option<bool>,
 }
 
 impl AppSettings {
@@ -240,6 +241,7 @@ impl AppSettings {
             app.allowed_origins.sort_unstable();
             app.allowed_origins.dedup();
         }
+        app.feed = self.feed.unwrap_or(app.feed);
     }
 }
 

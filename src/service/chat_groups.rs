@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Service;
+use super::feed::append;
 use crate::deadline::Deadline;
 use crate::domain::{App, ChatGroup, ChatGroupId, ChatGroupType, Refusal};
 use crate::error::Error;
@@ -30,16 +31,20 @@ impl Service {
         self.within(deadline, Error::late_write, async move {
             let mut connection = store.connection(deadline).await?;
             let mut tx = connection.begin().await?;
-            if store::chat_groups::insert(&mut tx, sdk_app_id, &group).await? {
-                tx.commit().await?;
-                Ok(group.id)
-            } else {
+            let Some(changes) = store::chat_groups::insert(&mut tx, sdk_app_id, &group).await?
+            else {
                 tx.rollback().await?;
-                Err(Refusal::ChatGroupIdTaken.into())
-            }
+                return Err(Refusal::ChatGroupIdTaken.into());
+            };
+            append(&mut tx, &changes).await?;
+            tx.commit().await?;
+            Ok(group.id)
         })
         .await
-        .inspect(|_| self.shared.listeners.directory_changed())
+        .inspect(|_| {
+            self.shared.listeners.directory_changed();
+            self.shared.feeds.note_commit([sdk_app_id]);
+        })
     }
 
     /// Destroys a chat group. The users' state about it stays stored, but reads leave it out and writes are refused.
@@ -53,12 +58,18 @@ impl Service {
         self.within(deadline, Error::late_write, async move {
             let mut connection = store.connection(deadline).await?;
             let mut tx = connection.begin().await?;
-            let destroyed = store::chat_groups::destroy(&mut tx, sdk_app_id, &id).await?;
-            tx.commit().await?;
-            if destroyed { Ok(()) } else { Err(Refusal::UnknownChatGroup.into()) }
+            let Some(changes) = store::chat_groups::destroy(&mut tx, sdk_app_id, &id).await? else {
+                tx.rollback().await?;
+                return Err(Refusal::UnknownChatGroup.into());
+            };
+            append(&mut tx, &changes).await?;
+            tx.commit().await
         })
         .await
-        .inspect(|()| self.shared.listeners.directory_changed())
+        .inspect(|()| {
+            self.shared.listeners.directory_changed();
+            self.shared.feeds.note_commit([sdk_app_id]);
+        })
     }
 
     /// Looks up each id, in order. `None` means that the chat group was never created, or is destroyed.

@@ -227,10 +227,10 @@ async fn make_room(
 }
 
 async fn save(tx: &mut Tx<'_>, changed: &[ChangedUser<'_>]) -> Result<(), Error> {
-    store::users::save(tx, changed).await?;
     store::contact_groups::save(tx, changed).await?;
     store::conversations::save(tx, changed).await?;
     let deleted: Vec<_> =
         changed.iter().filter(|user| user.state.deleted).map(|user| user.key).collect();
-    store::accounts::delete(tx, &deleted).await
+    let directory = store::accounts::delete(tx, &deleted).await?;
+    store::users::save(tx, changed, &directory).await
 }

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::commit::{Outcomes, commit, mark};
+use super::feed_readers::FeedReaders;
 use super::listening::{Listeners, WrittenNews};
 use super::trace;
 use super::turns::{self, Turns};
@@ -98,6 +99,7 @@ impl Lane {
         store: &Store,
         runtime: &Handle,
         listeners: &Listeners,
+        feeds: &FeedReaders,
         history: Duration,
     ) -> Self {
         let jobs = Turns::new(JOBS_MAX, JOBS_OF_AN_APP_MAX);
@@ -106,6 +108,7 @@ impl Lane {
             store: store.clone(),
             listeners: listeners.clone(),
             history,
+            feeds: feeds.clone(),
             jobs: jobs.clone(),
             probes: received,
             connection: None,
@@ -165,6 +168,7 @@ struct Worker {
     store: Store,
     listeners: Listeners,
     history: Duration,
+    feeds: FeedReaders,
     jobs: Turns<Job>,
     probes: mpsc::Receiver<Probe>,
     connection: Option<Connection>,
@@ -226,6 +230,7 @@ impl Worker {
         let done = outcomes.iter().flatten().count();
         if done > 0 {
             self.store.metrics().commits.ended(done, begun.elapsed());
+            self.feeds.note_commit(batch.iter().map(|job| job.app));
         }
         let mut news = WrittenNews::of(&self.listeners);
         for (job, outcome) in batch.into_iter().zip(outcomes) {
@@ -248,6 +253,7 @@ impl Worker {
             return;
         };
         self.store.metrics().commits.ended(batch.len(), begun.elapsed());
+        self.feeds.note_commit(batch.iter().map(|job| job.app));
         let mut outcomes = outcomes.into_iter();
         let mut news = WrittenNews::of(&self.listeners);
         for job in batch {

@@ -4,6 +4,8 @@ mod accounts;
 mod apps;
 mod chat_groups;
 mod commit;
+mod feed;
+mod feed_readers;
 mod health;
 mod key_use;
 mod lane;
@@ -13,6 +15,7 @@ mod reading;
 mod snapshot;
 mod trace;
 mod turns;
+mod webhooks;
 mod write;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +39,8 @@ pub use apps::{
     AppChange, AppSettings, create_app, list_apps, load_app, random_secret_key, update_app,
 };
 pub use chat_groups::ChatGroupRequest;
+pub use feed::FeedPage;
+use feed_readers::FeedReaders;
 use health::Health;
 use key_use::KeyUses;
 use lane::Lane;
@@ -43,6 +48,7 @@ use listening::Listeners;
 pub use listening::{Listener, ListenerKind, Woken};
 pub use reading::{ConversationList, ConversationPage};
 pub use snapshot::ListPage;
+pub use webhooks::{WEBHOOKS_MAX, WebhookChange, WebhookHosts, random_webhook_secret};
 pub use write::{Write, Written};
 
 /// Reads that a thread makes at once for clients that wait for changes. If many of them are woken together, the other requests
@@ -55,12 +61,20 @@ pub struct Settings {
     pub app_age_max: Duration,
     /// How long empty conversations stay stored, so that readers of changes see that they became empty.
     pub history: Duration,
+    /// How long changes stay in the feeds of apps. At most 14 days: see `migrations/V4__add_feed.sql`.
+    pub feed_retention: Duration,
+    pub webhooks: WebhookHosts,
 }
 
 impl Default for Settings {
     /// A changed secret key must take effect within 5 seconds. Two cache lifetimes fit into that.
     fn default() -> Self {
-        Self { app_age_max: Duration::from_secs(2), history: Duration::from_hours(30 * 24) }
+        Self {
+            app_age_max: Duration::from_secs(2),
+            history: Duration::from_hours(30 * 24),
+            feed_retention: Duration::from_hours(7 * 24),
+            webhooks: WebhookHosts::default(),
+        }
     }
 }
 
@@ -83,6 +97,7 @@ struct Shared {
     parts: Mutex<Vec<Part>>,
     key_uses: KeyUses,
     listeners: Listeners,
+    feeds: FeedReaders,
     stopping: AtomicBool,
     /// What the last check found; `None` before the first.
     health: watch::Sender<Option<Health>>,
@@ -90,6 +105,8 @@ struct Shared {
     checks: OnceLock<AbortHandle>,
     /// The task that looks for changes of other processes.
     poller: OnceLock<AbortHandle>,
+    /// The task that removes old changes from the feeds.
+    forgetting: OnceLock<AbortHandle>,
 }
 
 impl Shared {
@@ -121,14 +138,17 @@ impl Service {
             parts: Mutex::default(),
             key_uses: KeyUses::default(),
             listeners: Listeners::default(),
+            feeds: FeedReaders::default(),
             stopping: AtomicBool::default(),
             health: watch::Sender::default(),
             checks: OnceLock::default(),
             poller: OnceLock::default(),
+            forgetting: OnceLock::default(),
         };
         let service = Self::here(store, settings, Arc::new(shared));
         service.start_checks();
         service.start_poller();
+        service.start_to_forget_changes();
         for kind in ListenerKind::ALL {
             service.metrics().listeners(kind.name()).set(0);
         }
@@ -146,7 +166,8 @@ impl Service {
 
     fn here(store: Store, settings: Settings, shared: Arc<Shared>) -> Self {
         let (runtime, apps) = (Handle::current(), AppCache::new(settings.app_age_max));
-        let lane = Lane::start(&store, &runtime, &shared.listeners, settings.history);
+        let lane =
+            Lane::start(&store, &runtime, &shared.listeners, &shared.feeds, settings.history);
         let part = Part {
             runtime: runtime.clone(),
             store: store.clone(),
@@ -162,6 +183,7 @@ impl Service {
     pub fn announce_stop(&self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
         self.shared.listeners.stop();
+        self.shared.feeds.wake_all();
     }
 
     #[must_use]
@@ -193,7 +215,9 @@ impl Service {
 
     /// Finishes the waiting writes, then closes the connections to PostgreSQL.
     pub async fn close(&self) {
-        let tasks = [&self.shared.checks, &self.shared.poller];
+        // Ends the tasks that look whether the service stops.
+        self.announce_stop();
+        let tasks = [&self.shared.checks, &self.shared.poller, &self.shared.forgetting];
         tasks.into_iter().filter_map(OnceLock::get).for_each(AbortHandle::abort);
         self.lane.close();
         self.store.close().await;

@@ -3,7 +3,7 @@
 use super::convert::{corrupt, number};
 use super::pool::Session;
 use super::unnest::unnest;
-use super::{Reader, Tx};
+use super::{Reader, Tx, feed};
 use crate::domain::{
     App, AppKey, Color, MarkBit, MarkName, MarkNames, NamedMark, Origin, SdkAppId, SecretKey,
 };
@@ -42,6 +42,7 @@ struct AppRow {
     mark_bits: Vec<i16>,
     mark_names: Vec<String>,
     mark_colors: Vec<Option<String>>,
+    feed: bool,
 }
 
 impl TryFrom<AppRow> for App {
@@ -79,6 +80,7 @@ impl TryFrom<AppRow> for App {
                 .collect::<Result<_, _>>()
                 .map_err(|problem| corrupt("app_origins.origin", problem))?,
             marks: marks(&row.mark_bits, &row.mark_names, &row.mark_colors)?,
+            feed: row.feed,
             limits: Limits {
                 marked: number("apps.marked_max", row.marked_max)?,
                 grouped: number("apps.grouped_max", row.grouped_max)?,
@@ -180,7 +182,10 @@ async fn select(session: Session<'_>, first: i64, last: i64) -> Result<Vec<App>,
             ) AS "mark_names!",
             ARRAY(
                 SELECT color FROM app_marks m WHERE m.sdk_app_id = a.sdk_app_id ORDER BY bit
-            ) AS "mark_colors!: Vec<Option<String>>"
+            ) AS "mark_colors!: Vec<Option<String>>",
+            (
+                SELECT TRUE FROM feed_head h WHERE h.sdk_app_id = a.sdk_app_id AND h.on_since IS NOT NULL
+            ) IS NOT NULL AS "feed!"
         FROM apps a
         LEFT JOIN app_keys k ON k.sdk_app_id = a.sdk_app_id AND k.secret_key = a.secret_key
         LEFT JOIN app_keys p ON p.sdk_app_id = a.sdk_app_id AND p.secret_key = a.previous_secret_key
@@ -276,6 +281,7 @@ pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<App, Error> {
     .await?;
     save_origins(tx, app).await?;
     save_marks(tx, app).await?;
+    feed::switch(tx, app.sdk_app_id, app.feed).await?;
     let stored = select_one(tx.session(), app.sdk_app_id).await?;
     stored.ok_or_else(|| Error::internal("an app was saved that does not exist"))
 }

@@ -152,11 +152,11 @@ const BLOATED_TABLES: &str = "
     WHERE schemaname = current_schema() AND n_dead_tup > 100000 AND n_dead_tup > n_live_tup
     ORDER BY n_dead_tup DESC";
 
-/// Checks every B-tree of the schema, and that each row of the table is in it. The error names the index.
+/// Checks every B-tree of the schema (those of a partitioned table are in its partitions), and that each row of the table is in it. The error names the index.
 const CHECK_INDEXES: &str = "
     SELECT count(*), count(bt_index_check(index => indexrelid, heapallindexed => TRUE)::text)
     FROM pg_index i JOIN pg_class c ON c.oid = indexrelid JOIN pg_am a ON a.oid = relam
-    WHERE amname = 'btree' AND indisvalid AND indisready
+    WHERE amname = 'btree' AND c.relkind = 'i' AND indisvalid AND indisready
         AND relnamespace = current_schema()::regnamespace AND relpersistence = 'p'";
 
 pub async fn server(connection: &mut PgConnection) -> Result<Server, sqlx::Error> {

@@ -6,6 +6,7 @@ mod convert;
 mod directory;
 pub mod doctor;
 pub mod epoch;
+pub mod feed;
 pub mod locks;
 mod pool;
 pub mod schema;
@@ -13,6 +14,7 @@ pub mod snapshots;
 mod state;
 mod unnest;
 pub mod verify;
+pub mod webhooks;
 
 pub use directory::{accounts, chat_groups};
 pub use pool::{ConnectError, Connection, Connections, Database, Reader, Store, Tx};

@@ -60,7 +60,7 @@ async fn apps_are_listed_and_shown_without_their_keys() {
         assert!(value.as_i64().unwrap() > 0, "{changing}: {value}");
         *value = 0.into();
     }
-    insta::assert_snapshot!(shown, @r#"{"sdkappid":1400000001,"edition":"premium","directory":"open","disabled":false,"secret_keys":[{"id":0,"created_at":0,"last_used_at":null}],"admins":["administrator"],"user_access":"none","allowed_origins":[],"limits":{"marked":1000,"grouped":1000,"groups":20,"group-name-bytes":32,"custom-mark-bytes":256,"mark-items":100,"group-items":100,"search-items":300,"page-items":100,"pinned":50,"user-id-bytes":32,"chat-group-id-bytes":48,"calls-per-second":200}}"#);
+    insta::assert_snapshot!(shown, @r#"{"sdkappid":1400000001,"edition":"premium","directory":"open","disabled":false,"feed":false,"secret_keys":[{"id":0,"created_at":0,"last_used_at":null}],"admins":["administrator"],"user_access":"none","allowed_origins":[],"limits":{"marked":1000,"grouped":1000,"groups":20,"group-name-bytes":32,"custom-mark-bytes":256,"mark-items":100,"group-items":100,"search-items":300,"page-items":100,"pinned":50,"user-id-bytes":32,"chat-group-id-bytes":48,"calls-per-second":200}}"#);
 }
 
 #[actix_web::test]

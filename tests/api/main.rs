@@ -39,4 +39,5 @@ mod support;
 mod tencent_im_rs;
 mod unknown_apps;
 mod v1;
+mod webhooks;
 mod wire;

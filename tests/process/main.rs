@@ -16,6 +16,7 @@ mod dev;
 mod dev_deaths;
 mod doctor;
 mod epoch;
+mod feed;
 mod https;
 mod listen;
 mod migrate;
@@ -36,5 +37,6 @@ mod tls;
 mod traffic;
 mod upgrade;
 mod verify;
+mod webhooks;
 
 const EARMARK: Earmark = Earmark::at(env!("CARGO_BIN_EXE_earmark"));

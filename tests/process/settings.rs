@@ -173,7 +173,7 @@ const COMMANDS: [&[&str]; 19] = [
 ];
 
 /// Options about one app, one UserSig or one run. They are not settings of the program.
-const NOT_SETTINGS: [&str; 14] = [
+const NOT_SETTINGS: [&str; 15] = [
     "edition",
     "directory",
     "admin",
@@ -183,6 +183,7 @@ const NOT_SETTINGS: [&str; 14] = [
     "no-allowed-origins",
     "force",
     "undo",
+    "feed",
     "identifier",
     "lifetime-s",
     "plan",

@@ -58,7 +58,8 @@ export const appLimits = signal<ReadonlyMap<number, Record<LimitName, number>>>(
 /** Why the last read failed. Status 401: the service asks for the operator token. */
 export const appsProblem = signal<{ status: number; problem: string } | null>(null);
 
-function request(path: string, method = "GET", body?: JsonObject): Promise<FetchResult> {
+/** Calls the admin API with the operator token. */
+export function request(path: string, method = "GET", body?: JsonObject): Promise<FetchResult> {
   const headers: Record<string, string> = {};
   if (operatorToken.value) headers.authorization = bearer(operatorToken.value);
   if (body) headers["content-type"] = "application/json";

@@ -6,6 +6,7 @@ import type { JsonObject } from "../json.ts";
 import { Choice, Input } from "../parts/inputs.tsx";
 import { announcement, Button, Notice, Text } from "../parts/parts.tsx";
 import { showKey } from "./new_key.tsx";
+import { Webhooks } from "./webhooks.tsx";
 
 /** Input that is not saved yet, by app. It survives a change of the view. */
 const typedLimits = signal<Readonly<Record<number, Record<string, string>>>>({});
@@ -46,6 +47,7 @@ export function AppPanel({ app }: { app: App }) {
       <Admins app={app} run={run} />
       <Origins app={app} save={(origins) => set({ allowed_origins: origins })} />
       <Keys app={app} run={run} />
+      <Webhooks app={app} />
       <Limits app={app} save={(limits) => set({ limits })} />
     </section>
   );

@@ -143,7 +143,7 @@ fn key_problem(refusal: KeyRefusal) -> HttpResponse {
 }
 
 /// The `{sdkappid}` of a path. A text that is not a number names no app, so it gets the same error as an unknown app.
-fn number(path: &str) -> Result<SdkAppId, Failure> {
+pub(super) fn number(path: &str) -> Result<SdkAppId, Failure> {
     path.parse().map_err(|_| Refusal::UnknownApp.into())
 }
 

@@ -31,6 +31,8 @@ pub(in crate::http) struct ShownApp<'a> {
     directory: &'static str,
     /// Whether all calls are refused.
     disabled: bool,
+    /// Whether changes are appended to the app's feed.
+    feed: bool,
     /// The valid secret keys, newest first.
     #[schemars(length(min = 1, max = 2))]
     secret_keys: Vec<ShownKey>,
@@ -77,6 +79,7 @@ impl<'a> ShownApp<'a> {
             edition: app.edition.name(),
             directory: app.directory.name(),
             disabled: app.disabled,
+            feed: app.feed,
             secret_keys: app.keys().map(ShownKey::from).collect(),
             admins: &app.admins,
             user_access: app.user_access.name(),
@@ -113,8 +116,8 @@ fn limits_schema(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// The fields that a new app and a change have in common.
-const SETTINGS: [&str; 6] =
-    ["edition", "directory", "disabled", "limits", "user_access", "allowed_origins"];
+const SETTINGS: [&str; 7] =
+    ["edition", "directory", "disabled", "feed", "limits", "user_access", "allowed_origins"];
 
 pub(super) struct NewApp {
     pub(super) sdk_app_id: SdkAppId,
@@ -170,6 +173,7 @@ fn settings(body: &Field<'_>) -> Result<AppSettings, Failure> {
     let limits = body.get("limits")?;
     let user_access = body.get("user_access")?.present();
     let origins = body.get("allowed_origins")?.present();
+    let feed = body.get("feed")?.present();
     Ok(AppSettings {
         edition: edition.map(|edition| edition.parsed(str::parse)).transpose()?,
         directory: directory.map(|directory| directory.parsed(str::parse)).transpose()?,
@@ -177,6 +181,7 @@ fn settings(body: &Field<'_>) -> Result<AppSettings, Failure> {
         limits: limits.present().map_or(Ok(Vec::new()), |limits| limit_changes(&limits))?,
         user_access: user_access.map(|access| access.parsed(str::parse)).transpose()?,
         allowed_origins: origins.map(|origins| allowed_origins(&origins)).transpose()?,
+        feed: feed.map(|feed| feed.boolean()).transpose()?,
     })
 }
 

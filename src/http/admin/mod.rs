@@ -4,6 +4,7 @@ mod apps;
 mod body;
 mod form;
 mod guard;
+mod webhooks;
 
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
@@ -13,6 +14,7 @@ use serde::Serialize;
 
 pub(super) use form::AppList;
 pub use guard::{OperatorToken, Operators};
+pub(super) use webhooks::{DeliveryList, Replayed, WebhookList};
 
 use super::problem_details;
 use crate::domain::App;
@@ -42,8 +44,28 @@ pub(super) fn routes(app: &mut ServiceConfig, operators: &Operators) {
         .service(
             resource("/apps/{sdkappid}/keys/{key_id}").route(web::delete().to(apps::retire_key)),
         )
+        .configure(webhook_routes)
         .default_service(web::to(not_found));
     app.service(scope);
+}
+
+fn webhook_routes(app: &mut ServiceConfig) {
+    let resource = |path: &str| -> Resource {
+        web::resource(format!("/apps/{{sdkappid}}/webhooks{path}"))
+            .default_service(web::to(method_not_allowed))
+    };
+    app.service(
+        resource("").route(web::get().to(webhooks::list)).route(web::post().to(webhooks::create)),
+    )
+    .service(
+        resource("/{webhook_id}")
+            .route(web::get().to(webhooks::show))
+            .route(web::patch().to(webhooks::change))
+            .route(web::delete().to(webhooks::delete)),
+    )
+    .service(resource("/{webhook_id}/rotate-secret").route(web::post().to(webhooks::rotate)))
+    .service(resource("/{webhook_id}/deliveries").route(web::get().to(webhooks::deliveries)))
+    .service(resource("/{webhook_id}/replay").route(web::post().to(webhooks::replay)));
 }
 
 /// The JSON document of an app. It contains the secret key only if `is_key_new`.

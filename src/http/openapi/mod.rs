@@ -7,6 +7,7 @@
 mod codes;
 mod operators;
 pub(super) mod schema;
+mod webhooks;
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -14,7 +15,7 @@ use std::sync::LazyLock;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};
 
-use super::admin::AppList;
+use super::admin::{AppList, DeliveryList, Replayed, WebhookList};
 use super::asset::Asset;
 use super::problem_details::ProblemDetails;
 use crate::http::tencent::codes::{Code, Family};
@@ -104,8 +105,12 @@ fn shared_schemas(limits: &Limits) -> Value {
     generator.subschema_for::<FailureAnswer<'_>>();
     generator.subschema_for::<ProblemDetails<'_>>();
     generator.subschema_for::<AppList<'_>>();
+    generator.subschema_for::<WebhookList>();
+    generator.subschema_for::<DeliveryList>();
+    generator.subschema_for::<Replayed>();
     let answers = generator.take_definitions(true);
     let by_hand = schema::joined(schema::schemas(limits), operators::schemas(&answers["App"]));
+    let by_hand = schema::joined(by_hand, webhooks::schemas(&answers["Webhook"]));
     schema::joined(by_hand, answers.into())
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::schema::{closed, joined, named, object};
+use super::webhooks;
 use crate::limits::{IDENTIFIER_BYTES_MAX, SECRET_KEY_BYTES_MAX, SECRET_KEY_BYTES_MIN};
 
 pub(super) fn paths() -> Map<String, Value> {
@@ -45,7 +46,14 @@ pub(super) fn paths() -> Map<String, Value> {
         item["description"] = about.into();
         (path.to_owned(), item)
     };
-    entries.into_iter().chain(of_keys()).map(with_about).chain(probes()).chain(pages()).collect()
+    entries
+        .into_iter()
+        .chain(of_keys())
+        .chain(webhooks::paths())
+        .map(with_about)
+        .chain(probes())
+        .chain(pages())
+        .collect()
 }
 
 fn of_keys() -> [(&'static str, Value); 2] {
@@ -144,7 +152,7 @@ fn public(id: &str, summary: &str, responses: Vec<(&str, Value)>) -> Value {
     json!({ "operationId": id, "tags": ["service"], "summary": summary, "security": [], "responses": responses })
 }
 
-fn operation<const N: usize>(
+pub(super) fn operation<const N: usize>(
     id: &str,
     summary: &str,
     body: Option<Value>,
@@ -170,7 +178,7 @@ fn named_body(schema: &Value) -> Value {
     json!({ "schema": schema, "example": {} })
 }
 
-fn named_parameter(name: &str) -> Value {
+pub(super) fn named_parameter(name: &str) -> Value {
     json!({ "$ref": format!("#/components/parameters/{name}") })
 }
 
@@ -178,7 +186,7 @@ fn app(about: &str) -> Value {
     json!({ "description": about, "content": { "application/json": { "schema": named("App") } } })
 }
 
-fn problem(about: &str) -> Value {
+pub(super) fn problem(about: &str) -> Value {
     let media = json!({ "schema": named("ProblemDetails") });
     json!({ "description": about, "content": { "application/problem+json": media } })
 }
@@ -193,6 +201,10 @@ pub(super) fn parameters() -> Value {
         "key_id": {
             "name": "key_id", "in": "path", "required": true, "schema": number,
             "description": "The id of a secret key, as the app shows it.", "example": 1,
+        },
+        "webhook_id": {
+            "name": "webhook_id", "in": "path", "required": true, "schema": number,
+            "description": "The id of a webhook of the app.", "example": 1,
         },
         "sdkappid": {
             "name": "sdkappid", "in": "path", "required": true, "schema": number,
@@ -214,6 +226,7 @@ pub(super) fn schemas(app: &Value) -> Value {
     let settings = json!({
         "edition": shown["edition"], "directory": shown["directory"], "disabled": shown["disabled"],
         "limits": limits, "user_access": shown["user_access"], "allowed_origins": shown["allowed_origins"],
+        "feed": shown["feed"],
     });
     let whole = json!({
         "sdkappid": shown["sdkappid"], "admins": shown["admins"], "secret_key": named("SecretKey"),

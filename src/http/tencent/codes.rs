@@ -242,7 +242,9 @@ fn code_of(refusal: Refusal, family: Family) -> Code {
         Refusal::UnknownAccount => Code::AccountMissing,
         Refusal::ChatGroupIdTaken => Code::ChatGroupIdTaken,
         Refusal::UnknownChatGroup => Code::UnknownChatGroup,
-        Refusal::Key(_) | Refusal::NumbersUsedUp | Refusal::NotLoaded => Code::InternalError,
+        Refusal::Key(_) | Refusal::FeedOff | Refusal::NumbersUsedUp | Refusal::NotLoaded => {
+            Code::InternalError
+        }
     }
 }
 
@@ -291,6 +293,7 @@ fn text_of(refusal: Refusal, contact_group: ContactGroupPaths) -> String {
         Refusal::Key(_)
         | Refusal::MarkNameTaken
         | Refusal::RevisionChanged
+        | Refusal::FeedOff
         | Refusal::NumbersUsedUp
         | Refusal::NotLoaded => Error::from(refusal).to_string(),
     }

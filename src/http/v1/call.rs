@@ -185,7 +185,11 @@ async fn handle_lasting<C: LastingCall>(
             let Admitted { caller: Caller { credentials, app }, call, arrival } = admitted;
             let path = PathValues::of(&request);
             let caller = LastingCaller::new(door.clone(), credentials, kind.access, &path)?;
-            call.run(caller, app, arrival, &request).await
+            let begun = Instant::now();
+            let answered = call.run(caller, app, arrival, &request).await;
+            // Most of it is no time that the service needed.
+            watch.waited = begun.elapsed();
+            answered
         };
         let answer = match answered.await {
             Ok(response) => {

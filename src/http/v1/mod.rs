@@ -6,6 +6,7 @@ mod changes;
 mod conversations;
 mod cors;
 mod cursor;
+mod feed;
 mod groups;
 mod marks;
 mod openapi;
@@ -29,6 +30,7 @@ use super::door::Door;
 use crate::metrics::{CallMetrics, Metrics};
 pub use openapi::openapi;
 use registry::{CALLS, Entry};
+pub(super) use shapes::{ConversationId, rfc_3339};
 
 /// Every path of the API, and the answers to other methods and other paths.
 pub(super) fn routes(app: &mut ServiceConfig, metrics: &Metrics) {

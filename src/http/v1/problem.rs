@@ -111,6 +111,7 @@ const TOO_LARGE: Kind = ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body i
 const LIMIT: Kind = ("limit", StatusCode::CONFLICT, "The user has reached a limit");
 const TAKEN: Kind = ("taken", StatusCode::CONFLICT, "The name is taken");
 const CONFLICT: Kind = ("conflict", StatusCode::CONFLICT, "The state has another revision");
+const FEED_OFF: Kind = ("feed-off", StatusCode::CONFLICT, "The app's feed is off");
 const RESYNC: Kind = ("resync", StatusCode::GONE, "The cursor is not known");
 const RATE: Kind = ("rate", StatusCode::TOO_MANY_REQUESTS, "Too many calls");
 const OVERLOADED: Kind =
@@ -252,6 +253,7 @@ fn kind_of(refusal: Refusal) -> Kind {
             TAKEN
         }
         Refusal::RevisionChanged => CONFLICT,
+        Refusal::FeedOff => FEED_OFF,
         Refusal::Key(_) | Refusal::NumbersUsedUp | Refusal::NotLoaded => INTERNAL,
     }
 }
@@ -262,7 +264,9 @@ fn code(failure: &Failure) -> Option<Code> {
         failure,
         Failure::CursorUnknown
             | Failure::Conflict { .. }
-            | Failure::Service(Error::Refused(Refusal::RevisionChanged | Refusal::MarkNameTaken))
+            | Failure::Service(Error::Refused(
+                Refusal::RevisionChanged | Refusal::MarkNameTaken | Refusal::FeedOff
+            ))
     );
     (!is_new).then(|| failure.code(Family::RecentContact))
 }
@@ -351,6 +355,9 @@ fn detail_of(refusal: Refusal) -> Cow<'static, str> {
         Refusal::ChatGroupIdTaken => "the id is taken".into(),
         Refusal::RevisionChanged => {
             "the state has changed since the expected revision: look at it, and send the change again".into()
+        }
+        Refusal::FeedOff => {
+            "the app's feed is off, or was turned on in the last 10 seconds; an operator turns it on".into()
         }
         Refusal::Key(_) | Refusal::NumbersUsedUp | Refusal::NotLoaded => {
             Error::from(refusal).to_string().into()

@@ -13,6 +13,7 @@ use super::conversations::delete_conversation::DeleteConversation;
 use super::conversations::get_conversation::GetConversation;
 use super::conversations::list_conversations::ListConversations;
 use super::conversations::patch_conversation::PatchConversation;
+use super::feed::get_app_changes::GetAppChanges;
 use super::groups::delete_group::DeleteGroup;
 use super::groups::patch_group::PatchGroup;
 use super::groups::put_group::PutGroup;
@@ -36,6 +37,7 @@ pub(super) static CALLS: &[Entry] = &[
     Entry::of::<PutGroup>(),
     Entry::of::<PatchGroup>(),
     Entry::of::<DeleteGroup>(),
+    Entry::lasting::<GetAppChanges>(),
     Entry::of::<ListMarks>(),
     Entry::of::<PutMark>(),
     Entry::of::<DeleteMark>(),

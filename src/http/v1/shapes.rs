@@ -58,7 +58,7 @@ impl Mark {
 /// The other end of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "ConversationId")]
-pub(super) struct ConversationId {
+pub(in crate::http) struct ConversationId {
     /// `user`: with one other user. `group`: in a chat group.
     #[serde(rename = "type")]
     #[schemars(extend("enum" = ["user", "group"]))]
@@ -157,7 +157,7 @@ impl ShownGroup {
 }
 
 /// A time in RFC 3339 with milliseconds, from Unix seconds.
-fn rfc_3339(seconds: u64) -> String {
+pub(in crate::http) fn rfc_3339(seconds: u64) -> String {
     struct Shown(time::OffsetDateTime);
     impl fmt::Display for Shown {
         fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

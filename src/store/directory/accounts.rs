@@ -3,6 +3,7 @@
 use super::gone::{self, ACCOUNT};
 use crate::domain::{SdkAppId, UserId, UserKey};
 use crate::error::Error;
+use crate::store::feed::DirectoryChange;
 use crate::store::unnest::unnest;
 use crate::store::{Reader, Tx};
 
@@ -14,12 +15,13 @@ pub struct Account {
     pub face_url: Option<String>,
 }
 
-/// Imports accounts of distinct users. An account that exists is updated; a deleted account returns empty.
+/// Imports accounts of distinct users. An account that exists is updated; a deleted account returns empty. The result is for
+/// the feed.
 pub async fn import(
     tx: &mut Tx<'_>,
     sdk_app_id: SdkAppId,
     accounts: &[Account],
-) -> Result<(), Error> {
+) -> Result<Vec<DirectoryChange>, Error> {
     let user_ids: Vec<_> = accounts.iter().map(|account| account.user_id.as_str()).collect();
     // Locks rows in the order of user ids, so that two callers do not wait for each other in a circle.
     sqlx::query!(
@@ -54,8 +56,9 @@ pub async fn import(
 }
 
 /// Deletes accounts with all rows of their users except those in `users`, whose revisions must not start again. The users
-/// are locked and sorted.
-pub async fn delete(tx: &mut Tx<'_>, users: &[&UserKey]) -> Result<(), Error> {
+/// are locked and sorted. The result is for the feed.
+pub async fn delete(tx: &mut Tx<'_>, users: &[&UserKey]) -> Result<Vec<DirectoryChange>, Error> {
+    let mut changes = Vec::new();
     for of_app in users.chunk_by(|a, b| a.sdk_app_id == b.sdk_app_id) {
         let sdk_app_id = of_app[0].sdk_app_id;
         let user_ids: Vec<_> = of_app.iter().map(|key| key.user_id.as_str()).collect();
@@ -80,9 +83,9 @@ pub async fn delete(tx: &mut Tx<'_>, users: &[&UserKey]) -> Result<(), Error> {
         )
         .execute(tx.session())
         .await?;
-        gone::add(tx, sdk_app_id, ACCOUNT, &user_ids).await?;
+        changes.extend(gone::add(tx, sdk_app_id, ACCOUNT, &user_ids).await?);
     }
-    Ok(())
+    Ok(changes)
 }
 
 /// Returns for each user, in order, whether the account exists.

@@ -4,14 +4,16 @@ use super::gone::{self, CHAT_GROUP};
 use crate::domain::{ChatGroup, ChatGroupId, SdkAppId};
 use crate::error::Error;
 use crate::store::convert::corrupt;
+use crate::store::feed::DirectoryChange;
 use crate::store::{Reader, Tx};
 
-/// Adds a chat group; returns false if the id is taken. The id of a destroyed chat group may be used again.
+/// Adds a chat group; returns `None` if the id is taken, and otherwise what is for the feed. The id of a destroyed chat group may
+/// be used again.
 pub async fn insert(
     tx: &mut Tx<'_>,
     sdk_app_id: SdkAppId,
     group: &ChatGroup,
-) -> Result<bool, Error> {
+) -> Result<Option<Vec<DirectoryChange>>, Error> {
     let done = sqlx::query!(
         r#"
         INSERT INTO chat_groups (sdk_app_id, group_id, group_type, name) VALUES ($1, $2, $3, $4)
@@ -24,16 +26,19 @@ pub async fn insert(
     )
     .execute(tx.session())
     .await?;
-    gone::remove(tx, sdk_app_id, CHAT_GROUP, &[group.id.as_str()]).await?;
-    Ok(done.rows_affected() == 1)
+    if done.rows_affected() == 0 {
+        return Ok(None);
+    }
+    Ok(Some(gone::remove(tx, sdk_app_id, CHAT_GROUP, &[group.id.as_str()]).await?))
 }
 
-/// Destroys a chat group; returns false if it does not exist. The conversations of users stay stored.
+/// Destroys a chat group; returns `None` if it does not exist, and otherwise what is for the feed. The conversations of users
+/// stay stored.
 pub async fn destroy(
     tx: &mut Tx<'_>,
     sdk_app_id: SdkAppId,
     id: &ChatGroupId,
-) -> Result<bool, Error> {
+) -> Result<Option<Vec<DirectoryChange>>, Error> {
     let done = sqlx::query!(
         "DELETE FROM chat_groups WHERE sdk_app_id = $1 AND group_id = $2",
         sdk_app_id.number(),
@@ -41,11 +46,10 @@ pub async fn destroy(
     )
     .execute(tx.session())
     .await?;
-    let is_destroyed = done.rows_affected() == 1;
-    if is_destroyed {
-        gone::add(tx, sdk_app_id, CHAT_GROUP, &[id.as_str()]).await?;
+    if done.rows_affected() == 0 {
+        return Ok(None);
     }
-    Ok(is_destroyed)
+    Ok(Some(gone::add(tx, sdk_app_id, CHAT_GROUP, &[id.as_str()]).await?))
 }
 
 /// Loads those of these chat groups that exist.

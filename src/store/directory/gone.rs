@@ -3,6 +3,7 @@
 use crate::domain::{Presence, SdkAppId};
 use crate::error::Error;
 use crate::store::Tx;
+use crate::store::feed::DirectoryChange;
 
 /// The kind of an account in `gone` and `conversations`.
 pub(super) const ACCOUNT: i16 = 1;
@@ -19,15 +20,16 @@ pub(in crate::store) fn presence(is_gone: Option<bool>) -> Presence {
 }
 
 /// Records that accounts or chat groups of an app are gone. This locks the app's row until the commit, so that directory
-/// revisions become visible in order. Call it last in a transaction.
+/// revisions become visible in order. Only [`users::save`](crate::store::users::save) may follow, which appends the changes to
+/// the feed.
 pub(super) async fn add(
     tx: &mut Tx<'_>,
     sdk_app_id: SdkAppId,
     kind: i16,
     ids: &[&str],
-) -> Result<(), Error> {
+) -> Result<Vec<DirectoryChange>, Error> {
     if ids.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let directory_revision = raise_directory_revision(tx, sdk_app_id).await?;
     sqlx::query!(
@@ -43,7 +45,14 @@ pub(super) async fn add(
     )
     .execute(tx.session())
     .await?;
-    Ok(())
+    let change = |id: &&str| DirectoryChange {
+        sdk_app_id: sdk_app_id.number(),
+        kind,
+        id: (*id).to_owned(),
+        is_gone: true,
+        directory_revision,
+    };
+    Ok(ids.iter().map(change).collect())
 }
 
 /// Records that accounts or chat groups of an app exist. Those that were never gone have no row and need none.
@@ -52,7 +61,7 @@ pub(super) async fn remove(
     sdk_app_id: SdkAppId,
     kind: i16,
     ids: &[&str],
-) -> Result<(), Error> {
+) -> Result<Vec<DirectoryChange>, Error> {
     let gone = sqlx::query_scalar!(
         "SELECT id FROM gone WHERE sdk_app_id = $1 AND kind = $2 AND id = ANY ($3) AND is_gone",
         sdk_app_id.number(),
@@ -62,7 +71,7 @@ pub(super) async fn remove(
     .fetch_all(tx.session())
     .await?;
     if gone.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let directory_revision = raise_directory_revision(tx, sdk_app_id).await?;
     sqlx::query!(
@@ -77,7 +86,14 @@ pub(super) async fn remove(
     )
     .execute(tx.session())
     .await?;
-    Ok(())
+    let change = |id| DirectoryChange {
+        sdk_app_id: sdk_app_id.number(),
+        kind,
+        id,
+        is_gone: false,
+        directory_revision,
+    };
+    Ok(gone.into_iter().map(change).collect())
 }
 
 async fn raise_directory_revision(tx: &mut Tx<'_>, sdk_app_id: SdkAppId) -> Result<i64, Error> {

@@ -65,7 +65,7 @@ locked AS (
     WHERE u.sdk_app_id = r.sdk_app_id AND u.user_id = r.user_id
         AND u.forgotten_revision = r.forgotten_revision AND u.next_position = r.next_position
         AND u.marked <= r.marked_max
-    RETURNING r.nr, u.revision
+    RETURNING r.nr, u.sdk_app_id, u.user_id, u.revision
 ),
 marked AS (
     UPDATE conversations c SET
@@ -86,6 +86,25 @@ marked AS (
     FROM locked l
     JOIN item t ON t.user_nr = l.nr
     WHERE c.sdk_app_id = t.sdk_app_id AND c.user_id = t.user_id AND c.kind = t.kind AND c.peer_id = t.peer_id
+    RETURNING c.kind
+),
+-- After the conversations, because other batches of the app wait for its head until the commit.
+head AS (
+    UPDATE feed_head h SET next_number = h.next_number + n.changes
+    FROM (
+        SELECT l.sdk_app_id, count(*) AS changes
+        FROM locked l CROSS JOIN (SELECT count(*) FROM marked) AS after_marked
+        GROUP BY l.sdk_app_id ORDER BY l.sdk_app_id
+    ) n
+    WHERE h.sdk_app_id = n.sdk_app_id AND h.on_since IS NOT NULL
+    RETURNING h.sdk_app_id, h.next_number - n.changes AS first_number
+),
+appended AS (
+    INSERT INTO feed (sdk_app_id, number, slot, kind, id, revision, appended_at)
+    SELECT
+        h.sdk_app_id, h.first_number - 1 + row_number() OVER (PARTITION BY l.sdk_app_id ORDER BY l.nr),
+        feed_slot(now()), 0, l.user_id, l.revision, now()
+    FROM head h JOIN locked l ON l.sdk_app_id = h.sdk_app_id
 )
 SELECT
     COALESCE(array_agg(nr), '{}') AS "nrs!",

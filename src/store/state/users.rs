@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::limits::LIMIT_MAX;
 use crate::store::Tx;
 use crate::store::convert::{check_row_count, corrupt, number};
+use crate::store::feed::DirectoryChange;
 use crate::store::unnest::unnest;
 
 /// Locks users until the transaction ends, and loads their rows. Locks are taken in the order of the keys.
@@ -102,10 +103,15 @@ async fn insert_missing(
     Ok(added.rows_affected() > 0)
 }
 
-/// Saves the rows of changed users, each with its new revision.
+/// Saves the rows of changed users, each with its new revision, and appends them and changes of the directory to the feeds of
+/// their apps. It must be the last statement before the commit, because the heads of the feeds stay locked until then.
 ///
 /// The `*_max` columns are upper bounds. A limit and what is exempt from it may together exceed what the column can hold.
-pub async fn save(tx: &mut Tx<'_>, changed: &[ChangedUser<'_>]) -> Result<(), Error> {
+pub async fn save(
+    tx: &mut Tx<'_>,
+    changed: &[ChangedUser<'_>],
+    directory: &[DirectoryChange],
+) -> Result<(), Error> {
     let rows: Vec<_> = changed
         .iter()
         .map(|user| (user, user.state.numbers, user.state.room(user.limits)))
@@ -128,10 +134,17 @@ pub async fn save(tx: &mut Tx<'_>, changed: &[ChangedUser<'_>]) -> Result<(), Er
             pinned: i32 = number("users.pinned", numbers.counts.pinned)?,
             pinned_max: i32 = number("users.pinned_max", room.pinned.min(LIMIT_MAX))?,
         }
+        for change in directory => {
+            sdk_app_id: i64 = change.sdk_app_id,
+            kind: i16 = change.kind,
+            id: &str = change.id.as_str(),
+            is_gone: bool = change.is_gone,
+            revision: i64 = change.directory_revision,
+        }
     )
-    .execute(tx.session())
+    .fetch_one(tx.session())
     .await?;
-    check_row_count("users", saved.rows_affected(), changed.len())
+    check_row_count("users", number("users, saved", saved.saved)?, changed.len())
 }
 
 /// Converts the key of a stored row.

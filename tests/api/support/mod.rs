@@ -22,7 +22,7 @@ use earmark::http::{
     Addresses, CLIENT_CONNECTIONS, Console, Identity, KEEP_ALIVE_S, Listen, Operators, listen,
 };
 use earmark::service::{
-    AppChange, AppSettings, Service, Settings, create_app, load_app, update_app,
+    AppChange, AppSettings, Service, Settings, WebhookHosts, create_app, load_app, update_app,
 };
 use earmark::store::{Database, Store};
 use futures_util::future::join_all;
@@ -71,6 +71,8 @@ pub(crate) struct Front {
     pub(crate) identity: Option<Identity>,
     pub(crate) console: Console,
     pub(crate) operators: Operators,
+    /// `None` delivers nothing.
+    pub(crate) webhooks: Option<WebhookHosts>,
 }
 
 /// What one process of the service consists of.
@@ -287,7 +289,9 @@ impl Drop for TestApp {
 }
 
 async fn start_instance(database: &Database, front: Front) -> (Addresses, Instance) {
-    let service = Service::new(Store::connect(database).await.unwrap(), Settings::default());
+    let webhooks = front.webhooks.unwrap_or(WebhookHosts::Off);
+    let settings = Settings { webhooks, ..Settings::default() };
+    let service = Service::new(Store::connect(database).await.unwrap(), settings);
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let wanted = Listen {
         address: anywhere,

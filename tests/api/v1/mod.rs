@@ -10,6 +10,8 @@ mod cursors;
 mod document;
 mod event_stream;
 mod events;
+mod feed;
+mod feed_readers;
 mod groups;
 mod list;
 mod long_poll;

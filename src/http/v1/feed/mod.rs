@@ -1,0 +1,4 @@
+//! The feed of an app.
+
+mod cursor;
+pub(super) mod get_app_changes;

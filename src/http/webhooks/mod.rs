@@ -1,0 +1,8 @@
+//! Outgoing HTTP: webhooks get the changes of an app's feed.
+
+mod address;
+mod client;
+mod delivery;
+mod message;
+
+pub(super) use delivery::{deliver, is_on};
