@@ -63,13 +63,13 @@ fn a_stop_ends_the_wait_of_a_reader() {
     assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
-/// Marks until the process is gone.
-fn mark_until_killed(service: &Service, writer: usize) -> thread::JoinHandle<()> {
+/// Marks until the process is gone. Each mark is new, so each is a change.
+fn mark_until_killed(service: &Service, round: usize, writer: usize) -> thread::JoinHandle<()> {
     let client = service.client();
     thread::spawn(move || {
         for nr in 0.. {
-            let user = format!("user{}", nr % 10);
-            if client.mark(&user, &format!("peer-{writer}-{}", nr % 50)).is_err() {
+            let user = format!("user-{round}-{writer}-{}", nr / 100);
+            if client.mark(&user, &format!("peer{nr}")).is_err() {
                 return;
             }
         }
@@ -83,9 +83,10 @@ fn a_killed_process_leaves_a_feed_without_gaps() {
     let client = survivor.client();
     let (mut cursor, _) = read(survivor.api, &client, "");
     let mut followed = BTreeMap::new();
-    for _ in 0..2 {
+    for round in 0..2 {
         let victim = EARMARK.start(EARMARK.serve(&database.url));
-        let writers: Vec<_> = (0..4).map(|writer| mark_until_killed(&victim, writer)).collect();
+        let writers: Vec<_> =
+            (0..4).map(|writer| mark_until_killed(&victim, round, writer)).collect();
         for _ in 0..5 {
             let (next, changes) = read(survivor.api, &client, &format!("after={cursor}&wait=60"));
             follow(&mut followed, &changes);
