@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::http::openapi::schema::{joined, named};
 
-/// The example of a call is a request to `user0`, see [`super::openapi`], whose answer assumes the examples before it.
+/// The example of a call is a request to `user0`, see [`mod@super::openapi`], whose answer assumes the examples before it.
 #[derive(Debug)]
 pub(super) struct Operation {
     summary: &'static str,
@@ -39,7 +39,7 @@ impl Operation {
         }
     }
 
-    /// The example has this value in its path, and not the one of [`path_parameters`](super::openapi::path_parameters).
+    /// The example has this value in its path, and not the one of `path_parameters` in `openapi.rs`.
     pub(super) fn path_value(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.path_values.push((name, value.into()));
         self

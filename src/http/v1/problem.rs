@@ -122,7 +122,7 @@ const IN_DOUBT: Kind =
     ("in-doubt", StatusCode::SERVICE_UNAVAILABLE, "Whether it was written is not known");
 const INTERNAL: Kind = ("internal", StatusCode::INTERNAL_SERVER_ERROR, "A fault of the service");
 
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 16] = [
     BAD_REQUEST,
     UNAUTHORIZED,
     FORBIDDEN,
@@ -132,6 +132,7 @@ const KINDS: [Kind; 15] = [
     LIMIT,
     TAKEN,
     CONFLICT,
+    FEED_OFF,
     RESYNC,
     RATE,
     OVERLOADED,

@@ -20,7 +20,15 @@ async fn start() -> TestApp {
     let app = TestApp::with_limits(&["calls-per-second=0"]).await;
     app.add_app(OTHER, OTHER_KEY).await;
     let settings = "INSERT INTO app_origins SELECT sdk_app_id, 'https://' || sdk_app_id FROM apps;
-        INSERT INTO app_marks SELECT sdk_app_id, 40, 'mark of ' || sdk_app_id, '#c00' FROM apps";
+        INSERT INTO app_marks SELECT sdk_app_id, 40, 'mark of ' || sdk_app_id, '#c00' FROM apps;
+        INSERT INTO feed_head SELECT sdk_app_id, '2026-01-01Z', 3, 1 FROM apps;
+        INSERT INTO feed (sdk_app_id, number, slot, kind, id, revision, appended_at)
+            SELECT sdk_app_id, 2, feed_slot(now()), 0, 'user of ' || sdk_app_id, 1, now() FROM apps;
+        INSERT INTO webhooks (sdk_app_id, url, wants_users, wants_directory, secret, epoch, number, disabled)
+            SELECT sdk_app_id, 'https://example.com/' || sdk_app_id, TRUE, TRUE, 'whsec_' || sdk_app_id, 1, 1, TRUE
+            FROM apps;
+        INSERT INTO webhook_deliveries (sdk_app_id, webhook_id, epoch, number, kind, id, revision, attempts)
+            SELECT sdk_app_id, webhook_id, 1, 1, 0, 'user of ' || sdk_app_id, 1, 1 FROM webhooks";
     sqlx::raw_sql(settings).execute(&app.db).await.unwrap();
     for (query, text) in queries().iter().zip(TEXTS) {
         prepare(3, text, async |command, body| {

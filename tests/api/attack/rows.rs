@@ -25,7 +25,8 @@ impl TestApp {
         let tables: Vec<String> = sqlx::query_scalar(
             "SELECT table_name::text FROM information_schema.columns
             JOIN information_schema.tables USING (table_schema, table_name)
-            WHERE column_name = 'sdk_app_id' AND table_schema = 'public' AND table_type = 'BASE TABLE'",
+            WHERE column_name = 'sdk_app_id' AND table_schema = 'public' AND table_type = 'BASE TABLE'
+                AND NOT (SELECT relispartition FROM pg_class WHERE oid = table_name::regclass)",
         )
         .fetch_all(&self.db)
         .await

@@ -39,6 +39,8 @@ async fn the_document_is_served_as_json() {
 fn the_document_has_an_example_for_every_call() {
     let documented: BTreeSet<_> = operations()
         .filter(|operation| !is_stream(operation) && !needs_cursor(operation))
+        // An operator must turn the feed on.
+        .filter(|operation| operation.path != "/changes")
         .map(|operation| operation.name())
         .collect();
     assert_eq!(documented, EXAMPLES.map(str::to_owned).into());

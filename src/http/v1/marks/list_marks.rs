@@ -38,7 +38,7 @@ impl Call for ListMarks {
             "The bits that have names: those of the standard marks, and those that the app has named.",
         )
         .answer(
-            r##"{"marks":[{"bit":0,"name":"favorite","color":null},{"bit":1,"name":"unread","color":null},{"bit":2,"name":"collapsed","color":null},{"bit":3,"name":"hidden","color":null},{"bit":40,"name":"vip","color":"#c00"}]}"##,
+            r##"{"marks":[{"bit":0,"name":"favorite","color":null},{"bit":1,"name":"unread","color":null},{"bit":2,"name":"collapsed","color":null},{"bit":3,"name":"hidden","color":null},{"bit":32,"name":"vip","color":"#c00"}]}"##,
         )
     }
 

@@ -47,7 +47,7 @@ impl Call for PutMark {
             }),
             r##"{"name":"vip","color":"#c00"}"##,
         )
-        .answer(r##"{"bit":40,"name":"vip","color":"#c00"}"##)
+        .answer(r##"{"bit":32,"name":"vip","color":"#c00"}"##)
     }
 
     fn parse(request: &Request<'_>, _: &App) -> Result<Self, Failure> {
