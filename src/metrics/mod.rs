@@ -3,16 +3,19 @@
 //! A handle to a series is looked up once, when the service starts or loads an app. From then on, counting is an atomic
 //! addition. Label values come from our own lists and from apps that exist, so that clients cannot create series.
 
+mod family;
+
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
+
+use family::Family;
 
 /// Apps that have series of their own. They are the first that the process sees; all later apps share the label
 /// `OTHER_APPS`.
@@ -91,47 +94,6 @@ metrics! {
     webhook_lag_seconds: IntGauge = "Age of the oldest change that is not delivered to a webhook";
     webhook_dead_letters: IntGauge = "Changes given up that were not replayed";
     log_lines_dropped_total: IntCounter = "Log lines dropped because their reader was too slow";
-}
-
-trait Family: Collector + Clone + 'static {
-    /// `labels` and `buckets` are empty for a type that has none.
-    fn describe(opts: Opts, labels: &[&str], buckets: &[f64]) -> prometheus::Result<Self>;
-}
-
-impl Family for IntCounter {
-    fn describe(opts: Opts, _: &[&str], _: &[f64]) -> prometheus::Result<Self> {
-        Self::with_opts(opts)
-    }
-}
-
-impl Family for IntCounterVec {
-    fn describe(opts: Opts, labels: &[&str], _: &[f64]) -> prometheus::Result<Self> {
-        Self::new(opts, labels)
-    }
-}
-
-impl Family for IntGauge {
-    fn describe(opts: Opts, _: &[&str], _: &[f64]) -> prometheus::Result<Self> {
-        Self::with_opts(opts)
-    }
-}
-
-impl Family for IntGaugeVec {
-    fn describe(opts: Opts, labels: &[&str], _: &[f64]) -> prometheus::Result<Self> {
-        Self::new(opts, labels)
-    }
-}
-
-impl Family for Histogram {
-    fn describe(opts: Opts, _: &[&str], buckets: &[f64]) -> prometheus::Result<Self> {
-        Self::with_opts(HistogramOpts::from(opts).buckets(buckets.to_vec()))
-    }
-}
-
-impl Family for HistogramVec {
-    fn describe(opts: Opts, labels: &[&str], buckets: &[f64]) -> prometheus::Result<Self> {
-        Self::new(HistogramOpts::from(opts).buckets(buckets.to_vec()), labels)
-    }
 }
 
 /// The metrics of one service.
