@@ -10,10 +10,7 @@ use crate::EARMARK;
 
 const GUIDE: &str = include_str!("../../docs/api.md");
 
-/// The sections whose examples run, in the guide's order. An example may need those before it.
-const SECTIONS: [&str; 3] = ["First call", "One conversation", "Errors"];
-
-/// A fenced block that is a command, and what the guide says that it prints.
+/// A fenced block that is a command, and what the guide says that it prints. An example may need those before it.
 #[derive(Debug)]
 struct Example {
     section: &'static str,
@@ -82,11 +79,7 @@ fn every_example_of_the_guide_is_answered_as_it_says() {
     let scratch = Scratch::create();
     let dev = EARMARK.start_dev(&scratch);
     let examples = examples();
-    for section in SECTIONS {
-        assert!(examples.iter().any(|example| example.section == section), "{section}");
-    }
-    let is_run = |example: &Example| SECTIONS.contains(&example.section);
-    let examples: Vec<_> = examples.into_iter().filter(is_run).collect();
+    assert!(examples.len() > 10, "{examples:?}");
     let printed = run(&examples, &dev, scratch.path());
     assert_eq!(printed.len(), examples.len(), "{printed:?}");
     for (Example { command, answer, .. }, printed) in examples.iter().zip(printed) {
