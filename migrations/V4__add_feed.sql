@@ -16,8 +16,8 @@ CREATE TABLE feed_head (
     CONSTRAINT feed_head_forgotten_before_now CHECK (forgotten_number BETWEEN 0 AND next_number - 1)
 ) WITH (fillfactor = 10);
 
--- Partitioned by day. The partitions are a ring of sixteen days: each is emptied before its turn comes again, so nobody has
--- to make or drop one while the service runs. A row that comes while its partition still has rows of sixteen days ago is
+-- Partitioned by day. The partitions are a ring of sixteen days: each is emptied before its turn comes again, so none is
+-- made or dropped while the service runs. A row that comes while its partition still has rows of sixteen days ago is
 -- added to them. No foreign keys: each would cost a look-up per row.
 CREATE TABLE feed (
     sdk_app_id  BIGINT      NOT NULL,

@@ -349,7 +349,7 @@ mod tests {
         assert_eq!(woken(&mut listener), Some(Woken::Changed));
     }
 
-    /// One client reads by chance what nobody was told, so the poller would find nothing new.
+    /// One client reads by chance what no listener was told, so the poller would find nothing new.
     #[test]
     fn a_listener_hears_of_what_another_one_has_read() {
         let listeners = Listeners::default();

@@ -34,7 +34,7 @@ fn the_epoch_is_shown_and_ended() {
     let fresh = client.cursor("user");
     assert_eq!(client.changes("user", &fresh).status, 200);
 
-    // Nobody has restored anything, so later sessions leave it.
+    // Nothing was restored, so later sessions leave it.
     let again = EARMARK.on(&database.url, ["epoch", "show"]).run().expect_success();
     assert!(again.starts_with(bumped.trim_end()), "{again} {bumped}");
 }

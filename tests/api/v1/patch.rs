@@ -96,7 +96,7 @@ async fn a_deleted_conversation_is_empty_and_can_be_deleted_again() {
     assert_eq!(shown, empty);
     assert_eq!(Ask::get(PEER).send(&app).await.ok(), empty);
     assert_eq!(app.revision_and_count("user0").await, (3, 0));
-    // Nobody has ever written anything about this user.
+    // Nothing was ever written about this user.
     let reply = Ask::delete("/users/user9/conversations/group/room").send(&app).await;
     assert_eq!(reply.revision, Some(0));
     reply.ok();
