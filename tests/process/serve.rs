@@ -72,17 +72,20 @@ fn serve_works_on_a_newer_schema_and_logs_it() {
 }
 
 #[test]
-fn health_is_on_the_admin_listener_with_ordinary_statuses() {
+fn health_is_on_both_listeners_with_ordinary_statuses() {
     let database = Database::create();
     let service = EARMARK.start_on(&database);
     service.wait_until_ready();
     assert_eq!((service.admin_status("/livez"), service.admin_status("/other")), (200, 404));
-    let on_the_api = request(service.api, "GET", "/readyz", "").unwrap();
-    assert!(on_the_api.body.contains("60009"), "{on_the_api:?}");
+    let on_the_api = |path: &str| request(service.api, "GET", path, "").unwrap().status;
+    assert_eq!((on_the_api("/livez"), on_the_api("/readyz")), (200, 200));
+    let call = request(service.api, "POST", "/readyz", "{}").unwrap();
+    assert!(call.body.contains("60009"), "{call:?}");
 
     database.connect().run("DELETE FROM refinery_schema_history");
     service.wait_until_not_ready();
     assert_eq!(service.admin_status("/livez"), 200);
+    assert_eq!((on_the_api("/livez"), on_the_api("/readyz")), (200, 503));
     service.process.stop();
 }
 
