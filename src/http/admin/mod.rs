@@ -64,7 +64,11 @@ fn webhook_routes(app: &mut ServiceConfig) {
             .route(web::delete().to(webhooks::delete)),
     )
     .service(resource("/{webhook_id}/rotate-secret").route(web::post().to(webhooks::rotate)))
-    .service(resource("/{webhook_id}/deliveries").route(web::get().to(webhooks::deliveries)))
+    .service(
+        resource("/{webhook_id}/deliveries")
+            .app_data(webhooks::query())
+            .route(web::get().to(webhooks::deliveries)),
+    )
     .service(resource("/{webhook_id}/replay").route(web::post().to(webhooks::replay)));
 }
 

@@ -1,8 +1,9 @@
 //! The webhooks of an app, in the admin API.
 
 use actix_web::HttpResponse;
+use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path, Query, QueryConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -123,6 +124,15 @@ pub(super) struct Before {
     before: Option<i64>,
 }
 
+/// Answers a query that is wrong with a problem document.
+pub(super) fn query() -> QueryConfig {
+    QueryConfig::default().error_handler(|error, _| {
+        let detail = "must be a number of the feed";
+        let answer = problem_details::answer(StatusCode::BAD_REQUEST, detail, Some("before"));
+        InternalError::from_response(error, answer).into()
+    })
+}
+
 type Answer = Result<HttpResponse, Failure>;
 
 pub(super) async fn list(door: Data<Door>, path: Path<String>) -> HttpResponse {
@@ -180,8 +190,9 @@ pub(super) async fn change(
                 disabled: disabled.map(|disabled| disabled.boolean()).transpose()?,
             })
         })?;
-        door.service.change_webhook(existing(&door, &app).await?, id, change).await?;
-        log(&app, id, "change");
+        if door.service.change_webhook(existing(&door, &app).await?, id, change).await? {
+            log(&app, id, "change");
+        }
         shown(&door, &app, id, StatusCode::OK, None).await
     };
     answer(change.await)
@@ -192,8 +203,9 @@ pub(super) async fn rotate(door: Data<Door>, path: Path<(String, String)>) -> Ht
         let (app, id) = path.into_inner();
         let (id, secret) = (id_of(&id), random_webhook_secret()?);
         let number = existing(&door, &app).await?;
-        door.service.rotate_webhook_secret(number, id, secret.clone()).await?;
-        log(&app, id, "rotate-secret");
+        if door.service.rotate_webhook_secret(number, id, secret.clone()).await? {
+            log(&app, id, "rotate-secret");
+        }
         shown(&door, &app, id, StatusCode::OK, Some(&secret)).await
     };
     answer(rotate.await)

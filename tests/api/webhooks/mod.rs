@@ -192,6 +192,11 @@ async fn the_admin_api_refuses_wrong_webhooks() {
         let body = if method == Method::POST { json!({}) } else { Value::Null };
         assert_eq!(stand.ask(method, path, body).await.0, 404, "{path}");
     }
+    for query in ["before=x", "before=9223372036854775808", "before=1&before=2"] {
+        let path = format!("/1/deliveries?{query}");
+        let (status, answer) = stand.ask(Method::GET, &path, Value::Null).await;
+        assert_eq!((status, &answer["field"]), (400, &json!("before")), "{query}: {answer}");
+    }
 }
 
 /// Nothing listens, then a receiver that answers 500, lies, or redirects. Writes go on, and afterwards nothing is lost.
