@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{PATH, Target};
 use crate::deadline::Arrival;
-use crate::domain::{App, Color, MarkName, NamedMark};
+use crate::domain::{App, Color, MarkName, MarkNames, NamedMark};
 use crate::http::failure::Failure;
 use crate::http::v1::call::{Call, Reply, Request};
 use crate::http::v1::caller::Access;
@@ -31,8 +31,10 @@ impl Call for PutMark {
 
     fn operation() -> Operation {
         let color = json!({ "type": ["string", "null"], "pattern": "^#([0-9a-fA-F]{3}){1,2}$" });
+        let standard: Vec<_> = MarkNames::standard().map(|(_, name)| name).collect();
         let name = json!({
             "type": "string", "minLength": 1, "maxLength": MARK_NAME_BYTES_MAX, "pattern": "^[^\\u0000]*$",
+            "not": { "enum": standard },
         });
         Operation::new(
             "Names a mark",
