@@ -12,12 +12,18 @@ use earmark::metrics::Metrics;
 const NOW: u64 = 1_700_000_001;
 
 /// All error texts about UserSigs.
-const TEXTS: [&str; 9] = [
+const TEXTS: [&str; 15] = [
     "usersig: invalid, perhaps cut short: it is not base64",
     "usersig: invalid, perhaps cut short: it is not a zlib stream",
     "usersig: invalid, perhaps cut short: it is too large",
+    "usersig: invalid, perhaps cut short: there are bytes after its zlib stream",
     "usersig: invalid, perhaps cut short: it is not JSON inside",
-    "usersig: invalid, perhaps cut short: a field is missing or of a wrong type",
+    "usersig: invalid, perhaps cut short: TLS.identifier is not text",
+    "usersig: invalid, perhaps cut short: TLS.sdkappid is not a number",
+    "usersig: invalid, perhaps cut short: TLS.time is not a number",
+    "usersig: invalid, perhaps cut short: TLS.expire is not a number",
+    "usersig: invalid, perhaps cut short: TLS.sig is not base64",
+    "usersig: invalid, perhaps cut short: TLS.userbuf is not base64",
     "usersig: was not made with a secret key of this app",
     "usersig: was made for another identifier",
     "usersig: was made for another sdkappid",
