@@ -34,8 +34,7 @@ impl Service {
             tx.commit().await
         })
         .await?;
-        self.shared.listeners.directory_changed();
-        self.shared.feeds.note_commit([sdk_app_id]);
+        self.shared.waiting.tell_directory(sdk_app_id);
         Ok(())
     }
 
@@ -57,7 +56,6 @@ impl Service {
             })
             .collect();
         let outcomes = self.write_together(writes, arrival.deadline).await?;
-        self.shared.listeners.directory_changed();
         Ok(outcomes.into_iter().map(|outcome| outcome.map(drop)).collect())
     }
 

@@ -41,10 +41,7 @@ impl Service {
             Ok(group.id)
         })
         .await
-        .inspect(|_| {
-            self.shared.listeners.directory_changed();
-            self.shared.feeds.note_commit([sdk_app_id]);
-        })
+        .inspect(|_| self.shared.waiting.tell_directory(sdk_app_id))
     }
 
     /// Destroys a chat group. The users' state about it stays stored, but reads leave it out and writes are refused.
@@ -66,10 +63,7 @@ impl Service {
             tx.commit().await
         })
         .await
-        .inspect(|()| {
-            self.shared.listeners.directory_changed();
-            self.shared.feeds.note_commit([sdk_app_id]);
-        })
+        .inspect(|()| self.shared.waiting.tell_directory(sdk_app_id))
     }
 
     /// Looks up each id, in order. `None` means that the chat group was never created, or is destroyed.

@@ -22,8 +22,6 @@ pub struct FeedPage {
     pub changes: Vec<FeedChange>,
     /// Where to go on.
     pub position: FeedPosition,
-    /// How long the reader waited for the first change.
-    pub waited: Duration,
 }
 
 impl Service {
@@ -39,10 +37,9 @@ impl Service {
         let parts = self.shared.parts();
         // The process's own part, so that readers who wait take no connection from the workers.
         let Some(own) = parts.first() else { return Err(Error::internal("no part")) };
-        let listen = || self.shared.feeds.listen(app.sdk_app_id, &own.runtime, &own.store);
+        let listen = || self.shared.waiting.feeds.listen(app.sdk_app_id, &own.runtime, &own.store);
         let mut reader = (!wait.is_zero()).then(listen);
         let until = Instant::now() + wait;
-        let mut waited = Duration::ZERO;
         loop {
             let signs = reader.as_ref().map(FeedReader::signs).unwrap_or_default();
             let reading = self.read_feed_now(app, start, limit).await?;
@@ -53,13 +50,12 @@ impl Service {
             let Some((position, changes)) = reading.after(start, limit) else { return Ok(None) };
             let changes: Vec<_> = changes.into_iter().map(|(_, change)| change).collect();
             let is_done = !changes.is_empty() || start == FeedStart::Now || self.is_stopping();
-            let begun = Instant::now();
-            let Some(reader) = reader.as_mut().filter(|_| !is_done && begun < until) else {
-                return Ok(Some(FeedPage { changes, position, waited }));
+            let Some(reader) = reader.as_mut().filter(|_| !is_done && Instant::now() < until)
+            else {
+                return Ok(Some(FeedPage { changes, position }));
             };
             // At the end of the time, the feed is read once more.
             drop(timeout_at(until, reader.wait(signs, next_number)).await);
-            waited += begun.elapsed();
         }
     }
 

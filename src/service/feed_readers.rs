@@ -67,9 +67,13 @@ impl FeedReaders {
         FeedReader { readers: self.clone(), app, signs }
     }
 
-    /// Call this after a commit that changed users of these apps.
+    pub(super) fn is_anyone_there(&self) -> bool {
+        self.0.count.load(Ordering::SeqCst) > 0
+    }
+
+    /// Call this after a commit that changed users of these apps, or their directory.
     pub(super) fn note_commit(&self, apps: impl IntoIterator<Item = SdkAppId>) {
-        if self.0.count.load(Ordering::SeqCst) == 0 {
+        if !self.is_anyone_there() {
             return;
         }
         let waiting = self.lock();

@@ -17,8 +17,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::commit::{Outcomes, commit, mark};
-use super::feed_readers::FeedReaders;
-use super::listening::{Listeners, WrittenNews};
+use super::news::Waiting;
 use super::trace;
 use super::turns::{self, Turns};
 use super::write::commit_alone;
@@ -98,17 +97,15 @@ impl Lane {
     pub(super) fn start(
         store: &Store,
         runtime: &Handle,
-        listeners: &Listeners,
-        feeds: &FeedReaders,
+        waiting: &Waiting,
         history: Duration,
     ) -> Self {
         let jobs = Turns::new(JOBS_MAX, JOBS_OF_AN_APP_MAX);
         let (probes, received) = mpsc::channel(1);
         let worker = Worker {
             store: store.clone(),
-            listeners: listeners.clone(),
+            waiting: waiting.clone(),
             history,
-            feeds: feeds.clone(),
             jobs: jobs.clone(),
             probes: received,
             connection: None,
@@ -166,9 +163,8 @@ impl Lane {
 
 struct Worker {
     store: Store,
-    listeners: Listeners,
+    waiting: Waiting,
     history: Duration,
-    feeds: FeedReaders,
     jobs: Turns<Job>,
     probes: mpsc::Receiver<Probe>,
     connection: Option<Connection>,
@@ -230,9 +226,8 @@ impl Worker {
         let done = outcomes.iter().flatten().count();
         if done > 0 {
             self.store.metrics().commits.ended(done, begun.elapsed());
-            self.feeds.note_commit(batch.iter().map(|job| job.app));
         }
-        let mut news = WrittenNews::of(&self.listeners);
+        let mut news = self.waiting.news();
         for (job, outcome) in batch.into_iter().zip(outcomes) {
             match outcome {
                 Some(written) => {
@@ -253,9 +248,8 @@ impl Worker {
             return;
         };
         self.store.metrics().commits.ended(batch.len(), begun.elapsed());
-        self.feeds.note_commit(batch.iter().map(|job| job.app));
         let mut outcomes = outcomes.into_iter();
-        let mut news = WrittenNews::of(&self.listeners);
+        let mut news = self.waiting.news();
         for job in batch {
             let own = outcomes.by_ref().take(job.writes.len()).collect();
             news.add(&job.writes, &own);
@@ -377,10 +371,10 @@ impl Worker {
             }
             commits.retries.inc();
             let (store, history) = (self.store.clone(), self.history);
-            let listeners = self.listeners.clone();
+            let waiting = self.waiting.clone();
             tokio::spawn(async move {
                 let outcomes = commit_alone(&store, &job.writes, history, job.deadline).await;
-                let mut news = WrittenNews::of(&listeners);
+                let mut news = waiting.news();
                 if let Ok(own) = &outcomes {
                     news.add(&job.writes, own);
                 }

@@ -11,8 +11,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use prometheus::IntGauge;
 use tokio::sync::{Notify, watch};
 
-use super::Write;
-use super::commit::Outcomes;
 use crate::domain::{Moment, SdkAppId, UserKey};
 
 /// How a client waits for changes.
@@ -36,7 +34,7 @@ impl ListenerKind {
     }
 }
 
-/// The users of whom a client waits for changes. All worker threads share it.
+/// The users whose changes clients wait for. All worker threads share this list.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Listeners(Arc<Shared>);
 
@@ -194,34 +192,6 @@ impl ListenedUser {
             news.revision = news.revision.max(revision);
             is_new
         });
-    }
-}
-
-/// What committed writes have to tell to listeners.
-pub(super) struct WrittenNews<'l> {
-    /// `None` if there are none.
-    listeners: Option<&'l Listeners>,
-    revisions: Vec<(UserKey, u64)>,
-}
-
-impl<'l> WrittenNews<'l> {
-    pub(super) fn of(listeners: &'l Listeners) -> Self {
-        Self { listeners: listeners.is_anyone_there().then_some(listeners), revisions: Vec::new() }
-    }
-
-    pub(super) fn add(&mut self, writes: &[Write], outcomes: &Outcomes) {
-        if self.listeners.is_some() {
-            let written = writes.iter().zip(outcomes);
-            let news = written
-                .filter_map(|(write, done)| Some((write.key(), done.as_ref().ok()?.revision)));
-            self.revisions.extend(news);
-        }
-    }
-
-    pub(super) fn tell(self) {
-        if let Some(listeners) = self.listeners {
-            listeners.tell_revisions(self.revisions);
-        }
     }
 }
 

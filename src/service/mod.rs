@@ -10,6 +10,7 @@ mod health;
 mod key_use;
 mod lane;
 mod listening;
+mod news;
 mod poller;
 mod reading;
 mod snapshot;
@@ -40,12 +41,11 @@ pub use apps::{
 };
 pub use chat_groups::ChatGroupRequest;
 pub use feed::FeedPage;
-use feed_readers::FeedReaders;
 use health::Health;
 use key_use::KeyUses;
 use lane::Lane;
-use listening::Listeners;
 pub use listening::{Listener, ListenerKind, Woken};
+use news::Waiting;
 pub use reading::{ConversationList, ConversationPage};
 pub use snapshot::ListPage;
 pub use webhooks::{WEBHOOKS_MAX, WebhookChange, WebhookHosts, random_webhook_secret};
@@ -96,8 +96,7 @@ struct Shared {
     numbers: Numbers,
     parts: Mutex<Vec<Part>>,
     key_uses: KeyUses,
-    listeners: Listeners,
-    feeds: FeedReaders,
+    waiting: Waiting,
     stopping: AtomicBool,
     /// What the last check found; `None` before the first.
     health: watch::Sender<Option<Health>>,
@@ -137,8 +136,7 @@ impl Service {
             numbers: Numbers::new(settings.app_age_max),
             parts: Mutex::default(),
             key_uses: KeyUses::default(),
-            listeners: Listeners::default(),
-            feeds: FeedReaders::default(),
+            waiting: Waiting::default(),
             stopping: AtomicBool::default(),
             health: watch::Sender::default(),
             checks: OnceLock::default(),
@@ -166,8 +164,7 @@ impl Service {
 
     fn here(store: Store, settings: Settings, shared: Arc<Shared>) -> Self {
         let (runtime, apps) = (Handle::current(), AppCache::new(settings.app_age_max));
-        let lane =
-            Lane::start(&store, &runtime, &shared.listeners, &shared.feeds, settings.history);
+        let lane = Lane::start(&store, &runtime, &shared.waiting, settings.history);
         let part = Part {
             runtime: runtime.clone(),
             store: store.clone(),
@@ -182,8 +179,7 @@ impl Service {
     /// Makes [`Service::is_stopping`] true on all threads, and ends the wait of all listeners.
     pub fn announce_stop(&self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
-        self.shared.listeners.stop();
-        self.shared.feeds.wake_all();
+        self.shared.waiting.stop();
     }
 
     #[must_use]

@@ -32,7 +32,7 @@ const PAIRS_MAX: usize = 1_000_000;
 impl Service {
     /// Starts the poller. It ends when the service is closed.
     pub(super) fn start_poller(&self) {
-        let (store, listeners) = (self.store.clone(), self.shared.listeners.clone());
+        let (store, listeners) = (self.store.clone(), self.shared.waiting.listeners.clone());
         let poller = Poller { store, listeners, epoch: None, is_failing: false };
         let task = self.runtime.spawn(poller.run());
         // Only `Service::new` calls this, so the cell is empty.

@@ -112,7 +112,7 @@ impl Service {
     /// Begins to listen for changes of a user. Listen before you read.
     #[must_use]
     pub fn listen(&self, key: UserKey, kind: ListenerKind) -> Listener {
-        self.shared.listeners.add(key, self.metrics().listeners(kind.name()))
+        self.shared.waiting.listeners.add(key, self.metrics().listeners(kind.name()))
     }
 
     /// Waits until a listener may read. Hold the result while it reads.
