@@ -14,10 +14,10 @@ use super::body::{self, Bodies, Body};
 use super::caller::{Credentials, VerifiedSigs};
 use super::connection;
 use super::failure::Failure;
-use super::rate_limit::RateLimits;
+use super::rate_limit::{RateLimits, further_calls};
 use super::request_id::{self, RequestId};
 use super::watch::Watch;
-use crate::deadline::Arrival;
+use crate::deadline::{Arrival, Deadline};
 use crate::domain::App;
 use crate::metrics::CallMetrics;
 use crate::service::Service;
@@ -130,6 +130,19 @@ impl Door {
         }
     }
 
+    /// Counts what a call with many items counts beyond the one call that was counted when it came.
+    pub(super) fn check_rate_of_items(
+        &self,
+        app: &App,
+        command: &'static str,
+        items: usize,
+    ) -> Result<(), Failure> {
+        match further_calls(items, app.limits.calls_per_second) {
+            Some(more) => self.check_rate(app, command, more),
+            None => Ok(()),
+        }
+    }
+
     /// Counts calls against the app's limit.
     pub(super) fn check_rate(
         &self,
@@ -183,6 +196,11 @@ fn finish(
         answer.head_mut().set_connection_type(ConnectionType::Close);
     }
     answer
+}
+
+/// The arrival of a request that arrives now.
+pub(super) fn arrival() -> Arrival {
+    Arrival { now: unix_now(), deadline: Deadline::of_a_request() }
 }
 
 /// The only place where the service reads the clock.

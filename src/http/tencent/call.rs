@@ -17,11 +17,11 @@ use crate::domain::App;
 use crate::http::body;
 use crate::http::caller::Credentials;
 use crate::http::connection;
-use crate::http::door::{Door, LastRequest, RECHECK_AFTER, answer_request, unix_now};
+use crate::http::door::{Door, LastRequest, RECHECK_AFTER, answer_request, arrival};
 use crate::http::failure::Failure;
 use crate::http::json::{Field, Json};
 use crate::http::openapi::Operation;
-use crate::http::rate_limit::{ONE_CALL, further_calls};
+use crate::http::rate_limit::ONE_CALL;
 use crate::http::watch::Watch;
 use crate::limits::Limits;
 use crate::metrics::{CallMetrics, Metrics};
@@ -119,7 +119,7 @@ async fn admit<C: Call>(
 ) -> Result<C::Answer, Failure> {
     connection::read_no_body(request);
     let begun = Instant::now();
-    let arrival = Arrival { now: unix_now(), deadline: Deadline::of_a_request() };
+    let arrival = arrival();
     let checked = check_caller::<C>(door, watch, request, arrival).await;
     let (caller, body) = door.read_body(request, payload, checked).await?;
     if request.method() == Method::GET && body.bytes.is_empty() {
@@ -133,9 +133,7 @@ async fn admit<C: Call>(
         door.check_credentials(&caller.credentials, arrival).await?
     };
     let call = C::parse(&Field::root(&Json::parse(&body.bytes)?), &app)?;
-    if let Some(more) = further_calls(call.size(), app.limits.calls_per_second) {
-        door.check_rate(&app, C::COMMAND, more)?;
-    }
+    door.check_rate_of_items(&app, C::COMMAND, call.size())?;
     // Many requests may wait for PostgreSQL at once, so free the memory that this one no longer needs.
     drop(body);
     call.run(&door.service, app, arrival).await

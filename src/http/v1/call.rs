@@ -24,10 +24,10 @@ use crate::domain::App;
 use crate::http::body;
 use crate::http::caller::Credentials;
 use crate::http::connection;
-use crate::http::door::{Door, LastRequest, RECHECK_AFTER, answer_request, unix_now};
+use crate::http::door::{Door, LastRequest, RECHECK_AFTER, answer_request, arrival};
 use crate::http::failure::Failure;
 use crate::http::json::{Field, Json};
-use crate::http::rate_limit::{ONE_CALL, further_calls};
+use crate::http::rate_limit::ONE_CALL;
 use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::envelope::ItemCounts;
 use crate::http::watch::Watch;
@@ -168,6 +168,23 @@ pub(super) fn lasting_route<C: LastingCall>(metrics: &Metrics) -> Route {
     })
 }
 
+async fn handle<C: Call>(
+    door: Data<Door>,
+    counted: Rc<CallMetrics>,
+    request: HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
+    let kind = Kind { name: C::NAME, access: C::ACCESS };
+    answer_call(&door, &counted, &request, kind, async |watch, asked| {
+        let admitted = admit(&door, watch, asked, payload, C::parse, C::size).await?;
+        let Admitted { caller, call, arrival } = admitted;
+        let reply = call.run(&door.service, caller.app, arrival).await?;
+        watch.items = C::items(&reply.answer);
+        Ok(reply.response())
+    })
+    .await
+}
+
 async fn handle_lasting<C: LastingCall>(
     door: Data<Door>,
     counted: Rc<CallMetrics>,
@@ -175,23 +192,33 @@ async fn handle_lasting<C: LastingCall>(
     payload: Payload,
 ) -> HttpResponse {
     let kind = Kind { name: C::NAME, access: C::ACCESS };
-    answer_request(&door, &counted, &request, async |watch| {
-        connection::read_no_body(&request);
-        let arrival = Arrival { now: unix_now(), deadline: Deadline::of_a_request() };
-        let origin = AllowedOrigin::of(&door, &request, arrival.deadline).await.ok().flatten();
-        let asked = Asked { request: &request, arrival, kind };
-        let answered = async {
-            let admitted = admit(&door, watch, asked, payload, C::parse, |_| 1).await?;
-            let Admitted { caller: Caller { credentials, app }, call, arrival } = admitted;
-            let path = PathValues::of(&request);
-            let caller = LastingCaller::new(door.clone(), credentials, kind.access, &path)?;
-            let begun = Instant::now();
-            let answered = call.run(caller, app, arrival, &request).await;
-            // Most of it is no time that the service needed.
-            watch.waited = begun.elapsed();
-            answered
-        };
-        let answer = match answered.await {
+    answer_call(&door, &counted, &request, kind, async |watch, asked| {
+        let admitted = admit(&door, watch, asked, payload, C::parse, |_| 1).await?;
+        let Admitted { caller: Caller { credentials, app }, call, arrival } = admitted;
+        let path = PathValues::of(&request);
+        let caller = LastingCaller::new(door.clone(), credentials, kind.access, &path)?;
+        let begun = Instant::now();
+        let answered = call.run(caller, app, arrival, &request).await;
+        // Most of it is no time that the service needed.
+        watch.waited = begun.elapsed();
+        answered
+    })
+    .await
+}
+
+/// What both kinds of calls have in common: a failure becomes a problem document, and an allowed page may read the answer.
+async fn answer_call<'r>(
+    door: &Door,
+    counted: &CallMetrics,
+    request: &'r HttpRequest,
+    kind: Kind,
+    answer: impl AsyncFnOnce(&mut Watch<'_>, Asked<'r>) -> Result<HttpResponse, Failure>,
+) -> HttpResponse {
+    answer_request(door, counted, request, async |watch| {
+        connection::read_no_body(request);
+        let arrival = arrival();
+        let origin = AllowedOrigin::of(door, request, arrival.deadline).await.ok().flatten();
+        let response = match answer(watch, Asked { request, arrival, kind }).await {
             Ok(response) => {
                 watch.answered(Code::Ok);
                 response
@@ -201,39 +228,7 @@ async fn handle_lasting<C: LastingCall>(
                 problem::response(&failure)
             }
         };
-        cors::share(answer, origin)
-    })
-    .await
-}
-
-async fn handle<C: Call>(
-    door: Data<Door>,
-    counted: Rc<CallMetrics>,
-    request: HttpRequest,
-    payload: Payload,
-) -> HttpResponse {
-    let kind = Kind { name: C::NAME, access: C::ACCESS };
-    answer_request(&door, &counted, &request, async |watch| {
-        connection::read_no_body(&request);
-        let arrival = Arrival { now: unix_now(), deadline: Deadline::of_a_request() };
-        let origin = AllowedOrigin::of(&door, &request, arrival.deadline).await.ok().flatten();
-        let asked = Asked { request: &request, arrival, kind };
-        let answered = async {
-            let admitted = admit(&door, watch, asked, payload, C::parse, C::size).await?;
-            admitted.call.run(&door.service, admitted.caller.app, admitted.arrival).await
-        };
-        let answer = match answered.await {
-            Ok(reply) => {
-                watch.items = C::items(&reply.answer);
-                watch.answered(Code::Ok);
-                reply.response()
-            }
-            Err(failure) => {
-                watch.failed(&failure, Family::RecentContact);
-                problem::response(&failure)
-            }
-        };
-        cors::share(answer, origin)
+        cors::share(response, origin)
     })
     .await
 }
@@ -316,9 +311,7 @@ async fn admit<'r, C>(
         };
         parse(&request, app)?
     };
-    if let Some(more) = further_calls(size(&call), app.limits.calls_per_second) {
-        door.check_rate(app, kind.name, more)?;
-    }
+    door.check_rate_of_items(app, kind.name, size(&call))?;
     // Many requests may wait for PostgreSQL at once, so free the memory that this one no longer needs.
     drop(body);
     Ok(Admitted { caller, call, arrival })

@@ -7,10 +7,9 @@ use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::Data;
 
 use super::path::PathValues;
-use crate::deadline::Arrival;
 use crate::domain::{App, UserAccess};
 use crate::http::caller::Credentials;
-use crate::http::door::Door;
+use crate::http::door::{Door, arrival};
 use crate::http::failure::Failure;
 use crate::http::user_sig::UserSig;
 
@@ -60,8 +59,8 @@ impl LastingCaller {
     }
 
     /// Checks the app, the UserSig and the access again, as at the beginning.
-    pub(super) async fn check_again(&self, arrival: Arrival) -> Result<Arc<App>, Failure> {
-        let app = self.door.check_user_sig_again(&self.credentials, arrival).await?;
+    pub(super) async fn check_again(&self) -> Result<Arc<App>, Failure> {
+        let app = self.door.check_user_sig_again(&self.credentials, arrival()).await?;
         check_access_to(self.access, &self.credentials.identifier, &app, || Ok(self.is_own))?;
         Ok(app)
     }
@@ -78,7 +77,7 @@ pub(super) fn check_access(
 }
 
 /// As [`check_access`], where `is_own` says whether the state is the caller's own.
-pub(super) fn check_access_to(
+fn check_access_to(
     access: Access,
     identifier: &str,
     app: &App,

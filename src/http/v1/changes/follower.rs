@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::deadline::{Arrival, Deadline};
+use crate::deadline::Deadline;
 use crate::domain::{App, Moment, UserId, UserKey};
-use crate::http::door::unix_now;
 use crate::http::failure::Failure;
 use crate::http::v1::caller::LastingCaller;
 use crate::service::{Changes, Listener, ListenerKind, Woken};
@@ -73,8 +72,7 @@ impl Follower {
 
     /// Checks whether the client may still call.
     pub(super) async fn check_again(&self) -> Result<Arc<App>, Failure> {
-        let arrival = Arrival { now: unix_now(), deadline: Deadline::of_a_request() };
-        self.caller.check_again(arrival).await
+        self.caller.check_again().await
     }
 
     /// Checks the client again, and reads. If many clients were woken at once, they take turns.

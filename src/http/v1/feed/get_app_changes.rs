@@ -11,9 +11,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::cursor::FeedCursor;
-use crate::deadline::{Arrival, Deadline};
+use crate::deadline::Arrival;
 use crate::domain::{App, FeedChange, FeedStart, Problem};
-use crate::http::door::unix_now;
 use crate::http::failure::Failure;
 use crate::http::v1::call::{LastingCall, Parameters, Reply, Request};
 use crate::http::v1::caller::{Access, LastingCaller};
@@ -119,8 +118,7 @@ impl LastingCall for GetAppChanges {
         let read = caller.door.service.read_feed(&app, self.start, self.limit, self.wait);
         let page = read.await?.ok_or(Failure::CursorUnknown)?;
         if !self.wait.is_zero() {
-            let arrival = Arrival { now: unix_now(), deadline: Deadline::of_a_request() };
-            caller.check_again(arrival).await?;
+            caller.check_again().await?;
         }
         let cursor = FeedCursor { app: app.sdk_app_id, position: page.position }.to_string();
         let changes = page.changes.into_iter().map(ShownChange::from).collect();
