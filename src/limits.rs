@@ -30,7 +30,7 @@ pub const LIMIT_MAX: u32 = i32::MAX as u32;
 /// Longest name of a mark, in bytes.
 pub const MARK_NAME_BYTES_MAX: u32 = 32;
 /// How long a client may wait for changes in one call, in seconds.
-pub const CHANGES_WAIT_MAX_S: u64 = 60;
+pub const CHANGES_WAIT_MAX_S: u32 = 60;
 /// Web sites of an app whose pages may call.
 pub const ORIGINS_MAX: u32 = 20;
 /// Longest name of an app's admin, in bytes.

@@ -43,7 +43,7 @@ impl Service {
         let Reading { owner, groups, mut conversations } =
             self.within(deadline, Error::late_read, read).await?;
         app.check_owner(owner)?;
-        let next = cut(&mut conversations, size).and_then(|last| last.position);
+        let next = cut(&mut conversations, size).and_then(|(_, last)| last.position);
         Ok(ConversationPage { conversations, groups, next })
     }
 
@@ -95,7 +95,7 @@ impl Service {
         let Reading { owner, mut conversations, .. } =
             self.within(deadline, Error::late_read, read).await?;
         app.check_owner(owner)?;
-        let next = match cut(&mut conversations, size) {
+        let next = match cut(&mut conversations, size).map(|(_, last)| last) {
             None => None,
             Some(ConversationState { pin_position: Some(pin_position), .. }) => {
                 Some(ListCursor { pin_position: *pin_position, ..after })
@@ -110,14 +110,11 @@ impl Service {
 }
 
 /// Shortens the list to one page. Returns the last conversation of the page if another page follows.
-fn cut(
-    conversations: &mut Vec<(Conversation, ConversationState)>,
-    size: u32,
-) -> Option<&ConversationState> {
+pub(super) fn cut<T>(conversations: &mut Vec<T>, size: u32) -> Option<&T> {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     if conversations.len() <= size {
         return None;
     }
     conversations.truncate(size);
-    conversations.last().map(|(_, kept)| kept)
+    conversations.last()
 }

@@ -6,6 +6,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Service;
 use super::listening::{Listener, ListenerKind};
+use super::reading::cut;
 use crate::deadline::Deadline;
 use crate::domain::{App, Conversation, Counts, Moment, Refusal, UserId, UserKey};
 use crate::error::Error;
@@ -77,14 +78,11 @@ impl Service {
         if group.is_some_and(|name| !has_group(name)) {
             return Err(Refusal::UnknownContactGroup.into());
         }
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let has_more = found.len() > size;
-        found.truncate(size);
         let place = |(shown, sort_key): &(Shown, i64)| Place {
             sort_key: *sort_key,
             conversation: shown.conversation.clone(),
         };
-        let next = found.last().filter(|_| has_more).map(place);
+        let next = cut(&mut found, size).map(place);
         let conversations = found.into_iter().map(|(shown, _)| shown).collect();
         Ok(ListPage { head, conversations, next })
     }

@@ -3,9 +3,8 @@
 use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
 
-use crate::domain::{
-    App, ChatGroupId, ContactGroupName, Conversation, MarkBit, MarkNames, Problem, UserId,
-};
+use super::shapes::{conversation_with, peer_kind};
+use crate::domain::{App, ContactGroupName, Conversation, MarkBit, MarkNames, Problem, UserId};
 use crate::http::failure::Failure;
 
 /// The path as the client sent it, cut at its slashes. An id may hold any character, slashes included, if it is
@@ -39,14 +38,8 @@ impl<'r> PathValues<'r> {
     pub(super) fn conversation(&self, app: &App) -> Result<Conversation, Failure> {
         let kind = self.behind("conversations")?;
         let id = decoded("id", self.0.get(7).copied().unwrap_or_default())?;
-        let parsed = match kind.as_str() {
-            "user" => UserId::parse(id, app.limits.user_id_bytes).map(Conversation::OneToOne),
-            "group" => {
-                ChatGroupId::parse(id, app.limits.chat_group_id_bytes).map(Conversation::Group)
-            }
-            _ => return Err(refused("type", Problem::new("must be user or group"))),
-        };
-        parsed.map_err(|problem| refused("id", problem))
+        let kind = peer_kind(&kind).map_err(|problem| refused("type", problem))?;
+        conversation_with(kind, &id, &app.limits).map_err(|problem| refused("id", problem))
     }
 
     /// `…/groups/{name}`.

@@ -1,6 +1,7 @@
 //! What calls are parsed from: path, query, headers and body.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::path::PathValues;
 use crate::domain::Problem;
@@ -73,6 +74,18 @@ impl Parameters {
     ) -> Result<Option<T>, Failure> {
         let refused = |problem| Failure::Parameter { path: name.to_owned(), problem };
         self.text(name).map(parse).transpose().map_err(refused)
+    }
+
+    pub(super) fn number(
+        &self,
+        name: &str,
+        allowed: RangeInclusive<u32>,
+    ) -> Result<Option<u32>, Failure> {
+        self.get(name, |text| {
+            let number = text.parse().ok().filter(|number| allowed.contains(number));
+            let (least, most) = (allowed.start(), allowed.end());
+            number.ok_or_else(|| Problem::new(format!("must be a number from {least} to {most}")))
+        })
     }
 
     /// The problem of a parameter that is missing.

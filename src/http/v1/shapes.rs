@@ -5,7 +5,11 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::{App, ContactGroup, Conversation, MarkBit, MarkNames, NamedMark, StandardMark};
+use crate::domain::{
+    App, ChatGroupId, ContactGroup, Conversation, MarkBit, MarkNames, NamedMark, PeerKind, Problem,
+    StandardMark, UserId,
+};
+use crate::limits::Limits;
 use crate::service::{Head, Shown};
 
 /// A mark: its name if it has one, otherwise its bit.
@@ -74,6 +78,29 @@ impl From<&Conversation> for ConversationId {
             Conversation::Group(_) => "group",
         };
         Self { kind, id: conversation.peer_id().to_owned() }
+    }
+}
+
+/// Reads the `type` of a [`ConversationId`].
+pub(super) fn peer_kind(text: &str) -> Result<PeerKind, Problem> {
+    match text {
+        "user" => Ok(PeerKind::User),
+        "group" => Ok(PeerKind::ChatGroup),
+        _ => Err(Problem::new("must be user or group")),
+    }
+}
+
+/// Reads the `id` of a [`ConversationId`].
+pub(super) fn conversation_with(
+    kind: PeerKind,
+    id: &str,
+    limits: &Limits,
+) -> Result<Conversation, Problem> {
+    match kind {
+        PeerKind::User => UserId::parse(id, limits.user_id_bytes).map(Conversation::OneToOne),
+        PeerKind::ChatGroup => {
+            ChatGroupId::parse(id, limits.chat_group_id_bytes).map(Conversation::Group)
+        }
     }
 }
 

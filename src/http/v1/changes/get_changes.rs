@@ -11,14 +11,14 @@ use tokio::time::Instant;
 use super::ShownChanges;
 use super::follower::{Event, Follower};
 use crate::deadline::Arrival;
-use crate::domain::{App, Moment, Problem, UserAccess, UserId, UserKey};
+use crate::domain::{App, Moment, UserAccess, UserId, UserKey};
 use crate::http::failure::Failure;
 use crate::http::v1::call::{LastingCall, Parameters, Reply, Request};
 use crate::http::v1::caller::{Access, LastingCaller};
 use crate::http::v1::cursor::Cursor;
 use crate::http::v1::operation::Operation;
 use crate::limits::CHANGES_WAIT_MAX_S;
-use crate::service::{Changes, ListenerKind};
+use crate::service::ListenerKind;
 
 pub(in crate::http::v1) struct GetChanges {
     user: UserId,
@@ -56,14 +56,15 @@ impl LastingCall for GetChanges {
         let since = parameters.text("since").ok_or_else(|| {
             Parameters::missing("since", "is missing: it is the cursor of an answer before")
         })?;
-        let wait = parameters.get("wait", seconds)?.unwrap_or_default();
+        let wait_s = parameters.number("wait", 0..=CHANGES_WAIT_MAX_S)?.unwrap_or_default();
+        let wait = Duration::from_secs(wait_s.into());
         Ok(Self { since: moment(since, &user, app)?, user, wait })
     }
 
     async fn run(
         self,
         caller: LastingCaller,
-        app: Arc<App>,
+        mut app: Arc<App>,
         arrival: Arrival,
         _request: &HttpRequest,
     ) -> Result<HttpResponse, Failure> {
@@ -71,7 +72,6 @@ impl LastingCall for GetChanges {
         let until = Instant::now() + wait;
         let mut follower = Follower::new(caller, user, &app, Some(since), ListenerKind::LongPoll);
         let mut changes = follower.read(&app, arrival.deadline).await?;
-        let mut app = app;
         while changes.is_empty() && !wait.is_zero() {
             let event = follower.wait(until).await;
             (app, changes) = follower.read_again().await?;
@@ -79,12 +79,9 @@ impl LastingCall for GetChanges {
                 break;
             }
         }
-        Ok(reply(&changes, follower.key(), &app).response())
+        let shown = ShownChanges::new(&changes, follower.key(), &app);
+        Ok(Reply::at(changes.head.at.revision, shown).response())
     }
-}
-
-fn reply(changes: &Changes, key: &UserKey, app: &App) -> Reply<ShownChanges> {
-    Reply::at(changes.head.at.revision, ShownChanges::new(changes, key, app))
 }
 
 /// The moment of a cursor, as far as it can be told without the database.
@@ -92,11 +89,4 @@ pub(super) fn moment(cursor: &str, user: &UserId, app: &App) -> Result<Moment, F
     let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: user.clone() };
     let cursor = Cursor::parse(cursor, &key).ok_or(Failure::CursorUnknown)?;
     Ok(cursor.at)
-}
-
-fn seconds(text: &str) -> Result<Duration, Problem> {
-    let seconds = text.parse().ok().filter(|seconds| *seconds <= CHANGES_WAIT_MAX_S);
-    let problem =
-        || Problem::new(format!("must be a number of seconds from 0 to {CHANGES_WAIT_MAX_S}"));
-    seconds.map(Duration::from_secs).ok_or_else(problem)
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::patch;
 use crate::deadline::Arrival;
-use crate::domain::{App, Change, ChatGroupId, Conversation, Patch, Problem, UserAccess, UserId};
+use crate::domain::{App, Change, Patch, Problem, UserAccess, UserId};
 use crate::http::failure::Failure;
 use crate::http::json::Field;
 use crate::http::openapi::schema::joined;
@@ -18,6 +18,7 @@ use crate::http::v1::call::{Call, Reply, Request};
 use crate::http::v1::caller::Access;
 use crate::http::v1::operation::Operation;
 use crate::http::v1::problem::ItemResult;
+use crate::http::v1::shapes::{conversation_with, peer_kind};
 use crate::http::v1::users::get_user::Answer as User;
 use crate::http::v1::write::write;
 use crate::limits::Limits;
@@ -113,14 +114,8 @@ fn parse_change(change: &Field<'_>, app: &App) -> Result<Patch, Failure> {
     let [set, clear, custom, add_to, remove_from, pinned] = patch::FIELDS;
     change.only(&["type", "id", set, clear, custom, add_to, remove_from, pinned])?;
     let (kind, id) = (change.get("type")?, change.get("id")?);
-    let limits = &app.limits;
-    let conversation = match kind.text()? {
-        "user" => Conversation::OneToOne(id.parsed(|id| UserId::parse(id, limits.user_id_bytes))?),
-        "group" => {
-            Conversation::Group(id.parsed(|id| ChatGroupId::parse(id, limits.chat_group_id_bytes))?)
-        }
-        _ => return Err(kind.refuse(Problem::new("must be user or group"))),
-    };
+    let kind = kind.parsed(peer_kind)?;
+    let conversation = id.parsed(|id| conversation_with(kind, id, &app.limits))?;
     patch::parse(change, conversation, app)
 }
 

@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 
 use crate::deadline::Arrival;
 use crate::domain::{
-    App, ContactGroupName, CustomMark, MarkBit, PeerKind, Problem, StandardMark, UserAccess,
-    UserId, UserKey,
+    App, ContactGroupName, CustomMark, MarkBit, Problem, StandardMark, UserAccess, UserId, UserKey,
 };
 use crate::http::failure::Failure;
 use crate::http::v1::call::{Call, Parameters, Reply, Request};
@@ -18,7 +17,7 @@ use crate::http::v1::caller::Access;
 use crate::http::v1::cursor::Cursor;
 use crate::http::v1::operation::Operation;
 use crate::http::v1::page::PageStart;
-use crate::http::v1::shapes::ShownConversation;
+use crate::http::v1::shapes::{ShownConversation, peer_kind};
 use crate::limits::Limits;
 use crate::service::{Filter, Order, Service};
 
@@ -100,7 +99,7 @@ impl Call for ListConversations {
         let user = request.path.user(app)?;
         let parameters = request.parameters(&PARAMETERS)?;
         let (order, filter) = (order(&parameters)?, filter(&parameters, app)?);
-        let limit = parameters.get("limit", |text| limit(text, app.limits.page_items))?;
+        let limit = parameters.number("limit", 1..=app.limits.page_items)?;
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: user };
         let page = parameters.get("page", |text| {
             let problem = || Problem::new("must be `next` of a page of the same list");
@@ -154,13 +153,12 @@ fn filter(parameters: &Parameters, app: &App) -> Result<Filter, Failure> {
     let marks = |name| -> Result<StandardMark, Failure> {
         Ok(parameters.get(name, |text| marks(text, app))?.unwrap_or_default())
     };
-    let kinds = [("user", PeerKind::User), ("group", PeerKind::ChatGroup)];
     let custom = [("present", true), ("absent", false)];
     Ok(Filter {
         any: marks("any")?,
         all: marks("all")?,
         none: marks("none")?,
-        kind: parameters.get("type", |text| named(&kinds, text))?,
+        kind: parameters.get("type", peer_kind)?,
         group: parameters.get("group", ContactGroupName::parse)?,
         is_pinned: parameters
             .get("pinned", |text| named(&[("true", true), ("false", false)], text))?,
@@ -182,11 +180,6 @@ fn bit(mark: &str, app: &App) -> Result<MarkBit, Problem> {
         Problem::new(format!("{mark:?} is neither the name of a mark nor a bit (0..63)"))
     })?;
     MarkBit::parse(number)
-}
-
-fn limit(text: &str, max: u32) -> Result<u32, Problem> {
-    let limit = text.parse().ok().filter(|limit| (1..=max).contains(limit));
-    limit.ok_or_else(|| Problem::new(format!("must be a number from 1 to {max}")))
 }
 
 fn named<T: Copy>(all: &[(&str, T)], text: &str) -> Result<T, Problem> {

@@ -1,6 +1,5 @@
 //! `GET /v1/apps/{app}/changes`: which users have changed, for a backend that follows.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +11,14 @@ use serde_json::{Value, json};
 
 use super::cursor::FeedCursor;
 use crate::deadline::Arrival;
-use crate::domain::{App, FeedChange, FeedStart, Problem};
+use crate::domain::{App, FeedChange, FeedStart};
 use crate::http::failure::Failure;
-use crate::http::v1::call::{LastingCall, Parameters, Reply, Request};
+use crate::http::v1::call::{LastingCall, Reply, Request};
 use crate::http::v1::caller::{Access, LastingCaller};
 use crate::http::v1::operation::Operation;
 use crate::http::v1::shapes::ConversationId;
+use crate::limits::CHANGES_WAIT_MAX_S;
 
-const WAIT_S_MAX: u32 = 60;
 const LIMIT_MAX: u32 = 1000;
 
 pub(in crate::http::v1) struct GetAppChanges {
@@ -88,7 +87,7 @@ impl LastingCall for GetAppChanges {
              begin with `oldest`, or read all users anew.",
         )
         .query("after", "The cursor of the answer before, or `oldest`. Absent: from now on.", json!({ "type": "string" }), Value::Null)
-        .query("wait", "How many seconds to wait for a change.", number(0, WAIT_S_MAX), Value::Null)
+        .query("wait", "How many seconds to wait for a change.", number(0, CHANGES_WAIT_MAX_S), Value::Null)
         .query("limit", "The most changes in the answer.", number(1, LIMIT_MAX), Value::Null)
         .answer(r#"{"cursor":"1-2-5b0d8a2c","changes":[{"user":"user0","revision":3}]}"#)
     }
@@ -103,8 +102,8 @@ impl LastingCall for GetAppChanges {
                 FeedStart::After(cursor.ok_or(Failure::CursorUnknown)?.position)
             }
         };
-        let wait_s = number(&parameters, "wait", 0..=WAIT_S_MAX)?.unwrap_or(0);
-        let limit = number(&parameters, "limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT_MAX);
+        let wait_s = parameters.number("wait", 0..=CHANGES_WAIT_MAX_S)?.unwrap_or_default();
+        let limit = parameters.number("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT_MAX);
         Ok(Self { start, wait: Duration::from_secs(wait_s.into()), limit })
     }
 
@@ -124,15 +123,4 @@ impl LastingCall for GetAppChanges {
         let changes = page.changes.into_iter().map(ShownChange::from).collect();
         Ok(Reply::of_app(Answer { cursor, changes }).response())
     }
-}
-
-fn number(
-    parameters: &Parameters,
-    name: &'static str,
-    allowed: RangeInclusive<u32>,
-) -> Result<Option<u32>, Failure> {
-    let problem = || Problem::new(format!("must be {} to {}", allowed.start(), allowed.end()));
-    parameters.get(name, |text| {
-        text.parse().ok().filter(|number| allowed.contains(number)).ok_or_else(problem)
-    })
 }

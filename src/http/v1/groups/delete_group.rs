@@ -60,17 +60,16 @@ impl Call for DeleteGroup {
         let Self { user, name, expected_revision } = self;
         let (change, owner) = (Change::DeleteGroup(name), user.clone());
         let change = Write { app: app.clone(), owner, change, expected_revision, arrival };
-        let revision = match (write_groups(service, change).await, expected_revision) {
-            (Ok(written), _) => written.revision,
+        let revision = match write_groups(service, change).await {
+            Ok(written) => written.revision,
             // The contact group is not there, so nothing had to be changed.
-            (Err(Failure::Service(Error::Refused(Refusal::UnknownContactGroup))), None) => {
-                service.user(app, user, arrival.deadline).await?.0.at.revision
+            Err(Failure::Service(Error::Refused(Refusal::UnknownContactGroup))) => {
+                match expected_revision {
+                    Some(revision) => revision,
+                    None => service.user(app, user, arrival.deadline).await?.0.at.revision,
+                }
             }
-            (
-                Err(Failure::Service(Error::Refused(Refusal::UnknownContactGroup))),
-                Some(revision),
-            ) => revision,
-            (Err(failure), _) => return Err(failure),
+            Err(failure) => return Err(failure),
         };
         Ok(Reply::at(revision, Answer { revision }))
     }
