@@ -25,15 +25,12 @@ impl Service {
         accounts: Vec<Account>,
         deadline: Deadline,
     ) -> Result<(), Error> {
-        let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
-        self.within(deadline, Error::late_write, async move {
-            let mut connection = store.connection(deadline).await?;
-            let mut tx = connection.begin().await?;
-            let changes = store::accounts::import(&mut tx, sdk_app_id, &accounts).await?;
-            append(&mut tx, &changes).await?;
-            tx.commit().await
-        })
-        .await?;
+        let sdk_app_id = app.sdk_app_id;
+        let import = self.store.clone().write(deadline, async move |tx| {
+            let changes = store::accounts::import(tx, sdk_app_id, &accounts).await?;
+            append(tx, &changes).await
+        });
+        self.within(deadline, Error::late_write, import).await?;
         self.shared.waiting.tell_directory(sdk_app_id);
         Ok(())
     }

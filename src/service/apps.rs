@@ -9,7 +9,7 @@ use futures_util::future::{BoxFuture, Shared};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use moka::sync::Cache;
 
-use super::Service;
+use super::{Service, random_bytes};
 use crate::deadline::Deadline;
 use crate::domain::{
     App, AppKey, Directory, Edition, MarkBit, NamedMark, Origin, Refusal, SdkAppId, SecretKey,
@@ -293,15 +293,11 @@ pub async fn create_app(
 ) -> Result<Option<App>, Error> {
     app.admins.sort_unstable();
     app.admins.dedup();
-    let mut connection = store.connection(deadline).await?;
-    let mut tx = connection.begin().await?;
-    if !store::apps::insert(&mut tx, &app).await? {
-        tx.rollback().await?;
-        return Ok(None);
-    }
-    let app = store::apps::save(&mut tx, &app).await?;
-    tx.commit().await?;
-    Ok(Some(app))
+    let create = store.clone().write(deadline, async |tx| {
+        let is_new = store::apps::insert(tx, &app).await?;
+        if is_new { Ok(Some(store::apps::save(tx, &app).await?)) } else { Ok(None) }
+    });
+    create.await
 }
 
 /// Returns the changed app, or `None` if there is no such app.
@@ -311,19 +307,12 @@ pub async fn update_app(
     change: AppChange,
     deadline: Deadline,
 ) -> Result<Option<App>, Error> {
-    let mut connection = store.connection(deadline).await?;
-    let mut tx = connection.begin().await?;
-    let Some(mut app) = store::apps::lock(&mut tx, sdk_app_id).await? else {
-        tx.rollback().await?;
-        return Ok(None);
-    };
-    if let Err(refusal) = change.apply(&mut app) {
-        tx.rollback().await?;
-        return Err(refusal.into());
-    }
-    let app = store::apps::save(&mut tx, &app).await?;
-    tx.commit().await?;
-    Ok(Some(app))
+    let update = store.clone().write(deadline, async move |tx| {
+        let Some(mut app) = store::apps::lock(tx, sdk_app_id).await? else { return Ok(None) };
+        change.apply(&mut app)?;
+        Ok(Some(store::apps::save(tx, &app).await?))
+    });
+    update.await
 }
 
 /// All apps, sorted by number.
@@ -339,10 +328,6 @@ pub async fn load_app(
     store.clone().read(deadline, async |reader| store::apps::load(reader, sdk_app_id).await).await
 }
 
-/// Uses the random generator of the operating system.
 pub fn random_secret_key() -> Result<SecretKey, Error> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::Internal(anyhow::anyhow!("no randomness: {error}")))?;
-    Ok(SecretKey::of_random_bytes(bytes))
+    Ok(SecretKey::of_random_bytes(random_bytes()?))
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Service;
 use super::feed::append;
+use super::{Service, random_bytes};
 use crate::deadline::Deadline;
 use crate::domain::{App, ChatGroup, ChatGroupId, ChatGroupType, Refusal};
 use crate::error::Error;
@@ -27,21 +27,15 @@ impl Service {
     ) -> Result<ChatGroupId, Error> {
         let id = request.id.map_or_else(|| random_id(request.group_type), Ok)?;
         let group = ChatGroup { id, group_type: request.group_type, name: request.name };
-        let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
-        self.within(deadline, Error::late_write, async move {
-            let mut connection = store.connection(deadline).await?;
-            let mut tx = connection.begin().await?;
-            let Some(changes) = store::chat_groups::insert(&mut tx, sdk_app_id, &group).await?
-            else {
-                tx.rollback().await?;
-                return Err(Refusal::ChatGroupIdTaken.into());
-            };
-            append(&mut tx, &changes).await?;
-            tx.commit().await?;
+        let sdk_app_id = app.sdk_app_id;
+        let create = self.store.clone().write(deadline, async move |tx| {
+            let changes = store::chat_groups::insert(tx, sdk_app_id, &group).await?;
+            append(tx, &changes.ok_or(Refusal::ChatGroupIdTaken)?).await?;
             Ok(group.id)
-        })
-        .await
-        .inspect(|_| self.shared.waiting.tell_directory(sdk_app_id))
+        });
+        self.within(deadline, Error::late_write, create)
+            .await
+            .inspect(|_| self.shared.waiting.tell_directory(sdk_app_id))
     }
 
     /// Destroys a chat group. The users' state about it stays stored, but reads leave it out and writes are refused.
@@ -51,19 +45,14 @@ impl Service {
         id: ChatGroupId,
         deadline: Deadline,
     ) -> Result<(), Error> {
-        let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
-        self.within(deadline, Error::late_write, async move {
-            let mut connection = store.connection(deadline).await?;
-            let mut tx = connection.begin().await?;
-            let Some(changes) = store::chat_groups::destroy(&mut tx, sdk_app_id, &id).await? else {
-                tx.rollback().await?;
-                return Err(Refusal::UnknownChatGroup.into());
-            };
-            append(&mut tx, &changes).await?;
-            tx.commit().await
-        })
-        .await
-        .inspect(|()| self.shared.waiting.tell_directory(sdk_app_id))
+        let sdk_app_id = app.sdk_app_id;
+        let destroy = self.store.clone().write(deadline, async move |tx| {
+            let changes = store::chat_groups::destroy(tx, sdk_app_id, &id).await?;
+            append(tx, &changes.ok_or(Refusal::UnknownChatGroup)?).await
+        });
+        self.within(deadline, Error::late_write, destroy)
+            .await
+            .inspect(|()| self.shared.waiting.tell_directory(sdk_app_id))
     }
 
     /// Looks up each id, in order. `None` means that the chat group was never created, or is destroyed.
@@ -84,8 +73,5 @@ impl Service {
 }
 
 fn random_id(group_type: ChatGroupType) -> Result<ChatGroupId, Error> {
-    let mut bytes = [0; 10];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::Internal(anyhow::anyhow!("no randomness: {error}")))?;
-    Ok(ChatGroupId::of_random_bytes(bytes, group_type))
+    Ok(ChatGroupId::of_random_bytes(random_bytes()?, group_type))
 }

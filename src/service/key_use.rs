@@ -13,7 +13,7 @@ use super::Service;
 use crate::deadline::Deadline;
 use crate::domain::{App, AppKey, SdkAppId};
 use crate::error::Error;
-use crate::store::{self, Store};
+use crate::store::{self, Store, Tx};
 
 /// A use is stored only if the stored time is older than this.
 const PRECISION_S: u64 = 300;
@@ -85,11 +85,6 @@ impl Service {
 
 async fn save(store: &Store, keys: &[(SdkAppId, i64)]) -> Result<(), Error> {
     let deadline = Deadline::of_a_request();
-    let save = async {
-        let mut connection = store.connection(deadline).await?;
-        let mut tx = connection.begin().await?;
-        store::apps::save_key_uses(&mut tx, keys).await?;
-        tx.commit().await
-    };
-    deadline.limit(save).await.map_err(Error::late_write)?
+    let save = async |tx: &mut Tx<'_>| store::apps::save_key_uses(tx, keys).await;
+    deadline.limit(store.clone().write(deadline, save)).await.map_err(Error::late_write)?
 }

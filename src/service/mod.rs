@@ -245,3 +245,11 @@ impl Service {
         }
     }
 }
+
+/// From the random generator of the operating system.
+fn random_bytes<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::Internal(anyhow::anyhow!("no randomness: {error}")))?;
+    Ok(bytes)
+}

@@ -1,6 +1,6 @@
 //! Webhooks: operators manage them, and processes take turns to deliver. What is sent is in `http/webhooks/`.
 
-use super::Service;
+use super::{Service, random_bytes};
 use crate::deadline::Deadline;
 use crate::domain::{
     ClaimedWebhook, Delivery, FailedDelivery, FeedPosition, FeedStart, PageOutcome, SdkAppId,
@@ -9,7 +9,7 @@ use crate::domain::{
 use crate::error::Error;
 pub use crate::store::webhooks::WebhookChange;
 use crate::store::webhooks::{self, delivery};
-use crate::store::{Store, Tx, feed};
+use crate::store::{Tx, feed};
 
 /// Webhooks that an app may have.
 pub const WEBHOOKS_MAX: i64 = 20;
@@ -116,12 +116,12 @@ impl Service {
         self.within(deadline, Error::late_read, read).await
     }
 
-    async fn change_webhooks<T: Send + 'static>(
+    async fn change_webhooks<T>(
         &self,
-        change: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T, Error> + 'static,
+        change: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let deadline = Deadline::of_a_request();
-        let changed = deadline.limit(changed(&self.store, deadline, change)).await;
+        let changed = deadline.limit(self.store.clone().write(deadline, change)).await;
         changed.unwrap_or_else(|late| Err(Error::late_write(late)))
     }
 }
@@ -207,22 +207,6 @@ impl Service {
     }
 }
 
-async fn changed<T>(
-    store: &Store,
-    deadline: Deadline,
-    change: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let mut connection = store.connection(deadline).await?;
-    let mut tx = connection.begin().await?;
-    let done = change(&mut tx).await?;
-    tx.commit().await?;
-    Ok(done)
-}
-
-/// Uses the random generator of the operating system.
 pub fn random_webhook_secret() -> Result<WebhookSecret, Error> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::Internal(anyhow::anyhow!("no randomness: {error}")))?;
-    Ok(WebhookSecret::of_random_bytes(bytes))
+    Ok(WebhookSecret::of_random_bytes(random_bytes()?))
 }

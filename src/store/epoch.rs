@@ -32,14 +32,12 @@ pub async fn load(store: &Store, deadline: Deadline) -> Result<Epoch, Error> {
 /// Begins another epoch, and returns its number. The number is the time if that is greater: if the database is restored
 /// later, and its epoch is raised again, no number is given twice.
 pub async fn raise(store: &Store, deadline: Deadline) -> Result<u64, Error> {
-    let mut connection = store.connection(deadline).await?;
-    let mut tx = connection.begin().await?;
-    let epoch = sqlx::query_scalar!(
-        "UPDATE database_epoch SET epoch = GREATEST(epoch + 1, extract(epoch FROM clock_timestamp())::bigint)
+    let raise = store.clone().write(deadline, async |tx| {
+        let query = sqlx::query_scalar!(
+            "UPDATE database_epoch SET epoch = GREATEST(epoch + 1, extract(epoch FROM clock_timestamp())::bigint)
         WHERE is_only_row RETURNING epoch",
-    )
-    .fetch_one(tx.session())
-    .await?;
-    tx.commit().await?;
-    number("database_epoch.epoch", epoch)
+        );
+        Ok(query.fetch_one(tx.session()).await?)
+    });
+    number("database_epoch.epoch", raise.await?)
 }

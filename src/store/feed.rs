@@ -193,17 +193,15 @@ pub async fn forget(store: &Store, age: Duration, deadline: Deadline) -> Result<
     let old = store.clone().read(deadline, async |reader| old_slots(reader, seconds).await).await?;
     let mut emptied = 0;
     for slot in old {
-        let mut connection = store.connection(deadline).await?;
-        let mut tx = connection.begin().await?;
-        let is_emptied = sqlx::query_scalar!(
-            r#"SELECT empty_feed_slot($1, now() - make_interval(secs => $2::bigint)) AS "is_emptied!""#,
-            slot,
-            seconds,
-        )
-        .fetch_one(tx.session())
-        .await?;
-        tx.commit().await?;
-        emptied += usize::from(is_emptied);
+        let empty = store.clone().write(deadline, async |tx| {
+            let query = sqlx::query_scalar!(
+                r#"SELECT empty_feed_slot($1, now() - make_interval(secs => $2::bigint)) AS "is_emptied!""#,
+                slot,
+                seconds,
+            );
+            Ok(query.fetch_one(tx.session()).await?)
+        });
+        emptied += usize::from(empty.await?);
     }
     Ok(emptied)
 }

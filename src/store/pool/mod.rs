@@ -170,6 +170,30 @@ impl Store {
         read(&mut connection.read().await?).await
     }
 
+    /// Changes something in a transaction, which is rolled back if `change` fails.
+    ///
+    /// Takes the store by value, as [`Self::read`] does.
+    pub async fn write<T>(
+        self,
+        deadline: Deadline,
+        change: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut connection = self.connection(deadline).await?;
+        let mut tx = connection.begin().await?;
+        match change(&mut tx).await {
+            Ok(done) => {
+                tx.commit().await?;
+                Ok(done)
+            }
+            Err(refused @ Error::Refused(_)) => {
+                tx.rollback().await?;
+                Err(refused)
+            }
+            // Dropping the transaction rolls back, too, and does not wait for it.
+            Err(failed) => Err(failed),
+        }
+    }
+
     /// Opens a session and closes it again. If the database's address has moved to a promoted standby, the fence learns of it,
     /// although the sessions with the old primary still work.
     pub async fn follow_address(&self, deadline: Deadline) -> Result<(), Error> {
