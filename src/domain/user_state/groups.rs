@@ -6,6 +6,33 @@ use crate::domain::{
 };
 
 impl UserState {
+    /// Deleted and renamed contact groups.
+    pub fn groups_to_delete(&self) -> impl Iterator<Item = &ContactGroup> {
+        let stays = |stored: &ContactGroup| self.groups.iter().any(|group| group.id == stored.id);
+        self.stored_groups
+            .iter()
+            .filter(move |stored| !stays(stored) || self.renamed.contains(&stored.id))
+    }
+
+    /// New and renamed contact groups.
+    pub fn groups_to_insert(&self) -> impl Iterator<Item = &ContactGroup> {
+        self.groups
+            .iter()
+            .filter(|group| self.stored(group).is_none() || self.renamed.contains(&group.id))
+    }
+
+    /// Contact groups of which nothing but the rank has changed.
+    pub fn groups_to_rank(&self) -> impl Iterator<Item = &ContactGroup> {
+        let is_moved = |group: &ContactGroup| {
+            self.stored(group).is_some_and(|stored| stored.rank != group.rank)
+        };
+        self.groups.iter().filter(move |group| is_moved(group) && !self.renamed.contains(&group.id))
+    }
+
+    fn stored(&self, group: &ContactGroup) -> Option<&ContactGroup> {
+        self.stored_groups.iter().find(|stored| stored.id == group.id)
+    }
+
     /// Creates the contact group even if some of its conversations are refused.
     pub(in crate::domain) fn create_group(
         &mut self,

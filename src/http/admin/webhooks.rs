@@ -19,11 +19,8 @@ use crate::http::door::Door;
 use crate::http::failure::Failure;
 use crate::http::json::Field;
 use crate::http::v1::ConversationId;
+use crate::http::webhooks::{DIRECTORY_CHANGED, USER_CHANGED};
 use crate::service::{WEBHOOKS_MAX, WebhookChange, random_webhook_secret};
-
-/// The kinds of changes, as messages call them.
-const USERS: &str = "user.changed";
-const DIRECTORY: &str = "directory.changed";
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Webhook")]
@@ -93,10 +90,10 @@ impl From<FailedDelivery> for ShownDelivery {
     fn from(failed: FailedDelivery) -> Self {
         let (kind, user, directory, revision) = match failed.change {
             FeedChange::User { user_id, revision } => {
-                (USERS, Some(user_id.as_str().to_owned()), None, revision)
+                (USER_CHANGED, Some(user_id.as_str().to_owned()), None, revision)
             }
             FeedChange::Directory { member, directory_revision, .. } => {
-                (DIRECTORY, None, Some(ConversationId::from(&member)), directory_revision)
+                (DIRECTORY_CHANGED, None, Some(ConversationId::from(&member)), directory_revision)
             }
         };
         Self {
@@ -159,7 +156,7 @@ pub(super) async fn create(door: Data<Door>, path: Path<String>, body: Body) -> 
             return Ok(problem_details::answer(StatusCode::CONFLICT, &detail, None));
         };
         log(&path, id, "create");
-        shown(&door, &path, id, StatusCode::CREATED, Some(&secret)).await
+        shown(&door, app, id, StatusCode::CREATED, Some(&secret)).await
     };
     answer(create.await)
 }
@@ -167,7 +164,7 @@ pub(super) async fn create(door: Data<Door>, path: Path<String>, body: Body) -> 
 pub(super) async fn show(door: Data<Door>, path: Path<(String, String)>) -> HttpResponse {
     let show = async {
         let (app, id) = path.into_inner();
-        shown(&door, &app, id_of(&id), StatusCode::OK, None).await
+        shown(&door, existing(&door, &app).await?, id_of(&id), StatusCode::OK, None).await
     };
     answer(show.await)
 }
@@ -190,10 +187,11 @@ pub(super) async fn change(
                 disabled: disabled.map(|disabled| disabled.boolean()).transpose()?,
             })
         })?;
-        if door.service.change_webhook(existing(&door, &app).await?, id, change).await? {
+        let number = existing(&door, &app).await?;
+        if door.service.change_webhook(number, id, change).await? {
             log(&app, id, "change");
         }
-        shown(&door, &app, id, StatusCode::OK, None).await
+        shown(&door, number, id, StatusCode::OK, None).await
     };
     answer(change.await)
 }
@@ -206,7 +204,7 @@ pub(super) async fn rotate(door: Data<Door>, path: Path<(String, String)>) -> Ht
         if door.service.rotate_webhook_secret(number, id, secret.clone()).await? {
             log(&app, id, "rotate-secret");
         }
-        shown(&door, &app, id, StatusCode::OK, Some(&secret)).await
+        shown(&door, number, id, StatusCode::OK, Some(&secret)).await
     };
     answer(rotate.await)
 }
@@ -268,13 +266,12 @@ fn feed_number(body: &Field<'_>, name: &'static str) -> Result<i64, Failure> {
 
 async fn shown(
     door: &Door,
-    app: &str,
+    app: SdkAppId,
     id: i64,
     status: StatusCode,
     secret: Option<&WebhookSecret>,
 ) -> Answer {
-    let number = existing(door, app).await?;
-    let found = door.service.list_webhooks(number, Some(id)).await?.pop();
+    let found = door.service.list_webhooks(app, Some(id)).await?.pop();
     let show = |webhook| HttpResponse::build(status).json(ShownWebhook::new(webhook, secret));
     Ok(found.map_or_else(not_found, show))
 }
@@ -302,7 +299,7 @@ fn id_of(text: &str) -> i64 {
 }
 
 fn kinds(wants: WantedChanges) -> Vec<&'static str> {
-    let all = [(wants.users, USERS), (wants.directory, DIRECTORY)];
+    let all = [(wants.users, USER_CHANGED), (wants.directory, DIRECTORY_CHANGED)];
     all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, kind)| kind).collect()
 }
 
@@ -312,9 +309,13 @@ fn wanted(body: &Field<'_>) -> Result<Option<WantedChanges>, Failure> {
     field.array(|kind| {
         kind.parsed(|text| {
             match text {
-                USERS => wants.users = true,
-                DIRECTORY => wants.directory = true,
-                _ => return Err(Problem::new(format!("must be {USERS} or {DIRECTORY}"))),
+                USER_CHANGED => wants.users = true,
+                DIRECTORY_CHANGED => wants.directory = true,
+                _ => {
+                    return Err(Problem::new(format!(
+                        "must be {USER_CHANGED} or {DIRECTORY_CHANGED}"
+                    )));
+                }
             }
             Ok(())
         })

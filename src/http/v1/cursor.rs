@@ -17,7 +17,7 @@ pub(super) struct Cursor<'k> {
 impl<'k> Cursor<'k> {
     /// `None` unless it is a cursor of this user.
     pub(super) fn parse(text: &str, key: &'k UserKey) -> Option<Self> {
-        let mut numbers = text.split('-').map(|number| u64::from_str_radix(number, 16).ok());
+        let mut numbers = numbers(text);
         let at = Moment {
             epoch: numbers.next()??,
             directory_revision: numbers.next()??,
@@ -35,8 +35,18 @@ impl<'k> Cursor<'k> {
         }
         digest.update(self.key.sdk_app_id.number().to_be_bytes());
         digest.update(self.key.user_id.as_str().as_bytes());
-        digest.finalize().iter().take(4).fold(0, |value, byte| value << 8 | u32::from(*byte))
+        check_value(digest)
     }
+}
+
+/// The numbers in a cursor; `None` in place of what is no number.
+pub(super) fn numbers(text: &str) -> impl Iterator<Item = Option<u64>> {
+    text.split('-').map(|number| u64::from_str_radix(number, 16).ok())
+}
+
+/// The check value of a cursor: the first bytes of a digest.
+pub(super) fn check_value(digest: Sha256) -> u32 {
+    digest.finalize().iter().take(4).fold(0, |value, byte| value << 8 | u32::from(*byte))
 }
 
 impl fmt::Display for Cursor<'_> {

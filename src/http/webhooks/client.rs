@@ -16,7 +16,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::address::is_public;
@@ -85,21 +85,17 @@ async fn attempt(
     }
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let port = url.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
-    let connected = timeout(CONNECT_TIME_MAX, async {
-        let socket = connect(hosts, host, port).await?;
-        if !is_secure {
-            return Ok((None, Some(socket)));
-        }
-        let name = ServerName::try_from(host.to_owned());
-        let name = name.map_err(|_| SendError::Url("its host is not a name"))?;
-        let stream = TLS.connect(name, socket).await.map_err(SendError::Connect)?;
-        Ok((Some(stream), None))
-    });
-    match connected.await.unwrap_or(Err(SendError::Late))? {
-        (Some(stream), _) => exchange(stream, &url, message).await,
-        (None, Some(socket)) => exchange(socket, &url, message).await,
-        (None, None) => Err(SendError::Unresolved),
+    let until = Instant::now() + CONNECT_TIME_MAX;
+    let connected = timeout_at(until, connect(hosts, host, port)).await;
+    let socket = connected.unwrap_or(Err(SendError::Late))?;
+    if !is_secure {
+        return exchange(socket, &url, message).await;
     }
+    let name = ServerName::try_from(host.to_owned());
+    let name = name.map_err(|_| SendError::Url("its host is not a name"))?;
+    let connected = timeout_at(until, TLS.connect(name, socket)).await;
+    let stream = connected.map_err(|_| SendError::Late)?.map_err(SendError::Connect)?;
+    exchange(stream, &url, message).await
 }
 
 /// Connects to the first address of the host that may be called and answers.

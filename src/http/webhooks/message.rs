@@ -9,6 +9,10 @@ use sha2::Sha256;
 use crate::domain::{ClaimedWebhook, FeedChange, FeedPosition, WebhookSecret};
 use crate::http::v1::{ConversationId, rfc_3339};
 
+/// The kinds of changes.
+pub(in crate::http) const USER_CHANGED: &str = "user.changed";
+pub(in crate::http) const DIRECTORY_CHANGED: &str = "directory.changed";
+
 /// A message, signed at one attempt.
 #[derive(Debug)]
 pub(super) struct Message {
@@ -30,11 +34,11 @@ impl Message {
         let app = webhook.sdk_app_id.number();
         let (kind, data) = match change {
             FeedChange::User { user_id, revision } => (
-                "user.changed",
+                USER_CHANGED,
                 json!({ "app": app, "user": user_id.as_str(), "revision": revision }),
             ),
             FeedChange::Directory { member, is_gone, directory_revision } => (
-                "directory.changed",
+                DIRECTORY_CHANGED,
                 json!({
                     "app": app, "directory": ConversationId::from(member),
                     "gone": is_gone, "revision": directory_revision,

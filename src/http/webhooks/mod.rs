@@ -6,3 +6,4 @@ mod delivery;
 mod message;
 
 pub(super) use delivery::{deliver, is_on};
+pub(super) use message::{DIRECTORY_CHANGED, USER_CHANGED};

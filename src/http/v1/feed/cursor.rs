@@ -5,6 +5,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{FeedPosition, SdkAppId};
+use crate::http::v1::cursor::{check_value, numbers};
 
 /// A position as text that clients do not look into: epoch, number and a check value, in hexadecimal. The check value covers
 /// the app, so that the cursor of another app, or of a user, is noticed. Clients keep the text as it is, so a later release
@@ -18,7 +19,7 @@ pub(super) struct FeedCursor {
 impl FeedCursor {
     /// `None` unless it is a cursor of this app's feed.
     pub(super) fn parse(text: &str, app: SdkAppId) -> Option<Self> {
-        let mut numbers = text.split('-').map(|number| u64::from_str_radix(number, 16).ok());
+        let mut numbers = numbers(text);
         let position = FeedPosition { epoch: numbers.next()??, number: numbers.next()?? };
         let cursor = Self { app, position };
         (cursor.to_string() == text).then_some(cursor)
@@ -31,7 +32,7 @@ impl FeedCursor {
         {
             digest.update(number.to_be_bytes());
         }
-        digest.finalize().iter().take(4).fold(0, |value, byte| value << 8 | u32::from(*byte))
+        check_value(digest)
     }
 }
 
