@@ -87,6 +87,17 @@ export function Notice({ kind, children }: { kind: "bad" | "good" | "info" | "wa
   );
 }
 
+/** What the service answers that is wrong; nothing if it is null. */
+export function ProblemNotice({ text }: { text: string | null }) {
+  return text ? (
+    <Notice kind="bad">
+      <p>
+        <Text>{text}</Text>
+      </p>
+    </Notice>
+  ) : null;
+}
+
 /** A time such as "2 days ago", with the exact time as its tooltip. */
 export function Ago({ at, now }: { at: number; now: number }) {
   const date = new Date(at * 1000);

@@ -4,7 +4,7 @@ import { signal, useSignal } from "@preact/signals";
 import { addAdmin, type App, changeApp, type ChangeResult, DIRECTORIES, EDITIONS, removeAdmin, retireKey, rotateKey, USER_ACCESS } from "../api/admin.ts";
 import type { JsonObject } from "../json.ts";
 import { Choice, Input } from "../parts/inputs.tsx";
-import { announcement, Button, Notice, Text } from "../parts/parts.tsx";
+import { announcement, Button, ProblemNotice, Text } from "../parts/parts.tsx";
 import { showKey } from "./new_key.tsx";
 import { Webhooks } from "./webhooks.tsx";
 
@@ -32,13 +32,7 @@ export function AppPanel({ app }: { app: App }) {
           {app.disabled ? "Enable" : "Disable"}
         </Button>
       </header>
-      {problem.value && (
-        <Notice kind="bad">
-          <p>
-            <Text>{problem.value}</Text>
-          </p>
-        </Notice>
-      )}
+      <ProblemNotice text={problem.value} />
       <div class="app-settings">
         <Choice label="Edition" value={app.edition} options={EDITIONS} onChoose={(edition) => void set({ edition })} />
         <Choice label="Directory" value={app.directory} options={Object.keys(DIRECTORIES)} titles={DIRECTORIES} onChoose={(directory) => void set({ directory })} />

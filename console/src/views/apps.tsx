@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { apps, appsProblem, createApp, DIRECTORIES, EDITIONS, loadApps, operatorToken } from "../api/admin.ts";
 import { Choice, Dialog, Input } from "../parts/inputs.tsx";
-import { Button, Notice, Text } from "../parts/parts.tsx";
+import { Button, Notice, ProblemNotice, Text } from "../parts/parts.tsx";
 import { go, link, route } from "../route.ts";
 import { AppPanel } from "./app_panel.tsx";
 import { NewKey, newKey, showKey } from "./new_key.tsx";
@@ -122,13 +122,7 @@ function NewApp({ onClose }: { onClose: () => void }) {
         <Choice label="Edition" value={form.value.edition} options={EDITIONS} onChoose={(edition) => put({ edition })} />
         <Choice label="Directory" value={form.value.directory} options={Object.keys(DIRECTORIES)} titles={DIRECTORIES} onChoose={(directory) => put({ directory })} />
         <Input label="Admin" value={form.value.admin} onInput={(admin) => put({ admin })} hint="This identifier may call the API." />
-        {problem.value && (
-          <Notice kind="bad">
-            <p>
-              <Text>{problem.value}</Text>
-            </p>
-          </Notice>
-        )}
+        <ProblemNotice text={problem.value} />
         <Button kind="primary" type="submit">
           Create
         </Button>

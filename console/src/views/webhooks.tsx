@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { App } from "../api/admin.ts";
 import { type FailedDelivery, loadDeliveries, loadWebhooks, replay, type Result, type Webhook } from "../api/webhooks.ts";
-import { announcement, Button, Notice, Text } from "../parts/parts.tsx";
+import { announcement, Button, ProblemNotice, Text } from "../parts/parts.tsx";
 
 export function Webhooks({ app }: { app: App }) {
   const webhooks = useSignal<Webhook[]>([]);
@@ -18,13 +18,7 @@ export function Webhooks({ app }: { app: App }) {
   return (
     <section class="group">
       <h3>Webhooks</h3>
-      {problem.value && (
-        <Notice kind="bad">
-          <p>
-            <Text>{problem.value}</Text>
-          </p>
-        </Notice>
-      )}
+      <ProblemNotice text={problem.value} />
       {webhooks.value.length === 0 && <p class="hint">None. The admin API creates them.</p>}
       <ul class="keys">
         {webhooks.value.map((webhook) => (
