@@ -192,7 +192,7 @@ async fn an_unknown_cursor_is_answered_410_and_a_wrong_parameter_400() {
     app.run_sql("UPDATE database_epoch SET epoch = epoch + 1").await;
     assert_resync(&app.feed(&format!("after={cursor}")).await);
     let cursor = app.cursor().await;
-    // As after a restored backup whose epoch nobody has raised.
+    // This is the state after a backup was restored, if no operator raises the epoch.
     app.run_sql("UPDATE feed_head SET next_number = 1").await;
     assert_resync(&app.feed(&format!("after={cursor}")).await);
 }

@@ -56,11 +56,11 @@ async fn a_conversation_is_shown_whole() {
 #[actix_web::test]
 async fn a_conversation_without_state_is_shown_empty() {
     let app = TestApp::start().await;
-    let shown = Ask::get("/users/user0/conversations/user/nobody").send(&app).await.ok();
+    let shown = Ask::get("/users/user0/conversations/user/stranger").send(&app).await.ok();
     assert_eq!(
         shown,
         json!({
-            "type": "user", "id": "nobody", "marks": [], "custom": null,
+            "type": "user", "id": "stranger", "marks": [], "custom": null,
             "groups": [], "pinned": false, "changed_at": null, "revision": 0,
         })
     );
