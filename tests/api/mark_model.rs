@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use earmark::service::{AppChange, AppSettings};
 use futures_util::future::join_all;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 use serde_json::{Value, json};
 
 use crate::support::Outcome::{Done, Refused};
@@ -173,8 +173,7 @@ async fn compare(
 
 #[test]
 fn any_sequence_of_marks_gives_the_answers_and_the_state_of_the_model() {
-    let system = actix_web::rt::System::new();
-    let (app, both) = system.block_on(async {
+    let world = async {
         let limits = ["calls-per-second=0".to_owned(), format!("marked={PLACES}")];
         let mut app = TestApp::with_limits(&limits.each_ref().map(String::as_str)).await;
         let directory = Some(earmark::domain::Directory::Owners);
@@ -182,16 +181,9 @@ fn any_sequence_of_marks_gives_the_answers_and_the_state_of_the_model() {
         app.change(AppChange::Set(settings)).await;
         let both = [app.addresses.api, app.start_another().await];
         (app, both)
-    });
-    let config = Config { cases: 30, source_file: Some(file!()), ..Config::default() };
+    };
     let rounds = prop::collection::vec(prop::array::uniform3(call()), 1..12);
-    let case = std::cell::Cell::new(0);
-    let outcome = TestRunner::new(config).run(&rounds, |rounds| {
-        case.set(case.get() + 1);
-        system.block_on(compare(&app, both, case.get(), &rounds))
+    check_histories((30, file!()), world, &rounds, &async |(app, both), case, rounds| {
+        compare(app, *both, case, rounds).await
     });
-    system.block_on(async { drop(app) });
-    if let Err(failure) = outcome {
-        panic!("{failure}");
-    }
 }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use earmark::domain::{Directory, Edition};
 use futures_util::future::join_all;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 use serde_json::{Value, json};
 
 use crate::support::Outcome::{Done, Refused};
@@ -320,8 +320,7 @@ async fn run(
 
 #[test]
 fn any_sequence_of_calls_gives_the_answers_and_the_state_of_the_model() {
-    let system = actix_web::rt::System::new();
-    let (app, both) = system.block_on(async {
+    let world = async {
         let mut app = TestApp::with(Edition::Premium, Directory::Owners).await;
         let limits = [
             "calls-per-second=0".to_owned(),
@@ -334,16 +333,9 @@ fn any_sequence_of_calls_gives_the_answers_and_the_state_of_the_model() {
         app.change(set_limits(&limits.each_ref().map(String::as_str))).await;
         let both = [app.start_another().await, app.start_another().await];
         (app, both)
-    });
-    let config = Config { cases: 20, source_file: Some(file!()), ..Config::default() };
+    };
     let rounds = prop::collection::vec(prop::array::uniform3(call()), 1..14);
-    let case = std::cell::Cell::new(0);
-    let outcome = TestRunner::new(config).run(&rounds, |rounds| {
-        case.set(case.get() + 1);
-        system.block_on(run(&app, both, case.get(), &rounds))
+    check_histories((20, file!()), world, &rounds, &async |(app, both), case, rounds| {
+        run(app, *both, case, rounds).await
     });
-    system.block_on(async { drop(app) });
-    if let Err(failure) = outcome {
-        panic!("{failure}");
-    }
 }

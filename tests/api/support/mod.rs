@@ -4,6 +4,7 @@ mod answer;
 mod code;
 pub(crate) mod database;
 pub(crate) mod document;
+mod histories;
 mod page;
 mod reads;
 mod requests;
@@ -36,6 +37,7 @@ pub(crate) use answer::{
 };
 pub(crate) use code::Code::{self, *};
 use database::Server;
+pub(crate) use histories::check_histories;
 pub(crate) use page::Page;
 pub(crate) use requests::*;
 pub(crate) use state::{Mark, marked, until};

@@ -1,14 +1,13 @@
 //! Applying `changes` to what a client had gives exactly what a fresh read shows, for every cursor that is still known: random
 //! histories, in which a client goes on from any earlier cursor.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use earmark::domain::{Directory, Edition};
 use earmark::store::forgetting;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 use serde_json::{Value, json};
 
 use super::Ask;
@@ -266,18 +265,12 @@ impl World {
 
 #[test]
 fn changes_applied_to_what_a_client_had_are_what_a_fresh_read_shows() {
-    let system = actix_web::rt::System::new();
-    let world = system.block_on(World::start());
-    let config = Config { cases: 30, source_file: Some(file!()), ..Config::default() };
-    let case = Cell::new(0);
-    let outcome = TestRunner::new(config).run(&history(), |history| {
-        case.set(case.get() + 1);
-        system.block_on(world.run(case.get(), &history))
-    });
-    system.block_on(async { drop(world) });
-    if let Err(failure) = outcome {
-        panic!("{failure}");
-    }
+    check_histories(
+        (30, file!()),
+        World::start(),
+        &history(),
+        &async |world: &World, case, history| world.run(case, history).await,
+    );
 }
 
 /// The call with which a user or a chat group comes or goes.

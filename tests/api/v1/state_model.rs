@@ -7,7 +7,7 @@ use actix_web::http::Method;
 use earmark::domain::{Directory, Edition};
 use futures_util::future::join_all;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 use serde_json::{Value, json};
 use testkit::model::{
     self, Answer, Call, DELETABLE, Deleted, FIRST_CHAT_GROUP, GROUPED_MAX, GROUPS_MAX, MARKED_MAX,
@@ -187,8 +187,7 @@ async fn run(
 
 #[test]
 fn any_history_over_both_apis_shows_the_state_of_the_model() {
-    let system = actix_web::rt::System::new();
-    let (app, both) = system.block_on(async {
+    let world = async {
         let mut app = TestApp::with(Edition::Premium, Directory::Owners).await;
         app.change(set_limits(&model::limits().each_ref().map(String::as_str))).await;
         let both = [app.start_another().await, app.start_another().await];
@@ -196,16 +195,9 @@ fn any_history_over_both_apis_shows_the_state_of_the_model() {
             toggle(&app, nr, false).await;
         }
         (app, both)
-    });
-    let config = Config { cases: 20, source_file: Some(file!()), ..Config::default() };
+    };
     let rounds = prop::collection::vec(Round::any(), 1..20);
-    let case = std::cell::Cell::new(0);
-    let outcome = TestRunner::new(config).run(&rounds, |rounds| {
-        case.set(case.get() + 1);
-        system.block_on(run(&app, both, case.get(), &rounds))
+    check_histories((20, file!()), world, &rounds, &async |(app, both), case, rounds| {
+        run(app, *both, case, rounds).await
     });
-    system.block_on(async { drop(app) });
-    if let Err(failure) = outcome {
-        panic!("{failure}");
-    }
 }
