@@ -1,7 +1,6 @@
 //! Reading a user's state through the native API.
 
 use serde_json::json;
-use sqlx::Row;
 
 use super::Ask;
 use crate::support::*;
@@ -66,38 +65,4 @@ async fn a_conversation_without_state_is_shown_empty() {
     );
     let reply = Ask::get("/users/user0/conversations/room/x").send(&app).await;
     reply.assert_problem(400, "bad-request", Some("/type"));
-}
-
-/// A statement that reads rows of a user, as the service prepares it.
-macro_rules! prepare {
-    ($parameters:literal, $file:literal) => {
-        concat!(
-            "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; ",
-            "DEALLOCATE ALL; PREPARE read (",
-            $parameters,
-            ") AS ",
-            include_str!(concat!("../../../src/store/sql/", $file))
-        )
-    };
-}
-
-/// The service's sessions have sequential scans off. One that is left counts as so dear that PostgreSQL compiles the
-/// statement each time (JIT), which takes longer than the deadline if the machine is busy.
-#[actix_web::test]
-async fn reads_look_rows_up_by_key() {
-    let app = TestApp::start().await;
-    let mut session = app.db.acquire().await.unwrap();
-    for (prepare, explain) in [
-        (prepare!("bigint, text", "snapshot_user.sql"), "EXPLAIN EXECUTE read (1, 'u')"),
-        (
-            prepare!("bigint, text, smallint, text", "snapshot_conversation.sql"),
-            "EXPLAIN EXECUTE read (1, 'u', 1, 'p')",
-        ),
-    ] {
-        sqlx::raw_sql(prepare).execute(&mut *session).await.unwrap();
-        let rows = sqlx::raw_sql(explain).fetch_all(&mut *session).await.unwrap();
-        let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-        let plan = plan.join("\n");
-        assert!(!plan.contains("Seq Scan") && !plan.contains("JIT"), "{plan}");
-    }
 }
