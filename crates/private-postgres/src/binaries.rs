@@ -104,13 +104,7 @@ pub(super) async fn find(
             vec![usable.map_err(|reason| Error::PgBin { folder, reason })?]
         }
         None if needs_container => return Ok(None),
-        None => {
-            let found = look_at_all(places.expand()).await;
-            match choose(&found, needed) {
-                Some(_) => found,
-                None => [found, look_at_all(places.on_path()).await].concat(),
-            }
-        }
+        None => search(places, needed).await,
     };
 
     let refuse = |data, written_by| Error::DataVersion { data, written_by, found: list(&found) };
@@ -118,6 +112,20 @@ pub(super) async fn find(
         _ if needs_container => Err(refuse(folder.container_data(), "in a container".to_owned())),
         (None, Some(major)) => Err(refuse(folder.data(), major.to_string())),
         (chosen, _) => Ok(chosen),
+    }
+}
+
+/// The installation for new data.
+pub(super) async fn newest(places: &Places) -> Option<Binaries> {
+    choose(&search(places, None).await, None)
+}
+
+/// All installations in the folders, and those in `PATH` if none in the folders fits.
+async fn search(places: &Places, needed: Option<u32>) -> Vec<Binaries> {
+    let found = look_at_all(places.expand()).await;
+    match choose(&found, needed) {
+        Some(_) => found,
+        None => [found, look_at_all(places.on_path()).await].concat(),
     }
 }
 

@@ -75,7 +75,6 @@ pub(super) async fn start(folder: &mut Folder, docker: &Path) -> Result<Server, 
         supervisor,
         options,
         description: format!("PostgreSQL {version} in a container ({IMAGE})"),
-        programs: None,
         psql: format!("{} exec -it {name} psql -U {NAME} {NAME}", docker.display()),
     })
 }

@@ -13,7 +13,7 @@ mod native;
 mod readiness;
 mod supervisor;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
@@ -49,6 +49,11 @@ pub enum Lifetime {
     Ephemeral,
 }
 
+/// The folder with the programs that [`Cluster::start`] would use for new data. `None` if it would use a container.
+pub async fn programs(places: &Places) -> Option<PathBuf> {
+    binaries::newest(places).await.map(|found| found.folder)
+}
+
 /// A running private server. Dropping it stops the server too, but only [`Cluster::stop`] waits.
 #[derive(Debug)]
 #[must_use = "the server stops when this is dropped"]
@@ -63,8 +68,6 @@ struct Server {
     supervisor: Supervisor,
     options: PgConnectOptions,
     description: String,
-    /// Where the programs are. A server in a container has none on this machine.
-    programs: Option<PathBuf>,
     psql: String,
 }
 
@@ -102,12 +105,6 @@ impl Cluster {
     #[must_use]
     pub fn describe(&self) -> String {
         self.server.description.clone()
-    }
-
-    /// The folder with `postgres` and PostgreSQL's other programs, unless the server runs in a container.
-    #[must_use]
-    pub fn programs(&self) -> Option<&Path> {
-        self.server.programs.as_deref()
     }
 
     /// A command line that opens a `psql` session.

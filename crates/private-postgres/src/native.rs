@@ -51,7 +51,6 @@ pub(super) async fn start(folder: &mut Folder, binaries: &Binaries) -> Result<Se
         supervisor,
         options,
         description: format!("PostgreSQL {} from {from}", binaries.version),
-        programs: Some(binaries.folder.clone()),
         psql: format!(
             "{} -h {} -U {NAME} {NAME}",
             quoted(&binaries.folder.join("psql")),

@@ -1,9 +1,10 @@
-//! PostgreSQL servers. `private_postgres` finds the programs and creates the data of every server here.
+//! PostgreSQL servers. `private_postgres` finds the programs and creates the data of all servers here.
 
 mod database;
 mod server;
 mod sql;
 mod tcp;
+mod template;
 mod tls;
 
 use std::fs;

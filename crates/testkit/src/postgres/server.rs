@@ -7,6 +7,7 @@ use private_postgres::{Cluster, Lifetime, Settings};
 use sqlx::postgres::PgConnectOptions;
 use tokio::runtime::Runtime;
 
+use super::template::Template;
 use super::{processes_in, runtime};
 use crate::Scratch;
 
@@ -21,6 +22,9 @@ pub struct PrivateServer {
 impl PrivateServer {
     pub fn start() -> Self {
         let mut server = Self { runtime: runtime(), cluster: None, scratch: Scratch::create() };
+        if let Some(template) = Template::of_this_machine() {
+            template.copy_to(&server.folder());
+        }
         server.start_again();
         server
     }

@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use private_postgres::{Cluster, Lifetime, Settings};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
+use super::template::Template;
 use super::{Sql, is_root, processes_in, runtime};
 use crate::{Process, Program, eventually, text};
 
@@ -44,27 +45,27 @@ impl Postgres {
         Some(server)
     }
 
-    /// Creates a server that does not run yet. `statement` runs while `private_postgres` creates the data.
+    /// Creates a server that does not run yet. `statement` runs once before.
     pub(super) fn create(folder: &Path, pg_hba: &str, statement: Option<&str>) -> Option<Self> {
-        let runtime = runtime();
-        let settings =
-            Settings { folder: folder.to_owned(), pg_bin: None, lifetime: Lifetime::Kept };
-        let cluster = runtime.block_on(Cluster::start(&settings)).unwrap();
-        let Some(programs) = cluster.programs().map(ToOwned::to_owned) else {
-            println!("skipped: this needs PostgreSQL's own programs, not {}", cluster.describe());
-            runtime.block_on(cluster.stop()).unwrap();
+        let Some(template) = Template::of_this_machine() else {
+            println!("skipped: this needs PostgreSQL's own programs");
             return None;
         };
+        template.copy_to(folder);
         if let Some(statement) = statement {
+            let runtime = runtime();
+            let settings =
+                Settings { folder: folder.to_owned(), pg_bin: None, lifetime: Lifetime::Kept };
+            let cluster = runtime.block_on(Cluster::start(&settings)).unwrap();
             Sql::connect(&cluster.connect_options()).run(statement);
+            runtime.block_on(cluster.stop()).unwrap();
         }
-        runtime.block_on(cluster.stop()).unwrap();
 
         let data = folder.join("pgdata");
         let owner = fs::metadata(&data).unwrap();
         let account = is_root().then(|| (owner.uid(), owner.gid()));
         let server = Self {
-            programs,
+            programs: template.programs.clone(),
             data,
             port: free_port(),
             settings: Vec::new(),
@@ -113,12 +114,6 @@ impl Postgres {
         let how = ["--pgdata", &data, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"];
         self.run("pg_basebackup", &[&from[..], &how].concat());
         self.start_again();
-    }
-
-    /// Lets a standby follow another primary.
-    pub fn follow(&self, primary: &Self) {
-        let from = format!("host=127.0.0.1 port={} user=earmark", primary.port);
-        self.alter_system(&format!("SET primary_conninfo = '{from}'"));
     }
 
     /// The number of sessions of services, including those that the services have abandoned.
