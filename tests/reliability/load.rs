@@ -47,7 +47,20 @@ pub(crate) struct Load {
     targets: Mutex<Vec<SocketAddr>>,
     news: Condvar,
     calls: AtomicUsize,
+    answers: Mutex<Answers>,
     is_over: AtomicBool,
+}
+
+/// How requests were answered.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Answers {
+    /// The service had accepted the request, and has not answered it.
+    pub(crate) broken: usize,
+    /// The request was sent on a new connection, which was closed without an answer.
+    pub(crate) not_accepted: usize,
+    /// With 50005: the database did not answer in time.
+    pub(crate) late: usize,
+    pub(crate) slowest: Duration,
 }
 
 /// The result of a request.
@@ -91,6 +104,7 @@ impl Load {
             targets: Mutex::new(targets),
             news: Condvar::new(),
             calls: AtomicUsize::new(0),
+            answers: Mutex::default(),
             is_over: AtomicBool::new(false),
         };
         for entry in 0..DELETABLE.len() {
@@ -158,6 +172,11 @@ impl Load {
             }
         }
         start.elapsed()
+    }
+
+    /// How requests were answered so far.
+    pub(crate) fn answers(&self) -> Answers {
+        *self.answers.lock().unwrap()
     }
 
     fn is_served(&self, target: SocketAddr) -> bool {
@@ -295,18 +314,39 @@ impl Load {
             "/v4/{command}?sdkappid={APP}&identifier=administrator&usersig={}",
             self.user_sig
         );
-        let connection = idle.take().filter(|(other, _)| *other == target);
-        let connection = connection.map_or_else(
+        let is_open = |(other, connection): &(_, Connection)| {
+            *other == target && !connection.is_closed().unwrap_or(true)
+        };
+        let kept = idle.take().filter(is_open);
+        let is_new = kept.is_none();
+        let connection = kept.map_or_else(
             || Connection::open_with_timeout(target, PATIENCE),
             |(_, connection)| Ok(connection),
         );
         let Ok(mut connection) = connection else { return Outcome::NotDone };
-        match exchange(&mut connection, &path, &body.to_string()) {
-            Err(_) => Outcome::Unknown,
-            Ok(answer) => {
-                *idle = Some((target, connection));
+        let begun = Instant::now();
+        let exchanged = exchange(&mut connection, &path, &body.to_string());
+        let mut answers = self.answers.lock().unwrap();
+        match exchanged {
+            Err(error) => {
+                // A silent connection was accepted.
+                if is_new && error.kind() != io::ErrorKind::WouldBlock {
+                    answers.not_accepted += 1;
+                } else {
+                    answers.broken += 1;
+                }
+                Outcome::Unknown
+            }
+            Ok((answer, closes)) => {
+                answers.slowest = answers.slowest.max(begun.elapsed());
+                if !closes {
+                    *idle = Some((target, connection));
+                }
                 match answer["ErrorCode"].as_u64() {
-                    Some(50005) => Outcome::Unknown,
+                    Some(50005) => {
+                        answers.late += 1;
+                        Outcome::Unknown
+                    }
                     // The service must not answer an internal error or overload: there are few clients.
                     Some(50004 | 60007) | None => {
                         self.history
@@ -323,10 +363,12 @@ impl Load {
 /// An idle connection for the next call, with its address.
 type Idle = Option<(SocketAddr, Connection)>;
 
-fn exchange(connection: &mut Connection, path: &str, body: &str) -> io::Result<Value> {
+/// Returns the answer, and whether it is the last one of its connection.
+fn exchange(connection: &mut Connection, path: &str, body: &str) -> io::Result<(Value, bool)> {
     connection.send("POST", path, body)?;
     let answer = connection.answer()?;
-    serde_json::from_str(&answer.body).map_err(io::Error::other)
+    let json = serde_json::from_str(&answer.body).map_err(io::Error::other)?;
+    Ok((json, answer.closes()))
 }
 
 /// Ends the load when it is dropped, so that the clients of a test that panics stop.

@@ -22,5 +22,6 @@ mod planted;
 mod pressure;
 mod restore;
 mod stand;
+mod stops;
 
 const EARMARK: Earmark = Earmark::at(env!("CARGO_BIN_EXE_earmark"));

@@ -107,6 +107,15 @@ impl RawConnection {
     pub fn wait_until_closed(&mut self) {
         _ = io::copy(&mut self.0, &mut io::sink());
     }
+
+    /// Whether the server has closed the connection, although no answer is due.
+    pub fn is_closed(&self) -> io::Result<bool> {
+        let stream = self.0.get_ref();
+        stream.set_nonblocking(true)?;
+        let peeked = stream.peek(&mut [0]);
+        stream.set_nonblocking(false)?;
+        Ok(!matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock))
+    }
 }
 
 /// A keep-alive connection for well-formed requests.
@@ -150,6 +159,11 @@ impl Connection {
     /// Waits until the server closes the connection, and ignores what it still sends.
     pub fn wait_until_closed(&mut self) {
         self.0.wait_until_closed();
+    }
+
+    /// Whether the server has closed the connection, although no answer is due.
+    pub fn is_closed(&self) -> io::Result<bool> {
+        self.0.is_closed()
     }
 }
 

@@ -1,4 +1,5 @@
-//! A proxy between the service and its database that delays, throttles, silences and closes connections.
+//! A proxy between the service and its database that delays, throttles, silences and closes connections. It also balances
+//! the connections of clients among services.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -19,6 +20,8 @@ pub enum Network {
     Silent,
     /// Every so-many-th message to the database ends its connection.
     BreakAt(usize, Side, Break),
+    /// Each connection that is opened falls silent at its so-many-th message, which reaches the database.
+    SilenceNewAt(usize),
     /// The first message that commits a write closes its connection. Afterwards the network is normal.
     CloseAtCommit(Side),
 }
@@ -51,7 +54,8 @@ pub struct Proxy {
 struct State {
     network: Mutex<Network>,
     changed: Condvar,
-    target: Mutex<SocketAddr>,
+    targets: Mutex<Vec<SocketAddr>>,
+    connections: AtomicUsize,
     /// Messages to the database since the network changed.
     messages: AtomicUsize,
     broken: AtomicUsize,
@@ -74,7 +78,8 @@ impl Proxy {
         let state = Arc::new(State {
             network: Mutex::new(Network::Normal),
             changed: Condvar::new(),
-            target: Mutex::new(local(port)),
+            targets: Mutex::new(vec![local(port)]),
+            connections: AtomicUsize::new(0),
             messages: AtomicUsize::new(0),
             broken: AtomicUsize::new(0),
             links: Mutex::default(),
@@ -94,6 +99,10 @@ impl Proxy {
         self.port
     }
 
+    pub fn address(&self) -> SocketAddr {
+        local(self.port)
+    }
+
     /// The URL of the database `earmark` through the proxy.
     pub fn url(&self) -> String {
         crate::postgres::url(self.port)
@@ -109,7 +118,12 @@ impl Proxy {
 
     /// Forwards new connections to another port.
     pub fn forward_to(&self, port: u16) {
-        *self.state.target.lock().unwrap() = local(port);
+        self.balance(&[port]);
+    }
+
+    /// Forwards new connections to these ports in turn.
+    pub fn balance(&self, ports: &[u16]) {
+        *self.state.targets.lock().unwrap() = ports.iter().copied().map(local).collect();
     }
 
     /// Silences all open connections for good. New connections work.
@@ -135,8 +149,7 @@ fn local(port: u16) -> SocketAddr {
 }
 
 fn serve(client: &TcpStream, state: &Arc<State>) -> io::Result<()> {
-    let target = *state.target.lock().unwrap();
-    let server = TcpStream::connect(target)?;
+    let server = TcpStream::connect(state.next_target())?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let link = Arc::new(Link::default());
@@ -149,9 +162,16 @@ fn serve(client: &TcpStream, state: &Arc<State>) -> io::Result<()> {
             link.pass(&state, bytes, to)
         });
     });
-    let mut sent = Sent::default();
+    let network = *state.network.lock().unwrap();
+    let silent_at = if let Network::SilenceNewAt(number) = network { Some(number) } else { None };
+    let (mut sent, mut messages) = (Sent::default(), 0);
     link.forward(client, &server, |bytes, to| {
         state.wait();
+        messages += 1;
+        if silent_at == Some(messages) {
+            link.break_off(Break::Silence);
+            return state.write(to, bytes);
+        }
         if let Some((side, how)) = state.break_at_this_message(sent.commits_with(bytes)) {
             link.break_off(how);
             if side == Side::After {
@@ -221,6 +241,12 @@ impl Link {
 }
 
 impl State {
+    fn next_target(&self) -> SocketAddr {
+        let number = self.connections.fetch_add(1, Ordering::Relaxed);
+        let targets = self.targets.lock().unwrap();
+        targets[number % targets.len()]
+    }
+
     /// Waits as the network demands, but no longer than it stays the same.
     fn wait(&self) {
         let network = self.network.lock().unwrap();
@@ -235,6 +261,7 @@ impl State {
                 drop(self.changed.wait_while(network, |now| *now == Network::Silent));
             }
             Network::Normal
+            | Network::SilenceNewAt(_)
             | Network::Throttle(_)
             | Network::BreakAt(..)
             | Network::CloseAtCommit(_) => {}
@@ -267,6 +294,7 @@ impl State {
             | Network::Delay(_)
             | Network::Throttle(_)
             | Network::Silent
+            | Network::SilenceNewAt(_)
             | Network::BreakAt(..)
             | Network::CloseAtCommit(_) => return None,
         };
