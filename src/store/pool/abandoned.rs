@@ -42,13 +42,14 @@ pub(super) struct Abandoned {
 struct Watched {
     sessions: Vec<Session>,
     is_running: bool,
+    is_closed: bool,
 }
 
 #[derive(Debug)]
 struct Session {
     process: Process,
     commits: bool,
-    _slot: Option<Slot>,
+    slot: Option<Slot>,
 }
 
 impl Abandoned {
@@ -67,10 +68,18 @@ impl Abandoned {
         // Without a runtime our process is about to end, and its connections end with it.
         let Ok(runtime) = Handle::try_current() else { return };
         let mut watched = self.watched();
-        watched.sessions.push(Session { process, commits, _slot: slot });
+        let slot = slot.filter(|_| !watched.is_closed);
+        watched.sessions.push(Session { process, commits, slot });
         if !std::mem::replace(&mut watched.is_running, true) {
             runtime.spawn(self.clone().watch());
         }
+    }
+
+    /// Frees the slots, because the service stops and opens no more sessions. Those that still run end with our process.
+    pub(super) fn close(&self) {
+        let mut watched = self.watched();
+        watched.is_closed = true;
+        watched.sessions.iter_mut().for_each(|session| session.slot = None);
     }
 
     /// Asks until all sessions have ended.

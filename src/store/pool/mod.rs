@@ -205,6 +205,7 @@ impl Store {
 
     /// Waits for the connections in use, and closes all.
     pub async fn close(&self) {
+        self.pool.abandoned.close();
         self.pool.slots.close().await;
     }
 }

@@ -126,7 +126,6 @@ impl Slots {
     /// Refuses new requests, waits for the sessions in use, and closes all.
     pub(super) async fn close(&self) {
         self.idle().is_closed = true;
-        // Sessions that were given up may keep their slots for longer. They end with our process.
         let all = timeout(Deadline::OF_A_REQUEST, self.free.acquire_many(self.max)).await;
         self.free.close();
         self.writing.close();
