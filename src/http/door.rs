@@ -1,7 +1,6 @@
 //! The front door: what every call of both protocols passes before its own work begins.
 
 use std::cell::Cell;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -130,6 +129,12 @@ impl Door {
         }
     }
 
+    /// Counts a call against the app's limit.
+    pub(super) fn check_rate(&self, app: &App, command: &'static str) -> Result<(), Failure> {
+        let max = app.limits.calls_per_second;
+        self.noted(app, self.rates.check(app.sdk_app_id, command, max))
+    }
+
     /// Counts what a call with many items counts beyond the one call that was counted when it came.
     pub(super) fn check_rate_of_items(
         &self,
@@ -137,23 +142,16 @@ impl Door {
         command: &'static str,
         items: usize,
     ) -> Result<(), Failure> {
-        match further_calls(items, app.limits.calls_per_second) {
-            Some(more) => self.check_rate(app, command, more),
-            None => Ok(()),
-        }
+        let max = app.limits.calls_per_second;
+        let Some(further) = further_calls(items, max) else { return Ok(()) };
+        self.noted(app, self.rates.check_further(app.sdk_app_id, command, max, further))
     }
 
-    /// Counts calls against the app's limit.
-    pub(super) fn check_rate(
-        &self,
-        app: &App,
-        command: &'static str,
-        calls: NonZeroU32,
-    ) -> Result<(), Failure> {
-        let max = app.limits.calls_per_second;
-        self.rates.check(app.sdk_app_id, command, max, calls).inspect_err(|_| {
+    fn noted(&self, app: &App, checked: Result<(), Failure>) -> Result<(), Failure> {
+        if checked.is_err() {
             self.service.metrics().app(app.sdk_app_id.number()).rate_limited.inc();
-        })
+        }
+        checked
     }
 }
 

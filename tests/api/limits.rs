@@ -336,3 +336,16 @@ async fn a_call_with_many_items_counts_as_several_calls() {
         "{passed} calls of 100 items, at most {most}"
     );
 }
+
+#[actix_web::test]
+async fn a_call_that_is_refused_for_its_items_uses_up_none_of_the_rate() {
+    // given
+    let app = TestApp::with_limits(&["calls-per-second=3"]).await;
+    for _ in 0..2 {
+        app.mark("user0", marks(0, 1)).await.assert_ok();
+    }
+    // when
+    app.mark("user0", marks(0, 100)).await.assert_code(TooManyCalls);
+    // then
+    app.mark("user0", marks(0, 1)).await.assert_ok();
+}

@@ -21,7 +21,6 @@ use crate::http::door::{Door, LastRequest, RECHECK_AFTER, answer_request, arriva
 use crate::http::failure::Failure;
 use crate::http::json::{Field, Json};
 use crate::http::openapi::Operation;
-use crate::http::rate_limit::ONE_CALL;
 use crate::http::watch::Watch;
 use crate::limits::Limits;
 use crate::metrics::{CallMetrics, Metrics};
@@ -150,7 +149,7 @@ async fn check_caller<'r, C: Call>(
     let credentials = Credentials::parse(request.query_string())?;
     watch.app = Some(credentials.sdk_app_id);
     let app = door.check_credentials(&credentials, arrival).await?;
-    door.check_rate(&app, C::COMMAND, ONE_CALL)?;
+    door.check_rate(&app, C::COMMAND)?;
     Ok(Caller { credentials, app })
 }
 

@@ -27,7 +27,6 @@ use crate::http::connection;
 use crate::http::door::{Door, LastRequest, RECHECK_AFTER, answer_request, arrival};
 use crate::http::failure::Failure;
 use crate::http::json::{Field, Json};
-use crate::http::rate_limit::ONE_CALL;
 use crate::http::tencent::codes::{Code, Family};
 use crate::http::tencent::envelope::ItemCounts;
 use crate::http::watch::Watch;
@@ -335,7 +334,7 @@ async fn check_caller<'r>(
     let credentials = caller::credentials(request, &PathValues::of(request))?;
     watch.app = Some(credentials.sdk_app_id);
     let app = checked_app(door, &credentials, request, arrival, kind).await?;
-    door.check_rate(&app, kind.name, ONE_CALL)?;
+    door.check_rate(&app, kind.name)?;
     Ok(Caller { credentials, app })
 }
 
