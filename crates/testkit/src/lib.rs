@@ -27,6 +27,7 @@ mod process;
 pub mod proxy;
 mod scratch;
 mod service;
+mod watchdog;
 
 pub use certificate::{Certificate, certificate};
 pub use collector::Collector;

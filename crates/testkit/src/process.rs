@@ -10,7 +10,7 @@ use std::time::Instant;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::{TIMEOUT, eventually};
+use crate::{TIMEOUT, eventually, watchdog};
 
 /// A command line that has not been started.
 #[derive(Debug)]
@@ -72,13 +72,14 @@ impl Program {
     fn start_reading(mut self, last: Option<&'static str>) -> Process {
         let streams = self.0.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = streams.spawn().unwrap();
+        watchdog::note_started(&child);
         let stdout = Output::read(child.stdout.take().unwrap(), None);
         let stderr = Output::read(child.stderr.take().unwrap(), last);
         Process { child, stdout, stderr }
     }
 }
 
-/// A child process. It is killed when this is dropped.
+/// A child process. It is killed when this is dropped, and when our process is killed.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -142,6 +143,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         _ = self.child.kill();
         _ = self.child.wait();
+        watchdog::note_ended(&self.child);
     }
 }
 
