@@ -1,5 +1,4 @@
-//! The service assumes nothing about a database connection: fail-over, settings, credentials, schema changes, and sessions
-//! that the service gave up.
+//! The service assumes nothing about a database connection: fail-over, settings, credentials, and schema changes.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +10,7 @@ use nix::sys::signal::Signal;
 use sqlx::postgres::PgConnectOptions;
 use testkit::postgres::{Database, PASSWORD, Postgres, Sql, TERMINATE_SESSIONS, TlsServer};
 use testkit::proxy::Proxy;
-use testkit::{Answer, MARK_CONTACT, Program, Scratch, Service, eventually, text, wait_until};
+use testkit::{Answer, Program, Scratch, Service, eventually, text, wait_until};
 
 use crate::EARMARK;
 
@@ -211,90 +210,6 @@ fn reads_and_writes_go_on_when_a_column_changes_its_type() {
         // The cached app is older than two seconds, and is loaded again.
         wait_until("all calls succeed", || client.mark_code() == 0);
     }
-    service.process.stop();
-}
-
-/// A server whose commits wait for a standby that does not exist.
-fn without_its_standby(postgres: &Postgres) {
-    postgres.alter_system("SET synchronous_standby_names = 'missing'");
-    let waits = "SELECT count(*) FROM pg_settings
-        WHERE name = 'synchronous_standby_names' AND setting = 'missing'";
-    wait_until("the setting is loaded", || postgres.sql("postgres").number(waits) == 1);
-}
-
-const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
-
-#[test]
-fn sessions_that_wait_for_a_missing_standby_stay_within_the_limit() {
-    /// What `--database-connections` allows, and what `serve` opens besides.
-    const ALLOWED: i64 = 4 + 5;
-    let scratch = Scratch::create();
-    let Some(postgres) = Postgres::start(scratch.path(), &["max_connections=60"]) else { return };
-    EARMARK.prepare(&postgres.url());
-    let serve = EARMARK
-        .serve(&postgres.url())
-        .env("EARMARK_WORKERS", "1")
-        .env("EARMARK_DATABASE_CONNECTIONS", "4");
-    let service = EARMARK.start(serve);
-    let client = service.client();
-    client.must_mark("user", "before");
-    without_its_standby(&postgres);
-
-    for round in 0..4 {
-        thread::scope(|scope| {
-            for number in 0..6 {
-                let client = &client;
-                scope.spawn(move || {
-                    let import = format!(r#"{{"UserID":"user-{round}-{number}"}}"#);
-                    let answer = client.call("im_open_login_svc/account_import", &import).unwrap();
-                    assert_eq!(answer.code(), 50005, "{answer:?}");
-                });
-            }
-        });
-        let sessions = postgres.sessions();
-        assert!(sessions <= ALLOWED, "{sessions} sessions after round {round}");
-    }
-    // A cancelled commit would be visible although no standby has it.
-    assert!(postgres.sql("postgres").number(WAITING) > 0, "the waiting commits were cancelled");
-    assert!(client.marks("user").contains("before"), "reads go on");
-
-    postgres.alter_system("RESET synchronous_standby_names");
-    wait_until("the service works again", || client.mark_code() == 0);
-    service.wait_until_ready();
-    service.process.stop();
-}
-
-#[test]
-fn a_cancelled_wait_for_a_standby_is_in_doubt() {
-    let scratch = Scratch::create();
-    let Some(postgres) = Postgres::start(scratch.path(), &[]) else { return };
-    EARMARK.prepare(&postgres.url());
-    // Not even a log that hides warnings hides them from the service.
-    let service = EARMARK.start(EARMARK.serve(&postgres.url()).env("EARMARK_LOG", "info,sqlx=off"));
-    let client = service.client();
-    client.must_mark("user", "before");
-    without_its_standby(&postgres);
-    let mut operator = postgres.sql("postgres");
-
-    // The fast path takes one statement, and a new conversation a transaction.
-    for peer in ["before", "new"] {
-        let code = thread::scope(|scope| {
-            let call = scope.spawn(|| {
-                let body = format!(
-                    r#"{{"From_Account":"user","MarkItem":[{{"OptType":2,"ContactItem":{{"Type":1,"To_Account":"{peer}"}},"CustomMark":"x"}}]}}"#
-                );
-                client.call(MARK_CONTACT, &body).unwrap().code()
-            });
-            wait_until("the commit waits", || operator.number(WAITING) == 1);
-            operator.run(
-                "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
-            );
-            call.join().unwrap()
-        });
-        assert_eq!(code, 50005, "{peer}");
-    }
-    postgres.alter_system("RESET synchronous_standby_names");
-    wait_until("the service works again", || client.mark_code() == 0);
     service.process.stop();
 }
 

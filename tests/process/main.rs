@@ -7,6 +7,7 @@
 
 use testkit::Earmark;
 
+mod abandoned;
 mod admin;
 mod api_guide;
 mod apps;

@@ -27,7 +27,7 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use abandoned::Abandoned;
-use open::Open;
+use open::{NotOpened, Open};
 use session::State;
 use slots::{Purpose, Slot, Slots};
 
@@ -65,7 +65,7 @@ impl Store {
     /// Connects, and checks that the database can serve us.
     pub async fn connect(database: &Database) -> Result<Self, ConnectError> {
         let database = Arc::new(database.clone());
-        let first = database.open(Deadline::of_a_request()).await?;
+        let first = database.open(Deadline::of_a_request()).await.map_err(|not| not.error)?;
         if database.keeps_statements() && database.shares_session(&first).await {
             return Err(ConnectError::SharedSession);
         }
@@ -135,7 +135,7 @@ impl Store {
             let slot = pool.slots.take(purpose).await.ok_or(Error::Unavailable(None))?;
             // Boxed: most requests do not need these futures, but would carry their size.
             let Some(mut open) = pool.slots.take_idle() else {
-                let open = Box::pin(pool.open(deadline)).await?;
+                let (open, slot) = Box::pin(pool.open(slot, deadline)).await?;
                 return Ok(Connection::new(open, slot, pool.clone()));
             };
             if Box::pin(open.check_again(deadline, UNCHECKED_IDLE_MAX)).await {
@@ -198,8 +198,9 @@ impl Store {
     /// although the sessions with the old primary still work.
     pub async fn follow_address(&self, deadline: Deadline) -> Result<(), Error> {
         let slot = deadline.limit(self.pool.slots.take(Purpose::Any)).await.ok().flatten();
-        let _slot = slot.ok_or(Error::Unavailable(None))?;
-        let close = sqlx::Connection::close(self.pool.open(deadline).await?.connection);
+        let slot = slot.ok_or(Error::Unavailable(None))?;
+        let (open, _slot) = self.pool.open(slot, deadline).await?;
+        let close = sqlx::Connection::close(open.connection);
         Ok(deadline.limit(close).await.map_err(Error::late_read)??)
     }
 
@@ -211,12 +212,21 @@ impl Store {
 }
 
 impl Pool {
-    async fn open(&self, deadline: Deadline) -> Result<Open, ConnectError> {
+    async fn open(&self, slot: Slot, deadline: Deadline) -> Result<(Open, Slot), ConnectError> {
         let generation = self.slots.generation();
-        let mut open = self.database.open(deadline).await?;
-        open.generation = generation;
-        open.usage.deadline = deadline;
-        Ok(open)
+        match self.database.open(deadline).await {
+            Ok(mut open) => {
+                open.generation = generation;
+                open.usage.deadline = deadline;
+                Ok((open, slot))
+            }
+            Err(NotOpened { error, half_open }) => {
+                if let Some(open) = half_open {
+                    self.give_up(*open, Some(slot));
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Closes a connection. If the server may still execute its statement, the slot stays taken until that has ended.

@@ -97,6 +97,20 @@ impl From<ConnectError> for Error {
     }
 }
 
+/// A session that was not opened.
+#[derive(Debug)]
+pub(super) struct NotOpened {
+    pub(super) error: ConnectError,
+    /// The connection on which its set-up failed. The server may still execute a statement of the set-up.
+    pub(super) half_open: Option<Box<Open>>,
+}
+
+impl From<ConnectError> for NotOpened {
+    fn from(error: ConnectError) -> Self {
+        Self { error, half_open: None }
+    }
+}
+
 /// A process of the server that serves one session. A process id alone may be used again, also by another server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Process {
@@ -126,10 +140,10 @@ pub(super) struct Open {
 
 impl Database {
     /// Opens a session on the first server that can serve us.
-    pub(super) async fn open(&self, deadline: Deadline) -> Result<Open, ConnectError> {
+    pub(super) async fn open(&self, deadline: Deadline) -> Result<Open, NotOpened> {
         let deadline = deadline.or_within(Deadline::OF_A_REQUEST);
         let targets = self.targets().await.map_err(ConnectError::Url)?;
-        let mut result = Err(ConnectError::Url("names no host".to_owned()));
+        let mut result = Err(ConnectError::Url("names no host".to_owned()).into());
         for target in self.in_order(&targets) {
             result = self.open_on(&targets, target, deadline).await;
             if result.is_ok() {
@@ -145,14 +159,15 @@ impl Database {
         targets: &Targets,
         target: usize,
         deadline: Deadline,
-    ) -> Result<Open, ConnectError> {
+    ) -> Result<Open, NotOpened> {
         let mut deadline = targets.attempt(deadline);
         if targets.hosts.len() > 1 {
             // Time must be left for the other hosts.
             deadline = deadline.or_within(ANSWER_MAX);
         }
         let connect = targets.hosts[target].connect();
-        let connection = deadline.limit(connect).await.unwrap_or_else(|_| Err(timeout()))?;
+        let connected = deadline.limit(connect).await.unwrap_or_else(|_| Err(timeout()));
+        let connection = connected.map_err(ConnectError::Sqlx)?;
         let now = Instant::now();
         let mut open = Open {
             connection,
@@ -167,6 +182,13 @@ impl Database {
             used_at: now,
             checked_at: now,
         };
+        match self.set_up(&mut open).await {
+            Ok(()) => Ok(open),
+            Err(error) => Err(NotOpened { error, half_open: Some(Box::new(open)) }),
+        }
+    }
+
+    async fn set_up(&self, open: &mut Open) -> Result<(), ConnectError> {
         if self.keeps_statements() {
             open.set().await?;
         }
@@ -179,7 +201,7 @@ impl Database {
             let raises = self.raises_epoch_after_failover();
             note_history(&mut open.connection, &mut open.usage, raises).await?;
         }
-        Ok(open)
+        Ok(())
     }
 
     /// Connects to the first server that answers, and neither sets nor checks anything.
