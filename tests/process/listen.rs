@@ -5,14 +5,14 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use testkit::postgres::{Database, Postgres, is_root};
-use testkit::{Client, Program, Scratch, request, text};
+use testkit::{Client, Program, Scratch, not_tested, request, text};
 
 use crate::EARMARK;
 
 fn has_ipv6() -> bool {
     let has = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
     if !has {
-        println!("skipped: this machine has no IPv6");
+        not_tested("this machine has no IPv6");
     }
     has
 }
@@ -60,7 +60,7 @@ fn on_the_ipv6_wildcard_the_service_answers_both_families() {
 fn the_service_runs_as_any_user() {
     // OpenShift gives each namespace a range of user ids, and runs its pods in the group 0.
     if !is_root() {
-        println!("skipped: only root can run a program as another user");
+        not_tested("only root can run a program as another user");
         return;
     }
     let scratch = Scratch::create();

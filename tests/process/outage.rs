@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use testkit::Service;
 use testkit::postgres::{Database, PrivateServer};
+use testkit::{Service, not_tested};
 
 use crate::EARMARK;
 
@@ -61,7 +61,7 @@ fn while_the_database_is_frozen_calls_get_50005_within_the_deadline() {
     check_works(&service, "before");
     let processes = server.processes();
     if processes.is_empty() {
-        println!("skipped: this needs /proc and PostgreSQL's own programs");
+        not_tested("this needs /proc and PostgreSQL's own programs");
         return;
     }
     let all = |signal| processes.iter().for_each(|process| kill(*process, signal).unwrap());

@@ -11,7 +11,9 @@ use std::thread;
 use nix::sys::signal::Signal;
 use testkit::postgres::{Database, TERMINATE_SESSIONS};
 use testkit::proxy::Proxy;
-use testkit::{APP, Client, Process, Program, SECRET_KEY, Scratch, Service, text};
+use testkit::{
+    APP, Client, Process, Program, SECRET_KEY, Scratch, Service, not_installed, not_tested, text,
+};
 
 use crate::EARMARK;
 use crate::connections::Pair;
@@ -24,10 +26,10 @@ pub(crate) struct Bouncer {
 }
 
 impl Bouncer {
-    /// Starts PgBouncer. If it is not installed, prints why the test is skipped and returns `None`.
+    /// Starts PgBouncer. If it is not installed, says so and returns `None`.
     pub(crate) fn start(database: &Database, mode: &str, connections: u32) -> Option<Self> {
         let Some(socket) = database.socket() else {
-            println!("skipped: PostgreSQL has no socket");
+            not_tested("PostgreSQL has no socket");
             return None;
         };
         let server = format!("host={} port=5432", socket.display());
@@ -40,7 +42,7 @@ impl Bouncer {
             .into_iter()
             .find(|program| fs::exists(program).unwrap());
         let Some(program) = program else {
-            println!("skipped: PgBouncer is not installed here");
+            not_installed("PgBouncer");
             return None;
         };
         let scratch = Scratch::create();

@@ -1,7 +1,7 @@
 //! `migrate --plan`, and binaries on the schema of another release.
 
 use testkit::postgres::Database;
-use testkit::{Earmark, Exit, Service};
+use testkit::{Earmark, Exit, Service, not_tested};
 
 use crate::{EARMARK, traffic};
 
@@ -109,13 +109,11 @@ fn this_binary_works_on_the_schema_of_the_next_release() {
     started.process.stop();
 }
 
-/// The program of the previous release. Without it, prints why the test is skipped and returns `None`.
+/// The program of the previous release. Without it, says so and returns `None`.
 fn previous_release() -> Option<Earmark> {
     #[expect(clippy::disallowed_methods, reason = "only the caller knows where that binary is")]
     let Ok(binary) = std::env::var("EARMARK_PREVIOUS_BINARY") else {
-        println!(
-            "skipped: EARMARK_PREVIOUS_BINARY does not name the binary of the previous release"
-        );
+        not_tested("EARMARK_PREVIOUS_BINARY does not name the binary of the previous release");
         return None;
     };
     Some(Earmark::at(binary.leak()))

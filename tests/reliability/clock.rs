@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use testkit::postgres::Database;
-use testkit::{APP, Client, Program, SECRET_KEY, Scratch, request, text, wait_until};
+use testkit::{
+    APP, Client, Program, SECRET_KEY, Scratch, not_installed, request, text, wait_until,
+};
 
 use crate::EARMARK;
 use crate::load::Plan;
@@ -21,14 +23,14 @@ struct Clock {
 }
 
 impl Clock {
-    /// If the library is missing, prints why the test is skipped and returns `None`.
+    /// If the library is missing, says so and returns `None`.
     fn new() -> Option<Self> {
         let folders = fs::read_dir("/usr/lib").into_iter().flatten().filter_map(Result::ok);
         let library = folders
             .map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"))
             .find(|library| library.exists());
         if library.is_none() {
-            println!("skipped: this needs libfaketime (the Debian package `faketime`)");
+            not_installed("libfaketime (the Debian package `libfaketime`)");
         }
         let clock = Self { library: library?, scratch: Scratch::create() };
         clock.set(0);

@@ -13,7 +13,7 @@ use earmark::store::{Database, Reader, Store, reading};
 use nix::sys::signal::Signal;
 use testkit::postgres::Postgres;
 use testkit::proxy::Proxy;
-use testkit::{APP, Program, Scratch, Service, text, wait_until};
+use testkit::{APP, Program, Scratch, Service, not_tested, text, wait_until};
 use tokio::runtime::Runtime;
 
 use crate::EARMARK;
@@ -185,7 +185,7 @@ fn time_to_be_ready(load: &Load, services: &[Service]) -> Duration {
 fn a_fail_over_and_its_way_back_lose_no_acknowledged_call() {
     for address in [Address::Fixed, Address::Name, Address::List] {
         if address == Address::Name && !can_replace_hosts() {
-            println!("skipped: this needs the right to mount");
+            not_tested("this needs the right to mount");
             continue;
         }
         let Some(mut servers) = Servers::start() else { return };

@@ -10,7 +10,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use testkit::postgres::{Database, Postgres, TERMINATE_SESSIONS, is_root};
 use testkit::{
-    Connection, MARK_CONTACT, RawConnection, Scratch, Service, eventually, mark_body, wait_until,
+    Connection, MARK_CONTACT, RawConnection, Scratch, Service, eventually, mark_body, not_tested,
+    wait_until,
 };
 
 use crate::EARMARK;
@@ -162,7 +163,7 @@ fn no_free_database_connections() {
 #[test]
 fn a_full_disk() {
     if !is_root() {
-        println!("skipped: only root can mount a small disk");
+        not_tested("only root can mount a small disk");
         return;
     }
     let scratch = Scratch::create();
@@ -170,7 +171,7 @@ fn a_full_disk() {
     fs::create_dir(&disk).unwrap();
     let mount = ["-t", "tmpfs", "-o", "size=160m,mode=711", "tmpfs"];
     if !Command::new("mount").args(mount).arg(&disk).status().is_ok_and(|done| done.success()) {
-        println!("skipped: no small disk can be mounted here");
+        not_tested("no small disk can be mounted here");
         return;
     }
     let _unmounted = Unmounted(&disk);

@@ -8,7 +8,6 @@
     clippy::missing_panics_doc,
     reason = "a test that cannot continue has failed"
 )]
-#![expect(clippy::print_stdout, reason = "a skipped test prints the reason")]
 #![expect(
     clippy::must_use_candidate,
     reason = "a test that ignores a result fails to compile or to assert"
@@ -22,6 +21,7 @@ mod eventually;
 pub mod history;
 mod http;
 pub mod model;
+mod not_tested;
 pub mod postgres;
 mod process;
 pub mod proxy;
@@ -35,6 +35,7 @@ pub use dev::{Dev, assert_stopped, wait_until_gone};
 pub use earmark::{APP, Earmark, SECRET_KEY};
 pub use eventually::{TIMEOUT, eventually, wait_until};
 pub use http::{Answer, Connection, RawConnection, request, request_with};
+pub use not_tested::{not_installed, not_tested};
 pub use process::{Exit, Output, Process, Program};
 pub use scratch::{Scratch, text};
 pub use service::{Client, MARK_CONTACT, Service, mark_body};

@@ -14,7 +14,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::template::Template;
 use super::{Sql, is_root, processes_in, runtime};
-use crate::{Process, Program, eventually, text};
+use crate::{Process, Program, eventually, not_tested, text};
 
 /// Ends every session of the services. Must run on another database.
 pub const TERMINATE_SESSIONS: &str =
@@ -38,7 +38,7 @@ pub struct Postgres {
 
 impl Postgres {
     /// Creates a server in this folder, and starts it with these settings. On a machine without PostgreSQL's programs,
-    /// prints why the test is skipped and returns `None`.
+    /// says so and returns `None`.
     pub fn start(folder: &Path, settings: &[&str]) -> Option<Self> {
         let mut server = Self::create(folder, TRUST, None)?;
         server.start_with(settings);
@@ -48,7 +48,7 @@ impl Postgres {
     /// Creates a server that does not run yet. `statement` runs once before.
     pub(super) fn create(folder: &Path, pg_hba: &str, statement: Option<&str>) -> Option<Self> {
         let Some(template) = Template::of_this_machine() else {
-            println!("skipped: this needs PostgreSQL's own programs");
+            not_tested("this needs PostgreSQL\'s own programs");
             return None;
         };
         template.copy_to(folder);
