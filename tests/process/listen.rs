@@ -1,6 +1,8 @@
 //! What the service needs of its machine: an address of either family, any user, and its share of the processors.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::process::Command;
+use std::thread::available_parallelism;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -73,6 +75,49 @@ fn the_service_runs_as_any_user() {
     service.client().must_mark("user", "friend");
     service.wait_until_ready();
     service.process.stop();
+}
+
+/// Starts a program in a control group of version 2 whose files are stand-ins: the kernel of this machine may have version 1.
+/// `$0` is the content of `/proc/self/cgroup`, `$1` the quota of the group, and `$2` that of its parent.
+const IN_A_CONTROL_GROUP: &str = r#"set -e
+root=/sys/fs/cgroup group=$0 quota=$1 parent=$2; shift 2
+mount -t tmpfs tmpfs $root
+mkdir -p $root/pods/one
+touch $root/pods/one/cgroup.controllers
+echo "$quota" >$root/pods/one/cpu.max
+echo "$parent" >$root/pods/cpu.max
+mount --bind "$group" /proc/$$/cgroup
+exec "$@"
+"#;
+
+#[test]
+fn a_cpu_quota_of_cgroup_v2_bounds_workers_and_connections() {
+    let unshared = Command::new("unshare").args(["--mount", "true"]).status();
+    if !unshared.is_ok_and(|status| status.success()) {
+        not_tested("this needs the right to mount");
+        return;
+    }
+    let database = Database::create();
+    EARMARK.prepare(&database.url);
+    let scratch = Scratch::create();
+    let group = text(&scratch.write("cgroup", "0::/pods/one\n"));
+    let all = available_parallelism().unwrap().get().min(8);
+    let connections = (3 * all).max(10);
+    for (quota, parent, workers, connections) in [
+        ("100000 100000", "max 100000", 1, 10),
+        ("max 100000", "150000 100000", 1, 10),
+        ("max 100000", "max 100000", all, connections),
+    ] {
+        let mut outer = Command::new("unshare");
+        outer.args(["--mount", "sh", "-c", IN_A_CONTROL_GROUP, &group, quota, parent]);
+
+        let service = EARMARK.start(EARMARK.serve(&database.url).wrapped_by(outer));
+
+        let line = service.process.stderr.line("listening on");
+        let expected = format!("workers={workers} connections={connections}");
+        assert!(line.contains(&expected), "{quota}, {parent}: {line}");
+        service.process.stop();
+    }
 }
 
 #[test]
