@@ -9,10 +9,11 @@ use std::process::Command;
 use std::thread;
 
 use nix::sys::signal::Signal;
-use testkit::postgres::{Database, TERMINATE_SESSIONS};
+use testkit::postgres::{Database, PASSWORD, TERMINATE_SESSIONS, TlsServer};
 use testkit::proxy::Proxy;
 use testkit::{
-    APP, Client, Process, Program, SECRET_KEY, Scratch, Service, not_installed, not_tested, text,
+    APP, Client, Process, Program, SECRET_KEY, Scratch, Service, certificate, not_installed,
+    not_tested, text,
 };
 
 use crate::EARMARK;
@@ -36,8 +37,46 @@ impl Bouncer {
         Self::before(&server, database.name(), socket, mode, connections)
     }
 
+    /// Starts PgBouncer before a server over TLS. It demands TLS and a password, and so does the server.
+    fn before_tls(server: &TlsServer, mode: &str) -> Option<Self> {
+        let scratch = Scratch::create();
+        let own = certificate("localhost");
+        let [cert, key, authority] =
+            [("own.crt", own.certificate), ("own.key", own.key), ("authority.pem", own.authority)]
+                .map(|(name, content)| text(&scratch.write(name, content)));
+        let users = text(&scratch.write("users", format!("\"earmark\" \"{PASSWORD}\"\n")));
+        let (port, trusted) = (server.port(), text(&server.authority));
+        let databases = format!("earmark = host=localhost port={port}");
+        let settings = format!(
+            "auth_type = scram-sha-256\nauth_file = {users}\npool_mode = {mode}\n\
+             client_tls_sslmode = require\nclient_tls_cert_file = {cert}\nclient_tls_key_file = {key}\n\
+             server_tls_sslmode = verify-full\nserver_tls_ca_file = {trusted}\n"
+        );
+        let (process, port) = Self::run(&scratch, &databases, &settings, server.data())?;
+        let url = format!(
+            "postgres://earmark:{PASSWORD}@localhost:{port}/earmark?sslmode=verify-full&sslrootcert={authority}"
+        );
+        Some(Self { _process: process, url, _scratch: scratch })
+    }
+
     /// Starts PgBouncer before this server, as the user that owns `data`.
     fn before(server: &str, name: &str, data: &Path, mode: &str, connections: u32) -> Option<Self> {
+        let scratch = Scratch::create();
+        let databases = format!("{name} = {server} user=earmark");
+        let settings =
+            format!("auth_type = any\npool_mode = {mode}\ndefault_pool_size = {connections}\n");
+        let (process, port) = Self::run(&scratch, &databases, &settings, data)?;
+        let url = format!("postgres://earmark@127.0.0.1:{port}/{name}?sslmode=disable");
+        Some(Self { _process: process, url, _scratch: scratch })
+    }
+
+    /// Returns the process and its port.
+    fn run(
+        scratch: &Scratch,
+        databases: &str,
+        settings: &str,
+        data: &Path,
+    ) -> Option<(Process, u16)> {
         let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"]
             .into_iter()
             .find(|program| fs::exists(program).unwrap());
@@ -45,15 +84,13 @@ impl Bouncer {
             not_installed("PgBouncer");
             return None;
         };
-        let scratch = Scratch::create();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let settings = scratch.write(
             "pgbouncer.ini",
             format!(
-                "[databases]\n{name} = {server} user=earmark\n\
+                "[databases]\n{databases}\n\
                  [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
-                 auth_type = any\npool_mode = {mode}\ndefault_pool_size = {connections}\n\
-                 max_client_conn = 200\n"
+                 max_client_conn = 200\n{settings}"
             ),
         );
         let owner = fs::metadata(data).unwrap();
@@ -64,8 +101,7 @@ impl Bouncer {
         }
         let process = Program::new(command).start();
         process.stderr.line("process up");
-        let url = format!("postgres://earmark@127.0.0.1:{port}/{name}?sslmode=disable");
-        Some(Self { _process: process, url, _scratch: scratch })
+        Some((process, port))
     }
 
     fn serve(&self, statement_cache: &str) -> Service {
@@ -143,6 +179,19 @@ fn session_mode_needs_no_setting() {
         }
     });
     service.process.stop();
+}
+
+/// As the poolers of Neon and Supabase, which demand both.
+#[test]
+fn both_modes_work_over_tls_with_a_password() {
+    let Some(server) = TlsServer::start() else { return };
+    EARMARK.prepare(&server.url("127.0.0.1", "sslmode=require"));
+    for (mode, statement_cache) in [("session", "true"), ("transaction", "false")] {
+        let Some(bouncer) = Bouncer::before_tls(&server, mode) else { return };
+        let service = bouncer.serve(statement_cache);
+        work(&service.client(), mode);
+        service.process.stop();
+    }
 }
 
 #[test]

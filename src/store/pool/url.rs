@@ -69,7 +69,8 @@ struct Parameters<'u> {
     ports: Option<Cow<'u, str>>,
     connect_timeout: Option<Duration>,
     has_authority: bool,
-    binds_channel: bool,
+    /// The server has to prove its name.
+    verifies_name: bool,
 }
 
 /// Parses a URL. The error is the rest of a sentence that begins with the name of the setting. It contains nothing that may be
@@ -148,7 +149,10 @@ impl<'u> Parameters<'u> {
                 "port" => read.ports = Some(value),
                 "connect_timeout" => read.connect_timeout = seconds(&value)?,
                 "target_session_attrs" => check_session_attributes(&value)?,
-                "channel_binding" => read.binds_channel = binds_channel(&value)?,
+                // sqlx has no channel binding, whose purpose is to notice a false server. So we check the certificate.
+                "channel_binding" => read.verifies_name |= binds_channel(&value)?,
+                // The authorities of the system are the default of sqlx. libpq wants `verify-full` with them.
+                "sslrootcert" if value == "system" => read.verifies_name = true,
                 "gssencmode" | "load_balance_hosts" if value != "disable" && value != "prefer" => {
                     return Err(format!("has {name}, which must be `disable` or left out"));
                 }
@@ -187,8 +191,7 @@ impl<'u> Parameters<'u> {
 
     fn apply(&self, options: PgConnectOptions) -> PgConnectOptions {
         let mode = options.get_ssl_mode();
-        let mode = if self.binds_channel {
-            // sqlx has no channel binding, whose purpose is to notice a false server. So we check the certificate.
+        let mode = if self.verifies_name {
             PgSslMode::VerifyFull
         } else if self.has_authority && matches!(mode, PgSslMode::Require) {
             // libpq verifies the server's certificate as soon as the URL names an authority.
@@ -277,6 +280,10 @@ mod tests {
         good(
             "postgresql://me:hunter2@h.neon.tech/neondb?sslmode=require&options=endpoint%3Dep-cool-1",
             &["me h.neon.tech 5432 neondb Require"],
+        );
+        good(
+            "postgresql://me:hunter2@h.neon.tech/neondb?sslmode=verify-full&sslrootcert=system",
+            &["me h.neon.tech 5432 neondb VerifyFull"],
         );
         // Amazon RDS.
         good(
