@@ -20,7 +20,7 @@ mod server;
 pub mod tencent;
 mod tls;
 pub mod user_sig;
-mod v1;
+pub mod v1;
 pub mod watch;
 mod webhooks;
 mod welcome;

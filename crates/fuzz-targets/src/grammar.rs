@@ -174,7 +174,7 @@ fn owner(body: &Value) -> bool {
     account(&body["From_Account"])
 }
 
-fn account(name: &Value) -> bool {
+pub(super) fn account(name: &Value) -> bool {
     text(name, 1, LIMITS.user_id_bytes)
 }
 
@@ -206,26 +206,31 @@ fn first_of<'v>(value: &'v Value, names: &[&str]) -> &'v Value {
     found.unwrap_or(&Value::Null)
 }
 
-fn optional(value: &Value, allows: impl Fn(&Value) -> bool) -> bool {
+pub(super) fn optional(value: &Value, allows: impl Fn(&Value) -> bool) -> bool {
     value.is_null() || allows(value)
 }
 
-fn list(value: &Value, least: usize, most: usize, allows: impl Fn(&Value) -> bool) -> bool {
+pub(super) fn list(
+    value: &Value,
+    least: usize,
+    most: usize,
+    allows: impl Fn(&Value) -> bool,
+) -> bool {
     let Some(items) = value.as_array() else { return false };
     (least..=most).contains(&items.len()) && items.iter().all(allows)
 }
 
-fn is_bit(bit: &Value) -> bool {
+pub(super) fn is_bit(bit: &Value) -> bool {
     integer(bit).is_some_and(|bit| (0..=63).contains(&bit))
 }
 
-fn text(value: &Value, least: u32, most: u32) -> bool {
+pub(super) fn text(value: &Value, least: u32, most: u32) -> bool {
     let fits = |text: &str| (least as usize..=most as usize).contains(&text.len());
     value.as_str().is_some_and(|text| fits(text) && !text.contains('\0'))
 }
 
 /// A number with an integral value, however it is written.
-fn integer(value: &Value) -> Option<i128> {
+pub(super) fn integer(value: &Value) -> Option<i128> {
     let exact = value.as_u64().map(i128::from).or_else(|| value.as_i64().map(i128::from));
     let float =
         value.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= 2_f64.powi(53));
@@ -234,7 +239,7 @@ fn integer(value: &Value) -> Option<i128> {
 }
 
 /// A number that is neither a fraction nor negative.
-fn cursor(value: &Value) -> bool {
+pub(super) fn cursor(value: &Value) -> bool {
     optional(value, |value| {
         integer(value).is_some_and(|number| number >= 0)
             || value.as_f64().is_some_and(|number| number > 1e19)

@@ -10,6 +10,9 @@
 
 pub mod body;
 mod grammar;
+pub mod native_body;
+mod native_grammar;
+mod parsed;
 pub mod query;
 pub mod rules;
 mod stored;

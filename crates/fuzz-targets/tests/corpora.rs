@@ -4,7 +4,7 @@
 use std::fs;
 use std::panic::catch_unwind;
 
-use fuzz_targets::{body, query, rules, user_sig};
+use fuzz_targets::{body, native_body, query, rules, user_sig};
 
 fn replay(name: &str, run: fn(&[u8])) {
     for folder in ["seeds", "corpus"] {
@@ -23,6 +23,11 @@ fn replay(name: &str, run: fn(&[u8])) {
 #[test]
 fn commands_accept_the_bodies_that_the_grammar_allows() {
     replay("body", body::run);
+}
+
+#[test]
+fn calls_of_the_native_api_accept_the_bodies_that_the_grammar_allows() {
+    replay("native_body", native_body::run);
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod operation;
 mod page;
 mod path;
 mod problem;
-mod registry;
+pub mod registry;
 mod request;
 mod shapes;
 mod users;

@@ -17,6 +17,16 @@ impl<'r> PathValues<'r> {
         Self(request.uri().path().split('/').skip(1).collect())
     }
 
+    /// Valid values for a path of the registry. The name of a parameter is a valid user, id and name.
+    pub(super) fn valid(path: &'static str) -> Self {
+        let value = |part: &'static str| match part {
+            "{type}" => "user",
+            "{bit}" => "32",
+            other => other,
+        };
+        Self(["v1", "apps", "1"].into_iter().chain(path.split('/').skip(1).map(value)).collect())
+    }
+
     pub(super) fn app(&self) -> &'r str {
         self.0.get(2).copied().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! The list of all calls of the native API. Routes, metric labels and the OpenAPI document come from it.
+//! The list of all calls of the native API. Routes, metric labels, the OpenAPI document and the fuzz target come from it.
 
 use actix_web::Route;
 use actix_web::http::Method;
@@ -21,11 +21,15 @@ use super::marks::delete_mark::DeleteMark;
 use super::marks::list_marks::ListMarks;
 use super::marks::put_mark::PutMark;
 use super::operation::Operation;
+use super::request::Request;
 use super::users::get_user::GetUser;
+use crate::domain::App;
+use crate::http::failure::Failure;
+use crate::http::json::Field;
 use crate::metrics::Metrics;
 
 /// A new call needs its file and a line here. Calls of one path stand side by side.
-pub(super) static CALLS: &[Entry] = &[
+pub static CALLS: &[Entry] = &[
     Entry::of::<GetUser>(),
     Entry::of::<ListConversations>(),
     Entry::of::<GetConversation>(),
@@ -45,13 +49,16 @@ pub(super) static CALLS: &[Entry] = &[
 
 /// A [`Call`] without its types.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub struct Entry {
     pub(super) method: Method,
     pub(super) path: &'static str,
     pub(super) route: fn(&Metrics) -> Route,
-    pub(super) name: &'static str,
+    /// Also the metric label.
+    pub name: &'static str,
     pub(super) access: Access,
     pub(super) operation: fn() -> Operation,
+    /// Parses a body as the call does, and returns only the failure.
+    pub check: fn(&Field<'_>, &App) -> Result<(), Failure>,
     /// The schema of the answer.
     pub(super) answer: fn(&mut SchemaGenerator) -> Schema,
 }
@@ -65,6 +72,7 @@ impl Entry {
             name: C::NAME,
             access: C::ACCESS,
             operation: C::operation,
+            check: |body, app| C::parse(&Request::with_body(C::PATH, *body), app).map(drop),
             answer: SchemaGenerator::subschema_for::<C::Answer>,
         }
     }
@@ -77,7 +85,14 @@ impl Entry {
             name: C::NAME,
             access: C::ACCESS,
             operation: C::operation,
+            check: |body, app| C::parse(&Request::with_body(C::PATH, *body), app).map(drop),
             answer: SchemaGenerator::subschema_for::<C::Answer>,
         }
+    }
+
+    /// Whether the call has a body.
+    #[must_use]
+    pub fn has_body(&self) -> bool {
+        (self.operation)().body_schema().is_some()
     }
 }

@@ -21,6 +21,14 @@ pub(super) struct Request<'r> {
     pub(super) last_event_id: Option<&'r str>,
 }
 
+impl<'r> Request<'r> {
+    /// A request with this body and a valid path of a call.
+    pub(super) fn with_body(path: &'static str, body: Field<'r>) -> Self {
+        let path = PathValues::valid(path);
+        Self { path, caller: "", query: "", body, if_match: None, last_event_id: None }
+    }
+}
+
 impl Request<'_> {
     /// The parameters of the query. A name that is not among `known`, or is given twice, is refused.
     pub(super) fn parameters(&self, known: &[&str]) -> Result<Parameters, Failure> {

@@ -16,7 +16,7 @@ use crate::service::{Head, Shown};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum Mark {
-    Name(String),
+    Name(#[schemars(length(min = 1))] String),
     Bit(#[schemars(range(max = 63))] u8),
 }
 

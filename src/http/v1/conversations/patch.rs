@@ -7,7 +7,8 @@ use crate::domain::{
 };
 use crate::http::failure::Failure;
 use crate::http::json::Field;
-use crate::limits::{Limits, MARK_BITS};
+use crate::http::openapi::schema::named;
+use crate::limits::Limits;
 
 pub(super) const FIELDS: [&str; 6] = ["set", "clear", "custom", "add_to", "remove_from", "pinned"];
 
@@ -42,7 +43,7 @@ pub(super) fn parse(
 /// The schema of [`FIELDS`].
 pub(super) fn schema() -> Value {
     let limits = Limits::default();
-    let mark = json!({ "type": ["string", "integer"], "minLength": 1, "minimum": 0, "maximum": MARK_BITS - 1 });
+    let mark = named("Mark");
     let list = |about: &str, item: &Value| json!({ "type": ["array", "null"], "items": item, "description": about });
     let name = json!({ "type": "string" });
     json!({
