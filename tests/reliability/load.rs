@@ -20,9 +20,9 @@ use testkit::{APP, Connection, SECRET_KEY, TIMEOUT};
 use crate::EARMARK;
 
 /// How long a client waits for an answer. It is longer than the service's deadline.
-const PATIENCE: Duration = Duration::from_secs(6);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(6);
 /// How long a client pauses after a call without an answer, and the directory's client after each call.
-const PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 /// A client doubles its pause after each further call without an answer, up to this. The checker has to try each such call
 /// both as done and as not done, so thousands of them would take it too long.
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
@@ -42,7 +42,7 @@ pub(crate) struct Plan {
 /// Clients that call in the background, and what they have seen.
 pub(crate) struct Load {
     pub(crate) plan: Plan,
-    user_sig: String,
+    pub(crate) user_sig: String,
     pub(crate) history: History,
     targets: Mutex<Vec<SocketAddr>>,
     news: Condvar,
@@ -144,6 +144,12 @@ impl Load {
         self.news.notify_all();
     }
 
+    /// One of the services, if there are any.
+    pub(crate) fn target(&self, nr: usize) -> Option<SocketAddr> {
+        let targets = self.targets.lock().unwrap();
+        targets.get(nr % targets.len().max(1)).copied()
+    }
+
     /// Waits until the clients have made this many more calls, or all calls of the plan.
     pub(crate) fn wait_for_calls(&self, more: usize) {
         let mut made = self.calls.load(Ordering::SeqCst);
@@ -198,7 +204,7 @@ impl Load {
         })
     }
 
-    fn pause(&self, time: Duration) {
+    pub(crate) fn pause(&self, time: Duration) {
         drop(self.news.wait_timeout(self.targets.lock().unwrap(), time).unwrap());
     }
 
@@ -206,7 +212,7 @@ impl Load {
         self.is_over.load(Ordering::SeqCst) || self.calls.load(Ordering::SeqCst) >= self.plan.calls
     }
 
-    fn user_name(&self, user: usize) -> String {
+    pub(crate) fn user_name(&self, user: usize) -> String {
         format!("user{}-{user}", self.plan.seed)
     }
 

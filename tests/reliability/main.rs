@@ -15,6 +15,7 @@ mod clock;
 mod crashes;
 mod cursors;
 mod failover;
+mod followers;
 mod load;
 mod network;
 mod pairs;

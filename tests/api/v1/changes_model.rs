@@ -1,7 +1,6 @@
 //! Applying `changes` to what a client had gives exactly what a fresh read shows, for every cursor that is still known: random
 //! histories, in which a client goes on from any earlier cursor.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use earmark::domain::{Directory, Edition};
@@ -9,6 +8,7 @@ use earmark::store::forgetting;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use serde_json::{Value, json};
+use testkit::model::Known;
 
 use super::Ask;
 use crate::support::*;
@@ -33,15 +33,22 @@ enum Step {
     /// Rows of empty conversations are removed.
     Forget,
     Limits(u8),
-    /// The user orders the contact groups.
-    Rank(bool),
+    /// These are of the native API: a batch, a contact group that is made, and one that is renamed or moved.
+    Batch(Vec<Patch>),
+    Put(u8),
+    Edit(u8, Option<u8>, Option<u8>),
 }
+
+/// Of a peer: a bit that is set or cleared, a contact group that it is added to or removed from, its pin.
+type Patch = (u8, (u8, bool), Option<(u8, bool)>, Option<bool>);
 
 fn step() -> impl Strategy<Value = Step> {
     let peers = || prop::collection::vec(0..PEERS, 1..4);
     let changes = prop::collection::vec((0..PEERS, any::<bool>()), 1..4);
     let bit = prop_oneof![Just(63_u8), Just(0_u8)];
-    let marks = prop::collection::vec((0..PEERS, bit, any::<bool>()), 1..4);
+    let marks = prop::collection::vec((0..PEERS, bit.clone(), any::<bool>()), 1..4);
+    let member = prop::option::of((0..3_u8, any::<bool>()));
+    let patch = (0..PEERS, (bit, any::<bool>()), member, any::<Option<bool>>());
     prop_oneof![
         6 => marks.prop_map(Step::Mark),
         2 => (0..PEERS, any::<bool>()).prop_map(|(peer, has)| Step::Custom(peer, has)),
@@ -55,46 +62,16 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(Step::Owner),
         1 => Just(Step::Forget),
         1 => (1..4_u8).prop_map(Step::Limits),
-        1 => any::<bool>().prop_map(Step::Rank),
+        6 => prop::collection::vec(patch, 1..4).prop_map(Step::Batch),
+        3 => (0..3_u8).prop_map(Step::Put),
+        3 => (0..3_u8, prop::option::of(0..3_u8), prop::option::of(0..3_u8))
+            .prop_map(|(name, new_name, position)| Step::Edit(name, new_name, position)),
     ]
 }
 
 /// Clients that go on from earlier cursors after each step: one from any of them, one from the last.
 fn history() -> impl Strategy<Value = Vec<(Step, prop::sample::Index)>> {
     prop::collection::vec((step(), any::<prop::sample::Index>()), 1..40)
-}
-
-/// What a client knows of a user.
-#[derive(Debug, Clone, PartialEq)]
-struct Known {
-    cursor: String,
-    /// By type and id.
-    conversations: BTreeMap<(String, String), Value>,
-    groups: Value,
-}
-
-fn key(conversation: &Value) -> (String, String) {
-    let text = |name: &str| conversation[name].as_str().unwrap().to_owned();
-    (text("type"), text("id"))
-}
-
-impl Known {
-    fn revision(&self) -> i64 {
-        i64::from_str_radix(self.cursor.split('-').nth(2).unwrap(), 16).unwrap()
-    }
-
-    fn apply(&mut self, changes: &Value) {
-        changes["cursor"].as_str().unwrap().clone_into(&mut self.cursor);
-        for conversation in changes["conversations"].as_array().unwrap() {
-            self.conversations.insert(key(conversation), conversation.clone());
-        }
-        for removed in changes["removed"].as_array().unwrap() {
-            self.conversations.remove(&key(removed));
-        }
-        if let Some(groups) = changes.get("groups") {
-            self.groups = groups.clone();
-        }
-    }
 }
 
 struct World {
@@ -119,24 +96,23 @@ impl World {
             return None;
         }
         let user = user.ok();
-        let mut conversations = BTreeMap::new();
+        let mut known = None;
         for order in ["first_marked", "last_changed", "pinned"] {
-            let (mut listed, mut page) = (BTreeMap::new(), String::new());
+            let (mut listed, mut page) = (Vec::new(), String::new());
             loop {
                 let path = format!("/users/{owner}/conversations?order={order}{page}");
                 let shown = Ask::get(path).send(&self.app).await.ok();
                 assert_eq!(shown["cursor"], user["cursor"]);
-                for conversation in shown["conversations"].as_array().unwrap() {
-                    let before = listed.insert(key(conversation), conversation.clone());
-                    assert_eq!(before, None, "no conversation is listed twice");
-                }
+                listed.extend(shown["conversations"].as_array().unwrap().clone());
                 let Some(next) = shown["next"].as_str() else { break };
                 page = format!("&page={next}");
             }
-            conversations = listed;
+            let count = listed.len();
+            let read = Known::new(&user, listed);
+            assert_eq!(read.conversations.len(), count, "a conversation is listed twice");
+            known = Some(read);
         }
-        let cursor = user["cursor"].as_str().unwrap().to_owned();
-        Some(Known { cursor, conversations, groups: user["groups"].clone() })
+        known
     }
 
     /// A client with this knowledge asks for changes, and must know the same as `fresh`.
@@ -209,37 +185,49 @@ impl World {
             }
             Step::Peer(id, comes) => move_peer(&peer(id), id.is_multiple_of(2), *comes),
             Step::Owner(comes) => move_peer(owner, true, *comes),
-            Step::Forget | Step::Limits(_) | Step::Rank(_) => {
-                return self.disturb(owner, step).await;
+            Step::Forget | Step::Limits(_) => return self.disturb(step).await,
+            Step::Batch(_) | Step::Put(_) | Step::Edit(..) => {
+                return self.ask(nr, owner, step).await;
             }
         };
         self.call(nr, command, body).await;
     }
 
+    /// A call of the native API. It may be refused, or some of its patches, which changes nothing.
+    async fn ask(&self, nr: usize, owner: &str, step: &Step) {
+        let group = |name: &u8| format!("/users/{owner}/groups/{name}");
+        let patch = |(peer, (bit, sets), member, pinned): &Patch| {
+            let kind = if peer.is_multiple_of(2) { "user" } else { "group" };
+            let mut patch =
+                json!({ "type": kind, "id": format!("{owner}-peer{peer}"), "pinned": pinned });
+            patch[if *sets { "set" } else { "clear" }] = json!([bit]);
+            if let Some((name, joins)) = member {
+                patch[if *joins { "add_to" } else { "remove_from" }] = json!([name.to_string()]);
+            }
+            patch
+        };
+        let ask = match step {
+            Step::Batch(patches) => {
+                Ask::batch(owner, patches.iter().map(patch).collect::<Vec<_>>())
+            }
+            Step::Put(name) => Ask::put(group(name)),
+            Step::Edit(name, new_name, position) => {
+                let name_text = new_name.map(|name| name.to_string());
+                Ask::patch(group(name), json!({ "name": name_text, "position": position }))
+            }
+            other => unreachable!("{other:?} is not of the native API"),
+        };
+        ask.send_at(&self.app, self.both[nr % 2]).await;
+    }
+
     /// What does not go through the API.
-    async fn disturb(&self, owner: &str, step: &Step) {
+    async fn disturb(&self, step: &Step) {
         if let Step::Forget = step {
             let (store, now) = (self.app.store.clone(), unix_now());
             on_runtime(async move { forgetting::prune(&store, now + 1).await.unwrap() }).await;
         }
         if let Step::Limits(marked) = step {
             self.app.change(set_limits(&[&format!("marked={marked}")])).await;
-        }
-        if let Step::Rank(up) = step {
-            // As a change of the order does: the contact groups differ, and no conversation does.
-            sqlx::query(
-                "WITH u AS (
-                    UPDATE users SET revision = revision + 1, groups_revision = revision + 1
-                    WHERE user_id = $1 RETURNING user_id
-                )
-                UPDATE contact_groups g SET rank = CASE WHEN $2 THEN group_id ELSE 1000 - group_id END
-                FROM u WHERE g.user_id = u.user_id",
-            )
-            .bind(owner)
-            .bind(up)
-            .execute(&self.app.db)
-            .await
-            .unwrap();
         }
     }
 

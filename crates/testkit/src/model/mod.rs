@@ -2,10 +2,12 @@
 //! to review, and shares no code with the service.
 
 mod calls;
+mod known;
 mod native;
 mod user;
 
 pub use calls::{Answer, Call, ConversationView, Mark, Patch, read_answer, request};
+pub use known::Known;
 pub use native::{native_request, read_native_answer};
 pub use user::{Deleted, User};
 
