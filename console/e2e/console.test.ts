@@ -368,25 +368,6 @@ test("apps: create, sign in with the new key, rotate, set, disable", async () =>
   await page.context().close();
 });
 
-test("an app shows its webhooks and what was not delivered", async () => {
-  const url = "https://chat.example.com/<hook>";
-  const made = await fetch(`${service.origin}/admin/v1/apps/1400000001/webhooks`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${service.token}`, "content-type": "application/json" },
-    body: JSON.stringify({ url }),
-  });
-  assert.equal(made.status, 201);
-  const watch = await signedIn();
-  const { page } = watch;
-  await visit(page, "apps");
-  await page.getByRole("link", { name: /1400000001/ }).click();
-  const webhook = page.getByRole("listitem").filter({ hasText: url });
-  await webhook.getByText("delivers", { exact: true }).waitFor();
-  await webhook.getByRole("button", { name: "Failed deliveries: 0 waiting, 0 given up" }).click();
-  await webhook.getByText("None.", { exact: true }).waitFor();
-  await closed(watch);
-});
-
 test("every view fits a phone in light and dark, and axe finds no serious violation", async () => {
   const findings: Finding[] = [];
   for (const colorScheme of ["light", "dark"] as const) {

@@ -9,6 +9,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 
 const PROGRAM = process.env.EARMARK ?? "../target/debug/earmark";
+const PSQL = /^ *look inside: (.+)$/;
 const DEV_READY = /console on (http:\/\/127\.0\.0\.1:(\d+))\/console\?token=(\w+)/;
 const SERVE_READY = /listening on (127\.0\.0\.1:\d+)/;
 
@@ -38,6 +39,8 @@ export class Service {
   private process: ChildProcess | undefined;
   /** The token in the address that `dev` prints. Each start has another one. */
   token = "";
+  /** The command that `dev` prints to look into its database. */
+  private psql = "";
   /** Duration of the first start, with initdb. */
   coldStartMs = 0;
 
@@ -62,7 +65,10 @@ export class Service {
     const args = ["dev", "--data", join(this.folder, "data"), "--listen", `127.0.0.1:${this.port}`];
     const child = spawn(PROGRAM, args, { stdio: ["ignore", "pipe", "inherit"] });
     this.process = child;
-    const [, origin, port, token] = await waitForLine(child, child.stdout, DEV_READY);
+    const note = (line: string) => {
+      this.psql = PSQL.exec(line)?.[1] ?? this.psql;
+    };
+    const [, origin, port, token] = await waitForLine(child, child.stdout, DEV_READY, note);
     this.origin = origin!;
     this.port = Number(port);
     this.token = token!;
@@ -97,6 +103,24 @@ export class Service {
     const headers = { authorization: `Bearer ${this.token}` };
     const session = (await (await fetch(`${this.origin}/console/session.json`, { headers })).json()) as Record<string, string>;
     return { sdkappid: String(session.sdkappid), identifier: String(session.identifier), usersig: String(session.usersig) };
+  }
+
+  /** Runs a statement on the database. */
+  async sql(statement: string): Promise<void> {
+    const child = spawn("sh", ["-c", `${this.psql} --quiet --command "$0"`, statement], { stdio: "inherit" });
+    const [status] = (await once(child, "exit")) as [number];
+    if (status !== 0) throw new Error(`${this.psql} exited with status ${status}`);
+  }
+
+  /** Calls the admin API below the demo app. */
+  async admin(method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
+    const { sdkappid } = await this.session();
+    const headers = { authorization: `Bearer ${this.token}`, "content-type": "application/json" };
+    const sent = body === undefined ? undefined : JSON.stringify(body);
+    const response = await fetch(`${this.origin}/admin/v1/apps/${sdkappid}${path}`, { method, headers, body: sent });
+    if (!response.ok) throw new Error(`${method} ${path}: ${await response.text()}`);
+    const text = await response.text();
+    return (text ? JSON.parse(text) : {}) as Record<string, unknown>;
   }
 
   /** Calls the API without the page, as the admin of the demo app. */

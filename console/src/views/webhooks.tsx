@@ -31,6 +31,9 @@ export function Webhooks({ app }: { app: App }) {
   );
 }
 
+/** How often open lists of failed deliveries are read again, in milliseconds: a replay takes a moment. */
+const REFRESH_MS = 2000;
+
 function OneWebhook({ app, webhook, reload }: { app: App; webhook: Webhook; reload: () => Promise<void> }) {
   const deliveries = useSignal<FailedDelivery[] | null>(null);
   const show = async () => {
@@ -38,6 +41,12 @@ function OneWebhook({ app, webhook, reload }: { app: App; webhook: Webhook; relo
     if (result.ok) deliveries.value = result.found;
     else announcement.value = result.problem;
   };
+  const isOpen = deliveries.value !== null;
+  useEffect(() => {
+    if (!isOpen) return;
+    const timer = setInterval(() => void Promise.all([show(), reload()]), REFRESH_MS);
+    return () => clearInterval(timer);
+  }, [isOpen]);
   const send = async (number: number) => {
     const result: Result<null> = await replay(app.sdkAppId, webhook.id, number);
     announcement.value = result.ok ? "It will be sent again" : result.problem;

@@ -203,7 +203,8 @@ fn position(epoch: i64, nr: i64) -> Result<FeedPosition, Error> {
     Ok(FeedPosition { epoch: number("epoch", epoch)?, number: number("number", nr)? })
 }
 
-/// Makes the dead letters with numbers in this range due. Returns how many there were.
+/// Makes the dead letters with numbers in this range due, and the webhook, which may be in a long pause after its failures.
+/// Returns how many dead letters there were.
 pub async fn replay(
     tx: &mut Tx<'_>,
     sdk_app_id: SdkAppId,
@@ -211,6 +212,13 @@ pub async fn replay(
     first: i64,
     last: i64,
 ) -> Result<u64, Error> {
+    sqlx::query!(
+        "UPDATE webhooks SET next_try_at = '-infinity' WHERE sdk_app_id = $1 AND webhook_id = $2",
+        sdk_app_id.number(),
+        id,
+    )
+    .execute(tx.session())
+    .await?;
     let done = sqlx::query!(
         "UPDATE webhook_deliveries SET
             next_try_at = clock_timestamp(), failed_at = clock_timestamp(), attempts = 0
