@@ -33,9 +33,16 @@ enum Step {
     /// Rows of empty conversations are removed.
     Forget,
     Limits(u8),
-    /// These are of the native API: a batch, a contact group that is made, and one that is renamed or moved.
+    Native(Native),
+}
+
+/// A call of the native API.
+#[derive(Debug, Clone)]
+enum Native {
     Batch(Vec<Patch>),
+    /// Makes a contact group.
     Put(u8),
+    /// Renames a contact group, moves it, or both.
     Edit(u8, Option<u8>, Option<u8>),
 }
 
@@ -62,10 +69,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(Step::Owner),
         1 => Just(Step::Forget),
         1 => (1..4_u8).prop_map(Step::Limits),
-        6 => prop::collection::vec(patch, 1..4).prop_map(Step::Batch),
-        3 => (0..3_u8).prop_map(Step::Put),
+        6 => prop::collection::vec(patch, 1..4).prop_map(|patches| Step::Native(Native::Batch(patches))),
+        3 => (0..3_u8).prop_map(|name| Step::Native(Native::Put(name))),
         3 => (0..3_u8, prop::option::of(0..3_u8), prop::option::of(0..3_u8))
-            .prop_map(|(name, new_name, position)| Step::Edit(name, new_name, position)),
+            .prop_map(|(name, new_name, position)| Step::Native(Native::Edit(name, new_name, position))),
     ]
 }
 
@@ -186,15 +193,13 @@ impl World {
             Step::Peer(id, comes) => move_peer(&peer(id), id.is_multiple_of(2), *comes),
             Step::Owner(comes) => move_peer(owner, true, *comes),
             Step::Forget | Step::Limits(_) => return self.disturb(step).await,
-            Step::Batch(_) | Step::Put(_) | Step::Edit(..) => {
-                return self.ask(nr, owner, step).await;
-            }
+            Step::Native(call) => return self.ask(nr, owner, call).await,
         };
         self.call(nr, command, body).await;
     }
 
     /// A call of the native API. It may be refused, or some of its patches, which changes nothing.
-    async fn ask(&self, nr: usize, owner: &str, step: &Step) {
+    async fn ask(&self, nr: usize, owner: &str, call: &Native) {
         let group = |name: &u8| format!("/users/{owner}/groups/{name}");
         let patch = |(peer, (bit, sets), member, pinned): &Patch| {
             let kind = if peer.is_multiple_of(2) { "user" } else { "group" };
@@ -206,16 +211,15 @@ impl World {
             }
             patch
         };
-        let ask = match step {
-            Step::Batch(patches) => {
+        let ask = match call {
+            Native::Batch(patches) => {
                 Ask::batch(owner, patches.iter().map(patch).collect::<Vec<_>>())
             }
-            Step::Put(name) => Ask::put(group(name)),
-            Step::Edit(name, new_name, position) => {
+            Native::Put(name) => Ask::put(group(name)),
+            Native::Edit(name, new_name, position) => {
                 let name_text = new_name.map(|name| name.to_string());
                 Ask::patch(group(name), json!({ "name": name_text, "position": position }))
             }
-            other => unreachable!("{other:?} is not of the native API"),
         };
         ask.send_at(&self.app, self.both[nr % 2]).await;
     }
