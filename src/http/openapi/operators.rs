@@ -7,7 +7,7 @@ use super::webhooks;
 use crate::limits::{IDENTIFIER_BYTES_MAX, SECRET_KEY_BYTES_MAX, SECRET_KEY_BYTES_MIN};
 
 pub(super) fn paths() -> Map<String, Value> {
-    let new_app = json!({ "schema": named("NewApp"), "example": { "sdkappid": 1_400_000_002, "edition": "pro" } });
+    let new_app = json!({ "schema": named("AppToCreate"), "example": { "sdkappid": 1_400_000_002, "edition": "pro" } });
     let change =
         json!({ "schema": named("AppSettings"), "example": { "limits": { "pinned": 100 } } });
     let listed = json!({ "description": "All apps, sorted by number.", "content": { "application/json": { "schema": named("AppList") } } });
@@ -217,7 +217,7 @@ pub(super) fn parameters() -> Value {
     })
 }
 
-/// The schemas of the requests. Their settings are described as in `app`, the schema of an app in answers.
+/// The schemas of the requests. None is called New…, because clients for Go have functions of such names. Their settings are described as in `app`, the schema of an app in answers.
 pub(super) fn schemas(app: &Value) -> Value {
     let shown = &app["properties"];
     let mut limits = shown["limits"].clone();
@@ -225,15 +225,16 @@ pub(super) fn schemas(app: &Value) -> Value {
     limits["required"] = json!([]);
     let settings = json!({
         "edition": shown["edition"], "directory": shown["directory"], "disabled": shown["disabled"],
-        "limits": limits, "user_access": shown["user_access"], "allowed_origins": shown["allowed_origins"],
+        "limits": named("LimitSettings"), "user_access": shown["user_access"], "allowed_origins": shown["allowed_origins"],
         "feed": shown["feed"],
     });
     let whole = json!({
         "sdkappid": shown["sdkappid"], "admins": shown["admins"], "secret_key": named("SecretKey"),
     });
     json!({
-        "NewApp": closed(&["sdkappid"], joined(settings.clone(), whole)),
+        "AppToCreate": closed(&["sdkappid"], joined(settings.clone(), whole)),
         "AppSettings": closed(&[], settings),
+        "LimitSettings": limits,
         "Identifier": super::schema::text(1, IDENTIFIER_BYTES_MAX, "The name of an admin."),
         "SecretKey": {
             "type": "string", "minLength": SECRET_KEY_BYTES_MIN, "maxLength": SECRET_KEY_BYTES_MAX, "pattern": "^[!-~]*$",

@@ -8,7 +8,7 @@ use super::schema::{named, object};
 pub(super) fn paths() -> [(&'static str, Value); 5] {
     let id = || json!([named_parameter("sdkappid"), named_parameter("webhook_id")]);
     let example = json!({ "url": "https://chat.example.com/hook", "kinds": ["user.changed"] });
-    let new = json!({ "schema": named("NewWebhook"), "example": example });
+    let new = json!({ "schema": named("WebhookToCreate"), "example": example });
     let change = json!({ "schema": named("WebhookSettings"), "example": { "disabled": true } });
     let numbers = json!({ "schema": named("Replay"), "example": { "from": 1, "to": 1000 } });
     let empty = json!({ "schema": object(&[], json!({})), "example": {} });
@@ -87,7 +87,7 @@ pub(super) fn schemas(webhook: &Value) -> Value {
     let shown = &webhook["properties"];
     let number = json!({ "type": "integer", "format": "int64", "minimum": 1 });
     json!({
-        "NewWebhook": object(&["url"], json!({ "url": shown["url"], "kinds": shown["kinds"] })),
+        "WebhookToCreate": object(&["url"], json!({ "url": shown["url"], "kinds": shown["kinds"] })),
         "WebhookSettings": object(&[], json!({
             "url": shown["url"], "kinds": shown["kinds"], "disabled": shown["disabled"],
         })),

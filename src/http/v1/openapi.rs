@@ -171,7 +171,7 @@ fn path_parameters() -> [(&'static str, &'static str, Value, Value); 6] {
     let user = id(("user-id-bytes", limits.user_id_bytes));
     let peer = id(("chat-group-id-bytes", limits.chat_group_id_bytes));
     let name = id(("group-name-bytes", limits.group_name_bytes));
-    let number = json!({ "type": "integer", "minimum": 1, "maximum": i64::MAX });
+    let number = json!({ "type": "integer", "format": "int64", "minimum": 1, "maximum": i64::MAX });
     [
         ("app", "The number of the app (SDKAppID).", number, 1_400_000_001.into()),
         ("user", "The user whose state it is.", user, "user0".into()),

@@ -61,7 +61,7 @@ pub(super) struct ProblemDocument<'a> {
 }
 
 fn current_state(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "anyOf": [named("Conversation"), named("User")] })
+    json_schema!({ "oneOf": [named("Conversation"), named("User")] })
 }
 
 /// What became of an item of a call that has many.

@@ -9,12 +9,14 @@ use crate::domain::{
     App, ChatGroupId, ContactGroup, Conversation, MarkBit, MarkNames, NamedMark, PeerKind, Problem,
     StandardMark, UserId,
 };
+use crate::http::openapi::schema::one_of;
 use crate::limits::Limits;
 use crate::service::{Head, Shown};
 
 /// A mark: its name if it has one, otherwise its bit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(transform = one_of)]
 pub(super) enum Mark {
     Name(#[schemars(length(min = 1))] String),
     Bit(#[schemars(range(max = 63))] u8),

@@ -32,8 +32,9 @@ with original.ApiClient(settings) as client:
 settings = native.Configuration(host=URL, access_token=os.environ["USERSIG"])
 with native.ApiClient(settings) as client:
     conversations = native.ConversationsApi(client)
-    patch = native.ConversationPatch.from_dict({"set": ["unread"], "custom": "later", "pinned": True})
+    patch = native.ConversationPatch.from_dict({"set": ["unread", 40], "custom": "later", "pinned": True})
     changed = conversations.patch_conversation(APP, "python", "user", "peer", conversation_patch=patch)
+    assert [mark.actual_instance for mark in changed.marks] == ["favorite", "unread", 40], changed
     assert changed.custom == "later" and changed.pinned, changed
     listed = conversations.list_conversations(APP, "python")
     assert [one.id for one in listed.conversations] == ["peer"], listed

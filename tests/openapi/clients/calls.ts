@@ -37,9 +37,9 @@ const own = new native.Configuration({ basePath, accessToken: process.env.USERSI
 const conversations = new native.ConversationsApi(own);
 const user = "typescript";
 const patched = await conversations.patchConversation({
-  app, user, type: "user", id: "peer", conversationPatch: { set: ["unread"], custom: "later", pinned: true },
+  app, user, type: "user", id: "peer", conversationPatch: { set: ["unread", 40], custom: "later", pinned: true },
 });
-check(patched.custom === "later" && patched.pinned, patched);
+check(String(patched.marks) === "favorite,unread,40" && patched.custom === "later" && patched.pinned, patched);
 const all = await conversations.listConversations({ app, user });
 check(all.conversations.length === 1, all);
 const state = await new native.UsersApi(own).getUser({ app, user });

@@ -55,7 +55,7 @@ impl Call for Batch {
         let changes = json!({
             "type": "array", "minItems": 1, "maxItems": most, "items": change, "x-limit": "mark-items",
         });
-        let revision = json!({ "type": ["integer", "null"], "minimum": 0, "maximum": u64::MAX });
+        let revision = json!({ "type": ["integer", "null"], "format": "int64", "minimum": 0, "maximum": u64::MAX });
         Operation::new(
             "Changes many conversations",
             "Each change is applied whole or refused whole, in order. All of them have one revision. A refused change leaves the \

@@ -52,7 +52,7 @@ pub(super) fn schema() -> Value {
             "set": list("Marks to set, by name or bit.", &mark),
             "clear": list("Marks to clear, by name or bit. None may be in `set`, too.", &mark),
             "custom": {
-                "type": ["string", "null"], "maxLength": limits.custom_mark_bytes, "pattern": "^[^\\u0000]*$",
+                "type": ["string", "null"], "maxLength": limits.custom_mark_bytes, "pattern": "^[^\\x00]*$",
                 "x-limit": "custom-mark-bytes", "description": "The custom mark. `null` and an empty text clear it.",
             },
             "add_to": list("Contact groups to add it to. They must exist.", &name),

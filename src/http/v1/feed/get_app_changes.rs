@@ -13,6 +13,7 @@ use super::cursor::FeedCursor;
 use crate::deadline::Arrival;
 use crate::domain::{App, FeedChange, FeedStart};
 use crate::http::failure::Failure;
+use crate::http::openapi::schema::one_of;
 use crate::http::v1::call::{LastingCall, Reply, Request};
 use crate::http::v1::caller::{Access, LastingCaller};
 use crate::http::v1::operation::Operation;
@@ -38,7 +39,7 @@ pub(in crate::http::v1) struct Answer {
 
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
-#[schemars(rename = "AppChange")]
+#[schemars(rename = "AppChange", transform = one_of)]
 enum ShownChange {
     /// The state of a user has reached this revision. Changes that were committed together are one.
     User { user: String, revision: u64 },

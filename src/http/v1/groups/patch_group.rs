@@ -34,7 +34,7 @@ impl Call for PatchGroup {
         let position = json!({ "type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX });
         let name = json!({
             "type": ["string", "null"], "minLength": 1, "maxLength": Limits::default().group_name_bytes,
-            "x-limit": "group-name-bytes", "pattern": "^[^\\u0000]*$",
+            "x-limit": "group-name-bytes", "pattern": "^[^\\x00]*$",
         });
         Operation::new(
             "Renames or moves a contact group",

@@ -33,7 +33,7 @@ impl Call for PutMark {
         let color = json!({ "type": ["string", "null"], "pattern": "^#([0-9a-fA-F]{3}){1,2}$" });
         let standard: Vec<_> = MarkNames::standard().map(|(_, name)| name).collect();
         let name = json!({
-            "type": "string", "minLength": 1, "maxLength": MARK_NAME_BYTES_MAX, "pattern": "^[^\\u0000]*$",
+            "type": "string", "minLength": 1, "maxLength": MARK_NAME_BYTES_MAX, "pattern": "^[^\\x00]*$",
             "not": { "enum": standard },
         });
         Operation::new(
