@@ -31,6 +31,7 @@ SERVICES = {
     "new": ("new", False),
     "one-user": ("one_user", False),
     "away": ("small", True),
+    "feed": ("feed", False),
 }
 # The delay adds this to each round trip.
 AWAY_MICROSECONDS = 1000
@@ -89,6 +90,8 @@ def loads(large_writers):
         Load("small-64", f"{single}, small database", 64, lua="mark_one"),
         Load("shared-256", single, 256, lua="mark_one"),
         Load("transaction-256", "two-row transaction", 256, sql="transaction"),
+        Load("feed-64", f"{single}, feed on", 64, lua="mark_one", service="feed"),
+        Load("feed-off-64", f"{single}, feed off", 64, lua="mark_one"),
         Load("toggle-64", f"{single}, mark and clear", 64, lua="mark_toggle", **toggle),
         Load("toggle-sql-64", "insert and delete, a transaction each", 64, sql="toggle", transactions=2, **toggle),
         Load("new-64", f"{single}, new conversations", 64, lua="mark_new", **new),

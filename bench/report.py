@@ -67,6 +67,7 @@ FIGURES = [
            "page-16", "page-query-16", 0.7),
     Figure("large", "single items, 64 connections, large database", "the same load, small database",
            "large-64", "small-64", 0.85),
+    Figure("feed", "single items, 64 connections, feed on", "the same load, feed off", "feed-64", "feed-off-64", 0.85),
 ]
 MEMORY = "memory"
 NAMES = [figure.name for figure in FIGURES] + [MEMORY]

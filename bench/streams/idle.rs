@@ -1,52 +1,33 @@
 //! What open streams of `events` cost a process when nothing changes: memory, and processor time of the process and of its
 //! PostgreSQL. Then, how long all of them take to hear of a change of each user.
-//!
-//! `cargo run --release --example streams -- target/release/earmark 10000`
-#![expect(clippy::print_stdout, reason = "the program prints its figures")]
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use futures_util::future::try_join_all;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Pid, SysconfVar, sysconf};
+use testkit::Client;
 use testkit::postgres::Postgres;
-use testkit::{APP, Client, Earmark, Scratch};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
+use tokio::io::AsyncBufReadExt as _;
 use tokio::time::{Instant, sleep, timeout};
+
+use crate::stand::{Stand, line, open};
 
 /// Streams that are opened at the same time.
 const AT_ONCE: usize = 200;
 /// How long the idle streams are watched: four comments, and a few rounds of `malloc_trim`.
 const WATCHED: Duration = Duration::from_mins(1);
 
-fn main() -> anyhow::Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let (Some(binary), Some(count)) = (arguments.next(), arguments.next()) else {
-        bail!("usage: streams BINARY NUMBER")
-    };
-    let count: usize = count.parse()?;
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
-    let folder = Scratch::create();
-    let server = Postgres::start(folder.path(), &[]).context("no PostgreSQL")?;
-    let earmark = Earmark::at(binary.leak());
-    earmark.prepare(&server.url());
-    let connections = (count + 1000).to_string();
-    let serve = earmark.serve(&server.url()).args(["--client-connections", &connections]);
-    let service = earmark.start(serve);
-    service.wait_until_ready();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+pub(crate) async fn run(stand: &Stand, count: usize) -> anyhow::Result<()> {
+    let [service] = stand.services.as_slice() else { unreachable!("one service was started") };
     let client = service.client();
     // What a process takes that has answered calls.
     for nr in 0..1000 {
         client.must_mark(&format!("warm{nr}"), "friend");
     }
-    runtime.block_on(measure(&client, service.process.pid(), &server, count))
+    measure(&client, service.process.pid(), &stand.server, count).await
 }
 
 async fn measure(
@@ -61,7 +42,7 @@ async fn measure(
     let mut streams = Vec::with_capacity(count);
     for start in (0..count).step_by(AT_ONCE) {
         let users = start..count.min(start + AT_ONCE);
-        streams.extend(try_join_all(users.map(|nr| open(client.address, client, nr))).await?);
+        streams.extend(try_join_all(users.map(|nr| open(client, nr))).await?);
     }
     sleep(Duration::from_secs(10)).await;
     let (begun, used, used_by_database) = (Instant::now(), processor(service)?, database(server));
@@ -96,34 +77,6 @@ async fn measure(
     let all = begun.elapsed();
     let marked = marks.join().map_err(|_| anyhow::anyhow!("a mark failed"))?;
     println!("marks of {count} users took {marked:.1?}, and all streams had them after {all:.1?}");
-    Ok(())
-}
-
-async fn open(
-    address: SocketAddr,
-    client: &Client,
-    nr: usize,
-) -> anyhow::Result<BufReader<TcpStream>> {
-    let sig = &client.user_sig;
-    let mut socket = TcpStream::connect(address).await?;
-    let ask = format!(
-        "GET /v1/apps/{APP}/users/user{nr}/events HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {sig}\r\n\r\n"
-    );
-    socket.write_all(ask.as_bytes()).await?;
-    let mut stream = BufReader::with_capacity(1024, socket);
-    line(&mut stream, "data: ").await?;
-    Ok(stream)
-}
-
-/// Reads up to a line with these words.
-async fn line(stream: &mut BufReader<TcpStream>, words: &str) -> anyhow::Result<()> {
-    let mut line = String::new();
-    while !line.contains(words) {
-        line.clear();
-        if stream.read_line(&mut line).await? == 0 {
-            bail!("a stream has ended");
-        }
-    }
     Ok(())
 }
 
