@@ -108,8 +108,10 @@ async fn open(
     let connection = match serving.identity {
         None => Connection::new(Box::new(socket), keep_alive, stopped),
         Some(identity) => {
-            let handshake = timeout(HANDSHAKE_TIME_MAX, identity.accept(socket, &handshakes)).await;
-            let stream = handshake
+            // Boxed: otherwise the task of each connection has room for a handshake as long as it lives, also without TLS.
+            let handshake = Box::pin(identity.accept(socket, &handshakes));
+            let stream = timeout(HANDSHAKE_TIME_MAX, handshake)
+                .await
                 .map_err(|_| DispatchError::SlowRequestTimeout)?
                 .map_err(DispatchError::Io)?;
             Connection::new(Box::new(stream), keep_alive, stopped)

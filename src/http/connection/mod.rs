@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use progress::Phase;
@@ -251,18 +251,18 @@ impl AsyncRead for Connection {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let most = buffer.remaining().min(piece - this.piece);
-        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
-        let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(context, &mut part) else {
+        let start = buffer.filled().len();
+        // Not a part that we initialize: of the buffer of an idle connection, only what has arrived should take memory.
+        let mut part = AsyncReadExt::take(&mut this.stream, (piece - this.piece) as u64);
+        let Poll::Ready(read) = Pin::new(&mut part).poll_read(context, buffer) else {
             this.piece = 0;
             return this.wait(context);
         };
-        let length = part.filled().len();
+        let length = buffer.filled().len() - start;
         if length == 0 && phase == Phase::Stream {
             // actix would go on to answer a client that only reads. One that reads events keeps its side open.
             return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
         }
-        buffer.advance(length);
         this.piece += length;
         this.progress.read.set(before + length);
         if before == 0 {
