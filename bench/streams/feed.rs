@@ -19,7 +19,7 @@ const LAST_MAX: Duration = Duration::from_mins(1);
 /// Turns the feed on, and fills it.
 pub(crate) fn fill(stand: &Stand) {
     stand.earmark.app(&stand.server.url(), &["set", APP, "--feed", "on"]).expect_success();
-    let mut sql = stand.server.sql("postgres");
+    let mut sql = stand.server.sql("earmark");
     // A feed is read 10 s after it was turned on.
     sql.run("UPDATE feed_head SET on_since = on_since - INTERVAL '1 minute'");
     sql.run(&format!(
