@@ -128,10 +128,16 @@ impl<'f> Field<'f> {
         let Some(unknown) = entries.keys().find(|name| !names.contains(name)) else {
             return Ok(());
         };
+        let known = names.join(", ");
+        // A path cannot express such a name, nor can what is made from a path.
+        if unknown.contains(['.', '[', ']', '/', '~']) {
+            let problem = format!("no such field: {unknown:?}, must be one of {known}");
+            return Err(self.refuse(Problem::new(problem)));
+        }
         let parent = self.path();
         let path =
             if parent.is_empty() { unknown.to_owned() } else { format!("{parent}.{unknown}") };
-        let problem = Problem::new(format!("no such field, must be one of {}", names.join(", ")));
+        let problem = Problem::new(format!("no such field, must be one of {known}"));
         Err(Failure::Parameter { path, problem })
     }
 
@@ -257,6 +263,13 @@ mod tests {
         check(r#"{"a":null,"a":1}"#, read, "a: must not be given twice");
         let json = Json::parse(br#"{"x":1,"a":7,"x":2}"#).unwrap();
         assert_eq!(read(Field::root(&json)).unwrap(), 7);
+    }
+
+    #[test]
+    fn an_unknown_field_is_named_by_its_path_or_by_the_object_that_has_it() {
+        let read = |root: Field<'_>| root.get("a")?.array(|item| item.only(&["b"]));
+        check(r#"{"a":[{"b":1},{"c":1}]}"#, read, "a[1].c: no such field, must be one of b");
+        check(r#"{"a":[{"b/c":1}]}"#, read, r#"a[0]: no such field: "b/c", must be one of b"#);
     }
 
     #[test]

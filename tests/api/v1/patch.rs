@@ -234,6 +234,8 @@ async fn bad_input_names_its_field() {
     for (body, field) in [
         (json!([]), ""),
         (json!({ "marks": [] }), "/marks"),
+        // Of another place, as a JSON pointer.
+        (json!({ "set/0": [] }), ""),
         (json!({ "set": "favorite" }), "/set"),
         (json!({ "set": ["vip"] }), "/set/0"),
         (json!({ "set": [0, 64] }), "/set/1"),
