@@ -11,7 +11,7 @@ use crate::stand::Connection;
 
 /// The marks are of so many users, one after the other.
 pub(crate) const USERS: usize = 5000;
-/// A multiple of the rate of the slowest answers: a connection sends its next mark when the last one is answered.
+/// Enough for the rate: a connection sends its next mark when the last one is answered.
 const CONNECTIONS: usize = 100;
 
 /// A mark that was answered.
