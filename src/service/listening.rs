@@ -97,7 +97,8 @@ impl Listeners {
         open.inc();
         let calls = news.borrow().calls;
         let (calls_seen, calls_followed) = (calls, calls);
-        Listener { listeners: self.clone(), key, news, calls_seen, calls_followed, at: None, open }
+        let (listeners, revision_seen, at) = (self.clone(), 0, None);
+        Listener { listeners, key, news, revision_seen, calls_seen, calls_followed, at, open }
     }
 
     pub(super) fn is_anyone_there(&self) -> bool {
@@ -139,10 +140,12 @@ impl Listeners {
         }
     }
 
-    /// Makes every listener read.
-    pub(super) fn call_all(&self) {
-        for user in self.users().values() {
-            user.news.send_modify(|news| news.calls += 1);
+    /// Makes every listener of an app read.
+    pub(super) fn call_app(&self, app: SdkAppId) {
+        for (key, user) in &*self.users() {
+            if key.sdk_app_id == app {
+                user.news.send_modify(|news| news.calls += 1);
+            }
         }
     }
 
@@ -186,6 +189,17 @@ impl Told {
 }
 
 impl ListenedUser {
+    /// A read has found a lower revision than the wait before it: an operator has reset the app, and revisions begin again.
+    /// Without this, a listener would read for ever.
+    fn correct_revision(&self, seen: u64, read: u64) {
+        self.news.send_if_modified(|news| {
+            if news.revision == seen && read < seen {
+                news.revision = read;
+            }
+            false
+        });
+    }
+
     fn tell_revision(&self, revision: u64) {
         self.news.send_if_modified(|news| {
             let is_new = news.revision < revision;
@@ -201,6 +215,8 @@ pub struct Listener {
     listeners: Listeners,
     key: Arc<UserKey>,
     news: watch::Receiver<News>,
+    /// The revision that the last wait saw.
+    revision_seen: u64,
     /// The calls that the last wait saw, and those that a read has followed.
     calls_seen: u64,
     calls_followed: u64,
@@ -230,6 +246,7 @@ impl Listener {
         self.calls_followed = self.calls_seen;
         let mut users = self.listeners.users();
         let Some(user) = users.get_mut(&self.key) else { return };
+        user.correct_revision(self.revision_seen, at.revision);
         user.tell_revision(at.revision);
         let told = user.told_directory.unwrap_or(at.directory_revision);
         user.told_directory = Some(told.min(at.directory_revision));
@@ -248,6 +265,7 @@ impl Listener {
         // The sender lives as long as this listener.
         let Ok(news) = self.news.wait_for(is_new).await else { return Woken::Stopping };
         self.calls_seen = news.calls;
+        self.revision_seen = news.revision;
         if news.is_stopping { Woken::Stopping } else { Woken::Changed }
     }
 
@@ -319,6 +337,19 @@ mod tests {
         assert_eq!(woken(&mut listener), Some(Woken::Changed));
     }
 
+    #[test]
+    fn a_revision_from_before_a_reset_wakes_a_listener_once() {
+        let listeners = Listeners::default();
+        let mut listener = listen(&listeners, "user0");
+        listeners.tell_revisions([(key("user0"), 5)]);
+        listener.note(at(0, 0));
+        assert_eq!(woken(&mut listener), Some(Woken::Changed));
+        listener.note(at(0, 0));
+        assert_eq!(woken(&mut listener), None);
+        listeners.tell_revisions([(key("user0"), 1)]);
+        assert_eq!(woken(&mut listener), Some(Woken::Changed));
+    }
+
     /// One client reads by chance what no listener was told, so the poller would find nothing new.
     #[test]
     fn a_listener_hears_of_what_another_one_has_read() {
@@ -362,11 +393,13 @@ mod tests {
     }
 
     #[test]
-    fn a_call_wakes_every_listener_until_it_has_read() {
+    fn a_call_wakes_every_listener_of_the_app_until_it_has_read() {
         let listeners = Listeners::default();
         let mut listener = listen(&listeners, "user0");
         listener.note(at(1, 0));
-        listeners.call_all();
+        listeners.call_app(SdkAppId::new(2).unwrap());
+        assert_eq!(woken(&mut listener), None, "another app");
+        listeners.call_app(SdkAppId::new(1).unwrap());
         assert_eq!(woken(&mut listener), Some(Woken::Changed));
         assert_eq!(woken(&mut listener), Some(Woken::Changed), "the read has failed");
         listener.note(at(1, 0));

@@ -15,7 +15,8 @@ use super::listening::{Listeners, Told};
 use crate::deadline::Deadline;
 use crate::domain::{Conversation, SdkAppId, UserId};
 use crate::error::Error;
-use crate::store::{Store, changed};
+use crate::store::Store;
+use crate::store::changed::{self, AppMoment};
 
 /// From a look at all listened users to the next. A client hears of another process's change within a second.
 const PERIOD: Duration = Duration::from_millis(400);
@@ -33,7 +34,7 @@ impl Service {
     /// Starts the poller. It ends when the service is closed.
     pub(super) fn start_poller(&self) {
         let (store, listeners) = (self.store.clone(), self.shared.waiting.listeners.clone());
-        let poller = Poller { store, listeners, epoch: None, is_failing: false };
+        let poller = Poller { store, listeners, epochs: BTreeMap::new(), is_failing: false };
         let task = self.runtime.spawn(poller.run());
         // Only `Service::new` calls this, so the cell is empty.
         drop(self.shared.poller.set(task.abort_handle()));
@@ -43,8 +44,8 @@ impl Service {
 struct Poller {
     store: Store,
     listeners: Listeners,
-    /// The last that was found.
-    epoch: Option<u64>,
+    /// The last that were found, of the apps whose users are listened to.
+    epochs: BTreeMap<SdkAppId, Option<u64>>,
     is_failing: bool,
 }
 
@@ -78,19 +79,23 @@ impl Poller {
         }
         let apps: Vec<_> =
             told.iter().map(Told::app).collect::<BTreeSet<_>>().into_iter().collect();
-        let (epoch, directories) = self
+        let moments = self
             .store
             .clone()
-            .read(Deadline::of_a_request(), async |reader| {
-                changed::directories(reader, &apps).await
-            })
+            .read(Deadline::of_a_request(), async |reader| changed::apps(reader, &apps).await)
             .await?;
-        if self.epoch.replace(epoch) != Some(epoch) {
-            self.listeners.call_all();
+        // The epoch of an app that was deleted is `None`.
+        let epochs =
+            apps.iter().map(|app| (*app, moments.get(app).map(|moment| moment.epoch))).collect();
+        let before = std::mem::replace(&mut self.epochs, epochs);
+        for (app, epoch) in &self.epochs {
+            if before.get(app) != Some(epoch) {
+                self.listeners.call_app(*app);
+            }
         }
-        for (app, told) in behind(&told, &directories) {
-            let Some(directory_revision) = directories.get(&app) else { continue };
-            self.look_at_directory(app, &told, *directory_revision).await?;
+        for (app, told) in behind(&told, &moments) {
+            let Some(moment) = moments.get(&app) else { continue };
+            self.look_at_directory(app, &told, moment.directory_revision).await?;
         }
         Ok(())
     }
@@ -167,11 +172,11 @@ impl Poller {
 /// The users, by app, who were not told of what has happened in the directory of their app.
 fn behind<'t>(
     told: &'t [Told],
-    directories: &BTreeMap<SdkAppId, u64>,
+    moments: &BTreeMap<SdkAppId, AppMoment>,
 ) -> BTreeMap<SdkAppId, Vec<&'t Told>> {
     let mut behind: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for told in told {
-        let now = directories.get(&told.app()).copied().unwrap_or_default();
+        let now = moments.get(&told.app()).map_or(0, |moment| moment.directory_revision);
         if told.directory_revision < now {
             behind.entry(told.app()).or_default().push(told);
         }

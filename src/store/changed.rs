@@ -27,34 +27,38 @@ pub async fn users(
     rows.into_iter().map(|row| (row.nr, row.revision)).map(row).collect()
 }
 
-/// The epoch of the database, and the directory revisions of these apps.
-pub async fn directories(
+/// What the cursors of an app's users are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AppMoment {
+    /// The sum of the epochs of the database and of the app.
+    pub epoch: u64,
+    pub directory_revision: u64,
+}
+
+/// The moments of those of these apps that exist.
+pub async fn apps(
     reader: &mut Reader<'_>,
     apps: &[SdkAppId],
-) -> Result<(u64, BTreeMap<SdkAppId, u64>), Error> {
+) -> Result<BTreeMap<SdkAppId, AppMoment>, Error> {
     let apps: Vec<i64> = apps.iter().map(|app| app.number()).collect();
-    let row = sqlx::query!(
+    let rows = sqlx::query!(
         r#"
-        SELECT
-            e.epoch,
-            ARRAY(
-                SELECT sdk_app_id FROM apps WHERE sdk_app_id = ANY ($1) ORDER BY sdk_app_id
-            ) AS "sdk_app_ids!",
-            ARRAY(
-                SELECT directory_revision FROM apps WHERE sdk_app_id = ANY ($1) ORDER BY sdk_app_id
-            ) AS "directory_revisions!"
-        FROM database_epoch e WHERE e.is_only_row
+        SELECT a.sdk_app_id, a.directory_revision, e.epoch + a.epoch AS "epoch!"
+        FROM database_epoch e JOIN apps a ON a.sdk_app_id = ANY ($1)
+        WHERE e.is_only_row
         "#,
         &apps,
     )
-    .fetch_one(reader.session())
+    .fetch_all(reader.session())
     .await?;
-    let revisions =
-        row.sdk_app_ids.into_iter().zip(row.directory_revisions).map(|(app, revision)| {
-            let app = SdkAppId::new(app).map_err(|problem| corrupt("apps.sdk_app_id", problem))?;
-            Ok((app, number("apps.directory_revision", revision)?))
-        });
-    Ok((number("database_epoch.epoch", row.epoch)?, revisions.collect::<Result<_, Error>>()?))
+    let moments = rows.into_iter().map(|row| {
+        let app =
+            SdkAppId::new(row.sdk_app_id).map_err(|problem| corrupt("apps.sdk_app_id", problem))?;
+        let epoch = number("database_epoch.epoch", row.epoch)?;
+        let directory_revision = number("apps.directory_revision", row.directory_revision)?;
+        Ok((app, AppMoment { epoch, directory_revision }))
+    });
+    moments.collect()
 }
 
 /// The conversations whose other ends have left the directory of an app, or come back, since this directory revision. At most

@@ -1,6 +1,6 @@
 //! Deleted accounts and destroyed chat groups. Each deletion or return raises the app's directory revision by one.
 
-use crate::domain::{Presence, SdkAppId};
+use crate::domain::{Presence, Refusal, SdkAppId};
 use crate::error::Error;
 use crate::store::Tx;
 use crate::store::feed::DirectoryChange;
@@ -102,7 +102,8 @@ async fn raise_directory_revision(tx: &mut Tx<'_>, sdk_app_id: SdkAppId) -> Resu
         RETURNING directory_revision",
         sdk_app_id.number(),
     )
-    .fetch_one(tx.session())
+    .fetch_optional(tx.session())
     .await?;
-    Ok(revision)
+    // The app may have been deleted meanwhile.
+    Ok(revision.ok_or(Refusal::UnknownApp)?)
 }

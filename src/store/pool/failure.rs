@@ -2,16 +2,29 @@
 
 use sqlx::error::DatabaseError;
 
+use crate::domain::Refusal;
 use crate::error::Error;
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        if is_unavailable(&error) {
+        if is_of_missing_app(&error) {
+            Refusal::UnknownApp.into()
+        } else if is_unavailable(&error) {
             Self::Unavailable(Some(error.into()))
         } else {
             Self::Internal(error.into())
         }
     }
+}
+
+/// The row belongs to an app that was deleted after the request had loaded it. 23503: a foreign key. Those that point at `apps`
+/// are named after their table.
+fn is_of_missing_app(error: &sqlx::Error) -> bool {
+    sqlstate(error).is_some_and(|state| state == "23503")
+        && error
+            .as_database_error()
+            .and_then(DatabaseError::constraint)
+            .is_some_and(|name| name.ends_with("_app"))
 }
 
 /// The SQLSTATE of an error that the server reports.

@@ -9,7 +9,7 @@ FROM (
     -- The first condition makes PostgreSQL use the index.
     WHERE c.sdk_app_id > 0 AND NOT c.disabled AND c.claimed_until <= clock_timestamp() AND c.next_try_at <= clock_timestamp()
         AND (
-            c.epoch <> (SELECT epoch FROM database_epoch WHERE is_only_row) OR c.number <> h.next_number - 1 OR (
+            c.epoch <> (SELECT epoch FROM database_epoch WHERE is_only_row) + a.epoch OR c.number <> h.next_number - 1 OR (
                 SELECT TRUE FROM webhook_deliveries d
                 WHERE d.sdk_app_id = c.sdk_app_id AND d.webhook_id = c.webhook_id
                     AND d.next_try_at <= clock_timestamp()

@@ -3,7 +3,9 @@ SELECT
     -- Transactions that began before the feed was on did not append. After ten seconds all of them have ended: the settings
     -- of our sessions (src/store/pool/open.rs) end a transaction within eight.
     COALESCE(h.on_since + INTERVAL '10 seconds' <= clock_timestamp(), FALSE) AS "is_on!",
-    (SELECT epoch FROM database_epoch WHERE is_only_row) AS "epoch!", h.next_number AS "next_number?", h.forgotten_number AS "forgotten_number?",
+    (SELECT epoch FROM database_epoch WHERE is_only_row)
+        + COALESCE((SELECT epoch FROM apps WHERE sdk_app_id = $1), 0) AS "epoch!",
+    h.next_number AS "next_number?", h.forgotten_number AS "forgotten_number?",
     c.numbers AS "numbers!", c.kinds AS "kinds!", c.ids AS "ids!",
     c.are_gone AS "are_gone!: Vec<Option<bool>>", c.revisions AS "revisions!"
 FROM (SELECT $1::bigint AS sdk_app_id) asked

@@ -1,4 +1,5 @@
-//! Reads for the native API. Each is one statement, and says at which moment the state was as it shows it.
+//! Reads for the native API. Each is one statement, and says at which moment the state was as it shows it. A read finds no row if
+//! the app was deleted after the request had loaded it.
 
 use smol_str::SmolStr;
 
@@ -8,7 +9,7 @@ use super::conversation_columns::{ConversationColumns, next};
 use super::conversations::conversation;
 use crate::domain::{
     ContactGroup, ContactGroupName, Conversation, ConversationState, Counts, CustomMark, Moment,
-    PeerKind, Presence, StandardMark, UserKey,
+    PeerKind, Presence, Refusal, StandardMark, UserKey,
 };
 use crate::error::Error;
 use crate::store::Reader;
@@ -190,8 +191,9 @@ pub async fn read_user(reader: &mut Reader<'_>, key: &UserKey) -> Result<(Head, 
         key.sdk_app_id.number(),
         key.user_id.as_str(),
     )
-    .fetch_one(reader.session())
-    .await?;
+    .fetch_optional(reader.session())
+    .await?
+    .ok_or(Refusal::UnknownApp)?;
     let used = Counts {
         rows: 0,
         marked: number("conversations, marked", row.used_marked)?,
@@ -214,8 +216,9 @@ pub async fn read_conversation(
         conversation.kind(),
         conversation.peer_id(),
     )
-    .fetch_one(reader.session())
-    .await?;
+    .fetch_optional(reader.session())
+    .await?
+    .ok_or(Refusal::UnknownApp)?;
     let shown = shown!(row)?.pop();
     Ok((head!(row)?, shown))
 }
@@ -236,8 +239,9 @@ pub async fn read_changes(
         since.map_or(i64::MAX, |since| or_greatest(since.revision)),
         since.map_or(i64::MAX, |since| or_greatest(since.directory_revision)),
     )
-    .fetch_one(reader.session())
-    .await?;
+    .fetch_optional(reader.session())
+    .await?
+    .ok_or(Refusal::UnknownApp)?;
     let removed: Vec<i16> = row.removed_kinds.into();
     let peer_ids: Vec<SmolStr> = row.removed_peer_ids.into();
     let removed = removed.into_iter().zip(peer_ids).map(|(kind, id)| conversation(kind, id));
@@ -276,8 +280,9 @@ pub async fn read_list(
         filter.has_custom,
         filter.custom.as_ref().map(CustomMark::as_str),
     )
-    .fetch_one(reader.session())
-    .await?;
+    .fetch_optional(reader.session())
+    .await?
+    .ok_or(Refusal::UnknownApp)?;
     let sort_keys: Vec<i64> = row.sort_keys.into();
     let conversations = shown!(row)?.into_iter().zip(sort_keys).collect();
     Ok((head!(row)?, conversations))

@@ -36,9 +36,9 @@ pub async fn insert(
         .await?;
     let id = sqlx::query_scalar!(
         "INSERT INTO webhooks (sdk_app_id, url, wants_users, wants_directory, secret, epoch, number)
-        SELECT $1, $2, $3, $4, $5, e.epoch, COALESCE(h.next_number - 1, 0)
-        FROM database_epoch e LEFT JOIN feed_head h ON h.sdk_app_id = $1
-        WHERE (SELECT count(*) FROM webhooks w WHERE w.sdk_app_id = $1) < $6
+        SELECT $1, $2, $3, $4, $5, e.epoch + a.epoch, COALESCE(h.next_number - 1, 0)
+        FROM database_epoch e JOIN apps a ON a.sdk_app_id = $1 LEFT JOIN feed_head h ON h.sdk_app_id = $1
+        WHERE e.is_only_row AND (SELECT count(*) FROM webhooks w WHERE w.sdk_app_id = $1) < $6
         RETURNING webhook_id",
         sdk_app_id.number(),
         url.as_str(),

@@ -21,6 +21,7 @@ async fn start() -> TestApp {
     app.add_app(OTHER, OTHER_KEY).await;
     let settings = "INSERT INTO app_origins SELECT sdk_app_id, 'https://' || sdk_app_id FROM apps;
         INSERT INTO app_marks SELECT sdk_app_id, 40, 'mark of ' || sdk_app_id, '#c00' FROM apps;
+        INSERT INTO ended_apps SELECT sdk_app_id, 1 FROM apps;
         INSERT INTO feed_head SELECT sdk_app_id, '2026-01-01Z', 3, 1 FROM apps;
         INSERT INTO feed (sdk_app_id, number, slot, kind, id, revision, appended_at)
             SELECT sdk_app_id, 2, feed_slot(now()), 0, 'user of ' || sdk_app_id, 1, now() FROM apps;
