@@ -5,13 +5,13 @@ use std::fmt::{self, Display, Formatter};
 use anyhow::{Context, bail};
 use serde::{Serialize, Serializer};
 
-use super::{check_schema, connect, joined, unix_now};
+use super::{check_schema, confirm, connect, joined, unix_now};
 use crate::config::{AppArgs, AppCommand, Output};
 use crate::deadline::Deadline;
 use crate::domain::{App, AppKey, KeyRefusal, Origin, Refusal, SdkAppId, SecretKey};
 use crate::error::Error;
-use crate::http::app_document;
-use crate::service::{self, AppChange, AppSettings};
+use crate::http::{app_document, removed_document};
+use crate::service::{self, AppChange, AppSettings, RemovedApp, Until};
 use crate::store::Store;
 
 pub(super) async fn run(settings: AppArgs, output: Output) -> anyhow::Result<()> {
@@ -59,10 +59,86 @@ pub(super) async fn run(settings: AppArgs, output: Output) -> anyhow::Result<()>
         AppCommand::RemoveAdmin { sdk_app_id, identifier } => {
             show(&update(&store, sdk_app_id, AppChange::RemoveAdmin(identifier)).await?)
         }
+        AppCommand::Reset { sdk_app_id, yes } => {
+            end(&store, sdk_app_id, End::Reset, yes, output).await
+        }
+        AppCommand::Delete { sdk_app_id, yes } => {
+            end(&store, sdk_app_id, End::Delete, yes, output).await
+        }
         AppCommand::Disable { sdk_app_id, undo } => {
             let settings = AppSettings { disabled: Some(!undo), ..AppSettings::default() };
             show(&update(&store, sdk_app_id, AppChange::Set(settings)).await?)
         }
+    }
+}
+
+/// What ends of an app.
+#[derive(Clone, Copy)]
+enum End {
+    /// The state of its users, and its directory.
+    Reset,
+    /// All of it.
+    Delete,
+}
+
+async fn end(
+    store: &Store,
+    sdk_app_id: SdkAppId,
+    what: End,
+    yes: bool,
+    output: Output,
+) -> anyhow::Result<()> {
+    let app = service::load_app(store, sdk_app_id, Deadline::of_a_request()).await?;
+    found(app, sdk_app_id)?;
+    if !yes {
+        let warning = match what {
+            End::Reset => {
+                format!("This removes the state of all users of app {sdk_app_id}, for good")
+            }
+            End::Delete => {
+                format!("This removes app {sdk_app_id} with the state of all its users, for good")
+            }
+        };
+        confirm::typed(&warning, &sdk_app_id.to_string())?;
+    }
+    let done = match what {
+        End::Reset => service::reset_app(store, sdk_app_id, Until::Done).await,
+        End::Delete => service::delete_app(store, sdk_app_id, Until::Done).await,
+    };
+    let done = done.context("it is not finished: run the command again")?;
+    output.print(&Ended { sdk_app_id, what, done })
+}
+
+struct Ended {
+    sdk_app_id: SdkAppId,
+    what: End,
+    done: RemovedApp,
+}
+
+impl Serialize for Ended {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        removed_document(self.sdk_app_id, &self.done).serialize(serializer)
+    }
+}
+
+impl Display for Ended {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let removed = &self.done.removed;
+        let what = match self.what {
+            End::Reset => "reset",
+            End::Delete => "deleted",
+        };
+        write!(
+            out,
+            "app {} is {what}: {} users, {} conversations, {} contact groups, {} accounts, {} chat groups, {} changes of the feed",
+            self.sdk_app_id,
+            removed.users,
+            removed.conversations,
+            removed.contact_groups,
+            removed.accounts,
+            removed.chat_groups,
+            removed.changes
+        )
     }
 }
 

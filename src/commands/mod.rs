@@ -1,6 +1,7 @@
 //! The commands of the program.
 
 mod app;
+mod confirm;
 mod dev;
 mod doctor;
 mod epoch;
@@ -9,6 +10,7 @@ mod migrate;
 mod prune;
 mod serve;
 mod settings;
+mod user;
 mod verify;
 
 use std::fmt::{self, Display, Formatter};
@@ -46,6 +48,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Command::Prune(settings) => prune::run(&settings, output).await,
         Command::Verify(settings) => verify::run(&settings, output).await,
         Command::App(settings) => app::run(settings, output).await,
+        Command::User(settings) => user::run(settings, output).await,
         Command::Epoch(settings) => epoch::run(&settings, output).await,
         Command::Sig(settings) => sig(settings, output).await,
         Command::Healthcheck(settings) => healthcheck::run(&settings).await,

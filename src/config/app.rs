@@ -86,6 +86,26 @@ pub enum AppCommand {
         #[arg(value_parser = App::check_admin)]
         identifier: String,
     },
+    /// Removes the state of all users, accounts and chat groups of an app. Its keys, admins, limits, names of marks and webhooks stay.
+    /// Prints what was removed. If the command is ended early, run it again.
+    Reset {
+        /// The number of the app.
+        #[arg(value_name = "SDKAPPID")]
+        sdk_app_id: SdkAppId,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Disables an app, removes all its state, and then the app itself. Prints what was removed. Nothing is brought back: export
+    /// the app first if it may be needed. If the command is ended early, run it again.
+    Delete {
+        /// The number of the app.
+        #[arg(value_name = "SDKAPPID")]
+        sdk_app_id: SdkAppId,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Disables an app: the service refuses all its calls with 60016.
     Disable {
         /// The number of the app.

@@ -5,6 +5,7 @@ mod epoch;
 mod secret;
 mod serve;
 mod telemetry;
+mod user;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub use secret::KeyArgs;
 use secret::given_or_read;
 pub use serve::Serve;
 pub use telemetry::{LogArgs, RequestLogArgs};
+pub use user::{UserArgs, UserCommand};
 
 use crate::domain::{App, SdkAppId};
 use crate::store::Database;
@@ -63,8 +65,10 @@ pub enum Command {
     Doctor(Doctor),
     /// Removes conversations that have been empty for a long time. Run it from time to time, also while the service runs.
     Prune(Prune),
-    /// Creates and changes apps.
+    /// Creates, changes, resets and deletes apps.
     App(AppArgs),
+    /// Shows or erases a user of an app.
+    User(UserArgs),
     /// Shows or ends the epoch of the database. Cursors of the native API end with their epoch.
     Epoch(EpochArgs),
     /// Signs a UserSig.

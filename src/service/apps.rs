@@ -74,7 +74,7 @@ impl Numbers {
         self.unknown.check().map_err(|_| Error::Overloaded(Queue::UnknownApps))
     }
 
-    fn note(&self, sdk_app_id: SdkAppId, exists: bool) {
+    pub(super) fn note(&self, sdk_app_id: SdkAppId, exists: bool) {
         if exists {
             self.missing.invalidate(&sdk_app_id);
             self.existing.insert(sdk_app_id, ());
@@ -208,7 +208,7 @@ impl Service {
     }
 
     /// Removes the app from the caches of all threads.
-    fn forget_app(&self, sdk_app_id: SdkAppId) {
+    pub(super) fn forget_app(&self, sdk_app_id: SdkAppId) {
         for apps in self.all_apps() {
             apps.0.invalidate(&sdk_app_id);
         }

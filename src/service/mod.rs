@@ -4,6 +4,7 @@ mod accounts;
 mod apps;
 mod chat_groups;
 mod commit;
+mod erasing;
 mod feed;
 mod feed_readers;
 mod health;
@@ -40,6 +41,9 @@ pub use apps::{
     AppChange, AppSettings, create_app, list_apps, load_app, random_secret_key, update_app,
 };
 pub use chat_groups::ChatGroupRequest;
+pub use erasing::{
+    ErasedUser, KnownUser, RemovedApp, Until, delete_app, erase_user, load_user, reset_app,
+};
 pub use feed::FeedPage;
 use health::Health;
 use key_use::KeyUses;

@@ -35,6 +35,12 @@ impl Waiting {
         self.feeds.note_commit([app]);
     }
 
+    /// Tells that the state of all users of this app is gone, or the app itself.
+    pub(super) fn tell_reset(&self, app: SdkAppId) {
+        self.listeners.call_app(app);
+        self.feeds.note_commit([app]);
+    }
+
     /// Ends every wait, because the service stops.
     pub(super) fn stop(&self) {
         self.listeners.stop();

@@ -6,6 +6,7 @@ mod convert;
 mod directory;
 pub mod doctor;
 pub mod epoch;
+pub mod erasing;
 pub mod feed;
 pub mod locks;
 mod pool;

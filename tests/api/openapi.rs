@@ -100,7 +100,8 @@ async fn the_document_has_the_methods_of_the_admin_api_and_the_console() {
         let address = if item.get("servers").is_some() { at.admin.unwrap() } else { at.api };
         for method in ["get", "post", "patch", "put", "delete"] {
             let filled = path.replace("{sdkappid}", "7").replace("{identifier}", "a");
-            let filled = filled.replace("{key_id}", "1").replace("{webhook_id}", "1");
+            let filled =
+                filled.replace("{key_id}", "1").replace("{webhook_id}", "1").replace("{user}", "u");
             let line = format!("{} {filled}", method.to_uppercase());
             let headers =
                 format!("content-type: application/json\r\nauthorization: Bearer {token}\r\n");
@@ -117,7 +118,7 @@ async fn the_document_has_the_methods_of_the_admin_api_and_the_console() {
             }
         }
     }
-    assert_eq!(found.len(), 22, "{found:?}");
+    assert_eq!(found.len(), 26, "{found:?}");
 }
 
 /// Replaces the times of an answer with those of the example, which no example can predict.

@@ -17,6 +17,7 @@ mod dev;
 mod dev_deaths;
 mod doctor;
 mod epoch;
+mod erasing;
 mod feed;
 mod https;
 mod listen;

@@ -185,6 +185,12 @@ impl UserState {
         if self.owner != Presence::Present && !has_state {
             return Err(Refusal::UnknownAccount);
         }
+        self.erase();
+        Ok(Applied { items: vec![Ok(())], ..Applied::default() })
+    }
+
+    /// Like the deletion of the account, also for a user of whom nothing is stored. Call it with the contact groups loaded.
+    pub fn erase(&mut self) {
         self.owner = Presence::Gone;
         self.deleted = true;
         self.note_groups_edit();
@@ -197,7 +203,21 @@ impl UserState {
         for entry in self.entries.values_mut() {
             *entry = Entry::loaded(None, entry.peer);
         }
-        Ok(Applied { items: vec![Ok(())], ..Applied::default() })
+    }
+
+    /// Removes the row of a conversation whose other end is erased, and returns whether there is one. Nothing of it stays that
+    /// could tell readers of changes, so `forgotten_revision` grows beyond each cursor until now. The store must delete the row.
+    pub fn remove_erased(&mut self, conversation: &Conversation) -> bool {
+        let Some(entry) = self.entries.get_mut(conversation) else { return false };
+        let Some(row) = &entry.before else { return false };
+        let (counts, taken) = (Counts::of(Some(row)), entry.taken(Some(row)));
+        self.numbers.counts = self.numbers.counts.minus(counts);
+        self.exempt = self.exempt.minus(counts.minus(taken));
+        self.numbers.forgotten_revision = self.numbers.revision + 1;
+        self.edits += 1;
+        self.edits_groups |= row.is_grouped();
+        *entry = Entry::loaded(None, entry.peer);
+        true
     }
 
     /// Refuses a deleted user or a destroyed chat group. The mode `strict` also refuses one that was never imported or

@@ -2,6 +2,7 @@
 
 mod apps;
 mod body;
+mod erasing;
 mod form;
 mod guard;
 mod webhooks;
@@ -12,13 +13,15 @@ use actix_web::web::{self, Data, PayloadConfig, ServiceConfig};
 use actix_web::{HttpResponse, Resource};
 use serde::Serialize;
 
+pub(super) use erasing::{ShownErased, ShownRemoved, ShownUser};
 pub(super) use form::AppList;
 pub use guard::{OperatorToken, Operators};
 pub(super) use webhooks::{DeliveryList, Replayed, WebhookList};
 
 use super::problem_details;
-use crate::domain::App;
+use crate::domain::{App, SdkAppId};
 use crate::limits::BODY_BYTES_MAX;
+use crate::service::{ErasedUser, KnownUser, RemovedApp};
 
 /// The paths of the admin API. With [`Operators::Off`], each of them answers 404.
 pub(super) fn routes(app: &mut ServiceConfig, operators: &Operators) {
@@ -28,8 +31,10 @@ pub(super) fn routes(app: &mut ServiceConfig, operators: &Operators) {
     let collection =
         resource("/apps").route(web::get().to(apps::list)).route(web::post().to(apps::create));
     let app_resource = resource("/apps/{sdkappid}")
+        .app_data(erasing::query())
         .route(web::get().to(apps::show))
-        .route(web::patch().to(apps::change));
+        .route(web::patch().to(apps::change))
+        .route(web::delete().to(erasing::delete_app));
     let admin = resource("/apps/{sdkappid}/admins/{identifier}");
     let admin =
         admin.route(web::put().to(apps::add_admin)).route(web::delete().to(apps::remove_admin));
@@ -43,6 +48,17 @@ pub(super) fn routes(app: &mut ServiceConfig, operators: &Operators) {
         .service(resource("/apps/{sdkappid}/rotate-key").route(web::post().to(apps::rotate_key)))
         .service(
             resource("/apps/{sdkappid}/keys/{key_id}").route(web::delete().to(apps::retire_key)),
+        )
+        .service(
+            resource("/apps/{sdkappid}/reset")
+                .app_data(erasing::query())
+                .route(web::post().to(erasing::reset_app)),
+        )
+        .service(
+            resource("/apps/{sdkappid}/users/{user}")
+                .app_data(erasing::query())
+                .route(web::get().to(erasing::show_user))
+                .route(web::delete().to(erasing::erase_user)),
         )
         .configure(webhook_routes)
         .default_service(web::to(not_found));
@@ -75,6 +91,19 @@ fn webhook_routes(app: &mut ServiceConfig) {
 /// The JSON document of an app. It contains the secret key only if `is_key_new`.
 pub(crate) fn app_document(app: &App, is_key_new: bool) -> impl Serialize {
     form::ShownApp::with_generated_key(app, is_key_new)
+}
+
+/// The JSON document of a user, as the admin API answers it. The same for the two below.
+pub(crate) fn user_document(known: &KnownUser) -> impl Serialize {
+    ShownUser::from(known)
+}
+
+pub(crate) fn erased_document(erased: &ErasedUser) -> impl Serialize {
+    ShownErased::from(erased)
+}
+
+pub(crate) fn removed_document(app: SdkAppId, done: &RemovedApp) -> impl Serialize {
+    ShownRemoved::new(app, done)
 }
 
 async fn not_found() -> HttpResponse {

@@ -5,6 +5,7 @@
 //! that are generated from the schemas.
 
 mod codes;
+mod erasing;
 mod operators;
 pub(super) mod schema;
 mod webhooks;
@@ -15,7 +16,9 @@ use std::sync::LazyLock;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};
 
-use super::admin::{AppList, DeliveryList, Replayed, WebhookList};
+use super::admin::{
+    AppList, DeliveryList, Replayed, ShownErased, ShownRemoved, ShownUser, WebhookList,
+};
 use super::asset::Asset;
 use super::problem_details::ProblemDetails;
 use crate::http::tencent::codes::{Code, Family};
@@ -108,6 +111,9 @@ fn shared_schemas(limits: &Limits) -> Value {
     generator.subschema_for::<WebhookList>();
     generator.subschema_for::<DeliveryList>();
     generator.subschema_for::<Replayed>();
+    generator.subschema_for::<ShownUser>();
+    generator.subschema_for::<ShownErased>();
+    generator.subschema_for::<ShownRemoved>();
     let answers = generator.take_definitions(true);
     let by_hand = schema::joined(schema::schemas(limits), operators::schemas(&answers["App"]));
     let by_hand = schema::joined(by_hand, webhooks::schemas(&answers["Webhook"]));

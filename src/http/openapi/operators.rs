@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::schema::{closed, joined, named, object};
-use super::webhooks;
+use super::{erasing, webhooks};
 use crate::limits::{IDENTIFIER_BYTES_MAX, SECRET_KEY_BYTES_MAX, SECRET_KEY_BYTES_MIN};
 
 pub(super) fn paths() -> Map<String, Value> {
@@ -29,6 +29,7 @@ pub(super) fn paths() -> Map<String, Value> {
                 "get": operation("show_app", "Shows an app", None, [("200", app("The app."))]),
                 "patch": operation("change_app", "Changes the given settings", Some(change),
                     [("200", app("The app as it is now."))]),
+                "delete": erasing::delete_app(),
             }),
         ),
         (
@@ -49,6 +50,7 @@ pub(super) fn paths() -> Map<String, Value> {
     entries
         .into_iter()
         .chain(of_keys())
+        .chain(erasing::paths())
         .chain(webhooks::paths())
         .map(with_about)
         .chain(probes())
@@ -209,6 +211,10 @@ pub(super) fn parameters() -> Value {
         "sdkappid": {
             "name": "sdkappid", "in": "path", "required": true, "schema": number,
             "description": "The number of the app.", "example": 1_400_000_001,
+        },
+        "user": {
+            "name": "user", "in": "path", "required": true, "schema": { "type": "string", "minLength": 1, "pattern": "^[^\\u0000]*$" },
+            "description": "A user of the app. Slashes and other reserved characters are percent-encoded.", "example": "user0",
         },
         "identifier": {
             "name": "identifier", "in": "path", "required": true, "schema": named("Identifier"),

@@ -88,6 +88,22 @@ pub async fn delete(tx: &mut Tx<'_>, users: &[&UserKey]) -> Result<Vec<Directory
     Ok(changes)
 }
 
+/// Loads an account; `None` if the user is not imported.
+pub async fn load(reader: &mut Reader<'_>, key: &UserKey) -> Result<Option<Account>, Error> {
+    let row = sqlx::query!(
+        "SELECT nick, face_url FROM accounts WHERE sdk_app_id = $1 AND user_id = $2",
+        key.sdk_app_id.number(),
+        key.user_id.as_str(),
+    )
+    .fetch_optional(reader.session())
+    .await?;
+    Ok(row.map(|row| Account {
+        user_id: key.user_id.clone(),
+        nick: Some(row.nick),
+        face_url: Some(row.face_url),
+    }))
+}
+
 /// Returns for each user, in order, whether the account exists.
 pub async fn exist(
     reader: &mut Reader<'_>,

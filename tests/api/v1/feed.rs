@@ -26,7 +26,7 @@ impl TestApp {
         self.run_sql("UPDATE feed_head SET on_since = on_since - INTERVAL '1 minute'").await;
     }
 
-    async fn feed(&self, query: &str) -> Reply {
+    pub(super) async fn feed(&self, query: &str) -> Reply {
         Ask::get(format!("/changes?{query}")).send(self).await
     }
 

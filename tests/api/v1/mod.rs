@@ -8,6 +8,7 @@ mod conflicts;
 mod cors;
 mod cursors;
 mod document;
+mod erasing;
 mod event_stream;
 mod events;
 mod feed;

@@ -1,0 +1,68 @@
+//! The paths of the admin API that show a user, and that end a user, an app's state or an app.
+
+use serde_json::{Value, json};
+
+use super::operators::{named_parameter, operation, problem};
+use super::schema::{named, object};
+
+pub(super) fn paths() -> [(&'static str, Value); 2] {
+    let empty = json!({ "schema": object(&[], json!({})), "example": {} });
+    let mut reset = operation(
+        "reset_app",
+        "Removes the state of all users, accounts and chat groups of the app. Its keys, admins, limits and webhooks stay",
+        Some(empty),
+        [("200", answer("RemovedState", "What this call has removed."))],
+    );
+    reset["parameters"] = json!([confirm("The number of the app.")]);
+    let mut erase = operation(
+        "erase_user",
+        "Erases everything about a user: the account, the user's state, and the user in the lists of others",
+        None,
+        [
+            ("200", answer("ErasedUser", "What this call has erased.")),
+            ("409", problem("The account was imported again meanwhile.")),
+        ],
+    );
+    erase["parameters"] = json!([confirm("The user."), {
+        "name": "after", "in": "query", "schema": { "type": "string", "minLength": 1, "pattern": "^[^\\u0000]*$" },
+        "description": "`next` of the answer before, if that was not complete.",
+    }]);
+    [
+        (
+            "/admin/v1/apps/{sdkappid}/reset",
+            json!({ "parameters": [named_parameter("sdkappid")], "post": reset }),
+        ),
+        (
+            "/admin/v1/apps/{sdkappid}/users/{user}",
+            json!({
+                "parameters": [named_parameter("sdkappid"), named_parameter("user")],
+                "get": operation("show_user", "Shows what is known of a user", None,
+                    [("200", answer("User", "The user."))]),
+                "delete": erase,
+            }),
+        ),
+    ]
+}
+
+pub(super) fn delete_app() -> Value {
+    let mut delete = operation(
+        "delete_app",
+        "Disables the app, removes all its state, and then the app itself",
+        None,
+        [("200", answer("RemovedState", "What this call has removed."))],
+    );
+    delete["parameters"] = json!([confirm("The number of the app.")]);
+    delete
+}
+
+/// A generated value is hardly ever the right one, so requests that are generated from this document destroy nothing.
+fn confirm(about: &str) -> Value {
+    json!({
+        "name": "confirm", "in": "query", "required": true, "schema": { "type": "string", "minLength": 1 },
+        "description": format!("{about} The same text as in the path, because nothing is brought back."),
+    })
+}
+
+fn answer(schema: &str, about: &str) -> Value {
+    json!({ "description": about, "content": { "application/json": { "schema": named(schema) } } })
+}
