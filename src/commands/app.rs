@@ -10,8 +10,8 @@ use crate::config::{AppArgs, AppCommand, Output};
 use crate::deadline::Deadline;
 use crate::domain::{App, AppKey, KeyRefusal, Origin, Refusal, SdkAppId, SecretKey};
 use crate::error::Error;
-use crate::http::{app_document, removed_document};
-use crate::service::{self, AppChange, AppSettings, RemovedApp, Until};
+use crate::http::{app_document, listed_app_document, removed_document};
+use crate::service::{self, AppChange, AppSettings, AppSize, RemovedApp, Until};
 use crate::store::Store;
 
 pub(super) async fn run(settings: AppArgs, output: Output) -> anyhow::Result<()> {
@@ -34,8 +34,10 @@ pub(super) async fn run(settings: AppArgs, output: Output) -> anyhow::Result<()>
         }
         AppCommand::List => {
             let apps = service::list_apps(&store, Deadline::of_a_request()).await?;
-            let apps = apps.iter().map(|app| ShownApp { app, is_key_new: false }).collect();
-            output.print(&ShownApps { apps })
+            let sizes = service::load_app_sizes(&store, Deadline::of_a_request()).await?;
+            let size = |app: &App| sizes.get(&app.sdk_app_id).copied();
+            let apps = apps.iter().map(|app| ListedApp { app, size: size(app) }).collect();
+            output.print(&ListedApps { apps })
         }
         AppCommand::Show { sdk_app_id } => {
             let app = service::load_app(&store, sdk_app_id, Deadline::of_a_request()).await?;
@@ -191,9 +193,36 @@ struct ShownApp<'a> {
     is_key_new: bool,
 }
 
+/// An app in a list.
+struct ListedApp<'a> {
+    app: &'a App,
+    /// `None` if the app was never counted.
+    size: Option<AppSize>,
+}
+
 #[derive(Serialize)]
-struct ShownApps<'a> {
-    apps: Vec<ShownApp<'a>>,
+struct ListedApps<'a> {
+    apps: Vec<ListedApp<'a>>,
+}
+
+impl Serialize for ListedApp<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        listed_app_document(self.app, self.size).serialize(serializer)
+    }
+}
+
+impl Display for ListedApp<'_> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        out.write_str(&described(self.app))?;
+        let Some(size) = self.size else { return Ok(()) };
+        let AppSize { users, conversations, users_at_limit, bytes, counted_at } = size;
+        let counted = ago(counted_at, unix_now());
+        write!(
+            out,
+            "\n  size: {users} users, {conversations} conversations, {users_at_limit} users at a limit, about {bytes} bytes, \
+             counted {counted}"
+        )
+    }
 }
 
 impl Serialize for ShownApp<'_> {
@@ -212,7 +241,7 @@ impl Display for ShownApp<'_> {
     }
 }
 
-impl Display for ShownApps<'_> {
+impl Display for ListedApps<'_> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         joined(out, &self.apps)
     }

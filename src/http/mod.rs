@@ -34,7 +34,9 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 pub use admin::{OperatorToken, Operators};
-pub(crate) use admin::{app_document, erased_document, removed_document, user_document};
+pub(crate) use admin::{
+    app_document, erased_document, listed_app_document, removed_document, user_document,
+};
 pub use console::Console;
 pub use openapi::openapi;
 pub use tls::{Identity, TlsError};

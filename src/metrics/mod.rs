@@ -3,6 +3,7 @@
 //! A handle to a series is looked up once, when the service starts or loads an app. From then on, counting is an atomic
 //! addition. Label values come from our own lists and from apps that exist, so that clients cannot create series.
 
+mod apps;
 mod family;
 
 use std::collections::BTreeSet;
@@ -67,6 +68,11 @@ metrics! {
     rate_limited_total: IntCounterVec["app"] = "Requests refused because of the rate limit of their app";
     app_key_created_timestamp_seconds: IntGaugeVec["app", "key"] = "Creation of a secret key, in Unix seconds";
     app_key_last_used_timestamp_seconds: IntGaugeVec["app", "key"] = "Last use of a secret key, in Unix seconds";
+    app_users: IntGaugeVec["app"] = "Users with state, when the app was counted last";
+    app_conversations: IntGaugeVec["app"] = "Stored conversations, when the app was counted last";
+    app_users_at_limit: IntGaugeVec["app"] = "Users who have reached a limit, when the app was counted last";
+    app_bytes: IntGaugeVec["app"] = "Estimated size of the state in the database, when the app was counted last";
+    app_counted_timestamp_seconds: IntGaugeVec["app"] = "When the app was counted last, in Unix seconds";
     listeners: IntGaugeVec["kind"] = "Clients that wait for changes";
     overloaded_total: IntCounter = "Writes refused because the queue of their lane was full";
 
@@ -111,6 +117,8 @@ pub struct Metrics {
     pub webhooks: WebhookMetrics,
     families: Families,
     labelled_apps: Mutex<BTreeSet<i64>>,
+    /// The labels of the apps whose sizes are shown.
+    sized_apps: Mutex<BTreeSet<String>>,
     registry: Registry,
 }
 
@@ -264,6 +272,7 @@ impl Metrics {
                 dead_letters: families.webhook_dead_letters.clone(),
             },
             labelled_apps: Mutex::default(),
+            sized_apps: Mutex::default(),
             families,
             registry,
         })

@@ -14,6 +14,7 @@ mod listening;
 mod news;
 mod poller;
 mod reading;
+mod sizes;
 mod snapshot;
 mod trace;
 mod turns;
@@ -51,6 +52,7 @@ use lane::Lane;
 pub use listening::{Listener, ListenerKind, Woken};
 use news::Waiting;
 pub use reading::{ConversationList, ConversationPage};
+pub use sizes::{AppSize, load_app_sizes};
 pub use snapshot::ListPage;
 pub use webhooks::{WEBHOOKS_MAX, WebhookChange, WebhookHosts, random_webhook_secret};
 pub use write::{Write, Written};
@@ -110,6 +112,8 @@ struct Shared {
     poller: OnceLock<AbortHandle>,
     /// The task that removes old changes from the feeds.
     forgetting: OnceLock<AbortHandle>,
+    /// The task that counts how large apps are.
+    counting: OnceLock<AbortHandle>,
 }
 
 impl Shared {
@@ -146,11 +150,13 @@ impl Service {
             checks: OnceLock::default(),
             poller: OnceLock::default(),
             forgetting: OnceLock::default(),
+            counting: OnceLock::default(),
         };
         let service = Self::here(store, settings, Arc::new(shared));
         service.start_checks();
         service.start_poller();
         service.start_to_forget_changes();
+        service.start_to_count();
         for kind in ListenerKind::ALL {
             service.metrics().listeners(kind.name()).set(0);
         }
@@ -217,7 +223,8 @@ impl Service {
     pub async fn close(&self) {
         // Ends the tasks that look whether the service stops.
         self.announce_stop();
-        let tasks = [&self.shared.checks, &self.shared.poller, &self.shared.forgetting];
+        let Shared { checks, poller, forgetting, counting, .. } = &*self.shared;
+        let tasks = [checks, poller, forgetting, counting];
         tasks.into_iter().filter_map(OnceLock::get).for_each(AbortHandle::abort);
         self.lane.close();
         self.store.close().await;

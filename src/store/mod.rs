@@ -11,6 +11,7 @@ pub mod feed;
 pub mod locks;
 mod pool;
 pub mod schema;
+pub mod sizes;
 pub mod snapshots;
 mod state;
 mod unnest;

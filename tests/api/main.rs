@@ -32,6 +32,7 @@ mod readiness;
 mod reading;
 mod samples;
 mod shared_commits;
+mod sizes;
 mod smoke;
 mod state_model;
 mod stored_values;

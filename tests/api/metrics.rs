@@ -84,6 +84,7 @@ async fn the_documented_metrics_are_those_that_are_exposed() {
         let metrics = app.metrics().await;
         metrics.contains("earmark_rate_limited_total{")
             && metrics.contains(&key_series("last_used", "newest"))
+            && metrics.contains("earmark_app_bytes{")
     })
     .await;
     let exposed = Exposed::of(&app).await;

@@ -16,9 +16,15 @@ use crate::http::failure::Failure;
 use crate::service::{AppChange, random_secret_key};
 
 pub(super) async fn list(door: Data<Door>) -> HttpResponse {
-    match door.service.list_apps(Deadline::of_a_request()).await {
-        Ok(apps) => {
-            HttpResponse::Ok().json(AppList { apps: apps.iter().map(ShownApp::new).collect() })
+    let list = async {
+        let apps = door.service.list_apps(Deadline::of_a_request()).await?;
+        Ok::<_, Error>((apps, door.service.app_sizes(Deadline::of_a_request()).await?))
+    };
+    match list.await {
+        Ok((apps, sizes)) => {
+            let size = |app: &App| sizes.get(&app.sdk_app_id).copied();
+            let apps = apps.iter().map(|app| ShownApp::with_size(app, size(app))).collect();
+            HttpResponse::Ok().json(AppList { apps })
         }
         Err(error) => problem_details::failure(error),
     }

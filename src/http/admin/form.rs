@@ -11,7 +11,7 @@ use crate::http::failure::Failure;
 use crate::http::json::Field;
 use crate::http::openapi::schema::named;
 use crate::limits::{LIMIT_MAX, LimitChange, Limits, ORIGINS_MAX};
-use crate::service::AppSettings;
+use crate::service::{AppSettings, AppSize};
 
 #[derive(Serialize, JsonSchema)]
 pub(in crate::http) struct AppList<'a> {
@@ -51,6 +51,31 @@ pub(in crate::http) struct ShownApp<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "&str")]
     secret_key: Option<&'a str>,
+    /// Only in lists, once the app was counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ShownSize")]
+    size: Option<ShownSize>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AppSize")]
+struct ShownSize {
+    /// Users with state.
+    users: u64,
+    conversations: u64,
+    /// Users who have as many marked, grouped or pinned conversations as the limit allows.
+    users_at_limit: u64,
+    /// Estimated: the app's part of the tables and indexes of users' state.
+    bytes: u64,
+    /// Unix seconds. An app is counted about once an hour.
+    counted_at: u64,
+}
+
+impl From<AppSize> for ShownSize {
+    fn from(size: AppSize) -> Self {
+        let AppSize { users, conversations, users_at_limit, bytes, counted_at } = size;
+        Self { users, conversations, users_at_limit, bytes, counted_at }
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -90,7 +115,12 @@ impl<'a> ShownApp<'a> {
                 .map(|(name, value)| (name.to_owned(), (*value).into()))
                 .collect(),
             secret_key: None,
+            size: None,
         }
+    }
+
+    pub(super) fn with_size(app: &'a App, size: Option<AppSize>) -> Self {
+        Self { size: size.map(ShownSize::from), ..Self::new(app) }
     }
 
     pub(super) fn with_generated_key(app: &'a App, is_generated: bool) -> Self {

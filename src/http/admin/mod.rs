@@ -21,7 +21,7 @@ pub(super) use webhooks::{DeliveryList, Replayed, WebhookList};
 use super::problem_details;
 use crate::domain::{App, SdkAppId};
 use crate::limits::BODY_BYTES_MAX;
-use crate::service::{ErasedUser, KnownUser, RemovedApp};
+use crate::service::{AppSize, ErasedUser, KnownUser, RemovedApp};
 
 /// The paths of the admin API. With [`Operators::Off`], each of them answers 404.
 pub(super) fn routes(app: &mut ServiceConfig, operators: &Operators) {
@@ -91,6 +91,11 @@ fn webhook_routes(app: &mut ServiceConfig) {
 /// The JSON document of an app. It contains the secret key only if `is_key_new`.
 pub(crate) fn app_document(app: &App, is_key_new: bool) -> impl Serialize {
     form::ShownApp::with_generated_key(app, is_key_new)
+}
+
+/// The JSON document of an app in a list.
+pub(crate) fn listed_app_document(app: &App, size: Option<AppSize>) -> impl Serialize {
+    form::ShownApp::with_size(app, size)
 }
 
 /// The JSON document of a user, as the admin API answers it. The same for the two below.
