@@ -368,6 +368,54 @@ test("apps: create, sign in with the new key, rotate, set, disable", async () =>
   await page.context().close();
 });
 
+test("a user is erased once the id is typed, and the receipt is shown", async () => {
+  for (const [owner, peer] of [["leaver", "friend"], ["friend", "leaver"]]) {
+    const item = { OptType: 1, ContactItem: { Type: 1, To_Account: peer }, SetMark: [0] };
+    await service.call("recentcontact/mark_contact", { From_Account: owner, MarkItem: [item] });
+  }
+  const watch = await signedIn();
+  const { page } = watch;
+  await lookUp(page, "leaver");
+  await page.getByRole("button", { name: "Erase this user" }).click();
+  const dialog = page.getByRole("dialog", { name: "Erase this user?" });
+  const erase = dialog.getByRole("button", { name: "Erase", exact: true });
+  await dialog.getByRole("textbox", { name: "UserID" }).fill("leave");
+  assert.equal(await erase.isDisabled(), true);
+  await dialog.getByRole("textbox", { name: "UserID" }).fill("leaver");
+  await erase.click();
+  await page.getByText("is erased: 1 conversation, 1 list of another user.").waitFor();
+  await waitForNoDialog(page);
+  await lookUp(page, "friend");
+  await page.getByRole("heading", { name: "0 conversations" }).waitFor();
+  await closed(watch);
+});
+
+test("an app is reset and deleted once its number is typed", async () => {
+  const headers = { authorization: `Bearer ${service.token}`, "content-type": "application/json" };
+  const body = JSON.stringify({ sdkappid: 1400000088 });
+  assert.equal((await fetch(`${service.origin}/admin/v1/apps`, { method: "POST", headers, body })).status, 201);
+  const watch = await signedIn();
+  const { page } = watch;
+  await visit(page, "apps");
+  const link = page.getByRole("link", { name: /1400000088/ });
+  await link.click();
+  for (const [button, action, receipt] of [
+    ["Reset app", "Reset", "App 1400000088 is reset: nothing was stored."],
+    ["Delete app", "Delete", "App 1400000088 is deleted: nothing was stored."],
+  ] as const) {
+    await page.getByRole("button", { name: button }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("textbox", { name: "SDKAppID" }).fill("1400000001");
+    assert.equal(await dialog.getByRole("button", { name: action, exact: true }).isDisabled(), true);
+    await dialog.getByRole("textbox", { name: "SDKAppID" }).fill("1400000088");
+    await dialog.getByRole("button", { name: action, exact: true }).click();
+    await page.getByText(receipt).first().waitFor();
+    await waitForNoDialog(page);
+  }
+  await link.waitFor({ state: "detached" });
+  await closed(watch);
+});
+
 test("every view fits a phone in light and dark, and axe finds no serious violation", async () => {
   const findings: Finding[] = [];
   for (const colorScheme of ["light", "dark"] as const) {

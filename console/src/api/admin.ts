@@ -5,7 +5,7 @@ import { isObject, type Json, type JsonObject } from "../json.ts";
 import { bearer, fetchJson, type FetchResult } from "./fetch.ts";
 import { linkToken } from "./link.ts";
 
-const APPS = "/admin/v1/apps";
+export const APPS = "/admin/v1/apps";
 
 export type LimitName = string;
 

@@ -5,6 +5,7 @@ import { addAdmin, type App, changeApp, type ChangeResult, DIRECTORIES, EDITIONS
 import type { JsonObject } from "../json.ts";
 import { Choice, Input } from "../parts/inputs.tsx";
 import { announcement, Button, ProblemNotice, Text } from "../parts/parts.tsx";
+import { EndApp } from "./end_app.tsx";
 import { showKey } from "./new_key.tsx";
 import { Webhooks } from "./webhooks.tsx";
 
@@ -43,6 +44,7 @@ export function AppPanel({ app }: { app: App }) {
       <Keys app={app} run={run} />
       <Webhooks app={app} />
       <Limits app={app} save={(limits) => set({ limits })} />
+      <EndApp app={app} />
     </section>
   );
 }

@@ -7,6 +7,7 @@ import { Choice, Dialog, Input } from "../parts/inputs.tsx";
 import { Button, Notice, ProblemNotice, Text } from "../parts/parts.tsx";
 import { go, link, route } from "../route.ts";
 import { AppPanel } from "./app_panel.tsx";
+import { EndReceipt } from "./end_app.tsx";
 import { NewKey, newKey, showKey } from "./new_key.tsx";
 
 export function AppsView() {
@@ -31,6 +32,7 @@ export function AppsView() {
         )}
       </header>
       {problem && <Problem status={problem.status} problem={problem.problem} />}
+      <EndReceipt />
       {!problem && apps.value && (
         <div class="app-columns">
           <nav aria-label="Apps">

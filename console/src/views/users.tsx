@@ -11,6 +11,7 @@ import { Input } from "../parts/inputs.tsx";
 import { Ago, Button, Notice, Text, Ticked } from "../parts/parts.tsx";
 import { go, link, route } from "../route.ts";
 import { Row } from "./conversation.tsx";
+import { EraseUser } from "./erase_user.tsx";
 import { contactGroupNames, failure, found, isLive, isLoading, leave, load, readAt, typed, user } from "./lookup.ts";
 
 /** Rows on one page. */
@@ -64,6 +65,7 @@ export function UsersView() {
       )}
       {failure.value && <LoadFailure />}
       {found.value && user.value && <UserPanel />}
+      {user.value && user.value === linked && <EraseUser key={user.value} user={user.value} />}
     </article>
   );
 }
