@@ -1,5 +1,8 @@
 //! How PostgreSQL finds the rows of the native API's reads.
 
+use earmark::domain::{SdkAppId, UserId, UserKey};
+use earmark::service::{Until, erase_user};
+
 use super::{Ask, cursor};
 use crate::support::*;
 
@@ -10,10 +13,10 @@ async fn end_sessions(app: &TestApp) {
     app.sql(end).await;
 }
 
-/// Each read of a user's state finds its rows by a key, so that its time does not grow with the number of users. The sessions
+/// Each read of a user's state, and an erasure, find rows by a key, so that no statement grows with the number of users. The sessions
 /// of the service forbid sequential scans where there is an index, so small tables show what large ones would.
 #[actix_web::test]
-async fn no_read_scans_a_table_of_all_users() {
+async fn no_statement_scans_a_table_of_all_users() {
     let app = TestApp::start().await;
     app.mark("user0", [set("a", 0), custom("b", "x")]).await.assert_ok();
     app.call_ok(CREATE, create("user0", "work", [user("a")])).await;
@@ -35,6 +38,11 @@ async fn no_read_scans_a_table_of_all_users() {
     for read in &reads {
         Ask::get(format!("/users/user0{read}")).send(&app).await.ok();
     }
+    let store = app.store.clone();
+    let sdk_app_id = SdkAppId::new(APP).unwrap();
+    let key = UserKey { sdk_app_id, user_id: UserId::parse("b", 32).unwrap() };
+    let erase = async move { erase_user(&store, &key, None, Until::Done).await };
+    assert_eq!(on_runtime(erase).await.unwrap().lists, 1);
 
     end_sessions(&app).await;
     let scanned: Vec<String> = sqlx::query_scalar(
