@@ -10,6 +10,7 @@ mod migrate;
 mod prune;
 mod serve;
 mod settings;
+mod transfer;
 mod user;
 mod verify;
 
@@ -49,6 +50,9 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Command::Verify(settings) => verify::run(&settings, output).await,
         Command::App(settings) => app::run(settings, output).await,
         Command::User(settings) => user::run(settings, output).await,
+        Command::Export(settings) => transfer::export(&settings, output).await,
+        Command::Import(settings) => transfer::import(&settings, output).await,
+        Command::Compare(settings) => transfer::compare_sides(&settings, output).await,
         Command::Epoch(settings) => epoch::run(&settings, output).await,
         Command::Sig(settings) => sig(settings, output).await,
         Command::Healthcheck(settings) => healthcheck::run(&settings).await,

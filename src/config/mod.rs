@@ -5,6 +5,7 @@ mod epoch;
 mod secret;
 mod serve;
 mod telemetry;
+mod transfer;
 mod user;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ pub use secret::KeyArgs;
 use secret::given_or_read;
 pub use serve::Serve;
 pub use telemetry::{LogArgs, RequestLogArgs};
+pub use transfer::{CompareArgs, ExportArgs, ImportArgs};
 pub use user::{UserArgs, UserCommand};
 
 use crate::domain::{App, SdkAppId};
@@ -69,6 +71,13 @@ pub enum Command {
     App(AppArgs),
     /// Shows or erases a user of an app.
     User(UserArgs),
+    /// Writes an app, with all users and their state, as lines of JSON. Secret keys and settings are not in it.
+    Export(ExportArgs),
+    /// Stores such lines in an app. What is stored already is left alone, so it can be run again. Exits with 0 if everything
+    /// was imported.
+    Import(ImportArgs),
+    /// Lists the differences between two exports, or between one and the database. Exits with 0 if there are none.
+    Compare(CompareArgs),
     /// Shows or ends the epoch of the database. Cursors of the native API end with their epoch.
     Epoch(EpochArgs),
     /// Signs a UserSig.

@@ -29,7 +29,10 @@ pub use moment::Moment;
 pub use problem::Problem;
 pub use refusal::Refusal;
 pub use user::{SdkAppId, UserId, UserKey};
-pub use user_state::{ConversationState, Counts, Entry, Growth, Numbers, Presence, UserState};
+pub use user_state::{
+    AccountValues, ConversationState, Counts, Entry, Growth, Numbers, Presence, StoredConversation,
+    StoredGroup, StoredUser, UserState,
+};
 pub use webhook::{
     ClaimedWebhook, Delivery, FailedDelivery, PageOutcome, WantedChanges, Webhook, WebhookPage,
     WebhookSecret, WebhookUrl,

@@ -12,8 +12,8 @@ use moka::sync::Cache;
 use super::{Service, random_bytes};
 use crate::deadline::Deadline;
 use crate::domain::{
-    App, AppKey, Directory, Edition, MarkBit, NamedMark, Origin, Refusal, SdkAppId, SecretKey,
-    UserAccess,
+    App, AppKey, Directory, Edition, MarkBit, MarkNames, NamedMark, Origin, Refusal, SdkAppId,
+    SecretKey, UserAccess,
 };
 use crate::error::{Error, Queue};
 use crate::limits::LimitChange;
@@ -260,6 +260,8 @@ pub enum AppChange {
     AddAdmin(String),
     RemoveAdmin(String),
     NameMark(MarkBit, NamedMark),
+    /// Replaces the names of all marks.
+    NameMarks(MarkNames),
     /// Takes the name of a mark away.
     UnnameMark(MarkBit),
 }
@@ -277,6 +279,7 @@ impl AppChange {
                     return Err(Refusal::MarkNameTaken);
                 }
             }
+            Self::NameMarks(marks) => app.marks = marks,
             Self::UnnameMark(bit) => app.marks.remove(bit),
         }
         app.admins.sort_unstable();

@@ -14,6 +14,7 @@ pub mod schema;
 pub mod sizes;
 pub mod snapshots;
 mod state;
+pub mod transfer;
 mod unnest;
 pub mod verify;
 pub mod webhooks;

@@ -37,6 +37,7 @@ mod streams;
 mod telemetry;
 mod tls;
 mod traffic;
+mod transfer;
 mod upgrade;
 mod verify;
 mod webhooks;

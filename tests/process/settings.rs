@@ -150,7 +150,7 @@ fn secrets_can_come_from_files() {
 }
 
 /// The commands that have options.
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 22] = [
     &[],
     &["dev"],
     &["serve"],
@@ -160,6 +160,9 @@ const COMMANDS: [&[&str]; 19] = [
     &["healthcheck"],
     &["settings"],
     &["verify"],
+    &["export"],
+    &["import"],
+    &["compare"],
     &["app"],
     &["app", "create"],
     &["app", "list"],
@@ -173,7 +176,7 @@ const COMMANDS: [&[&str]; 19] = [
 ];
 
 /// Options about one app, one UserSig or one run. They are not settings of the program.
-const NOT_SETTINGS: [&str; 15] = [
+const NOT_SETTINGS: [&str; 21] = [
     "edition",
     "directory",
     "admin",
@@ -189,6 +192,12 @@ const NOT_SETTINGS: [&str; 15] = [
     "plan",
     "indexes",
     "output",
+    "user",
+    "out",
+    "resume",
+    "dry-run",
+    "app",
+    "ignore",
 ];
 
 #[test]

@@ -20,11 +20,13 @@ mod marks;
 mod numbers;
 mod patches;
 mod pins;
+mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use conversation_state::{ConversationState, Counts, Entry};
 pub use numbers::{Growth, Numbers};
+pub use stored::{AccountValues, StoredConversation, StoredGroup, StoredUser};
 
 use super::{App, Applied, ContactGroup, Conversation, Directory, Refusal};
 use crate::limits::Limits;

@@ -62,27 +62,7 @@ pub async fn delete(tx: &mut Tx<'_>, users: &[&UserKey]) -> Result<Vec<Directory
     for of_app in users.chunk_by(|a, b| a.sdk_app_id == b.sdk_app_id) {
         let sdk_app_id = of_app[0].sdk_app_id;
         let user_ids: Vec<_> = of_app.iter().map(|key| key.user_id.as_str()).collect();
-        sqlx::query!(
-            "DELETE FROM conversations WHERE sdk_app_id = $1 AND user_id = ANY ($2)",
-            sdk_app_id.number(),
-            &user_ids as &[&str],
-        )
-        .execute(tx.session())
-        .await?;
-        sqlx::query!(
-            "DELETE FROM contact_groups WHERE sdk_app_id = $1 AND user_id = ANY ($2)",
-            sdk_app_id.number(),
-            &user_ids as &[&str],
-        )
-        .execute(tx.session())
-        .await?;
-        sqlx::query!(
-            "DELETE FROM accounts WHERE sdk_app_id = $1 AND user_id = ANY ($2)",
-            sdk_app_id.number(),
-            &user_ids as &[&str],
-        )
-        .execute(tx.session())
-        .await?;
+        delete_rows(tx, sdk_app_id, &user_ids).await?;
         changes.extend(gone::add(tx, sdk_app_id, ACCOUNT, &user_ids).await?);
     }
     Ok(changes)
@@ -102,6 +82,46 @@ pub async fn load(reader: &mut Reader<'_>, key: &UserKey) -> Result<Option<Accou
         nick: Some(row.nick),
         face_url: Some(row.face_url),
     }))
+}
+
+/// Deletes accounts, and all rows of their users except those in `users`.
+pub(in crate::store) async fn delete_rows(
+    tx: &mut Tx<'_>,
+    sdk_app_id: SdkAppId,
+    user_ids: &[&str],
+) -> Result<(), Error> {
+    delete_state(tx, sdk_app_id, user_ids).await?;
+    sqlx::query!(
+        "DELETE FROM accounts WHERE sdk_app_id = $1 AND user_id = ANY ($2)",
+        sdk_app_id.number(),
+        user_ids as &[&str],
+    )
+    .execute(tx.session())
+    .await?;
+    Ok(())
+}
+
+/// Deletes the conversations and the contact groups of users.
+pub(in crate::store) async fn delete_state(
+    tx: &mut Tx<'_>,
+    sdk_app_id: SdkAppId,
+    user_ids: &[&str],
+) -> Result<(), Error> {
+    sqlx::query!(
+        "DELETE FROM conversations WHERE sdk_app_id = $1 AND user_id = ANY ($2)",
+        sdk_app_id.number(),
+        user_ids as &[&str],
+    )
+    .execute(tx.session())
+    .await?;
+    sqlx::query!(
+        "DELETE FROM contact_groups WHERE sdk_app_id = $1 AND user_id = ANY ($2)",
+        sdk_app_id.number(),
+        user_ids as &[&str],
+    )
+    .execute(tx.session())
+    .await?;
+    Ok(())
 }
 
 /// Returns for each user, in order, whether the account exists.

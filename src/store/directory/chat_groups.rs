@@ -5,6 +5,7 @@ use crate::domain::{ChatGroup, ChatGroupId, SdkAppId};
 use crate::error::Error;
 use crate::store::convert::corrupt;
 use crate::store::feed::DirectoryChange;
+use crate::store::unnest::unnest;
 use crate::store::{Reader, Tx};
 
 /// Adds a chat group; returns `None` if the id is taken, and otherwise what is for the feed. The id of a destroyed chat group may
@@ -30,6 +31,51 @@ pub async fn insert(
         return Ok(None);
     }
     Ok(Some(gone::remove(tx, sdk_app_id, CHAT_GROUP, &[group.id.as_str()]).await?))
+}
+
+/// Adds distinct chat groups, and changes those that exist. The result is for the feed.
+pub(in crate::store) async fn upsert(
+    tx: &mut Tx<'_>,
+    sdk_app_id: SdkAppId,
+    groups: &[&ChatGroup],
+) -> Result<Vec<DirectoryChange>, Error> {
+    unnest!(
+        query!(
+            "
+            INSERT INTO chat_groups (sdk_app_id, group_id, group_type, name)
+            SELECT $4, group_id, group_type, name
+            FROM unnest($1::text[], $2::text[], $3::text[]) AS t (group_id, group_type, name)
+            ON CONFLICT (sdk_app_id, group_id) DO UPDATE
+                SET group_type = excluded.group_type, name = excluded.name
+            "
+        ),
+        for group in groups => {
+            group_id: &str = group.id.as_str(),
+            group_type: &str = group.group_type.name(),
+            name: &str = &group.name,
+        };
+        sdk_app_id.number()
+    )
+    .execute(tx.session())
+    .await?;
+    let ids: Vec<_> = groups.iter().map(|group| group.id.as_str()).collect();
+    gone::remove(tx, sdk_app_id, CHAT_GROUP, &ids).await
+}
+
+/// Deletes the rows of chat groups.
+pub(in crate::store) async fn delete_rows(
+    tx: &mut Tx<'_>,
+    sdk_app_id: SdkAppId,
+    ids: &[&str],
+) -> Result<(), Error> {
+    sqlx::query!(
+        "DELETE FROM chat_groups WHERE sdk_app_id = $1 AND group_id = ANY ($2)",
+        sdk_app_id.number(),
+        ids as &[&str],
+    )
+    .execute(tx.session())
+    .await?;
+    Ok(())
 }
 
 /// Destroys a chat group; returns `None` if it does not exist, and otherwise what is for the feed. The conversations of users

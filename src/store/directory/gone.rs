@@ -1,9 +1,11 @@
 //! Deleted accounts and destroyed chat groups. Each deletion or return raises the app's directory revision by one.
 
-use crate::domain::{Presence, Refusal, SdkAppId};
+use crate::domain::{Conversation, Presence, Refusal, SdkAppId};
 use crate::error::Error;
 use crate::store::Tx;
+use crate::store::convert::number;
 use crate::store::feed::DirectoryChange;
+use crate::store::unnest::unnest;
 
 /// The kind of an account in `gone` and `conversations`.
 pub(super) const ACCOUNT: i16 = 1;
@@ -31,7 +33,7 @@ pub(super) async fn add(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let directory_revision = raise_directory_revision(tx, sdk_app_id).await?;
+    let directory_revision = raise_directory_revision(tx, sdk_app_id, 0).await?;
     sqlx::query!(
         r#"
         INSERT INTO gone (sdk_app_id, kind, id, is_gone, directory_revision)
@@ -73,7 +75,7 @@ pub(super) async fn remove(
     if gone.is_empty() {
         return Ok(Vec::new());
     }
-    let directory_revision = raise_directory_revision(tx, sdk_app_id).await?;
+    let directory_revision = raise_directory_revision(tx, sdk_app_id, 0).await?;
     sqlx::query!(
         r#"
         UPDATE gone SET is_gone = FALSE, directory_revision = $4
@@ -96,11 +98,56 @@ pub(super) async fn remove(
     Ok(gone.into_iter().map(change).collect())
 }
 
-async fn raise_directory_revision(tx: &mut Tx<'_>, sdk_app_id: SdkAppId) -> Result<i64, Error> {
+/// Records for each of these members whether it is gone, also for one that was never gone. The new directory revision is at
+/// least `least`.
+pub(in crate::store) async fn set(
+    tx: &mut Tx<'_>,
+    sdk_app_id: SdkAppId,
+    members: &[(&Conversation, bool)],
+    least: u64,
+) -> Result<Vec<DirectoryChange>, Error> {
+    let directory_revision = raise_directory_revision(tx, sdk_app_id, least).await?;
+    unnest!(
+        query!(
+            "
+            INSERT INTO gone (sdk_app_id, kind, id, is_gone, directory_revision)
+            SELECT $4, kind, id, is_gone, $5
+            FROM unnest($1::smallint[], $2::text[], $3::boolean[]) AS t (kind, id, is_gone)
+            ON CONFLICT (sdk_app_id, kind, id) DO UPDATE
+                SET is_gone = excluded.is_gone, directory_revision = excluded.directory_revision
+            "
+        ),
+        for (member, is_gone) in members => {
+            kind: i16 = member.kind(),
+            id: &str = member.peer_id(),
+            is_gone: bool = *is_gone,
+        };
+        sdk_app_id.number(),
+        directory_revision
+    )
+    .execute(tx.session())
+    .await?;
+    let change = |(member, is_gone): &(&Conversation, bool)| DirectoryChange {
+        sdk_app_id: sdk_app_id.number(),
+        kind: member.kind(),
+        id: member.peer_id().to_owned(),
+        is_gone: *is_gone,
+        directory_revision,
+    };
+    Ok(members.iter().map(change).collect())
+}
+
+/// Raises the directory revision by one, or to `least` if that is higher.
+async fn raise_directory_revision(
+    tx: &mut Tx<'_>,
+    sdk_app_id: SdkAppId,
+    least: u64,
+) -> Result<i64, Error> {
     let revision = sqlx::query_scalar!(
-        "UPDATE apps SET directory_revision = directory_revision + 1 WHERE sdk_app_id = $1
+        "UPDATE apps SET directory_revision = GREATEST(directory_revision + 1, $2) WHERE sdk_app_id = $1
         RETURNING directory_revision",
         sdk_app_id.number(),
+        number::<_, i64>("apps.directory_revision", least)?,
     )
     .fetch_optional(tx.session())
     .await?;

@@ -169,6 +169,11 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Gives the next statements this long, for work that has no time limit as a whole.
+    pub(in crate::store) fn extend(&mut self, time: Duration) {
+        self.usage.deadline = Deadline::within(time);
+    }
+
     pub(in crate::store) fn session(&mut self) -> Session<'_> {
         Session {
             connection: &mut self.inner,

@@ -57,11 +57,11 @@ pub async fn save(tx: &mut Tx<'_>, changed: &[ChangedUser<'_>]) -> Result<(), Er
     }
     let added: Vec<_> = changed
         .iter()
-        .flat_map(|user| user.state.groups_to_insert().map(move |group| (user, group)))
+        .flat_map(|user| {
+            user.state.groups_to_insert().map(move |group| (user.key, group, user.revision))
+        })
         .collect();
-    if !added.is_empty() {
-        insert(tx, &added).await?;
-    }
+    insert(tx, &added).await?;
     let moved: Vec<_> = changed
         .iter()
         .flat_map(|user| user.state.groups_to_rank().map(|group| (user.key, group)))
@@ -113,10 +113,14 @@ async fn delete(tx: &mut Tx<'_>, groups: &[(&UserKey, u32)]) -> Result<(), Error
     Ok(())
 }
 
-async fn insert(
+/// Inserts contact groups, each with the revision at which it got its name.
+pub(in crate::store) async fn insert(
     tx: &mut Tx<'_>,
-    groups: &[(&ChangedUser<'_>, &ContactGroup)],
+    groups: &[(&UserKey, &ContactGroup, u64)],
 ) -> Result<(), Error> {
+    if groups.is_empty() {
+        return Ok(());
+    }
     unnest!(
         query!(
             "
@@ -126,13 +130,13 @@ async fn insert(
                 AS t (sdk_app_id, user_id, group_id, name, rank, name_revision)
             "
         ),
-        for (user, group) in groups => {
-            sdk_app_id: i64 = user.key.sdk_app_id.number(),
-            user_id: &str = user.key.user_id.as_str(),
+        for (key, group, name_revision) in groups => {
+            sdk_app_id: i64 = key.sdk_app_id.number(),
+            user_id: &str = key.user_id.as_str(),
             group_id: i32 = number("contact_groups.group_id", group.id)?,
             name: &str = group.name.as_str(),
             rank: Option<i32> = group.rank.map(|rank| number("contact_groups.rank", rank)).transpose()?,
-            name_revision: i64 = number("users.revision", user.revision)?,
+            name_revision: i64 = number("users.revision", *name_revision)?,
         }
     )
     .execute(tx.session())
@@ -141,7 +145,7 @@ async fn insert(
 }
 
 /// Converts the columns `group_id`, `name` and `rank`.
-pub(super) fn contact_group(
+pub(in crate::store) fn contact_group(
     group_id: i32,
     name: &str,
     rank: Option<i32>,

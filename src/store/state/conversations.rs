@@ -15,14 +15,14 @@ use crate::store::directory::gone::presence;
 use crate::store::unnest::unnest;
 
 /// The columns of `conversations` that become [`ConversationState`].
-pub(super) struct ConversationRow {
-    pub(super) standard_mark: i64,
-    pub(super) custom_mark: Box<str>,
-    pub(super) holds_place: bool,
-    pub(super) group_ids: Vec<i32>,
-    pub(super) position: Option<i32>,
-    pub(super) pin_position: Option<i32>,
-    pub(super) changed_at: i64,
+pub(in crate::store) struct ConversationRow {
+    pub(in crate::store) standard_mark: i64,
+    pub(in crate::store) custom_mark: Box<str>,
+    pub(in crate::store) holds_place: bool,
+    pub(in crate::store) group_ids: Vec<i32>,
+    pub(in crate::store) position: Option<i32>,
+    pub(in crate::store) pin_position: Option<i32>,
+    pub(in crate::store) changed_at: i64,
 }
 
 impl TryFrom<ConversationRow> for ConversationState {
@@ -191,21 +191,31 @@ pub async fn count_others(
 /// Saves the changed conversations of users. Their rows in `users` are saved with the same revision.
 pub async fn save(tx: &mut Tx<'_>, changed: &[ChangedUser<'_>]) -> Result<(), Error> {
     let mut rows = Vec::new();
-    let mut members = Vec::new();
     for ChangedUser { key, state, revision, .. } in changed {
         for (conversation, entry) in state.entries.iter().filter(|(_, entry)| entry.is_changed()) {
             let Some(kept) = &entry.after else { continue };
             rows.push((*key, conversation, kept, *revision));
-            members.extend(kept.group_ids.iter().map(|group_id| (rows.len(), *group_id)));
         }
     }
+    save_rows(tx, &rows).await
+}
+
+/// Inserts or replaces rows, each with the revision of its last change.
+pub(in crate::store) async fn save_rows(
+    tx: &mut Tx<'_>,
+    rows: &[(&UserKey, &Conversation, &ConversationState, u64)],
+) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
+    let members = rows.iter().zip(1..).flat_map(|((_, _, kept, _), nr)| {
+        kept.group_ids.iter().map(move |group_id| (nr, *group_id))
+    });
+    let members: Vec<(usize, u32)> = members.collect();
     let position = |column, value: Option<u32>| value.map(|at| number(column, at)).transpose();
     let saved = unnest!(
         query_file!("src/store/sql/save_conversations.sql"),
-        for (key, conversation, kept, revision) in &rows => {
+        for (key, conversation, kept, revision) in rows => {
             sdk_app_id: i64 = key.sdk_app_id.number(),
             user_id: &str = key.user_id.as_str(),
             kind: i16 = conversation.kind(),

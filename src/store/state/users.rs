@@ -22,16 +22,17 @@ pub async fn lock(
     tx: &mut Tx<'_>,
     users: &BTreeMap<UserKey, bool>,
 ) -> Result<BTreeMap<UserKey, UserState>, Error> {
-    let mut locked = lock_rows(tx, users).await?;
+    let mut locked = lock_rows(tx, users.keys()).await?;
     if locked.len() < users.len() && insert_missing(tx, users, &locked).await? {
-        locked = lock_rows(tx, users).await?;
+        locked = lock_rows(tx, users.keys()).await?;
     }
     Ok(locked)
 }
 
-async fn lock_rows(
+/// As [`lock`], for users who have a row.
+pub(in crate::store) async fn lock_rows(
     tx: &mut Tx<'_>,
-    users: &BTreeMap<UserKey, bool>,
+    users: impl Iterator<Item = &UserKey> + Clone,
 ) -> Result<BTreeMap<UserKey, UserState>, Error> {
     let rows = unnest!(
         query!(
@@ -46,7 +47,7 @@ async fn lock_rows(
             FOR NO KEY UPDATE OF u
             "
         ),
-        for key in users.keys() => {
+        for key in users.clone() => {
             sdk_app_id: i64 = key.sdk_app_id.number(),
             user_id: &str = key.user_id.as_str(),
         }
@@ -114,25 +115,50 @@ pub async fn save(
 ) -> Result<(), Error> {
     let rows: Vec<_> = changed
         .iter()
-        .map(|user| (user, user.state.numbers, user.state.room(user.limits)))
+        .map(|ChangedUser { key, state, limits, revision }| UserRow {
+            key,
+            numbers: Numbers { revision: *revision, ..state.numbers },
+            groups_revision: state.changes_groups().then_some(*revision),
+            room: state.room(limits),
+        })
         .collect();
+    save_rows(tx, &rows, directory).await
+}
+
+/// A row of `users` to save.
+pub(in crate::store) struct UserRow<'a> {
+    pub(in crate::store) key: &'a UserKey,
+    pub(in crate::store) numbers: Numbers,
+    /// `None` leaves it as it is.
+    pub(in crate::store) groups_revision: Option<u64>,
+    /// The highest value that each count may have.
+    pub(in crate::store) room: Counts,
+}
+
+/// As [`save`].
+pub(in crate::store) async fn save_rows(
+    tx: &mut Tx<'_>,
+    rows: &[UserRow<'_>],
+    directory: &[DirectoryChange],
+) -> Result<(), Error> {
     let saved = unnest!(
         query_file!("src/store/sql/save_users.sql"),
-        for (user, numbers, room) in &rows => {
-            sdk_app_id: i64 = user.key.sdk_app_id.number(),
-            user_id: &str = user.key.user_id.as_str(),
-            revision: i64 = number("users.revision", user.revision)?,
-            forgotten_revision: i64 = number("users.forgotten_revision", numbers.forgotten_revision)?,
-            changes_groups: bool = user.state.changes_groups(),
-            next_position: i32 = number("users.next_position", numbers.next_position)?,
-            next_group_id: i32 = number("users.next_group_id", numbers.next_group_id)?,
-            row_count: i32 = number("users.row_count", numbers.counts.rows)?,
-            marked: i32 = number("users.marked", numbers.counts.marked)?,
-            marked_max: i32 = number("users.marked_max", room.marked.min(LIMIT_MAX))?,
-            grouped: i32 = number("users.grouped", numbers.counts.grouped)?,
-            grouped_max: i32 = number("users.grouped_max", room.grouped.min(LIMIT_MAX))?,
-            pinned: i32 = number("users.pinned", numbers.counts.pinned)?,
-            pinned_max: i32 = number("users.pinned_max", room.pinned.min(LIMIT_MAX))?,
+        for row in rows => {
+            sdk_app_id: i64 = row.key.sdk_app_id.number(),
+            user_id: &str = row.key.user_id.as_str(),
+            revision: i64 = number("users.revision", row.numbers.revision)?,
+            forgotten_revision: i64 = number("users.forgotten_revision", row.numbers.forgotten_revision)?,
+            groups_revision: Option<i64> =
+                row.groups_revision.map(|it| number("users.groups_revision", it)).transpose()?,
+            next_position: i32 = number("users.next_position", row.numbers.next_position)?,
+            next_group_id: i32 = number("users.next_group_id", row.numbers.next_group_id)?,
+            row_count: i32 = number("users.row_count", row.numbers.counts.rows)?,
+            marked: i32 = number("users.marked", row.numbers.counts.marked)?,
+            marked_max: i32 = number("users.marked_max", row.room.marked.min(LIMIT_MAX))?,
+            grouped: i32 = number("users.grouped", row.numbers.counts.grouped)?,
+            grouped_max: i32 = number("users.grouped_max", row.room.grouped.min(LIMIT_MAX))?,
+            pinned: i32 = number("users.pinned", row.numbers.counts.pinned)?,
+            pinned_max: i32 = number("users.pinned_max", row.room.pinned.min(LIMIT_MAX))?,
         }
         for change in directory => {
             sdk_app_id: i64 = change.sdk_app_id,
@@ -144,7 +170,7 @@ pub async fn save(
     )
     .fetch_one(tx.session())
     .await?;
-    check_row_count("users", number("users, saved", saved.saved)?, changed.len())
+    check_row_count("users", number("users, saved", saved.saved)?, rows.len())
 }
 
 /// Converts the key of a stored row.

@@ -1,0 +1,110 @@
+//! `earmark export`, `import` and `compare`.
+
+use std::fmt::{self, Display, Formatter};
+use std::fs::File;
+use std::io::{BufRead, BufReader, stdin, stdout};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use serde::Serialize;
+
+use super::{check_schema, connect, unix_now};
+use crate::config::{CompareArgs, ExportArgs, ImportArgs, Output};
+use crate::deadline::Deadline;
+use crate::domain::{App, SdkAppId, UserId};
+use crate::service;
+use crate::store::Store;
+use crate::transfer::FormReader;
+use crate::transfer::compare::{Side, compare};
+use crate::transfer::export::{self, What};
+use crate::transfer::form::Counts;
+use crate::transfer::import::{self, Options};
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Exported(Counts);
+
+impl Display for Exported {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let Counts { gone, chat_groups, users, conversations } = self.0;
+        write!(
+            out,
+            "{users} users, {conversations} conversations, {chat_groups} chat groups, {gone} deletions"
+        )
+    }
+}
+
+async fn load_app(store: &Store, sdk_app_id: SdkAppId) -> anyhow::Result<App> {
+    let app = service::load_app(store, sdk_app_id, Deadline::of_a_request()).await?;
+    app.with_context(|| format!("there is no app {sdk_app_id}"))
+}
+
+pub(super) async fn export(settings: &ExportArgs, output: Output) -> anyhow::Result<()> {
+    if settings.out.is_none() && output == Output::Json {
+        bail!("--output json: standard output has the file; name one with --out");
+    }
+    let store = connect(&settings.database).await?;
+    check_schema(&store).await?;
+    let app = load_app(&store, settings.sdk_app_id).await?;
+    let user = settings.user.as_deref().map(|user| UserId::parse(user, u32::MAX));
+    let user = user.transpose().context("--user")?;
+    let what = user.as_ref().map_or(What::All, What::User);
+    let counts = match &settings.out {
+        None => {
+            let (_, counts) = export::export(&store, &app, what, stdout().lock()).await?;
+            tracing::info!("exported {}", Exported(counts));
+            return Ok(());
+        }
+        Some(path) if settings.resume => export::resume(&store, &app, path).await?,
+        Some(path) => export::export_to(&store, &app, what, path).await?,
+    };
+    output.print(&Exported(counts))
+}
+
+/// A file, or standard input.
+fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(BufReader::new(stdin())));
+    }
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    Ok(Box::new(BufReader::with_capacity(256 << 10, file)))
+}
+
+pub(super) async fn import(settings: &ImportArgs, output: Output) -> anyhow::Result<()> {
+    let file = open(&settings.file)?;
+    let store = connect(&settings.database).await?;
+    check_schema(&store).await?;
+    let options = Options { dry_run: settings.dry_run, now: unix_now() };
+    let imported = import::import(&store, settings.sdk_app_id, file, options).await;
+    let report = imported.with_context(|| settings.file.display().to_string())?;
+    output.print(&report)?;
+    match report.problem_count {
+        0 => Ok(()),
+        count => bail!("{count} problems: what they name was not imported"),
+    }
+}
+
+pub(super) async fn compare_sides(settings: &CompareArgs, output: Output) -> anyhow::Result<()> {
+    let side = |path: &Path| -> anyhow::Result<Side<'static>> {
+        let name = path.display().to_string();
+        let reader = FormReader::open(open(path)?).with_context(|| name.clone())?;
+        Ok(Side::File { name, reader })
+    };
+    let first = side(&settings.first)?;
+    let compared = if let Some(second) = &settings.second {
+        compare(first, side(second)?, &settings.ignore).await?
+    } else {
+        let store = connect(&settings.database).await?;
+        check_schema(&store).await?;
+        let sdk_app_id = settings.app.map_or_else(|| first.app(), Ok)?;
+        let app = load_app(&store, sdk_app_id).await?;
+        let mut connection = store.connection(Deadline::of_a_request()).await?;
+        let second = Side::of_app(&app, &mut connection).await?;
+        compare(first, second, &settings.ignore).await?
+    };
+    output.print(&compared)?;
+    match compared.difference_count {
+        0 => Ok(()),
+        count => bail!("{count} differences"),
+    }
+}

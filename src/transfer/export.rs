@@ -1,0 +1,303 @@
+//! Writes an app to a file.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use serde::Serialize;
+
+use super::form::{self, Counts, FORMAT, Header, LINE_BYTES_MAX, Line, PeerType, VERSION};
+use super::reading::Place;
+use super::{FormReader, Progress};
+use crate::deadline::Deadline;
+use crate::domain::{App, Color, Conversation, UserId};
+use crate::error::Error;
+use crate::store::Store;
+use crate::store::transfer::{GoneMember, Snapshot};
+
+/// Bytes that are written at once.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// The lines of an app at one moment, behind a place.
+pub struct AppLines<'c> {
+    snapshot: Snapshot<'c>,
+    after: Place,
+    page: VecDeque<Line>,
+}
+
+impl<'c> AppLines<'c> {
+    pub(super) fn behind(snapshot: Snapshot<'c>, after: Place) -> Self {
+        Self { snapshot, after, page: VecDeque::new() }
+    }
+
+    /// The lines about one user.
+    async fn of_user(mut snapshot: Snapshot<'c>, user_id: &UserId) -> Result<Self, Error> {
+        let gone = snapshot.gone_account(user_id.as_str()).await?;
+        let user = snapshot.user(user_id.as_str()).await?;
+        let gone = gone.iter().map(|gone| Line::Gone(gone.into()));
+        let user = user.iter().map(|user| Line::User(user.into()));
+        Ok(Self { snapshot, after: Place::End, page: gone.chain(user).collect() })
+    }
+
+    /// The next line, without the last one of a file.
+    pub(super) async fn next(&mut self) -> Result<Option<Line>, Error> {
+        while self.page.is_empty() && self.after != Place::End {
+            self.read_page().await?;
+        }
+        Ok(self.page.pop_front())
+    }
+
+    /// Reads the next lines of a kind, or goes on to the next kind.
+    async fn read_page(&mut self) -> Result<(), Error> {
+        let last = std::mem::replace(&mut self.after, Place::End);
+        let next_kind = match last {
+            Place::Header => {
+                let page = self.snapshot.gone(None).await?;
+                self.page.extend(page.iter().map(|gone| Line::Gone(gone.into())));
+                Place::ChatGroup(String::new())
+            }
+            Place::Gone(directory_revision, kind, id) => {
+                let after =
+                    GoneMember { member: member(kind, id)?, is_gone: true, directory_revision };
+                let page = self.snapshot.gone(Some(&after)).await?;
+                self.page.extend(page.iter().map(|gone| Line::Gone(gone.into())));
+                Place::ChatGroup(String::new())
+            }
+            Place::ChatGroup(id) => {
+                let page = self.snapshot.chat_groups(Some(&id)).await?;
+                self.page.extend(page.iter().map(|group| Line::ChatGroup(group.into())));
+                Place::User(String::new())
+            }
+            Place::User(id) => {
+                let page = self.snapshot.users(Some(&id)).await?;
+                self.page.extend(page.iter().map(|user| Line::User(user.into())));
+                Place::End
+            }
+            Place::End => Place::End,
+        };
+        self.after = self.page.back().map_or(next_kind, Place::of);
+        Ok(())
+    }
+
+    pub(super) async fn end(self) -> Result<(), Error> {
+        self.snapshot.end().await
+    }
+}
+
+fn member(kind: PeerType, id: String) -> Result<Conversation, Error> {
+    let kind = match kind {
+        PeerType::User => 1,
+        PeerType::Group => 2,
+    };
+    Conversation::stored(kind, id).map_err(|problem| Error::Internal(problem.into()))
+}
+
+/// The header of the file of a snapshot.
+pub(super) async fn header(app: &App, snapshot: &mut Snapshot<'_>) -> Result<Header, Error> {
+    let counts = snapshot.counts().await?;
+    let mark = |(bit, mark): (crate::domain::MarkBit, &crate::domain::NamedMark)| form::Mark {
+        bit: bit.number(),
+        name: mark.name.as_str().to_owned(),
+        color: mark.color.as_ref().map(|color| Color::as_str(color).to_owned()),
+    };
+    Ok(Header {
+        format: FORMAT.to_owned(),
+        version: VERSION,
+        app: app.sdk_app_id.number(),
+        directory_revision: counts.directory_revision,
+        marks: app.marks.iter().map(mark).collect(),
+        counts: Counts {
+            gone: counts.gone,
+            chat_groups: counts.chat_groups,
+            users: counts.users,
+            conversations: counts.conversations,
+        },
+    })
+}
+
+/// Writes lines, and counts them.
+pub(super) struct FormWriter<W: Write> {
+    out: BufWriter<W>,
+    line: Vec<u8>,
+    pub(super) counts: Counts,
+}
+
+impl<W: Write> FormWriter<W> {
+    pub(super) fn new(out: W, counts: Counts) -> Self {
+        Self { out: BufWriter::with_capacity(BUFFER_BYTES, out), line: Vec::new(), counts }
+    }
+
+    pub(super) fn header(&mut self, header: &Header) -> anyhow::Result<()> {
+        self.write(header, "the header")
+    }
+
+    pub(super) fn line(&mut self, line: &Line) -> anyhow::Result<()> {
+        match line {
+            Line::Gone(_) => self.counts.gone += 1,
+            Line::ChatGroup(_) => self.counts.chat_groups += 1,
+            Line::User(user) => {
+                self.counts.users += 1;
+                self.counts.conversations += user.conversations.len() as u64;
+            }
+            Line::End(_) => {}
+        }
+        self.write(line, &Place::of(line).about())
+    }
+
+    /// Writes the last line, and everything that was kept back.
+    pub(super) fn end(mut self) -> anyhow::Result<(W, Counts)> {
+        self.line(&Line::End(self.counts))?;
+        let out = self.out.into_inner().map_err(std::io::IntoInnerError::into_error);
+        Ok((out.context("cannot write the file")?, self.counts))
+    }
+
+    fn write(&mut self, value: &impl Serialize, about: &str) -> anyhow::Result<()> {
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, value)?;
+        if self.line.len() > LINE_BYTES_MAX {
+            bail!("{about} does not fit into a line of {LINE_BYTES_MAX} bytes");
+        }
+        self.line.push(b'\n');
+        self.out.write_all(&self.line).context("cannot write the file")
+    }
+}
+
+/// Which users to export.
+#[derive(Debug, Clone, Copy)]
+pub enum What<'a> {
+    All,
+    User(&'a UserId),
+}
+
+/// Writes an app, as it is at this moment.
+pub async fn export<W: Write>(
+    store: &Store,
+    app: &App,
+    what: What<'_>,
+    out: W,
+) -> anyhow::Result<(W, Counts)> {
+    let mut connection = store.connection(Deadline::of_a_request()).await?;
+    let mut snapshot = Snapshot::begin(&mut connection, app.sdk_app_id).await?;
+    let mut header = header(app, &mut snapshot).await?;
+    let mut lines = match what {
+        What::All => AppLines::behind(snapshot, Place::Header),
+        What::User(user_id) => AppLines::of_user(snapshot, user_id).await?,
+    };
+    if let What::User(_) = what {
+        header.counts = counted(&lines.page);
+    }
+    let mut writer = FormWriter::new(out, Counts::default());
+    writer.header(&header)?;
+    write(&mut lines, &mut writer, header.counts.users).await?;
+    lines.end().await?;
+    writer.end()
+}
+
+fn counted(lines: &VecDeque<Line>) -> Counts {
+    let mut counts = Counts::default();
+    for line in lines {
+        match line {
+            Line::Gone(_) => counts.gone += 1,
+            Line::ChatGroup(_) => counts.chat_groups += 1,
+            Line::User(user) => {
+                counts.users += 1;
+                counts.conversations += user.conversations.len() as u64;
+            }
+            Line::End(_) => {}
+        }
+    }
+    counts
+}
+
+async fn write<W: Write>(
+    lines: &mut AppLines<'_>,
+    writer: &mut FormWriter<W>,
+    users: u64,
+) -> anyhow::Result<()> {
+    let mut progress = Progress::new("users", users);
+    progress.add(writer.counts.users);
+    while let Some(line) = lines.next().await? {
+        writer.line(&line)?;
+        progress.add(matches!(line, Line::User(_)).into());
+    }
+    Ok(())
+}
+
+/// Writes an app to a new file. Other users of the machine cannot read it.
+pub async fn export_to(
+    store: &Store,
+    app: &App,
+    what: What<'_>,
+    path: &Path,
+) -> anyhow::Result<Counts> {
+    let named = || path.display().to_string();
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let file = file.with_context(|| {
+        format!("cannot create {} (--resume goes on with a file that exists)", named())
+    })?;
+    let (file, counts) = export(store, app, what, file).await?;
+    file.sync_all().with_context(|| format!("cannot write {}", named()))?;
+    Ok(counts)
+}
+
+/// Goes on with a file whose export was interrupted. Its rest shows a later moment than its beginning.
+pub async fn resume(store: &Store, app: &App, path: &Path) -> anyhow::Result<Counts> {
+    let named = || path.display().to_string();
+    let opened = OpenOptions::new().read(true).write(true).open(path);
+    let mut file = opened.with_context(|| format!("cannot open {}", named()))?;
+    let Begun { place, counts, offset, users } = Begun::find(&file, app).with_context(named)?;
+    if place == Place::End {
+        tracing::info!("{} is complete already", named());
+        return Ok(counts);
+    }
+    file.set_len(offset).with_context(|| format!("cannot write {}", named()))?;
+    file.seek(SeekFrom::End(0))?;
+    let mut connection = store.connection(Deadline::of_a_request()).await?;
+    let snapshot = Snapshot::begin(&mut connection, app.sdk_app_id).await?;
+    let mut lines = AppLines::behind(snapshot, place);
+    let mut writer = FormWriter::new(&file, counts);
+    write(&mut lines, &mut writer, users).await?;
+    lines.end().await?;
+    let (_, counts) = writer.end()?;
+    file.sync_all().with_context(|| format!("cannot write {}", named()))?;
+    Ok(counts)
+}
+
+/// The beginning of a file.
+struct Begun {
+    /// Of the last whole line.
+    place: Place,
+    counts: Counts,
+    /// Bytes of the whole lines.
+    offset: u64,
+    /// As the header counts them.
+    users: u64,
+}
+
+impl Begun {
+    fn find(file: &File, app: &App) -> anyhow::Result<Self> {
+        let mut reader = FormReader::open(BufReader::with_capacity(BUFFER_BYTES, file))?;
+        if reader.header.app != app.sdk_app_id.number() {
+            bail!("the file is of app {}, not of {}", reader.header.app, app.sdk_app_id);
+        }
+        if reader.is_cut() {
+            bail!("the file has only a part of the header: remove it, and begin again");
+        }
+        let mut begun = Self {
+            place: Place::Header,
+            counts: Counts::default(),
+            offset: reader.offset(),
+            users: reader.header.counts.users,
+        };
+        loop {
+            let line = reader.next_line()?;
+            let Some(line) = line.filter(|_| !reader.is_cut()) else { return Ok(begun) };
+            let (_, line) = line.map_err(|problem| anyhow::anyhow!("{problem}"))?;
+            begun.place = Place::of(&line);
+            (begun.counts, begun.offset) = (reader.counts(), reader.offset());
+        }
+    }
+}

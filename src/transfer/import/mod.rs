@@ -1,0 +1,282 @@
+//! Writes a file into an app.
+//!
+//! A line is stored whole or not at all. Lines of one kind share transactions, as writes of the service do. What is stored already
+//! is left alone, so an import that was interrupted is run again from the beginning.
+
+mod report;
+mod users;
+
+use std::io::BufRead;
+
+use anyhow::{Context, bail};
+
+pub use report::{Changes, Report};
+
+use super::form::{self, FieldProblem, Line};
+use super::reading::{Numbered, Place};
+use super::{FileProblem, FormReader, Progress};
+use crate::deadline::Deadline;
+use crate::domain::{App, ChatGroup, Color, MarkBit, MarkName, MarkNames, NamedMark, SdkAppId};
+use crate::error::Error;
+use crate::service::{self, AppChange};
+use crate::store::transfer::{self as rows, GoneMember};
+use crate::store::{Store, Tx};
+use users::FileUser;
+
+/// Lines that share a transaction.
+const BATCH_LINES: usize = 500;
+/// Conversations that share a transaction, if it is of more than one user.
+const BATCH_CONVERSATIONS: usize = 5000;
+/// How often a transaction is tried that the database gave up, because another writer held a lock for too long, for example.
+const TRIES: u32 = 3;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Roll everything back, and only say what would change.
+    pub dry_run: bool,
+    /// The time of the import, in Unix seconds.
+    pub now: u64,
+}
+
+/// Imports a file into an app that exists. What does not fit is in the report; an error ends the import.
+pub async fn import(
+    store: &Store,
+    sdk_app_id: SdkAppId,
+    reader: impl BufRead,
+    options: Options,
+) -> anyhow::Result<Report> {
+    let app = service::load_app(store, sdk_app_id, Deadline::of_a_request()).await?;
+    let app = app.with_context(|| format!("there is no app {sdk_app_id}"))?;
+    let mut file = FormReader::open(reader)?;
+    let progress = Progress::new("users", file.header.counts.users);
+    let report = Report::new(options.dry_run);
+    let mut import = Import { store, app, options, report, progress, batch: Batch::default() };
+    import.marks(&file.header.marks).await?;
+    let mut number = 1;
+    loop {
+        let line = file.next_line().context("cannot read the file")?;
+        let Some(line) = line else { break };
+        if let Ok((at, _)) = &line {
+            number = *at;
+        }
+        let done = import.take(line).await;
+        done.with_context(|| {
+            format!(
+                "the import has stopped at line {number}; what it has stored is whole, so run it again"
+            )
+        })?;
+    }
+    import.flush().await?;
+    import.raise_directory_revision(file.header.directory_revision).await?;
+    Ok(import.report)
+}
+
+struct Import<'s> {
+    store: &'s Store,
+    app: App,
+    options: Options,
+    report: Report,
+    progress: Progress,
+    batch: Batch,
+}
+
+/// Lines that wait for their transaction. They are of one kind.
+#[derive(Default)]
+struct Batch {
+    gone: Vec<GoneMember>,
+    chat_groups: Vec<ChatGroup>,
+    users: Vec<FileUser>,
+    conversations: usize,
+}
+
+impl Import<'_> {
+    async fn take(&mut self, line: Numbered) -> anyhow::Result<()> {
+        let (number, line) = match line {
+            Ok(line) => line,
+            Err(problem) => {
+                self.report.add_problem(problem);
+                return Ok(());
+            }
+        };
+        let about = Place::of(&line).about();
+        let limits = self.app.limits;
+        match line {
+            Line::Gone(gone) => {
+                self.progress.add(0);
+                let Some(gone) = self.fitting(number, &about, gone.checked(&limits)) else {
+                    return Ok(());
+                };
+                // Those of one directory revision have left together.
+                let revision = |gone: &GoneMember| gone.directory_revision;
+                if self.batch.gone.last().map(revision) != Some(revision(&gone)) {
+                    self.flush().await?;
+                }
+                self.batch.gone.push(gone);
+            }
+            Line::ChatGroup(group) => {
+                if !self.batch.gone.is_empty() {
+                    self.flush().await?;
+                }
+                let group = self.fitting(number, &about, group.checked(&limits));
+                self.batch.chat_groups.extend(group);
+            }
+            Line::User(user) => {
+                if self.batch.users.is_empty() {
+                    self.flush().await?;
+                }
+                self.progress.add(1);
+                if let Some(user) = self.fitting(number, &about, user.checked(&limits)) {
+                    self.batch.conversations += user.conversations.len();
+                    self.batch.users.push(FileUser { line: number, user });
+                } else {
+                    self.report.users.refused += 1;
+                }
+            }
+            Line::End(_) => {}
+        }
+        let Batch { gone, chat_groups, users, conversations } = &self.batch;
+        let lines = gone.len().max(chat_groups.len()).max(users.len());
+        if lines >= BATCH_LINES || *conversations >= BATCH_CONVERSATIONS {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    fn fitting<T>(
+        &mut self,
+        line: u64,
+        about: &str,
+        checked: Result<T, Vec<FieldProblem>>,
+    ) -> Option<T> {
+        match checked {
+            Ok(fitting) => Some(fitting),
+            Err(problems) => {
+                for problem in problems {
+                    self.report.add_problem(FileProblem::new(line, about, problem));
+                }
+                None
+            }
+        }
+    }
+
+    /// Stores the lines that wait.
+    async fn flush(&mut self) -> anyhow::Result<()> {
+        let Batch { gone, chat_groups, users, .. } = std::mem::take(&mut self.batch);
+        if !gone.is_empty() {
+            let least = gone.iter().map(|gone| gone.directory_revision).max().unwrap_or_default();
+            let (app, now) = (self.app.clone(), self.options.now);
+            let saved = self
+                .write(
+                    |saved: &rows::Saved| *saved != rows::Saved::default(),
+                    async |tx| rows::save_gone(tx, &app, &gone, least, now).await,
+                )
+                .await?;
+            self.report.gone.add(saved, gone.len());
+        }
+        if !chat_groups.is_empty() {
+            let sdk_app_id = self.app.sdk_app_id;
+            let saved = self
+                .write(
+                    |saved: &rows::Saved| *saved != rows::Saved::default(),
+                    async |tx| rows::save_chat_groups(tx, sdk_app_id, &chat_groups).await,
+                )
+                .await?;
+            self.report.chat_groups.add(saved, chat_groups.len());
+        }
+        if !users.is_empty() {
+            let app = self.app.clone();
+            let outcome = self
+                .write(
+                    |outcome: &users::Outcome| outcome.has_written,
+                    async |tx| users::save(tx, &app, &users).await,
+                )
+                .await?;
+            self.report.add_users(outcome, users.len());
+        }
+        Ok(())
+    }
+
+    /// Runs a transaction, again if the database gave it up. To run it twice does no harm.
+    async fn write<T>(
+        &self,
+        has_written: impl Fn(&T) -> bool,
+        write: impl AsyncFn(&mut Tx<'_>) -> Result<T, Error>,
+    ) -> anyhow::Result<T> {
+        let is_kept = |done: &T| !self.options.dry_run && has_written(done);
+        for _ in 1..TRIES {
+            match rows::write(self.store, is_kept, async |tx| write(tx).await).await {
+                Err(error @ (Error::Unavailable(_) | Error::InDoubt(_))) => {
+                    let cause = format!("{:#}", anyhow::Error::from(error));
+                    tracing::warn!(cause, "a transaction is tried again");
+                }
+                done => return Ok(done?),
+            }
+        }
+        Ok(rows::write(self.store, is_kept, async |tx| write(tx).await).await?)
+    }
+
+    /// The names of marks: those of the file replace others of the same bit.
+    async fn marks(&mut self, marks: &[form::Mark]) -> anyhow::Result<()> {
+        let mut names = MarkNames::default();
+        for (nr, mark) in marks.iter().enumerate() {
+            if let Err(FieldProblem { field, reason }) = add_mark(&mut names, mark) {
+                let field = format!("marks[{nr}].{field}");
+                let problem = FieldProblem::new(field, reason);
+                self.report.add_problem(FileProblem::new(1, "the header", problem));
+            }
+        }
+        for (bit, mark) in self.app.marks.iter() {
+            let is_named = names.iter().any(|(other, _)| other == bit);
+            if !is_named && !names.insert(bit, mark.clone()) {
+                let name = mark.name.as_str();
+                let reason =
+                    format!("{name:?} is the name of bit {} of the app already", bit.number());
+                let problem = FieldProblem::new("marks", reason);
+                self.report.add_problem(FileProblem::new(1, "the header", problem));
+                return Ok(());
+            }
+        }
+        if names == self.app.marks {
+            return Ok(());
+        }
+        let old = |bit| self.app.marks.iter().find(|(other, _)| *other == bit);
+        let changed = names.iter().filter(|new| old(new.0) != Some(*new)).count();
+        self.report.marks = changed as u64;
+        if !self.options.dry_run {
+            let change = AppChange::NameMarks(names);
+            let deadline = Deadline::of_a_request();
+            let updated = service::update_app(self.store, self.app.sdk_app_id, change, deadline);
+            if updated.await?.is_none() {
+                bail!("app {} has just been deleted", self.app.sdk_app_id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Readers of changes know the app's directory revision of the file already.
+    async fn raise_directory_revision(&mut self, revision: u64) -> anyhow::Result<()> {
+        let sdk_app_id = self.app.sdk_app_id;
+        self.write(
+            |is_raised: &bool| *is_raised,
+            async |tx| rows::set_directory_revision(tx, sdk_app_id, revision).await,
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+fn add_mark(names: &mut MarkNames, mark: &form::Mark) -> Result<(), FieldProblem> {
+    let refuse = |field: &'static str| {
+        move |problem: crate::domain::Problem| FieldProblem::new(field, problem.to_string())
+    };
+    let bit = MarkBit::parse(mark.bit.into()).and_then(MarkNames::check_bit);
+    let bit = bit.map_err(refuse("bit"))?;
+    let name = MarkName::parse(&mark.name).map_err(refuse("name"))?;
+    let color = mark.color.as_deref().map(Color::parse).transpose();
+    let color = color.map_err(refuse("color"))?;
+    if names.insert(bit, NamedMark { name, color }) {
+        Ok(())
+    } else {
+        Err(FieldProblem::new("name", "is the name of two bits"))
+    }
+}
