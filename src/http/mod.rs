@@ -13,6 +13,7 @@ pub mod json;
 mod listener;
 mod openapi;
 mod origin;
+pub(crate) mod outgoing;
 mod problem_details;
 mod rate_limit;
 pub mod request_id;

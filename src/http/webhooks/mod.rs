@@ -1,4 +1,4 @@
-//! Outgoing HTTP: webhooks get the changes of an app's feed.
+//! Webhooks get the changes of an app's feed.
 
 mod address;
 mod client;
