@@ -53,6 +53,8 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Command::Export(settings) => transfer::export(&settings, output).await,
         Command::Import(settings) => transfer::import(&settings, output).await,
         Command::Compare(settings) => transfer::compare_sides(&settings, output).await,
+        Command::Pull(settings) => transfer::pull(&settings, output).await,
+        Command::Push(settings) => transfer::push(&settings, output).await,
         Command::Epoch(settings) => epoch::run(&settings, output).await,
         Command::Sig(settings) => sig(settings, output).await,
         Command::Healthcheck(settings) => healthcheck::run(&settings).await,

@@ -1,4 +1,4 @@
-//! `earmark export`, `import` and `compare`.
+//! `earmark export`, `import`, `compare`, `pull` and `push`.
 
 use std::fmt::{self, Display, Formatter};
 use std::fs::File;
@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 use super::{check_schema, connect, unix_now};
-use crate::config::{CompareArgs, ExportArgs, ImportArgs, Output};
+use crate::config::{CompareArgs, ExportArgs, ImportArgs, Output, PullArgs, PushArgs};
 use crate::deadline::Deadline;
 use crate::domain::{App, SdkAppId, UserId};
 use crate::service;
@@ -19,6 +19,7 @@ use crate::transfer::compare::{Side, compare};
 use crate::transfer::export::{self, What};
 use crate::transfer::form::Counts;
 use crate::transfer::import::{self, Options};
+use crate::transfer::original::{self, Original};
 
 #[derive(Serialize)]
 #[serde(transparent)]
@@ -106,5 +107,30 @@ pub(super) async fn compare_sides(settings: &CompareArgs, output: Output) -> any
     match compared.difference_count {
         0 => Ok(()),
         count => bail!("{count} differences"),
+    }
+}
+
+pub(super) async fn pull(settings: &PullArgs, output: Output) -> anyhow::Result<()> {
+    let users = original::read_users(open(&settings.users)?);
+    let users = users.with_context(|| format!("--users {}", settings.users.display()))?;
+    let source = Original::new(settings.access()?, unix_now());
+    let (app, out) = (settings.sdk_app_id(), &settings.out);
+    let pulled = original::pull(&source, app, &users, out, settings.resume).await?;
+    output.print(&pulled)?;
+    match pulled.missing_count {
+        0 => Ok(()),
+        count => bail!("{count} users are missing in {}", settings.out.display()),
+    }
+}
+
+pub(super) async fn push(settings: &PushArgs, output: Output) -> anyhow::Result<()> {
+    let file = open(&settings.file)?;
+    let target = Original::new(settings.access()?, unix_now());
+    let pushed = original::push(&target, file).await;
+    let pushed = pushed.with_context(|| settings.file.display().to_string())?;
+    output.print(&pushed)?;
+    match pushed.missing_count {
+        0 => Ok(()),
+        count => bail!("{count} problems: what they name was not pushed"),
     }
 }

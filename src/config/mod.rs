@@ -22,7 +22,7 @@ pub use secret::KeyArgs;
 use secret::given_or_read;
 pub use serve::Serve;
 pub use telemetry::{LogArgs, RequestLogArgs};
-pub use transfer::{CompareArgs, ExportArgs, ImportArgs};
+pub use transfer::{CompareArgs, ExportArgs, ImportArgs, PullArgs, PushArgs};
 pub use user::{UserArgs, UserCommand};
 
 use crate::domain::{App, SdkAppId};
@@ -78,6 +78,12 @@ pub enum Command {
     Import(ImportArgs),
     /// Lists the differences between two exports, or between one and the database. Exits with 0 if there are none.
     Compare(CompareArgs),
+    /// Reads users from Tencent Cloud Chat, or from another service with its API, into a file that `import` reads. Exits with 0
+    /// if no user is missing.
+    Pull(PullArgs),
+    /// Makes users of Tencent Cloud Chat, or of another service with its API, the same as those of a file. Exits with 0 if
+    /// nothing is missing.
+    Push(PushArgs),
     /// Shows or ends the epoch of the database. Cursors of the native API end with their epoch.
     Epoch(EpochArgs),
     /// Signs a UserSig.

@@ -1,12 +1,17 @@
-//! The arguments of `earmark export`, `import` and `compare`.
+//! The arguments of `earmark export`, `import`, `compare`, `pull` and `push`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
-use super::DatabaseArgs;
-use crate::domain::SdkAppId;
+use anyhow::Context;
+use hyper::Uri;
+
+use super::{DatabaseArgs, KeyArgs};
+use crate::domain::{App, SdkAppId};
 use crate::transfer::Ignored;
+use crate::transfer::original::{Access, Original};
 
 #[derive(Debug, Args)]
 pub struct ExportArgs {
@@ -69,4 +74,96 @@ pub struct CompareArgs {
     /// `ids` and `revisions`.
     #[arg(long, value_name = "WHAT")]
     pub ignore: Vec<Ignored>,
+}
+
+#[derive(Debug, Args)]
+pub struct PullArgs {
+    /// The address of the service to read from, such as `https://console.tim.qq.com`.
+    #[arg(long, value_name = "URL", value_parser = Original::parse_url)]
+    from: Uri,
+
+    #[command(flatten)]
+    access: AccessArgs,
+
+    /// A file with the users to read, one UserID per line; `-` reads standard input.
+    #[arg(long, value_name = "FILE")]
+    pub users: PathBuf,
+
+    /// A new file, which only its owner can read.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+
+    /// Go on with a file whose pull was interrupted.
+    #[arg(long)]
+    pub resume: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PushArgs {
+    /// The address of the service to write to, such as `https://console.tim.qq.com`.
+    #[arg(long, value_name = "URL", value_parser = Original::parse_url)]
+    to: Uri,
+
+    #[command(flatten)]
+    access: AccessArgs,
+
+    /// The file; `-` reads standard input.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// How the service is called.
+#[derive(Debug, Args)]
+pub(super) struct AccessArgs {
+    /// The number of the app at the service.
+    #[arg(long = "sdkappid", value_name = "SDKAPPID")]
+    pub sdk_app_id: SdkAppId,
+
+    /// The admin who calls.
+    #[arg(long, default_value = "administrator", value_name = "IDENTIFIER", value_parser = App::check_admin)]
+    admin: String,
+
+    #[command(flatten)]
+    key: KeyArgs,
+
+    /// Calls per second, of all kinds together. The service allows 200 of each kind.
+    #[arg(long, default_value_t = 200, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rate: u32,
+
+    /// How long to go on while the service answers that there are too many calls (60007), in seconds.
+    #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    patience_s: u64,
+}
+
+impl AccessArgs {
+    fn access(&self, url: &Uri) -> anyhow::Result<Access> {
+        Ok(Access {
+            url: url.clone(),
+            sdk_app_id: self.sdk_app_id,
+            admin: self.admin.clone(),
+            key: self
+                .key
+                .secret_key()?
+                .context("--secret-key-file / EARMARK_SECRET_KEY_FILE is missing")?,
+            rate: self.rate,
+            patience: Duration::from_secs(self.patience_s),
+        })
+    }
+}
+
+impl PullArgs {
+    pub fn access(&self) -> anyhow::Result<Access> {
+        self.access.access(&self.from)
+    }
+
+    #[must_use]
+    pub fn sdk_app_id(&self) -> SdkAppId {
+        self.access.sdk_app_id
+    }
+}
+
+impl PushArgs {
+    pub fn access(&self) -> anyhow::Result<Access> {
+        self.access.access(&self.to)
+    }
 }

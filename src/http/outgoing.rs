@@ -100,6 +100,11 @@ impl Outgoing {
         Ok(Self { sender, authority, _driver: driver })
     }
 
+    /// Whether the server has kept the connection open.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
     /// Sends JSON. `path` has the query.
     pub(crate) async fn post(
         &mut self,

@@ -1,8 +1,8 @@
 //! Writes an app to a file.
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
-use std::io::{BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use super::form::{self, Counts, FORMAT, Header, LINE_BYTES_MAX, Line, PeerType, 
 use super::reading::Place;
 use super::{FormReader, Progress};
 use crate::deadline::Deadline;
-use crate::domain::{App, Color, Conversation, UserId};
+use crate::domain::{App, Color, Conversation, SdkAppId, UserId};
 use crate::error::Error;
 use crate::store::Store;
 use crate::store::transfer::{GoneMember, Snapshot};
@@ -154,6 +154,11 @@ impl<W: Write> FormWriter<W> {
         Ok((out.context("cannot write the file")?, self.counts))
     }
 
+    /// Writes everything that was kept back.
+    pub(super) fn flush(&mut self) -> anyhow::Result<()> {
+        self.out.flush().context("cannot write the file")
+    }
+
     fn write(&mut self, value: &impl Serialize, about: &str) -> anyhow::Result<()> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, value)?;
@@ -248,7 +253,9 @@ pub async fn resume(store: &Store, app: &App, path: &Path) -> anyhow::Result<Cou
     let named = || path.display().to_string();
     let opened = OpenOptions::new().read(true).write(true).open(path);
     let mut file = opened.with_context(|| format!("cannot open {}", named()))?;
-    let Begun { place, counts, offset, users } = Begun::find(&file, app).with_context(named)?;
+    let Begun { place, counts, offset, users } =
+        Begun::find(BufReader::with_capacity(BUFFER_BYTES, &file), app.sdk_app_id)
+            .with_context(named)?;
     if place == Place::End {
         tracing::info!("{} is complete already", named());
         return Ok(counts);
@@ -267,21 +274,27 @@ pub async fn resume(store: &Store, app: &App, path: &Path) -> anyhow::Result<Cou
 }
 
 /// The beginning of a file.
-struct Begun {
+pub(super) struct Begun {
     /// Of the last whole line.
-    place: Place,
-    counts: Counts,
+    pub(super) place: Place,
+    pub(super) counts: Counts,
     /// Bytes of the whole lines.
-    offset: u64,
+    pub(super) offset: u64,
     /// As the header counts them.
     users: u64,
 }
 
 impl Begun {
-    fn find(file: &File, app: &App) -> anyhow::Result<Self> {
-        let mut reader = FormReader::open(BufReader::with_capacity(BUFFER_BYTES, file))?;
-        if reader.header.app != app.sdk_app_id.number() {
-            bail!("the file is of app {}, not of {}", reader.header.app, app.sdk_app_id);
+    /// Nothing is written yet.
+    pub(super) fn new(users: usize) -> Self {
+        let (place, counts) = (Place::Header, Counts::default());
+        Self { place, counts, offset: 0, users: users as u64 }
+    }
+
+    pub(super) fn find(file: impl BufRead, sdk_app_id: SdkAppId) -> anyhow::Result<Self> {
+        let mut reader = FormReader::open(file)?;
+        if reader.header.app != sdk_app_id.number() {
+            bail!("the file is of app {}, not of {sdk_app_id}", reader.header.app);
         }
         if reader.is_cut() {
             bail!("the file has only a part of the header: remove it, and begin again");

@@ -6,6 +6,7 @@ mod difference;
 pub mod export;
 pub mod form;
 pub mod import;
+pub mod original;
 mod progress;
 mod reading;
 

@@ -150,7 +150,7 @@ fn secrets_can_come_from_files() {
 }
 
 /// The commands that have options.
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 24] = [
     &[],
     &["dev"],
     &["serve"],
@@ -163,6 +163,8 @@ const COMMANDS: [&[&str]; 22] = [
     &["export"],
     &["import"],
     &["compare"],
+    &["pull"],
+    &["push"],
     &["app"],
     &["app", "create"],
     &["app", "list"],
@@ -176,7 +178,7 @@ const COMMANDS: [&[&str]; 22] = [
 ];
 
 /// Options about one app, one UserSig or one run. They are not settings of the program.
-const NOT_SETTINGS: [&str; 21] = [
+const NOT_SETTINGS: [&str; 27] = [
     "edition",
     "directory",
     "admin",
@@ -198,6 +200,12 @@ const NOT_SETTINGS: [&str; 21] = [
     "dry-run",
     "app",
     "ignore",
+    "from",
+    "to",
+    "sdkappid",
+    "users",
+    "rate",
+    "patience-s",
 ];
 
 #[test]

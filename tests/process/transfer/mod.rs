@@ -3,6 +3,9 @@
 mod compare;
 mod export;
 mod import;
+mod pull;
+mod push;
+mod source;
 
 use std::fs;
 use std::path::{Path, PathBuf};
