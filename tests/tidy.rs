@@ -13,6 +13,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("src/store/", &["http::", "service::", "actix_web", "serde::"]),
     ("src/service/", &["http::", "actix_web", "serde::", "sqlx"]),
     ("src/http/", &["sqlx", "store::"]),
+    ("src/transfer/", &["sqlx", "actix_web"]),
     ("src/limits.rs", &["http", "sqlx", "serde", "crate::"]),
     ("src/error.rs", &["actix_web", "sqlx", "serde", "http::", "service::", "store::"]),
     ("src/metrics/", &["actix_web", "sqlx", "serde", "http::", "service::", "store::", "domain::"]),

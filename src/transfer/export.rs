@@ -135,15 +135,7 @@ impl<W: Write> FormWriter<W> {
     }
 
     pub(super) fn line(&mut self, line: &Line) -> anyhow::Result<()> {
-        match line {
-            Line::Gone(_) => self.counts.gone += 1,
-            Line::ChatGroup(_) => self.counts.chat_groups += 1,
-            Line::User(user) => {
-                self.counts.users += 1;
-                self.counts.conversations += user.conversations.len() as u64;
-            }
-            Line::End(_) => {}
-        }
+        self.counts.add(line);
         self.write(line, &Place::of(line).about())
     }
 
@@ -192,29 +184,14 @@ pub async fn export<W: Write>(
         What::User(user_id) => AppLines::of_user(snapshot, user_id).await?,
     };
     if let What::User(_) = what {
-        header.counts = counted(&lines.page);
+        header.counts = Counts::default();
+        lines.page.iter().for_each(|line| header.counts.add(line));
     }
     let mut writer = FormWriter::new(out, Counts::default());
     writer.header(&header)?;
     write(&mut lines, &mut writer, header.counts.users).await?;
     lines.end().await?;
     writer.end()
-}
-
-fn counted(lines: &VecDeque<Line>) -> Counts {
-    let mut counts = Counts::default();
-    for line in lines {
-        match line {
-            Line::Gone(_) => counts.gone += 1,
-            Line::ChatGroup(_) => counts.chat_groups += 1,
-            Line::User(user) => {
-                counts.users += 1;
-                counts.conversations += user.conversations.len() as u64;
-            }
-            Line::End(_) => {}
-        }
-    }
-    counts
 }
 
 async fn write<W: Write>(

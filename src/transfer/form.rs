@@ -45,6 +45,21 @@ pub struct Counts {
     pub conversations: u64,
 }
 
+impl Counts {
+    /// Counts a line; the last one is none.
+    pub fn add(&mut self, line: &Line) {
+        match line {
+            Line::Gone(_) => self.gone += 1,
+            Line::ChatGroup(_) => self.chat_groups += 1,
+            Line::User(user) => {
+                self.users += 1;
+                self.conversations += user.conversations.len() as u64;
+            }
+            Line::End(_) => {}
+        }
+    }
+}
+
 /// A line after the first. The lines of a kind stand together, the kinds in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -219,4 +234,61 @@ fn parse<'l, T: Deserialize<'l>>(line: &'l [u8]) -> Result<T, FieldProblem> {
     })?;
     json.end().map_err(|error| FieldProblem::new("", problem(&error)))?;
     Ok(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The examples of the document, each in one line.
+    fn examples() -> Vec<String> {
+        let document = include_str!("../../docs/data-form.md");
+        let blocks =
+            document.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
+        blocks.map(|block| block.lines().map(str::trim_start).collect()).collect()
+    }
+
+    #[test]
+    fn the_examples_of_the_document_are_read_and_written_as_they_are() {
+        let examples = examples();
+        let header = Header::parse(examples[0].as_bytes()).unwrap();
+        assert_eq!(serde_json::to_string(&header).unwrap(), examples[0]);
+        let mut kinds = Vec::new();
+        for example in &examples[1..] {
+            let line = Line::parse(example.as_bytes()).unwrap();
+            assert_eq!(serde_json::to_string(&line).unwrap(), *example);
+            kinds.push(example.split('"').nth(1).unwrap());
+        }
+        assert_eq!(kinds, ["gone", "chat_group", "user", "end"]);
+    }
+
+    #[track_caller]
+    fn check(line: &str, field: &str, reason: &str) {
+        let problem = Line::parse(line.as_bytes()).unwrap_err();
+        assert_eq!((problem.field.as_str(), problem.reason.as_str()), (field, reason), "{line}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_by_its_field() {
+        check("{}", "", "expected value (column 2)");
+        check(
+            r#"{"users":{}}"#,
+            "",
+            "unknown variant `users`, expected one of `gone`, `chat_group`, `user`, `end` (column 8)",
+        );
+        let gone = r#"{"gone":{"type":"user","id":"a","is_gone":true,"directory_revision":1}}"#;
+        assert!(Line::parse(gone.as_bytes()).is_ok());
+        check(
+            &gone.replace("\"user\"", "\"robot\""),
+            "gone.type",
+            "unknown variant `robot`, expected `user` or `group` (column 23)",
+        );
+        check(
+            &gone.replace(":1}", ":-1}"),
+            "gone.directory_revision",
+            "invalid value: integer `-1`, expected u64 (column 70)",
+        );
+        check(&gone.replace("\"id\"", "\"type\""), "gone", "duplicate field `type` (column 29)");
+        check(&format!("{gone}{gone}"), "", "trailing characters (column 72)");
+    }
 }

@@ -151,19 +151,12 @@ impl<R: BufRead> FormReader<R> {
             return problem(place.about(), "", reason);
         }
         self.last = place;
-        match &line {
-            Line::Gone(_) => self.counts.gone += 1,
-            Line::ChatGroup(_) => self.counts.chat_groups += 1,
-            Line::User(user) => {
-                self.counts.users += 1;
-                self.counts.conversations += user.conversations.len() as u64;
-            }
-            Line::End(counts) => {
-                self.is_over = true;
-                if *counts != self.counts && !self.has_problems {
-                    let reason = format!("says {counts:?}, but there were {:?}", self.counts);
-                    return problem("the end".to_owned(), "end", reason);
-                }
+        self.counts.add(&line);
+        if let Line::End(counts) = &line {
+            self.is_over = true;
+            if *counts != self.counts && !self.has_problems {
+                let reason = format!("says {counts:?}, but there were {:?}", self.counts);
+                return problem("the end".to_owned(), "end", reason);
             }
         }
         Ok(Some(Ok((number, line))))

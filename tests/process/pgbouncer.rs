@@ -148,6 +148,12 @@ fn without_the_statement_cache_all_commands_work() {
     for service in services {
         service.process.stop();
     }
+    let scratch = Scratch::create();
+    let file = text(&scratch.write("app", without_cache(&["export", APP]).expect_success()));
+    database.connect().run("DELETE FROM conversations; DELETE FROM users");
+    let imported = without_cache(&["import", APP, &file]).expect_success();
+    assert!(imported.starts_with("users: 6 new, "), "{imported}");
+    without_cache(&["compare", &file]).expect_success();
 }
 
 #[test]

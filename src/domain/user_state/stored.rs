@@ -120,3 +120,94 @@ impl StoredUser {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ContactGroupName, StandardMark};
+
+    /// A user at a revision with this mark on one conversation, and a contact group.
+    fn user(revision: u64, bits: u64) -> StoredUser {
+        let state = ConversationState {
+            standard: StandardMark::new(bits),
+            holds_place: true,
+            position: Some(1),
+            ..ConversationState::default()
+        };
+        let peer = Conversation::OneToOne(UserId::parse("peer", 32).unwrap());
+        let name = ContactGroupName::parse("work").unwrap();
+        let numbers =
+            Numbers { revision, next_position: 2, next_group_id: 2, ..Numbers::default() };
+        StoredUser {
+            user_id: UserId::parse("user", 32).unwrap(),
+            account: None,
+            numbers,
+            groups_revision: 1,
+            groups: vec![StoredGroup {
+                group: ContactGroup { id: 1, name, rank: None },
+                name_revision: 1,
+            }],
+            conversations: vec![StoredConversation { conversation: peer, state, revision: 1 }],
+        }
+    }
+
+    #[test]
+    fn a_user_without_state_gets_all_numbers_as_they_are() {
+        let new = user(7, 1);
+        let nobody =
+            StoredUser { numbers: Numbers::default(), conversations: vec![], ..user(0, 0) };
+        let numbers = Numbers { counts: new.counts(), ..new.numbers };
+        assert_eq!(new.clone().in_place_of(&nobody), StoredUser { numbers, ..new });
+    }
+
+    #[test]
+    fn a_replaced_user_forgets_every_revision_that_a_reader_may_have_seen() {
+        for (file, stored, expected) in [(7, 3, 7), (7, 5, 7), (7, 6, 8), (7, 7, 9), (1, 100, 102)]
+        {
+            let replaced = user(file, 1).in_place_of(&user(stored, 2));
+            let numbers = replaced.numbers;
+            assert_eq!((numbers.revision, numbers.forgotten_revision), (expected, expected - 1));
+            assert!(numbers.forgotten_revision > stored, "a reader at {stored} reads anew");
+            assert_eq!(replaced.conversations[0].revision, expected);
+            assert_eq!(
+                (replaced.groups[0].name_revision, replaced.groups_revision),
+                (expected, expected)
+            );
+        }
+    }
+
+    #[test]
+    fn positions_and_ids_never_go_back() {
+        let mut stored = user(3, 2);
+        (stored.numbers.next_position, stored.numbers.next_group_id) = (9, 1);
+        let numbers = user(7, 1).in_place_of(&stored).numbers;
+        assert_eq!((numbers.next_position, numbers.next_group_id), (9, 2));
+    }
+
+    #[test]
+    fn revisions_and_empty_conversations_make_no_difference() {
+        let mut with_empty = user(9, 1);
+        let peer = Conversation::OneToOne(UserId::parse("empty", 32).unwrap());
+        let state = ConversationState { position: Some(7), ..ConversationState::default() };
+        with_empty.conversations.push(StoredConversation {
+            conversation: peer,
+            state,
+            revision: 9,
+        });
+        assert!(user(3, 1).has_state_of(&with_empty) && with_empty.has_state_of(&user(3, 1)));
+        assert!(!user(3, 1).has_state_of(&user(3, 2)));
+        let mut renamed = user(3, 1);
+        renamed.groups[0].group.rank = Some(1);
+        assert!(!user(3, 1).has_state_of(&renamed));
+    }
+
+    #[test]
+    fn who_is_gone_takes_no_room_and_leaves_it_to_others() {
+        let limits = Limits { marked: 1, ..Limits::default() };
+        let user = user(1, 1);
+        let taken = user.taken(|_| true);
+        assert_eq!((taken.marked, user.room(&limits, taken).marked), (0, 2));
+        let taken = user.taken(|_| false);
+        assert_eq!((taken.marked, user.room(&limits, taken).marked), (1, 1));
+    }
+}

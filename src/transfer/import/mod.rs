@@ -7,8 +7,10 @@ mod report;
 mod users;
 
 use std::io::BufRead;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
+use tokio::time::sleep;
 
 pub use report::{Changes, Report};
 
@@ -29,6 +31,8 @@ const BATCH_LINES: usize = 500;
 const BATCH_CONVERSATIONS: usize = 5000;
 /// How often a transaction is tried that the database gave up, because another writer held a lock for too long, for example.
 const TRIES: u32 = 3;
+/// Between two of them.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -53,21 +57,20 @@ pub async fn import(
     let mut import = Import { store, app, options, report, progress, batch: Batch::default() };
     import.marks(&file.header.marks).await?;
     let mut number = 1;
-    loop {
-        let line = file.next_line().context("cannot read the file")?;
-        let Some(line) = line else { break };
+    let stopped = |line: u64| {
+        format!(
+            "the import has stopped at line {line}; what it has stored is whole, so run it again"
+        )
+    };
+    while let Some(line) = file.next_line().context("cannot read the file")? {
         if let Ok((at, _)) = &line {
             number = *at;
         }
-        let done = import.take(line).await;
-        done.with_context(|| {
-            format!(
-                "the import has stopped at line {number}; what it has stored is whole, so run it again"
-            )
-        })?;
+        import.take(line).await.with_context(|| stopped(number))?;
     }
-    import.flush().await?;
-    import.raise_directory_revision(file.header.directory_revision).await?;
+    import.flush().await.with_context(|| stopped(number))?;
+    let revision = file.header.directory_revision;
+    import.raise_directory_revision(revision).await.with_context(|| stopped(number))?;
     Ok(import.report)
 }
 
@@ -208,6 +211,7 @@ impl Import<'_> {
                 Err(error @ (Error::Unavailable(_) | Error::InDoubt(_))) => {
                     let cause = format!("{:#}", anyhow::Error::from(error));
                     tracing::warn!(cause, "a transaction is tried again");
+                    sleep(RETRY_PAUSE).await;
                 }
                 done => return Ok(done?),
             }

@@ -3,6 +3,7 @@
 mod compare;
 mod export;
 mod import;
+mod interrupted;
 mod pull;
 mod push;
 mod source;

@@ -31,11 +31,8 @@ fn users_of(file: &str) -> String {
     (header["counts"]["gone"], header["counts"]["chat_groups"]) = (0.into(), 0.into());
     let end = format!("{{\"end\":{}}}\n", header["counts"]);
     let users = file.lines().filter(|line| line.starts_with(r#"{"user":"#));
-    let lines: Vec<_> = [header.to_string()]
-        .into_iter()
-        .chain(users.map(ToOwned::to_owned))
-        .chain([end])
-        .collect();
+    let lines: Vec<_> =
+        [header.to_string()].into_iter().chain(users.map(ToOwned::to_owned)).chain([end]).collect();
     lines.join("\n")
 }
 
