@@ -14,6 +14,10 @@ const BEGIN: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; 
     SET LOCAL statement_timeout = '55s'; SET LOCAL idle_in_transaction_session_timeout = '10min'; \
     SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off";
 
+/// The settings to count, and those of the pages after it.
+const COUNT: &str = "SET LOCAL statement_timeout = '10min'; SET LOCAL enable_seqscan = on";
+const PAGE: &str = "SET LOCAL statement_timeout = '55s'; SET LOCAL enable_seqscan = off";
+
 /// To count an app of many millions of users takes longer than a page.
 const COUNT_TIME: Duration = Duration::from_mins(10);
 
@@ -67,7 +71,7 @@ impl<'c> Snapshot<'c> {
 
     pub async fn counts(&mut self) -> Result<AppCounts, Error> {
         self.tx.extend(COUNT_TIME);
-        sqlx::raw_sql("SET LOCAL statement_timeout = '10min'").execute(self.tx.session()).await?;
+        sqlx::raw_sql(COUNT).execute(self.tx.session()).await?;
         let row = sqlx::query!(
             r#"
             SELECT
@@ -87,7 +91,7 @@ impl<'c> Snapshot<'c> {
         )
         .fetch_one(self.tx.session())
         .await?;
-        sqlx::raw_sql("SET LOCAL statement_timeout = '55s'").execute(self.tx.session()).await?;
+        sqlx::raw_sql(PAGE).execute(self.tx.session()).await?;
         Ok(AppCounts {
             directory_revision: number("apps.directory_revision", row.directory_revision)?,
             gone: number("gone, counted", row.gone)?,

@@ -1,5 +1,6 @@
 //! `earmark import`.
 
+use serde_json::{Value, json};
 use testkit::{APP, Scratch};
 
 use super::{empty, exported, filled, import_lines, lines_of};
@@ -27,8 +28,10 @@ fn an_import_that_is_repeated_changes_nothing() {
     assert_eq!(sql.number("SELECT next_number - 1 FROM feed_head"), fed);
     assert_eq!(exported(&target), file);
     // A third time into the app that it came from.
-    let source_again = import_lines(&source, &file, &[]).expect_success();
-    assert!(source_again.contains("0 new, 0 changed, 6 unchanged"), "{source_again}");
+    let report = import_lines(&source, &file, &["--output", "json"]).expect_success();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let users = json!({ "new": 0, "changed": 0, "unchanged": 6, "refused": 0 });
+    assert_eq!((&report["users"], &report["problems"]), (&users, &json!([])));
 }
 
 #[test]
@@ -175,6 +178,40 @@ fn caps_hold_at_their_last_place_and_do_not_count_who_is_gone() {
     import_lines(&target, &with_gone, &[]).expect_success();
     assert_eq!(sql.number("SELECT marked::bigint FROM users WHERE user_id = 'over'"), 4);
     EARMARK.verify(&target.url).expect_success();
+}
+
+#[test]
+fn the_caps_for_contact_groups_and_pins_hold_as_well() {
+    let with = |field: &str| {
+        let mut lines = lines_of(&[("user", 2)]);
+        for nr in 1..=2 {
+            let peer = format!(r#""id":"peer{nr:06}","#);
+            lines = lines.replacen(
+                &peer,
+                &format!("{peer}{},", field.replace('#', &nr.to_string())),
+                1,
+            );
+        }
+        let group = r#""next_group_id":2,"contact_groups":[{"id":1,"name":"a","name_revision":1}]"#;
+        lines.replacen(r#""next_group_id":1,"contact_groups":[]"#, group, 1)
+    };
+    for (limit, lines, what) in [
+        ("pinned", with(r#""pin_position":#"#), "pinned"),
+        ("grouped", with(r#""groups":[1]"#), "in contact groups"),
+    ] {
+        let target = empty();
+        let set = |most: &str| {
+            let limit = format!("{limit}={most}");
+            EARMARK.app(&target.url, &["set", APP, "--limit", &limit]).expect_success();
+        };
+        set("1");
+        let exit = import_lines(&target, &lines, &[]);
+        let expected = format!("conversations: 2 are {what}, at most 1 may be (limit `{limit}`)");
+        exit.expect_failure(&[&expected]);
+        set("2");
+        import_lines(&target, &lines, &[]).expect_success();
+        EARMARK.verify(&target.url).expect_success();
+    }
 }
 
 #[test]

@@ -96,3 +96,25 @@ fn an_import_that_loses_its_database_says_where_it_stopped() {
     assert!(report.contains(" new, 0 changed, "), "{report}");
     assert_eq!(exported(&target), read(&file));
 }
+
+#[test]
+fn an_import_waits_for_the_lock_of_a_user_before_it_reads_the_state() {
+    let target = empty();
+    let lines = lines_of(&[("user", 1)]);
+    import_lines(&target, &lines, &[]).expect_success();
+    let scratch = Scratch::create();
+    let file = scratch.write("app.ndjson", lines.replacen("[0]", "[1]", 1));
+    let mut writer = target.connect();
+    writer.run("BEGIN; SELECT FROM users WHERE user_id = 'user' FOR NO KEY UPDATE");
+    let process = EARMARK.on(&target.url, ["import", APP, file.to_str().unwrap()]).start();
+    let mut sql = target.connect();
+    let waits = "SELECT count(*) FROM pg_stat_activity
+        WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    wait_until("the import waits", || sql.number(waits) == 1);
+    writer.run("UPDATE users SET revision = 40; COMMIT");
+
+    process.wait().expect_success();
+
+    assert_eq!(sql.number("SELECT revision FROM users"), 42, "beyond what the writer has made");
+    assert_eq!(sql.number("SELECT standard_mark FROM conversations"), 2);
+}

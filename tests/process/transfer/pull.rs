@@ -231,6 +231,57 @@ fn a_user_of_whom_a_source_answers_garbage_is_named_and_the_others_are_pulled() 
 }
 
 #[test]
+fn a_user_whose_pages_do_not_fit_together_is_named() {
+    let page = |peer: &str, group: &str, is_last: bool| {
+        let complete = u8::from(is_last);
+        Reply::Body(format!(
+            r#"{{"ErrorCode":0,"ContactItem":[{{"Type":"1","To_Account":"{peer}","StandardMark":"1"}}],"GroupItem":[{{"GroupName":"{group}","GroupId":1}}],"CompleteFlag":{complete},"NextStartIndex":{}}}"#,
+            1 - complete
+        ))
+    };
+    let source = Source::start(move |command, body| {
+        let is_first = body["StartIndex"] == 0;
+        match (command, body["From_Account"].as_str().unwrap()) {
+            ("recentcontact/get_contact_group", "user000") => page("twice", "a", !is_first),
+            ("recentcontact/get_contact_group", "user001") => {
+                if is_first {
+                    page("one", "a", false)
+                } else {
+                    page("two", "b", true)
+                }
+            }
+            ("recentcontact/get_list", "user002") => Reply::Body(
+                r#"{"ErrorCode":0,"SessionItem":[],"CompleteFlag":0,"TimeStamp":1}"#.to_owned(),
+            ),
+            ("recentcontact/get_contact_group", "user003") => {
+                Reply::Body(format!(r#"{{"ErrorCode":0,"x":"{}"}}"#, "y".repeat(9 << 20)))
+            }
+            ("recentcontact/get_contact_group", "user004") => {
+                page(if is_first { "one" } else { "two" }, "a", !is_first)
+            }
+            _ => marked(command),
+        }
+    });
+    let pull = Pull::many(5);
+    let exit = pull.run(&source.url, &[]);
+    exit.expect_failure(&["4 users are missing"]);
+    for (user, reason) in [
+        ("user000", "incomplete after 3 attempts: a conversation is on two pages"),
+        ("user001", "incomplete after 3 attempts: the contact groups changed between two pages"),
+        ("user002", "incomplete after 3 attempts: the pages of get_list do not end"),
+        ("user003", "the answer is not JSON"),
+    ] {
+        let line = exit.stdout.lines().find(|line| line.contains(user)).unwrap();
+        assert!(line.contains(reason), "{line}");
+    }
+    let whole = &pull.lines()[1]["user"];
+    assert_eq!(
+        (&whole["id"], &whole["conversations"][1]["id"]),
+        (&"user004".into(), &"two".into())
+    );
+}
+
+#[test]
 fn a_source_that_cannot_be_used_ends_the_pull_at_once() {
     let (_database, service) = filled();
     let url = format!("http://{}", service.api);
