@@ -40,6 +40,10 @@ async fn load_app(store: &Store, sdk_app_id: SdkAppId) -> anyhow::Result<App> {
     app.with_context(|| format!("there is no app {sdk_app_id}"))
 }
 
+fn user(given: Option<&str>) -> anyhow::Result<Option<UserId>> {
+    given.map(|user| UserId::parse(user, u32::MAX)).transpose().context("--user")
+}
+
 pub(super) async fn export(settings: &ExportArgs, output: Output) -> anyhow::Result<()> {
     if settings.out.is_none() && output == Output::Json {
         bail!("--output json: standard output has the file; name one with --out");
@@ -47,8 +51,7 @@ pub(super) async fn export(settings: &ExportArgs, output: Output) -> anyhow::Res
     let store = connect(&settings.database).await?;
     check_schema(&store).await?;
     let app = load_app(&store, settings.sdk_app_id).await?;
-    let user = settings.user.as_deref().map(|user| UserId::parse(user, u32::MAX));
-    let user = user.transpose().context("--user")?;
+    let user = user(settings.user.as_deref())?;
     let what = user.as_ref().map_or(What::All, What::User);
     let counts = match &settings.out {
         None => {
@@ -75,7 +78,11 @@ pub(super) async fn import(settings: &ImportArgs, output: Output) -> anyhow::Res
     let file = open(&settings.file)?;
     let store = connect(&settings.database).await?;
     check_schema(&store).await?;
-    let options = Options { dry_run: settings.dry_run, now: unix_now() };
+    let options = Options {
+        dry_run: settings.dry_run,
+        user: user(settings.user.as_deref())?,
+        now: unix_now(),
+    };
     let imported = import::import(&store, settings.sdk_app_id, file, options).await;
     let report = imported.with_context(|| settings.file.display().to_string())?;
     output.print(&report)?;

@@ -48,6 +48,10 @@ pub struct ImportArgs {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
+    /// Import only this user.
+    #[arg(long, value_name = "USERID")]
+    pub user: Option<String>,
+
     /// Say what would change, and change nothing.
     #[arg(long)]
     pub dry_run: bool,

@@ -14,11 +14,13 @@ use tokio::time::sleep;
 
 pub use report::{Changes, Report};
 
-use super::form::{self, FieldProblem, Line};
+use super::form::{self, FieldProblem, Line, PeerType};
 use super::reading::{Numbered, Place};
 use super::{FileProblem, FormReader, Progress};
 use crate::deadline::Deadline;
-use crate::domain::{App, ChatGroup, Color, MarkBit, MarkName, MarkNames, NamedMark, SdkAppId};
+use crate::domain::{
+    App, ChatGroup, Color, MarkBit, MarkName, MarkNames, NamedMark, SdkAppId, UserId,
+};
 use crate::error::Error;
 use crate::service::{self, AppChange};
 use crate::store::transfer::{self as rows, GoneMember};
@@ -34,12 +36,26 @@ const TRIES: u32 = 3;
 /// Between two of them.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Roll everything back, and only say what would change.
     pub dry_run: bool,
+    /// Import nothing but this user, who must be in the file.
+    pub user: Option<UserId>,
     /// The time of the import, in Unix seconds.
     pub now: u64,
+}
+
+impl Options {
+    fn take(&self, line: &Line) -> bool {
+        let Some(wanted) = self.user.as_ref().map(UserId::as_str) else { return true };
+        match line {
+            Line::Gone(gone) => gone.kind == PeerType::User && gone.id == wanted,
+            Line::ChatGroup(_) => false,
+            Line::User(user) => user.id == wanted,
+            Line::End(_) => true,
+        }
+    }
 }
 
 /// Imports a file into an app that exists. What does not fit is in the report; an error ends the import.
@@ -54,8 +70,11 @@ pub async fn import(
     let mut file = FormReader::open(reader)?;
     let progress = Progress::new("users", file.header.counts.users);
     let report = Report::new(options.dry_run);
-    let mut import = Import { store, app, options, report, progress, batch: Batch::default() };
-    import.marks(&file.header.marks).await?;
+    let batch = Batch::default();
+    let mut import = Import { store, app, options, report, progress, batch, has_found_user: false };
+    if import.options.user.is_none() {
+        import.marks(&file.header.marks).await?;
+    }
     let mut number = 1;
     let stopped = |line: u64| {
         format!(
@@ -69,8 +88,14 @@ pub async fn import(
         import.take(line).await.with_context(|| stopped(number))?;
     }
     import.flush().await.with_context(|| stopped(number))?;
-    let revision = file.header.directory_revision;
-    import.raise_directory_revision(revision).await.with_context(|| stopped(number))?;
+    if let Some(user) = &import.options.user {
+        if !import.has_found_user {
+            bail!("the file has no user {:?}", user.as_str());
+        }
+    } else {
+        let revision = file.header.directory_revision;
+        import.raise_directory_revision(revision).await.with_context(|| stopped(number))?;
+    }
     Ok(import.report)
 }
 
@@ -81,6 +106,7 @@ struct Import<'s> {
     report: Report,
     progress: Progress,
     batch: Batch,
+    has_found_user: bool,
 }
 
 /// Lines that wait for their transaction. They are of one kind.
@@ -101,6 +127,10 @@ impl Import<'_> {
                 return Ok(());
             }
         };
+        if !self.options.take(&line) {
+            self.progress.add(matches!(line, Line::User(_)).into());
+            return Ok(());
+        }
         let about = Place::of(&line).about();
         let limits = self.app.limits;
         match line {
@@ -128,6 +158,7 @@ impl Import<'_> {
                     self.flush().await?;
                 }
                 self.progress.add(1);
+                self.has_found_user = true;
                 if let Some(user) = self.fitting(number, &about, user.checked(&limits)) {
                     self.batch.conversations += user.conversations.len();
                     self.batch.users.push(FileUser { line: number, user });

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hyper::Uri;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -61,7 +62,8 @@ pub(super) enum CallError {
 #[derive(Debug)]
 pub struct Original {
     url: Uri,
-    query: String,
+    /// It has the UserSig.
+    query: SecretString,
     pace: Pace,
     patience: Duration,
     /// Connections that are open and not in use.
@@ -76,7 +78,7 @@ impl Original {
         let sig = UserSig::sign(&key, sdk_app_id, &admin, now, SIG_LIFETIME_S);
         let identifier = utf8_percent_encode(&admin, NON_ALPHANUMERIC);
         let sig = utf8_percent_encode(&sig, NON_ALPHANUMERIC);
-        let query = format!("sdkappid={sdk_app_id}&identifier={identifier}&usersig={sig}");
+        let query = format!("sdkappid={sdk_app_id}&identifier={identifier}&usersig={sig}").into();
         Self { url, query, pace: Pace::new(rate), patience, idle: Mutex::default() }
     }
 
@@ -169,7 +171,8 @@ impl Original {
     /// One answer. The error is for people.
     async fn answer(&self, command: &str, body: &Value) -> Result<Value, String> {
         let random = getrandom::u32().map_err(|error| format!("no random number: {error}"))?;
-        let path = format!("/v4/{command}?{}&random={random}&contenttype=json", self.query);
+        let query = self.query.expose_secret();
+        let path = format!("/v4/{command}?{query}&random={random}&contenttype=json");
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let open = idle().pop().filter(Outgoing::is_open);
         let mut connection = match open {

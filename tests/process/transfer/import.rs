@@ -55,6 +55,25 @@ fn a_dry_run_says_what_would_change_and_changes_nothing() {
     assert_eq!(exported(&target), file);
 }
 
+#[test]
+fn one_user_is_imported_and_nothing_else() {
+    let (source, service) = filled();
+    let file = exported(&source);
+    service.process.stop();
+    let target = empty();
+    let report = import_lines(&target, &file, &["--user", "zoe"]).expect_success();
+    assert!(
+        report.starts_with("users: 1 new, 0 changed, 0 unchanged; 1 conversations"),
+        "{report}"
+    );
+    let one = EARMARK.on(&source.url, ["export", APP, "--user", "zoe"]).run().expect_success();
+    let all = exported(&target);
+    assert_eq!(all.lines().skip(1).collect::<Vec<_>>(), one.lines().skip(1).collect::<Vec<_>>());
+    assert!(all.contains(r#""directory_revision":0,"marks":[]"#), "{all}");
+    let nobody = import_lines(&target, &file, &["--user", "nobody"]);
+    nobody.expect_failure(&["the file has no user \"nobody\""]);
+}
+
 /// Changes a line of [`lines_of`], and checks what is said about it. The other users are imported.
 #[track_caller]
 fn check_refused(from: &str, to: &str, expected: &str) {
