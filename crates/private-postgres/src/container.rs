@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::folder::{Folder, last_lines};
 use super::supervisor::Supervisor;
-use super::{CONNECTIONS_MAX, Error, NAME, Server, readiness};
+use super::{CONNECTIONS_MAX, Error, Lifetime, NAME, Server, readiness};
 
 /// The official image of the oldest supported version.
 const IMAGE: &str = "postgres:15";
@@ -44,7 +44,11 @@ pub(super) async fn check(docker: &Path) -> Result<(), NoDocker> {
 }
 
 /// Starts a container on the data of the folder. The image creates the data if there is none.
-pub(super) async fn start(folder: &mut Folder, docker: &Path) -> Result<Server, Error> {
+pub(super) async fn start(
+    folder: &mut Folder,
+    docker: &Path,
+    lifetime: Lifetime,
+) -> Result<Server, Error> {
     let name = format!("{NAME}-{}", folder.fingerprint());
     let password = password(&folder.path().join("container.password"))?;
     remove(docker, &name).await;
@@ -53,7 +57,7 @@ pub(super) async fn start(folder: &mut Folder, docker: &Path) -> Result<Server, 
         make_data(folder, docker).await?;
     }
 
-    let client = run(folder, docker, &name, &password);
+    let client = run(folder, docker, &name, &password, lifetime);
     let mut supervisor = Supervisor::container(folder, docker, &name, &client)?;
     let address = published(docker, &name, &mut supervisor).await?;
     let options = PgConnectOptions::new_without_pgpass()
@@ -96,7 +100,7 @@ async fn make_data(folder: &Folder, docker: &Path) -> Result<(), Error> {
 }
 
 /// The command that runs the container in the foreground.
-fn run(folder: &Folder, docker: &Path, name: &str, password: &str) -> Command {
+fn run(folder: &Folder, docker: &Path, name: &str, password: &str, lifetime: Lifetime) -> Command {
     let mut initdb = "--encoding=UTF8 --locale=C --data-checksums".to_owned();
     let mut client = Command::new(docker);
     client.args(["run", "--rm", "--name", name, "--stop-signal=SIGINT", "--shm-size=256m"]);
@@ -112,7 +116,9 @@ fn run(folder: &Folder, docker: &Path, name: &str, password: &str) -> Command {
     client.args(["--env", &format!("POSTGRES_USER={NAME}")]);
     client.args(["--env", &format!("POSTGRES_INITDB_ARGS={initdb}")]);
     client.args([IMAGE, "-c", &format!("max_connections={CONNECTIONS_MAX}")]);
-    client.args(["-c", "fsync=on", "-c", "synchronous_commit=on", "-c", "full_page_writes=on"]);
+    for setting in lifetime.settings() {
+        client.args(["-c", setting]);
+    }
     client
 }
 

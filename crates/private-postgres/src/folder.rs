@@ -66,7 +66,7 @@ impl Folder {
     pub(super) fn open(path: &Path, lifetime: Lifetime) -> Result<Self, Error> {
         let path = make(path)?;
         let is_empty = || Ok(fs::read_dir(&path)?.next().is_none());
-        if lifetime == Lifetime::Ephemeral && !is_empty().map_err(Error::file("read", &path))? {
+        if lifetime != Lifetime::Kept && !is_empty().map_err(Error::file("read", &path))? {
             return Err(Error::NotEmpty { folder: path });
         }
 
@@ -82,7 +82,7 @@ impl Folder {
 
         let claim = match lifetime {
             Lifetime::Kept => Claim::File(open(&path.join("server.lock"))?),
-            Lifetime::Ephemeral => start_remover(&path)?,
+            Lifetime::Ephemeral | Lifetime::Volatile => start_remover(&path)?,
         };
         Ok(Self { path, claim, log_start: 0, _lock: lock })
     }

@@ -47,6 +47,20 @@ pub enum Lifetime {
     Kept,
     /// The folder is removed, even if our process is killed. It must be empty or missing at the start (tests).
     Ephemeral,
+    /// As `Ephemeral`, and fsync is off, because nobody will need the data after a crash (`earmark dev --ephemeral`).
+    Volatile,
+}
+
+impl Lifetime {
+    /// Settings of the server. They are on its command line, so they override the configuration file.
+    fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::Kept | Self::Ephemeral => {
+                &["fsync=on", "synchronous_commit=on", "full_page_writes=on"]
+            }
+            Self::Volatile => &["fsync=off", "synchronous_commit=on", "full_page_writes=off"],
+        }
+    }
 }
 
 /// The folder with the programs that [`Cluster::start`] would use for new data. `None` if it would use a container.
@@ -85,11 +99,11 @@ impl Cluster {
 
         let found = binaries::find(settings.pg_bin.as_deref(), places, &folder).await?;
         let server = if let Some(binaries) = found {
-            native::start(&mut folder, &binaries).await?
+            native::start(&mut folder, &binaries, settings.lifetime).await?
         } else {
             let no_docker = |why| binaries::none(places, why);
             container::check(&places.docker).await.map_err(no_docker)?;
-            container::start(&mut folder, &places.docker).await?
+            container::start(&mut folder, &places.docker, settings.lifetime).await?
         };
         tracing::debug!(server = server.description, folder = %folder.path().display(), "started");
         Ok(Self { server, folder })

@@ -12,17 +12,18 @@ use super::account::Account;
 use super::binaries::Binaries;
 use super::folder::{Folder, last_lines};
 use super::supervisor::{ENVIRONMENT, Supervisor};
-use super::{CONNECTIONS_MAX, Error, NAME, Server, readiness};
+use super::{CONNECTIONS_MAX, Error, Lifetime, NAME, Server, readiness};
 
 /// The time until a server accepts connections. It includes recovery after a crash.
 const READY_LIMIT: Duration = Duration::from_secs(30);
 const PORT: u16 = 5432;
 
-/// These settings make commits durable. They override the configuration file.
-const DURABLE: [&str; 3] = ["fsync=on", "synchronous_commit=on", "full_page_writes=on"];
-
 /// Starts a server on the data of the folder. First creates the data if there is none.
-pub(super) async fn start(folder: &mut Folder, binaries: &Binaries) -> Result<Server, Error> {
+pub(super) async fn start(
+    folder: &mut Folder,
+    binaries: &Binaries,
+    lifetime: Lifetime,
+) -> Result<Server, Error> {
     let (data, run) = (folder.data(), folder.run());
     let account = Account::of(&data)?;
     account.check_path_to(folder.path())?;
@@ -34,7 +35,7 @@ pub(super) async fn start(folder: &mut Folder, binaries: &Binaries) -> Result<Se
     }
     account.make_private(&run)?;
 
-    let server = postgres(binaries, &data, &run);
+    let server = postgres(binaries, &data, &run, lifetime);
     let mut supervisor = Supervisor::native(folder, &account, &run, &server)?;
     // We set every option, because sqlx would take the others from the environment.
     let options = PgConnectOptions::new_without_pgpass()
@@ -91,7 +92,7 @@ async fn make_data(folder: &Folder, account: &Account, binaries: &Binaries) -> R
         .map_err(Error::file("sync", folder.path()))
 }
 
-fn postgres(binaries: &Binaries, data: &Path, run: &Path) -> Command {
+fn postgres(binaries: &Binaries, data: &Path, run: &Path, lifetime: Lifetime) -> Command {
     let mut server = Command::new(binaries.folder.join("postgres"));
     server.arg("-D").arg(data);
     let own = [
@@ -103,7 +104,8 @@ fn postgres(binaries: &Binaries, data: &Path, run: &Path) -> Command {
         "log_destination=stderr".to_owned(),
         "logging_collector=off".to_owned(),
     ];
-    for setting in own.iter().map(String::as_str).chain(DURABLE) {
+    let durability = lifetime.settings().iter().copied();
+    for setting in own.iter().map(String::as_str).chain(durability) {
         server.args(["-c", setting]);
     }
     server

@@ -38,7 +38,7 @@ async fn a_restart_finds_the_data_of_the_first_start() {
 }
 
 #[tokio::test]
-async fn commits_are_durable_in_every_lifetime() {
+async fn commits_are_durable_unless_the_lifetime_is_volatile() {
     let scratch = Scratch::new();
     for lifetime in [Lifetime::Kept, Lifetime::Ephemeral] {
         let folder = scratch.0.join(format!("{lifetime:?}"));
@@ -54,6 +54,18 @@ async fn commits_are_durable_in_every_lifetime() {
         assert_eq!(show(&mut connection, "SELECT current_database()::text").await, "earmark");
         cluster.stop().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_volatile_server_has_fsync_off_and_its_folder_is_removed() {
+    let scratch = Scratch::new();
+    let settings = Settings { lifetime: Lifetime::Volatile, ..scratch.settings() };
+    let cluster = Cluster::start(&settings).await.unwrap();
+    let mut connection = connect(&cluster).await;
+    assert_eq!(show(&mut connection, "SHOW fsync").await, "off");
+    assert_eq!(show(&mut connection, "SHOW full_page_writes").await, "off");
+    cluster.stop().await.unwrap();
+    assert!(!scratch.folder().exists());
 }
 
 #[tokio::test]
