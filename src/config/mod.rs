@@ -1,6 +1,7 @@
 //! All settings. The doc comments are the text of `--help`, and each flag has an environment variable.
 
 mod app;
+mod dev;
 mod epoch;
 mod secret;
 mod serve;
@@ -8,7 +9,6 @@ mod telemetry;
 mod transfer;
 mod user;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use app::{AppArgs, AppCommand, AppSettingArgs};
+pub use dev::Dev;
 pub use epoch::{EpochArgs, EpochCommand};
 pub use secret::KeyArgs;
 use secret::given_or_read;
@@ -186,22 +187,6 @@ impl DatabaseArgs {
 
 /// Default number of connections to the database.
 const CONNECTIONS: u32 = 10;
-
-#[derive(Debug, Args)]
-pub struct Dev {
-    /// The folder for all data: the database, its log, and the demo app's secret key.
-    #[arg(long, env = "EARMARK_DATA", default_value = "data", value_name = "FOLDER")]
-    pub data: PathBuf,
-
-    /// The address to listen on.
-    #[arg(long, env = "EARMARK_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
-    pub listen: SocketAddr,
-
-    /// The folder with PostgreSQL's programs (15 or newer). By default, the command searches for them, and uses
-    /// Docker if it finds none.
-    #[arg(long, env = "EARMARK_PG_BIN", value_name = "FOLDER")]
-    pub pg_bin: Option<PathBuf>,
-}
 
 #[derive(Debug, Args)]
 pub struct Migrate {

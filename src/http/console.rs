@@ -10,9 +10,9 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use rust_embed::RustEmbed;
 use serde::Serialize;
 
-use super::admin::{self, OperatorToken, Operators};
+use super::admin::{self, Operators};
 use super::asset::Asset;
-use super::{origin, problem_details};
+use super::problem_details;
 use crate::deadline::Deadline;
 use crate::domain::SdkAppId;
 use crate::http::door::{Door, unix_now};
@@ -30,8 +30,8 @@ pub enum Console {
     Off,
     /// The console asks the user to sign in.
     On,
-    /// For a trial: a page that is opened on this machine, and has this token, is signed in as this admin.
-    SignedIn { sdk_app_id: SdkAppId, identifier: String, token: OperatorToken },
+    /// For a trial: a page that may call the admin API, and has its token, is signed in as this admin.
+    SignedIn { sdk_app_id: SdkAppId, identifier: String },
 }
 
 /// The files that the build of `console/` writes.
@@ -45,12 +45,17 @@ static ASSETS: LazyLock<HashMap<String, Asset>> = LazyLock::new(|| {
 });
 
 /// The paths of the console, and those of the admin API, which the page calls.
-pub(super) fn routes(app: &mut ServiceConfig, console: &Console, operators: &Operators) {
+pub(super) fn routes(
+    app: &mut ServiceConfig,
+    console: &Console,
+    operators: &Operators,
+) {
     if matches!(console, Console::Off) {
         return;
     }
     admin::routes(app, operators);
     app.app_data(Data::new(console.clone()))
+        .app_data(Data::new(operators.clone()))
         .route("/console", web::get().to(page))
         .route("/console/session.json", web::get().to(session))
         .route("/console/{file:.*}", web::get().to(file));
@@ -82,35 +87,39 @@ struct SignedIn<'a> {
     usersig: String,
 }
 
-/// Gives a UserSig only to a page of this service that is opened on this machine and sends the token. Other users of the
-/// machine can open the page too, but they do not have the token.
-async fn session(request: HttpRequest, door: Data<Door>, console: Data<Console>) -> HttpResponse {
-    let session = match &**console {
-        Console::Off | Console::On => Session::Serve,
-        Console::SignedIn { .. }
-            if !origin::is_local(&request) || !origin::is_same_origin(&request) =>
-        {
-            let detail = "only pages of this service, opened on its own machine and without a proxy, \
-                are signed in";
-            return problem_details::answer(StatusCode::FORBIDDEN, detail, None);
-        }
-        Console::SignedIn { .. } if !request.headers().contains_key(header::AUTHORIZATION) => {
-            Session::Dev { signed_in: None }
-        }
-        Console::SignedIn { sdk_app_id, identifier, token } => {
-            if let Some(refusal) = token.refusal(&request) {
-                return refusal;
-            }
-            let app = match door.service.app(*sdk_app_id, Deadline::of_a_request()).await {
-                Ok(app) => app,
-                Err(error) => return problem_details::failure(error),
-            };
-            let (key, now) = (&app.key.secret, unix_now());
-            let usersig = UserSig::sign(key, *sdk_app_id, identifier, now, SESSION_LIFETIME_S);
-            let sdkappid = sdk_app_id.number();
-            Session::Dev { signed_in: Some(SignedIn { sdkappid, identifier, usersig }) }
-        }
+/// Gives a UserSig only to a page that may call the admin API and sends its token. Others can open the page too, but they do
+/// not have the token.
+async fn session(
+    request: HttpRequest,
+    door: Data<Door>,
+    console: Data<Console>,
+    operators: Data<Operators>,
+) -> HttpResponse {
+    let Console::SignedIn { sdk_app_id, identifier } = &**console else {
+        return session_document(&Session::Serve);
     };
+    let token = match operators.token_for(&request) {
+        Ok(token) => token,
+        Err((status, detail)) => return problem_details::answer(status, detail, None),
+    };
+    if !request.headers().contains_key(header::AUTHORIZATION) {
+        return session_document(&Session::Dev { signed_in: None });
+    }
+    if let Some(refusal) = token.refusal(&request) {
+        return refusal;
+    }
+    let app = match door.service.app(*sdk_app_id, Deadline::of_a_request()).await {
+        Ok(app) => app,
+        Err(error) => return problem_details::failure(error),
+    };
+    let (key, now) = (&app.key.secret, unix_now());
+    let usersig = UserSig::sign(key, *sdk_app_id, identifier, now, SESSION_LIFETIME_S);
+    let sdkappid = sdk_app_id.number();
+    let signed_in = Some(SignedIn { sdkappid, identifier, usersig });
+    session_document(&Session::Dev { signed_in })
+}
+
+fn session_document(session: &Session<'_>) -> HttpResponse {
     guarded(StatusCode::OK).insert_header((header::CACHE_CONTROL, "no-store")).json(session)
 }
 

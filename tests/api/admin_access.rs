@@ -112,7 +112,7 @@ async fn requests_of_other_sites_are_refused_even_with_the_token() {
 async fn in_dev_mode_this_machine_is_let_in_with_the_token_and_under_its_own_name() {
     let operators = Operators::ThisMachine(OperatorToken::parse(TOKEN).unwrap());
     let (_app, api, admin) = with(Console::On, operators).await;
-    let refused = "only this machine is let in, as localhost and without a proxy";
+    let refused = "only this machine is let in, as localhost and without a proxy; --allow-remote lets others in";
     for at in [api, admin] {
         for host in ["localhost:8080", "127.0.0.1", "[::1]:8080"] {
             assert_eq!(apps(at, host, &bearer()).await.status, 200, "{host}");

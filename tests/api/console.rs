@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use earmark::domain::SdkAppId;
 use earmark::http::user_sig::UserSig;
-use earmark::http::{Console, OperatorToken};
+use earmark::http::{Console, OperatorToken, Operators};
 use serde_json::json;
 
 use crate::support::*;
@@ -15,7 +15,8 @@ const TOKEN: &str = "the-token-in-the-printed-address";
 async fn dev() -> (TestApp, SocketAddr) {
     let sdk_app_id = SdkAppId::new(APP).unwrap();
     let token = OperatorToken::parse(TOKEN).unwrap();
-    with(Console::SignedIn { sdk_app_id, identifier: ADMIN.to_owned(), token }).await
+    let console = Console::SignedIn { sdk_app_id, identifier: ADMIN.to_owned() };
+    start(Front { console, operators: Operators::ThisMachine(token), ..Front::default() }).await
 }
 
 /// Asks for the session, with the token and these headers.
@@ -25,8 +26,12 @@ async fn session(at: SocketAddr, host: &str, headers: &str) -> Page {
 }
 
 async fn with(console: Console) -> (TestApp, SocketAddr) {
+    start(Front { console, ..Front::default() }).await
+}
+
+async fn start(front: Front) -> (TestApp, SocketAddr) {
     let mut app = TestApp::start().await;
-    let at = app.start_front(Front { console, ..Front::default() }).await;
+    let at = app.start_front(front).await;
     (app, at.api)
 }
 

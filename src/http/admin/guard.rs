@@ -28,6 +28,32 @@ pub enum Operators {
     ThisMachine(OperatorToken),
 }
 
+impl Operators {
+    /// The token that this request has to send, or the status and the detail of a refusal if it must not even try one. Pages of
+    /// other sites are refused first, so that they do not even learn whether a token is right.
+    pub(in crate::http) fn token_for(
+        &self,
+        request: &HttpRequest,
+    ) -> Result<&OperatorToken, (StatusCode, &'static str)> {
+        if !origin::is_same_origin(request) {
+            let detail = "the request was sent by a page of another site";
+            return Err((StatusCode::FORBIDDEN, detail));
+        }
+        match self {
+            Self::WithToken(token) => Ok(token),
+            Self::ThisMachine(token) if origin::is_local(request) => Ok(token),
+            Self::ThisMachine(_) => {
+                let detail = "only this machine is let in, as localhost and without a proxy; \
+                    --allow-remote lets others in";
+                Err((StatusCode::FORBIDDEN, detail))
+            }
+            Self::Off => {
+                Err((StatusCode::NOT_FOUND, "there is no operator token, so no admin API"))
+            }
+        }
+    }
+}
+
 /// The operators' token. We keep only its digest, so that nothing can print the token.
 #[derive(Debug, Clone)]
 pub struct OperatorToken(SecretSlice<u8>);
@@ -68,6 +94,9 @@ fn digest(token: &[u8]) -> Hmac<Sha256> {
     mac.chain_update(b"operator token")
 }
 
+/// What a request meets where no operators are set.
+static OFF: Operators = Operators::Off;
+
 /// A middleware that passes a request on to its handler, or refuses it.
 pub(super) async fn check(
     request: ServiceRequest,
@@ -83,23 +112,13 @@ pub(super) async fn check(
     Ok(response)
 }
 
-/// The answer to a request that must not reach a handler. Pages of other sites are refused first, so that they do not even
-/// learn whether a token is right.
+/// The answer to a request that must not reach a handler.
 fn refusal(request: &HttpRequest) -> Option<HttpResponse> {
     let refuse = |status, detail| Some(problem_details::answer(status, detail, None));
-    if !origin::is_same_origin(request) {
-        return refuse(StatusCode::FORBIDDEN, "the request was sent by a page of another site");
-    }
-    let token = match request.app_data::<Data<Operators>>().map(|operators| &***operators) {
-        Some(Operators::WithToken(token)) => token,
-        Some(Operators::ThisMachine(token)) if origin::is_local(request) => token,
-        Some(Operators::ThisMachine(_)) => {
-            let detail = "only this machine is let in, as localhost and without a proxy";
-            return refuse(StatusCode::FORBIDDEN, detail);
-        }
-        Some(Operators::Off) | None => {
-            return refuse(StatusCode::NOT_FOUND, "there is no operator token, so no admin API");
-        }
+    let operators = request.app_data::<Data<Operators>>().map(Data::get_ref);
+    let token = match operators.unwrap_or(&OFF).token_for(request) {
+        Ok(token) => token,
+        Err((status, detail)) => return refuse(status, detail),
     };
     if let Some(refusal) = token.refusal(request) {
         return Some(refusal);
