@@ -39,6 +39,7 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
         admin_address: Some(settings.admin_listen),
         console: if settings.console { Console::On } else { Console::Off },
         operators,
+        faults: None,
         identity: identity.clone(),
         workers,
         connections_max: settings.client_connections,

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::admin::{self, Operators};
 use super::asset::Asset;
+use super::faults::Faults;
 use super::problem_details;
 use crate::deadline::Deadline;
 use crate::domain::SdkAppId;
@@ -49,11 +50,12 @@ pub(super) fn routes(
     app: &mut ServiceConfig,
     console: &Console,
     operators: &Operators,
+    faults: Option<&Faults>,
 ) {
     if matches!(console, Console::Off) {
         return;
     }
-    admin::routes(app, operators);
+    admin::routes(app, operators, faults);
     app.app_data(Data::new(console.clone()))
         .app_data(Data::new(operators.clone()))
         .route("/console", web::get().to(page))

@@ -13,6 +13,7 @@ use super::body::{self, Bodies, Body};
 use super::caller::{Credentials, VerifiedSigs};
 use super::connection;
 use super::failure::Failure;
+use super::faults::Faults;
 use super::rate_limit::{RateLimits, further_calls};
 use super::request_id::{self, RequestId};
 use super::watch::Watch;
@@ -50,11 +51,18 @@ pub(in crate::http) struct Door {
     sigs: VerifiedSigs,
     rates: RateLimits,
     bodies: Bodies,
+    /// `None` in production.
+    faults: Option<Faults>,
 }
 
 impl Door {
-    pub(in crate::http) fn new(service: Service) -> Self {
-        Self { service, sigs: VerifiedSigs::new(), rates: RateLimits::new(), bodies: Bodies::new() }
+    pub(in crate::http) fn new(service: Service, faults: Option<Faults>) -> Self {
+        let (sigs, rates, bodies) = (VerifiedSigs::new(), RateLimits::new(), Bodies::new());
+        Self { service, sigs, rates, bodies, faults }
+    }
+
+    pub(in crate::http) fn faults(&self) -> Option<&Faults> {
+        self.faults.as_ref()
     }
 
     pub(in crate::http) fn for_this_thread(&self, threads: usize) -> Self {
@@ -63,6 +71,7 @@ impl Door {
             sigs: self.sigs.clone(),
             rates: self.rates.clone(),
             bodies: self.bodies.clone(),
+            faults: self.faults.clone(),
         }
     }
 }
@@ -111,6 +120,20 @@ impl Door {
         let key = self.sigs.check(who, &app, arrival.now, lookups)?;
         self.service.note_key_use(&app, key, arrival.now);
         Ok(app)
+    }
+
+    /// If a fault on demand is due for the call, it comes now.
+    pub(super) async fn apply_fault(
+        &self,
+        request: &HttpRequest,
+        app: &App,
+        command: &'static str,
+    ) -> Result<(), Failure> {
+        match &self.faults {
+            None => Ok(()),
+            // In a box, so that requests of a service without faults need no memory for it.
+            Some(faults) => Box::pin(faults.apply(request, app.sdk_app_id, command)).await,
+        }
     }
 
     /// Reads the body of a request whose caller was checked. A body without valid credentials is never kept.

@@ -3,6 +3,7 @@
 use super::user_sig::Flaw;
 use crate::domain::{Problem, Refusal, UserAccess};
 use crate::error::Error;
+use crate::http::tencent::codes::Code;
 
 #[derive(Debug)]
 pub enum Failure {
@@ -80,6 +81,8 @@ pub enum Failure {
         conversations: u32,
     },
     NotImportable,
+    /// A fault on demand, see `faults.rs`.
+    Fault(Code),
     /// The service failed, or the rules refuse the call.
     Service(Error),
 }

@@ -8,6 +8,7 @@ mod connection;
 mod console;
 mod door;
 pub mod failure;
+mod faults;
 mod health;
 pub mod json;
 mod listener;
@@ -39,6 +40,7 @@ pub(crate) use admin::{
     app_document, erased_document, listed_app_document, removed_document, user_document,
 };
 pub use console::Console;
+pub use faults::Faults;
 pub use openapi::openapi;
 pub use tls::{Identity, TlsError};
 pub use v1::openapi as openapi_v1;
@@ -64,6 +66,8 @@ pub struct Listen {
     pub console: Console,
     /// Who may use the admin API. It is on the listener for operators, and beside the console.
     pub operators: Operators,
+    /// Faults on demand, with their paths in the admin API; `None` in production.
+    pub faults: Option<Faults>,
     /// With which certificate; plain HTTP without one.
     pub identity: Option<Arc<Identity>>,
     /// Threads that read and answer.
@@ -109,7 +113,7 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
     let admin_refused = |address| failed("--admin-listen / EARMARK_ADMIN_LISTEN", address);
 
     let delivered = service.clone();
-    let door = Data::new(Door::new(service));
+    let door = Data::new(Door::new(service, listen.faults));
     let (listener, api_address) = bind(listen.address).map_err(refused)?;
     let admin_listener = listen
         .admin_address
@@ -134,7 +138,7 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
         App::new()
             .configure(|app| v1::routes(app, door.service.metrics()))
             .configure(|app| tencent::routes(app, door.service.metrics()))
-            .configure(|app| console::routes(app, &console, &operators))
+            .configure(|app| console::routes(app, &console, &operators, door.faults()))
             .configure(|app| welcome::routes(app, &console))
             .app_data(Data::new(door))
             .wrap(from_fn(connection::follow))
@@ -143,7 +147,7 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
     if let Some((listener, address)) = admin_listener {
         let server = serve(listener, admin, move || {
             let app = App::new().app_data(door.clone()).configure(probes);
-            app.configure(|app| admin::routes(app, &listen.operators))
+            app.configure(|app| admin::routes(app, &listen.operators, door.faults()))
                 .wrap(from_fn(connection::follow))
         });
         servers.push(server.map_err(admin_refused(address))?);

@@ -15,6 +15,7 @@ mod connections;
 mod database_tls;
 mod dev;
 mod dev_deaths;
+mod dev_faults;
 mod dev_settings;
 mod doctor;
 mod epoch;

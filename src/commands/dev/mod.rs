@@ -18,7 +18,7 @@ use super::{print, serve};
 use crate::config::Dev;
 use crate::domain::{App, SdkAppId, SecretKey};
 use crate::http::{
-    Addresses, CLIENT_CONNECTIONS, Console, KEEP_ALIVE_S, Listen, OperatorToken, Operators,
+    Addresses, CLIENT_CONNECTIONS, Console, Faults, KEEP_ALIVE_S, Listen, OperatorToken, Operators,
 };
 use crate::service::{self, Service};
 use crate::store::{Database, Store, schema};
@@ -143,6 +143,7 @@ impl Stand {
             admin_address: None,
             console: Console::SignedIn { sdk_app_id, identifier },
             operators,
+            faults: Some(Faults::default()),
             identity: None,
             workers: available_parallelism().map_or(1, Into::into).min(WORKERS_MAX),
             connections_max: CLIENT_CONNECTIONS,

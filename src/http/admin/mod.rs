@@ -3,6 +3,7 @@
 mod apps;
 mod body;
 mod erasing;
+mod faults;
 mod form;
 mod guard;
 mod webhooks;
@@ -18,13 +19,14 @@ pub(super) use form::AppList;
 pub use guard::{OperatorToken, Operators};
 pub(super) use webhooks::{DeliveryList, Replayed, WebhookList};
 
+use super::faults::Faults;
 use super::problem_details;
 use crate::domain::{App, SdkAppId};
 use crate::limits::BODY_BYTES_MAX;
 use crate::service::{AppSize, ErasedUser, KnownUser, RemovedApp};
 
 /// The paths of the admin API. With [`Operators::Off`], each of them answers 404.
-pub(super) fn routes(app: &mut ServiceConfig, operators: &Operators) {
+pub(super) fn routes(app: &mut ServiceConfig, operators: &Operators, faults: Option<&Faults>) {
     let resource = |path: &str| -> Resource {
         web::resource(path.to_owned()).default_service(web::to(method_not_allowed))
     };
@@ -61,6 +63,7 @@ pub(super) fn routes(app: &mut ServiceConfig, operators: &Operators) {
                 .route(web::delete().to(erasing::erase_user)),
         )
         .configure(webhook_routes)
+        .configure(|app| fault_routes(app, faults))
         .default_service(web::to(not_found));
     app.service(scope);
 }
@@ -86,6 +89,23 @@ fn webhook_routes(app: &mut ServiceConfig) {
             .route(web::get().to(webhooks::deliveries)),
     )
     .service(resource("/{webhook_id}/replay").route(web::post().to(webhooks::replay)));
+}
+
+/// Without faults, these paths are as unknown as any other.
+fn fault_routes(app: &mut ServiceConfig, faults: Option<&Faults>) {
+    let Some(shared) = faults else { return };
+    let resource = |path: &str| -> Resource {
+        web::resource(path.to_owned())
+            .app_data(Data::new(shared.clone()))
+            .default_service(web::to(method_not_allowed))
+    };
+    app.service(
+        resource("/faults")
+            .route(web::get().to(faults::list))
+            .route(web::post().to(faults::create))
+            .route(web::delete().to(faults::clear)),
+    )
+    .service(resource("/faults/{id}").route(web::delete().to(faults::delete)));
 }
 
 /// The JSON document of an app. It contains the secret key only if `is_key_new`.

@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use progress::Phase;
 pub(super) use progress::{
-    IsWhole, Progress, Streaming, announces_body, follow, read_body, read_no_body, stream,
+    IsWhole, Progress, Streaming, announces_body, cut, follow, read_body, read_no_body, stream,
     takes_the_connection,
 };
 
@@ -279,6 +279,9 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.progress.is_cut.get() {
+            return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
+        }
         let Poll::Ready(written) = Pin::new(&mut this.stream).poll_write(context, bytes) else {
             return this.block(context);
         };

@@ -38,6 +38,8 @@ pub(in crate::http) struct Progress {
     pub(super) since: Cell<Instant>,
     /// The socket does not take more of an answer.
     pub(super) is_blocked: Cell<bool>,
+    /// Nothing more is written.
+    pub(super) is_cut: Cell<bool>,
     /// Set if the next phase must be told to the task of the connection.
     wakes: Cell<bool>,
     task: RefCell<Option<Waker>>,
@@ -51,6 +53,7 @@ impl Progress {
             has_unread_body: Cell::default(),
             since: Cell::new(Instant::now()),
             is_blocked: Cell::default(),
+            is_cut: Cell::default(),
             wakes: Cell::default(),
             task: RefCell::default(),
         }
@@ -133,6 +136,13 @@ pub(in crate::http) fn stream(request: &HttpRequest) -> Option<Streaming> {
     let progress = Progress::of(request)?;
     progress.enter(Phase::Stream);
     Some(Streaming(progress))
+}
+
+/// Closes the connection in place of an answer.
+pub(in crate::http) fn cut(request: &HttpRequest) {
+    if let Some(progress) = Progress::of(request) {
+        progress.is_cut.set(true);
+    }
 }
 
 /// Whether the head announces a body.

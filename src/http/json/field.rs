@@ -157,6 +157,22 @@ impl<'f> Field<'f> {
         integer.ok_or_else(|| self.expected("an integer"))
     }
 
+    /// A number above 0 and at most 1, in millionths.
+    pub fn millionths(&self) -> Result<u32, Failure> {
+        let expected = "a number from 0.000001 to 1";
+        let number = self.value.and_then(Value::as_f64).ok_or_else(|| self.expected(expected))?;
+        if !(0.000_001..=1.0).contains(&number) {
+            return Err(self.refuse(Problem::new(format!("must be {expected}"))));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is from 1 to a million"
+        )]
+        let millionths = (number * 1e6).round() as u32;
+        Ok(millionths)
+    }
+
     /// An integer, or one of these texts, which stand for the integers from 1.
     pub fn integer_or_text(&self, texts: &[&str]) -> Result<i128, Failure> {
         let text = self.value.and_then(Value::as_str);

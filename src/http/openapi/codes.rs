@@ -41,6 +41,12 @@ pub(super) fn at_the_top(family: Family, of_its_own: &[Code]) -> Vec<u32> {
     })
 }
 
+/// The code with this number, if a whole call can be answered with it.
+pub(in crate::http) fn code_at_the_top(number: u32) -> Option<Code> {
+    let row = TABLE.iter().find(|row| row.code == number && row.level.contains("top"))?;
+    Some(row.name)
+}
+
 /// The codes that a command can return for an item, ascending.
 pub(super) fn of_items(family: Family, of_its_own: &[Code]) -> Vec<u32> {
     listed(family, "item", |row| row.family == "all" || of_its_own.contains(&row.name))

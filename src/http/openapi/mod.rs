@@ -10,6 +10,7 @@ mod operators;
 pub(super) mod schema;
 mod webhooks;
 
+pub(super) use codes::code_at_the_top;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 

@@ -121,6 +121,7 @@ async fn admit<C: Call>(
     let arrival = arrival();
     let checked = check_caller::<C>(door, watch, request, arrival).await;
     let (caller, body) = door.read_body(request, payload, checked).await?;
+    door.apply_fault(request, &caller.app, C::COMMAND).await?;
     if request.method() == Method::GET && body.bytes.is_empty() {
         return Err(Failure::Method("GET without a body".to_owned()));
     }

@@ -137,6 +137,7 @@ impl Failure {
             Self::AccountCount { .. } => Code::EntryCount,
             Self::ContactGroupNameLength { .. } => Code::ContactGroupNameLength,
             Self::NotImportable => Code::NotImportable,
+            Self::Fault(code) => *code,
             Self::Service(error) => match error {
                 Error::Refused(refusal) => code_of(*refusal, family),
                 Error::Overloaded(_) => Code::TooManyCalls,
@@ -199,6 +200,7 @@ impl Failure {
                 "{path}: the user has a conversation group of that name: GroupId {id}, which holds {conversations} conversations"
             ),
             Self::NotImportable => "Type: AVChatRoom cannot be imported".to_owned(),
+            Self::Fault(_) => "fault: asked for by POST /admin/v1/faults".to_owned(),
             Self::Service(Error::Refused(refusal)) => text_of(*refusal, contact_group),
             Self::Service(
                 error @ (Error::Overloaded(_)

@@ -101,7 +101,7 @@ pub fn failure(
     contact_group: ContactGroupPaths,
 ) -> HttpResponse {
     let mut answer = HttpResponse::Ok();
-    if let Failure::TooManyCalls { .. } = failure {
+    if matches!(failure, Failure::TooManyCalls { .. } | Failure::Fault(Code::TooManyCalls)) {
         answer.insert_header((RETRY_AFTER, RATE_RETRY_AFTER_S));
     }
     answer.content_type(JSON).json(FailureAnswer {

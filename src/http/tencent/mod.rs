@@ -17,6 +17,11 @@ use super::door::Door;
 use crate::metrics::Metrics;
 use registry::CALLS;
 
+/// The names of all calls.
+pub(super) fn call_names() -> impl Iterator<Item = &'static str> {
+    CALLS.iter().map(|call| call.command)
+}
+
 /// Every path of the API, and the answer to any other path.
 pub(super) fn routes(app: &mut ServiceConfig, metrics: &Metrics) {
     for call in CALLS {

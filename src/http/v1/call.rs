@@ -289,6 +289,7 @@ async fn admit<'r, C>(
     let begun = Instant::now();
     let checked = check_caller(door, watch, request, arrival, kind).await;
     let (mut caller, body) = door.read_body(request, payload, checked).await?;
+    door.apply_fault(request, &caller.app, kind.name).await?;
     // The client's time for the body is not taken from the service's time for the call.
     let arrival = Arrival { deadline: Deadline::of_a_request(), ..arrival };
     if begun.elapsed() >= RECHECK_AFTER {

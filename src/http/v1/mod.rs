@@ -50,6 +50,11 @@ pub(super) fn routes(app: &mut ServiceConfig, metrics: &Metrics) {
     )));
 }
 
+/// The names of all calls.
+pub(super) fn call_names() -> impl Iterator<Item = &'static str> {
+    CALLS.iter().map(|call| call.name)
+}
+
 /// The calls of a path, its preflights, and the answer to other methods.
 fn resource(
     path: &str,

@@ -300,6 +300,7 @@ async fn start_instance(database: &Database, front: Front) -> (Addresses, Instan
         admin_address: Some(anywhere),
         console: front.console,
         operators: front.operators,
+        faults: None,
         identity: front.identity.map(Arc::new),
         workers: 2,
         connections_max: CLIENT_CONNECTIONS,

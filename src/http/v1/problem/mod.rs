@@ -1,5 +1,7 @@
 //! How the native API answers a failure: an HTTP status, and a problem document (RFC 9457). All statuses and words are here.
 
+mod fault;
+
 use std::borrow::Cow;
 
 use actix_web::HttpResponse;
@@ -226,6 +228,7 @@ fn kind(failure: &Failure) -> Kind {
         | Failure::ContactGroupNameLength { .. }
         | Failure::NotImportable => BAD_REQUEST,
         Failure::ContactGroupNameTaken { .. } => TAKEN,
+        Failure::Fault(code) => fault::kind(*code),
         Failure::Service(error) => match error {
             Error::Refused(refusal) => kind_of(*refusal),
             Error::Overloaded(_) => OVERLOADED,
@@ -317,6 +320,7 @@ fn detail(failure: &Failure) -> Cow<'static, str> {
         }
         Failure::ContactGroupNameTaken { .. } => detail_of(Refusal::ContactGroupNameTaken),
         Failure::NotImportable => "cannot be imported".into(),
+        Failure::Fault(_) => "a fault that POST /admin/v1/faults asked for".into(),
         Failure::Service(Error::Refused(refusal)) => detail_of(*refusal),
         Failure::Service(
             error @ (Error::Overloaded(_)
