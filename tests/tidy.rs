@@ -228,3 +228,10 @@ fn migrations_are_numbered_and_say_what_they_do() {
     numbers.sort_unstable();
     assert_eq!(numbers, (1..).take(names.len()).collect::<Vec<_>>(), "1, 2, 3 and so on");
 }
+
+#[test]
+fn the_rust_example_of_the_testing_guide_is_the_test_that_is_run() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let (guide, example) = (read("docs/testing.md"), read("tests/testing_guide/example.rs"));
+    assert!(guide.contains(&format!("```rust\n{example}```\n")), "the two differ");
+}
