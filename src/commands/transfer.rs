@@ -66,7 +66,7 @@ pub(super) async fn export(settings: &ExportArgs, output: Output) -> anyhow::Res
 }
 
 /// A file, or standard input.
-fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
+pub(super) fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
     if path == Path::new("-") {
         return Ok(Box::new(BufReader::new(stdin())));
     }

@@ -44,6 +44,11 @@ pub struct Dev {
     )]
     apps: Vec<SecretString>,
 
+    /// A file of `earmark export` to import into the first app before the service is ready. The demo app then has no other
+    /// conversations.
+    #[arg(long, env = "EARMARK_SEED", value_name = "FILE")]
+    pub seed: Option<PathBuf>,
+
     /// Print one line of JSON when the service is ready, in place of the text for people: its addresses, the first app
     /// with its secret key, admin and UserSig, and the token for the admin API.
     #[arg(long, env = "EARMARK_JSON")]

@@ -268,3 +268,49 @@ fn a_ready_file_of_others_is_replaced_and_not_followed() {
     dev.stop();
     assert_eq!(fs::read_to_string(&target).unwrap(), "untouched");
 }
+
+/// Exports the app of a `dev` whose data is in this folder.
+fn export(data: &Path, file: &Path) {
+    let socket = text(&data.join("run"));
+    let url = format!("postgres://earmark@localhost/earmark?host={socket}");
+    EARMARK.on(&url, ["export", APP, "--out", &text(file)]).run().expect_success();
+}
+
+#[test]
+fn a_seed_gives_the_first_app_the_state_of_an_exported_one() {
+    // given
+    let scratch = Scratch::create();
+    let (data, file) = (scratch.join("data"), scratch.join("seed"));
+    let source = EARMARK.dev(&data).args(["--json"]).start();
+    let original = client(&line_of(&source));
+    original.must_mark("user", "friend");
+    export(&data, &file);
+    let marks = ["user", "user0"].map(|user| original.marks(user));
+    source.stop();
+    // when
+    let arguments = ["--json", "--app", &format!("{APP}={SECRET_KEY}"), "--seed", &text(&file)];
+    let seeded = EARMARK.dev(&scratch.join("other")).args(arguments).start();
+    // then
+    let copy = client(&line_of(&seeded));
+    assert_eq!(["user", "user0"].map(|user| copy.marks(user)), marks);
+    seeded.stop();
+}
+
+#[test]
+fn a_bad_seed_is_named_with_its_line_and_nothing_is_ready() {
+    let scratch = Scratch::create();
+    let missing = scratch.join("no-seed");
+    let foreign = scratch.write("foreign", "{\"format\":\"other\"}\n");
+    let header = r#"{"format":"earmark","version":1,"app":1,"directory_revision":0,"marks":[],"counts":{"gone":0,"chat_groups":0,"users":1,"conversations":0}}"#;
+    let damaged = scratch.write("damaged", format!("{header}\n{{\"user\":{{\"id\":7}}}}\n"));
+    let ready = scratch.join("ready");
+    for (file, words) in
+        [(&missing, &["cannot open"][..]), (&foreign, &["format"]), (&damaged, &["line 2", "user"])]
+    {
+        let arguments = ["--seed", &text(file), "--ready-file", &text(&ready)];
+        let exit = EARMARK.dev(&scratch.join("data")).args(arguments).run();
+        exit.expect_failure(&[&["--seed", "EARMARK_SEED", &text(file)], words].concat());
+        assert!(!ready.exists() && exit.stdout.is_empty(), "{exit:?}");
+        assert_stopped(&scratch);
+    }
+}

@@ -1,10 +1,11 @@
 //! The apps that `dev` creates: the demo app, or those of `--app`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
-use super::super::unix_now;
+use super::super::{transfer, unix_now};
 use crate::deadline::{Arrival, Deadline};
 use crate::domain::{
     App, BitChange, Change, ChatGroupId, ContactGroupName, Conversation, CustomMark, Directory,
@@ -14,6 +15,7 @@ use crate::error::Error;
 use crate::limits::Limits;
 use crate::service::{self, Service, Write};
 use crate::store::Store;
+use crate::transfer::import::{self, Options};
 
 pub(super) const ADMIN: &str = "administrator";
 const DEMO: i64 = 1_400_000_001;
@@ -52,6 +54,19 @@ pub(super) async fn given(
              another --data / EARMARK_DATA, or --ephemeral"
         ),
     }
+}
+
+/// Imports the file of `--seed`, as `earmark import` does.
+pub(super) async fn seed(store: &Store, app: &App, path: &Path) -> anyhow::Result<()> {
+    let named = || format!("--seed / EARMARK_SEED: {}", path.display());
+    let file = transfer::open(path).with_context(named)?;
+    let options = Options { dry_run: false, user: None, now: unix_now() };
+    let report = import::import(store, app.sdk_app_id, file, options).await.with_context(named)?;
+    if report.problem_count > 0 {
+        bail!("{}: {report}", named());
+    }
+    tracing::info!("seed: {report}");
+    Ok(())
 }
 
 async fn create(store: &Store, sdk_app_id: SdkAppId, key: SecretKey) -> anyhow::Result<Arc<App>> {

@@ -119,7 +119,10 @@ impl Stand {
         let settings = service::Settings { webhooks, ..service::Settings::default() };
         let service = Service::new(store.clone(), settings);
         let app = match &*self.apps {
-            [] => apps::demo(&store, &service, self.settings.empty).await?,
+            [] => {
+                let is_empty = self.settings.empty || self.settings.seed.is_some();
+                apps::demo(&store, &service, is_empty).await?
+            }
             [first, others @ ..] => {
                 let app = apps::given(&store, first).await?;
                 for other in others {
@@ -128,6 +131,9 @@ impl Stand {
                 app
             }
         };
+        if let Some(file) = &self.settings.seed {
+            apps::seed(&store, &app, file).await?;
+        }
         Ok((service, app))
     }
 
