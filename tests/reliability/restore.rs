@@ -109,7 +109,7 @@ fn a_dump_has_the_acknowledged_calls_before_it_and_no_later_call() {
         load.wait_for_calls(CALLS);
         moments
     });
-    let restored = Postgres::start(new.path(), &[]).expect("the first server started");
+    let restored = Postgres::start_unrelated(new.path(), &[]).expect("the first server started");
     let database = format!("--dbname={}", restored.url());
     run(
         &restored,

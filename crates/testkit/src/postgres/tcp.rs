@@ -45,27 +45,34 @@ impl Postgres {
         Some(server)
     }
 
+    /// As [`Self::start`], but with PostgreSQL's system identifier of its own, which other servers of the tests share.
+    pub fn start_unrelated(folder: &Path, settings: &[&str]) -> Option<Self> {
+        let programs = &Template::of_this_machine()?.programs;
+        run_once(folder, None);
+        let mut server = Self::on_data(folder, programs, TRUST);
+        server.start_with(settings);
+        Some(server)
+    }
+
     /// Creates a server that does not run yet. `statement` runs once before.
     pub(super) fn create(folder: &Path, pg_hba: &str, statement: Option<&str>) -> Option<Self> {
         let Some(template) = Template::of_this_machine() else {
-            not_tested("this needs PostgreSQL\'s own programs");
+            not_tested("this needs PostgreSQL's own programs");
             return None;
         };
         template.copy_to(folder);
-        if let Some(statement) = statement {
-            let runtime = runtime();
-            let settings =
-                Settings { folder: folder.to_owned(), pg_bin: None, lifetime: Lifetime::Kept };
-            let cluster = runtime.block_on(Cluster::start(&settings)).unwrap();
-            Sql::connect(&cluster.connect_options()).run(statement);
-            runtime.block_on(cluster.stop()).unwrap();
+        if statement.is_some() {
+            run_once(folder, statement);
         }
+        Some(Self::on_data(folder, &template.programs, pg_hba))
+    }
 
+    fn on_data(folder: &Path, programs: &Path, pg_hba: &str) -> Self {
         let data = folder.join("pgdata");
         let owner = fs::metadata(&data).unwrap();
         let account = is_root().then(|| (owner.uid(), owner.gid()));
         let server = Self {
-            programs: template.programs.clone(),
+            programs: programs.to_owned(),
             data,
             port: free_port(),
             settings: Vec::new(),
@@ -73,7 +80,7 @@ impl Postgres {
             account,
         };
         server.write("pg_hba.conf", pg_hba);
-        Some(server)
+        server
     }
 
     /// Another server on the same programs, with an empty data folder. It does not run yet.
@@ -272,4 +279,15 @@ pub(crate) fn url(port: u16) -> String {
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Starts a private server in this folder, runs the statement there, and stops the server. Creates the data if it is missing.
+fn run_once(folder: &Path, statement: Option<&str>) {
+    let runtime = runtime();
+    let settings = Settings { folder: folder.to_owned(), pg_bin: None, lifetime: Lifetime::Kept };
+    let cluster = runtime.block_on(Cluster::start(&settings)).unwrap();
+    if let Some(statement) = statement {
+        Sql::connect(&cluster.connect_options()).run(statement);
+    }
+    runtime.block_on(cluster.stop()).unwrap();
 }

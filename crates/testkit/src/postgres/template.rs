@@ -1,6 +1,7 @@
 //! The data of a new server, made once.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -28,7 +29,9 @@ impl Template {
 
     /// Makes the data of a server in this folder, which is created if it is missing.
     pub(super) fn copy_to(&self, folder: &Path) {
-        fs::create_dir_all(folder).unwrap();
+        if !folder.exists() {
+            fs::DirBuilder::new().mode(0o711).create(folder).unwrap();
+        }
         copy(&self.data, &folder.join("pgdata"));
     }
 
