@@ -118,7 +118,7 @@ fn texts() -> Vec<String> {
 
 #[actix_web::test]
 async fn a_text_is_stored_unchanged_in_every_field() {
-    let app = TestApp::start().await;
+    let app = TestApp::with_limits(&["calls-per-second=0"]).await;
     let texts = texts();
     for text in &texts {
         let item = |contact_item: Value| json!({ "OptType": 2, "ContactItem": contact_item, "CustomMark": text });
