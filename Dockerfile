@@ -13,8 +13,8 @@ COPY .cargo .cargo
 COPY crates/fuzz-targets/Cargo.toml crates/fuzz-targets/
 COPY crates/private-postgres/Cargo.toml crates/private-postgres/
 COPY crates/testkit/Cargo.toml crates/testkit/
-RUN mkdir -p src bench/streams benches crates/fuzz-targets/src crates/private-postgres/src crates/testkit/src \
- && touch src/lib.rs bench/constant_rate.rs bench/delay.rs bench/streams/main.rs benches/wire.rs \
+RUN mkdir -p src bench/streams benches tests/testing_guide crates/fuzz-targets/src crates/private-postgres/src crates/testkit/src \
+ && touch src/lib.rs bench/constant_rate.rs bench/delay.rs bench/streams/main.rs benches/wire.rs tests/testing_guide/main.rs \
  && touch crates/fuzz-targets/src/lib.rs crates/private-postgres/src/lib.rs crates/testkit/src/lib.rs \
  && echo 'fn main() {}' >src/main.rs \
  && cargo build --release --locked --package earmark --bin earmark \
