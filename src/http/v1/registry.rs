@@ -47,7 +47,7 @@ pub static CALLS: &[Entry] = &[
     Entry::of::<DeleteMark>(),
 ];
 
-/// A [`Call`] without its types.
+/// A `Call` without its types.
 #[derive(Debug)]
 pub struct Entry {
     pub(super) method: Method,

@@ -48,7 +48,7 @@ impl Removed {
     }
 }
 
-/// Removes up to about [`STEP_ROWS`] rows of an app's state, and ends all cursors of the app's users. Returns what was removed, and
+/// Removes up to about `STEP_ROWS` rows of an app's state, and ends all cursors of the app's users. Returns what was removed, and
 /// whether nothing is left.
 ///
 /// Users come first, because every writer locks them first. They come again after the directory, which may have let some write
