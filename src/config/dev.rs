@@ -59,8 +59,8 @@ pub struct Dev {
     #[arg(long, env = "EARMARK_READY_FILE", value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
 
-    /// Accept the admin API and the console also from other machines, under any host name and through proxies. Whoever
-    /// has the token can then use them from anywhere. A container needs it, because its clients reach it from another
+    /// Accept the admin API and the console also from other machines, under any host name and through proxies. Then
+    /// the token is enough to use them from anywhere. A container needs it, because its clients reach it from another
     /// address.
     #[arg(long, env = "EARMARK_ALLOW_REMOTE")]
     pub allow_remote: bool,

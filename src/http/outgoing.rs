@@ -1,5 +1,5 @@
 //! Outgoing HTTP. The address that is checked is the address that is called, redirects are not followed, no proxy is used, and
-//! whoever calls sets a time limit.
+//! each caller sets a time limit.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};

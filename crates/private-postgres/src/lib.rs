@@ -47,7 +47,7 @@ pub enum Lifetime {
     Kept,
     /// The folder is removed, even if our process is killed. It must be empty or missing at the start (tests).
     Ephemeral,
-    /// As `Ephemeral`, and fsync is off, because nobody will need the data after a crash (`earmark dev --ephemeral`).
+    /// As `Ephemeral`, and fsync is off, because no one needs the data after a crash (`earmark dev --ephemeral`).
     Volatile,
 }
 

@@ -62,7 +62,7 @@ mod tests {
     /// The variable that makes a test process start a program and wait.
     const IS_CHILD: &str = "EARMARK_TEST_WATCHED";
 
-    /// Whether a process runs. One that has ended may stay a zombie, if nobody waits for orphans here.
+    /// Whether a process runs. One that has ended may stay a zombie, if no process waits for orphans here.
     fn runs(pid: &str) -> bool {
         fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
     }

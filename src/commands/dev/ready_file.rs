@@ -11,13 +11,13 @@ use anyhow::Context;
 pub(super) struct ReadyFile(PathBuf);
 
 impl ReadyFile {
-    /// Removes the file that a killed process has left, so that nobody takes us for ready before we are.
+    /// Removes the file that a killed process has left, so that no program takes us for ready before we are.
     pub(super) fn claim(path: PathBuf) -> anyhow::Result<Self> {
         remove(&path).with_context(|| failed("remove the old", &path))?;
         Ok(Self(path))
     }
 
-    /// Whoever sees the file sees all of it: it gets its name when it is complete. Only our user can read it.
+    /// The file gets its name when it is complete, so a reader never sees a part of it. Only our user can read it.
     pub(super) fn write(&self, line: &str) -> anyhow::Result<()> {
         let mut unnamed = self.0.clone().into_os_string();
         unnamed.push(format!(".{}", std::process::id()));

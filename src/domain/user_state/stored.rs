@@ -154,10 +154,9 @@ mod tests {
     #[test]
     fn a_user_without_state_gets_all_numbers_as_they_are() {
         let new = user(7, 1);
-        let nobody =
-            StoredUser { numbers: Numbers::default(), conversations: vec![], ..user(0, 0) };
+        let empty = StoredUser { numbers: Numbers::default(), conversations: vec![], ..user(0, 0) };
         let numbers = Numbers { counts: new.counts(), ..new.numbers };
-        assert_eq!(new.clone().in_place_of(&nobody), StoredUser { numbers, ..new });
+        assert_eq!(new.clone().in_place_of(&empty), StoredUser { numbers, ..new });
     }
 
     #[test]

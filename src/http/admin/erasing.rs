@@ -163,7 +163,7 @@ impl Confirmation {
             return Ok(());
         }
         let problem =
-            Problem::new(format!("must be {what} of the path, since nothing is brought back"));
+            Problem::new(format!("must repeat {what} of the path, because this cannot be undone"));
         Err(Failure::Parameter { path: "confirm".to_owned(), problem })
     }
 }

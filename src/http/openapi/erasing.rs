@@ -59,7 +59,7 @@ pub(super) fn delete_app() -> Value {
 fn confirm(about: &str) -> Value {
     json!({
         "name": "confirm", "in": "query", "required": true, "schema": { "type": "string", "minLength": 1 },
-        "description": format!("{about} The same text as in the path, because nothing is brought back."),
+        "description": format!("{about} It repeats the text of the path, because this cannot be undone."),
     })
 }
 

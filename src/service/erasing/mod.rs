@@ -1,5 +1,5 @@
 //! Erasing a user, resetting an app and deleting one: for operators. All of it is done in steps, each a transaction, so that the
-//! service works on meanwhile. Whoever ends a step early runs it again.
+//! service works on meanwhile. If it ends early, it is run again, and finds what is left.
 
 mod app;
 mod user;

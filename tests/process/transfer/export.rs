@@ -57,8 +57,8 @@ fn one_user_is_exported_with_an_own_header() {
     assert!(one.lines().next().unwrap().contains(counts), "{one}");
     assert_eq!(one.lines().nth(1), Some(zoe));
     assert_eq!(one.lines().nth(2), Some(&*format!(r#"{{"end":{counts}}}"#)));
-    let nobody = EARMARK.on(&database.url, ["export", APP, "--user", "nobody"]).run();
-    assert_eq!(nobody.expect_success().lines().count(), 2);
+    let unknown = EARMARK.on(&database.url, ["export", APP, "--user", "stranger"]).run();
+    assert_eq!(unknown.expect_success().lines().count(), 2);
     service.process.stop();
 }
 
