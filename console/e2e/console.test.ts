@@ -1,6 +1,7 @@
 // Tests of the console in a browser, on an `earmark dev` of their own.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
 import { assertFits, audit, type Finding, launch, open, picture, type Watch } from "./browser.ts";
@@ -368,7 +369,7 @@ test("apps: create, sign in with the new key, rotate, set, disable", async () =>
   await page.context().close();
 });
 
-test("a user is erased once the id is typed, and the receipt is shown", async () => {
+test("a user is exported, and erased once the id is typed, and the receipt is shown", async () => {
   for (const [owner, peer] of [["leaver", "friend"], ["friend", "leaver"]]) {
     const item = { OptType: 1, ContactItem: { Type: 1, To_Account: peer }, SetMark: [0] };
     await service.call("recentcontact/mark_contact", { From_Account: owner, MarkItem: [item] });
@@ -376,6 +377,10 @@ test("a user is erased once the id is typed, and the receipt is shown", async ()
   const watch = await signedIn();
   const { page } = watch;
   await lookUp(page, "leaver");
+  const saved = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Export this user" }).click();
+  const lines = (await readFile(await (await saved).path(), "utf8")).trim().split("\n");
+  assert.equal(JSON.parse(lines[1]!).user.conversations[0].id, "friend");
   await page.getByRole("button", { name: "Erase this user" }).click();
   const dialog = page.getByRole("dialog", { name: "Erase this user?" });
   const erase = dialog.getByRole("button", { name: "Erase", exact: true });

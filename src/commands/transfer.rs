@@ -35,7 +35,7 @@ impl Display for Exported {
     }
 }
 
-async fn load_app(store: &Store, sdk_app_id: SdkAppId) -> anyhow::Result<App> {
+pub(super) async fn load_app(store: &Store, sdk_app_id: SdkAppId) -> anyhow::Result<App> {
     let app = service::load_app(store, sdk_app_id, Deadline::of_a_request()).await?;
     app.with_context(|| format!("there is no app {sdk_app_id}"))
 }
@@ -45,24 +45,32 @@ fn user(given: Option<&str>) -> anyhow::Result<Option<UserId>> {
 }
 
 pub(super) async fn export(settings: &ExportArgs, output: Output) -> anyhow::Result<()> {
-    if settings.out.is_none() && output == Output::Json {
-        bail!("--output json: standard output has the file; name one with --out");
-    }
     let store = connect(&settings.database).await?;
     check_schema(&store).await?;
     let app = load_app(&store, settings.sdk_app_id).await?;
     let user = user(settings.user.as_deref())?;
     let what = user.as_ref().map_or(What::All, What::User);
     let counts = match &settings.out {
-        None => {
-            let (_, counts) = export::export(&store, &app, what, stdout().lock()).await?;
-            tracing::info!("exported {}", Exported(counts));
-            return Ok(());
-        }
+        None => return export_to_stdout(&store, &app, what, output).await,
         Some(path) if settings.resume => export::resume(&store, &app, path).await?,
         Some(path) => export::export_to(&store, &app, what, path).await?,
     };
     output.print(&Exported(counts))
+}
+
+/// Writes the file to standard output, which has no room for the result then.
+pub(super) async fn export_to_stdout(
+    store: &Store,
+    app: &App,
+    what: What<'_>,
+    output: Output,
+) -> anyhow::Result<()> {
+    if output == Output::Json {
+        bail!("--output json: standard output has the file; use `earmark export --out FILE`");
+    }
+    let (_, counts) = export::export(store, app, what, stdout().lock()).await?;
+    tracing::info!("exported {}", Exported(counts));
+    Ok(())
 }
 
 /// A file, or standard input.

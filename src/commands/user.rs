@@ -1,17 +1,18 @@
-//! `earmark user`: shows or erases a user of an app.
+//! `earmark user`: shows, exports or erases a user of an app.
 
 use std::fmt::{self, Display, Formatter};
 
 use anyhow::bail;
 use serde::{Serialize, Serializer};
 
-use super::{check_schema, confirm, connect};
+use super::{check_schema, confirm, connect, transfer};
 use crate::config::{Output, UserArgs, UserCommand};
 use crate::deadline::Deadline;
 use crate::domain::{Presence, Refusal, SdkAppId, UserId, UserKey};
 use crate::error::Error;
 use crate::http::{erased_document, user_document};
 use crate::service::{self, ErasedUser, KnownUser, Until};
+use crate::transfer::export::What;
 
 pub(super) async fn run(settings: UserArgs, output: Output) -> anyhow::Result<()> {
     let store = connect(&settings.database).await?;
@@ -21,6 +22,10 @@ pub(super) async fn run(settings: UserArgs, output: Output) -> anyhow::Result<()
             let key = UserKey { sdk_app_id, user_id: user };
             let known = service::load_user(&store, &key, Deadline::of_a_request()).await;
             output.print(&ShownUser(known.map_err(|error| explained(error, sdk_app_id))?))
+        }
+        UserCommand::Export { sdk_app_id, user } => {
+            let app = transfer::load_app(&store, sdk_app_id).await?;
+            transfer::export_to_stdout(&store, &app, What::User(&user), output).await
         }
         UserCommand::Erase { sdk_app_id, user, yes } => {
             if !yes {

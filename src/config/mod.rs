@@ -70,7 +70,7 @@ pub enum Command {
     Prune(Prune),
     /// Creates, changes, resets and deletes apps.
     App(AppArgs),
-    /// Shows or erases a user of an app.
+    /// Shows, exports or erases a user of an app.
     User(UserArgs),
     /// Writes an app, with all users and their state, as lines of JSON. Secret keys and settings are not in it.
     Export(ExportArgs),

@@ -25,6 +25,15 @@ pub enum UserCommand {
         #[arg(value_name = "USER", value_parser = user_id)]
         user: UserId,
     },
+    /// Writes everything that is stored about a user, as lines of JSON, to standard output.
+    Export {
+        /// The number of the app.
+        #[arg(value_name = "SDKAPPID")]
+        sdk_app_id: SdkAppId,
+        /// The UserID.
+        #[arg(value_name = "USER", value_parser = user_id)]
+        user: UserId,
+    },
     /// Erases everything about a user: the account, marks, contact groups and pins, and the user in the lists of others. Prints
     /// what was erased. Nothing is brought back. If the command is ended early, run it again.
     Erase {

@@ -16,7 +16,7 @@ use crate::deadline::Deadline;
 use crate::domain::{App, Color, Conversation, SdkAppId, UserId};
 use crate::error::Error;
 use crate::store::Store;
-use crate::store::transfer::{GoneMember, Snapshot};
+use crate::store::transfer::{AppCounts, GoneMember, Snapshot};
 
 /// Bytes that are written at once.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -98,24 +98,25 @@ fn member(kind: PeerType, id: String) -> Result<Conversation, Error> {
 /// The header of the file of a snapshot.
 pub(super) async fn header(app: &App, snapshot: &mut Snapshot<'_>) -> Result<Header, Error> {
     let counts = snapshot.counts().await?;
+    let AppCounts { directory_revision, gone, chat_groups, users, conversations } = counts;
+    let counts = Counts { gone, chat_groups, users, conversations };
+    Ok(header_with(app, directory_revision, counts))
+}
+
+fn header_with(app: &App, directory_revision: u64, counts: Counts) -> Header {
     let mark = |(bit, mark): (crate::domain::MarkBit, &crate::domain::NamedMark)| form::Mark {
         bit: bit.number(),
         name: mark.name.as_str().to_owned(),
         color: mark.color.as_ref().map(|color| Color::as_str(color).to_owned()),
     };
-    Ok(Header {
+    Header {
         format: FORMAT.to_owned(),
         version: VERSION,
         app: app.sdk_app_id.number(),
-        directory_revision: counts.directory_revision,
+        directory_revision,
         marks: app.marks.iter().map(mark).collect(),
-        counts: Counts {
-            gone: counts.gone,
-            chat_groups: counts.chat_groups,
-            users: counts.users,
-            conversations: counts.conversations,
-        },
-    })
+        counts,
+    }
 }
 
 /// Writes lines, and counts them.
@@ -178,15 +179,20 @@ pub async fn export<W: Write>(
 ) -> anyhow::Result<(W, Counts)> {
     let mut connection = store.connection(Deadline::of_a_request()).await?;
     let mut snapshot = Snapshot::begin(&mut connection, app.sdk_app_id).await?;
-    let mut header = header(app, &mut snapshot).await?;
-    let mut lines = match what {
-        What::All => AppLines::behind(snapshot, Place::Header),
-        What::User(user_id) => AppLines::of_user(snapshot, user_id).await?,
+    let (header, mut lines) = match what {
+        What::All => {
+            let header = header(app, &mut snapshot).await?;
+            (header, AppLines::behind(snapshot, Place::Header))
+        }
+        What::User(user_id) => {
+            // Not by `header`, which counts the whole app.
+            let directory_revision = snapshot.directory_revision().await?;
+            let lines = AppLines::of_user(snapshot, user_id).await?;
+            let mut counts = Counts::default();
+            lines.page.iter().for_each(|line| counts.add(line));
+            (header_with(app, directory_revision, counts), lines)
+        }
     };
-    if let What::User(_) = what {
-        header.counts = Counts::default();
-        lines.page.iter().for_each(|line| header.counts.add(line));
-    }
     let mut writer = FormWriter::new(out, Counts::default());
     writer.header(&header)?;
     write(&mut lines, &mut writer, header.counts.users).await?;

@@ -24,7 +24,7 @@ fn check_verified(database: &Database) {
 }
 
 #[test]
-fn a_user_is_shown_and_erased_with_a_receipt() {
+fn a_user_is_shown_exported_and_erased_with_a_receipt() {
     let database = Database::create();
     let service = EARMARK.start_on(&database);
     let client = service.client();
@@ -35,6 +35,13 @@ fn a_user_is_shown_and_erased_with_a_receipt() {
     let expected = "user \"user0\" of app 1400000001: never imported\n  \
         revision 1, conversations: 1 marked, 0 in contact groups, 0 pinned\n  contact groups: none\n";
     assert_eq!(shown, expected);
+
+    let exported = user(&["export", APP, "user0"]).expect_success();
+    let whole = EARMARK.on(&database.url, ["export", APP, "--user", "user0"]).run();
+    assert_eq!(exported, whole.expect_success());
+    let line: Value = serde_json::from_str(exported.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(line["user"]["conversations"][0]["id"], "friend");
+    user(&["export", APP, "user0", "--output", "json"]).expect_failure(&["--out FILE"]);
 
     let asked = user(&["erase", APP, "user0"]);
     asked.expect_failure(&[
@@ -56,7 +63,8 @@ fn a_user_is_shown_and_erased_with_a_receipt() {
             "lists": 0, "complete": true })
     );
     for (arguments, words) in [
-        (&["show", "7", "user0"][..], &["there is no app 7"][..]),
+        (&["export", "7", "user0"][..], &["there is no app 7"][..]),
+        (&["show", "7", "user0"], &["there is no app 7"]),
         (&["erase", "7", "user0", "--yes"], &["there is no app 7"]),
         (&["show", APP, ""], &["USER"]),
         (&["show", "x", "user0"], &["SDKAPPID"]),

@@ -58,10 +58,14 @@ export const appLimits = signal<ReadonlyMap<number, Record<LimitName, number>>>(
 /** Why the last read failed. Status 401: the service asks for the operator token. */
 export const appsProblem = signal<{ status: number; problem: string } | null>(null);
 
+/** The header with the operator token, if there is one. */
+export function credentials(): Record<string, string> {
+  return operatorToken.value ? { authorization: bearer(operatorToken.value) } : {};
+}
+
 /** Calls the admin API with the operator token. */
 export function request(path: string, method = "GET", body?: JsonObject): Promise<FetchResult> {
-  const headers: Record<string, string> = {};
-  if (operatorToken.value) headers.authorization = bearer(operatorToken.value);
+  const headers = credentials();
   if (body) headers["content-type"] = "application/json";
   return fetchJson(path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
 }

@@ -1,8 +1,9 @@
-// The end of a user, of an app's state, and of an app. A large one takes several requests, which the page sends one after the other.
+// The export and the end of a user, the end of an app's state, and of an app. A large one takes several requests, which the page sends one after the other.
 
 import { isObject, type JsonObject } from "../json.ts";
 import { type Counts, NAMES } from "../receipt.ts";
-import { APPS, loadApps, request } from "./admin.ts";
+import { APPS, credentials, loadApps, request } from "./admin.ts";
+import { fetchText } from "./fetch.ts";
 
 /** What was removed, by name, or why not all of it was. */
 export type EndResult = { ok: true; removed: Counts } | { ok: false; problem: string };
@@ -15,6 +16,11 @@ export async function deleteApp(sdkAppId: number): Promise<EndResult> {
   const result = await end(() => `${APPS}/${sdkAppId}?confirm=${sdkAppId}`, "DELETE");
   await loadApps();
   return result;
+}
+
+/** The file of `earmark export` for one user. */
+export function exportUser(sdkAppId: number, user: string) {
+  return fetchText(`${APPS}/${sdkAppId}/users/${encodeURIComponent(user)}/export`, { headers: credentials() });
 }
 
 export function eraseUser(sdkAppId: number, user: string): Promise<EndResult> {

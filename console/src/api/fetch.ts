@@ -94,6 +94,14 @@ export async function fetchJson(url: string, init?: RequestInit): Promise<FetchR
   return { ok: false, status: answer.status, problem: problemOf(answer) };
 }
 
+/** Like `fetchJson`, for a body that is not JSON. */
+export async function fetchText(url: string, init?: RequestInit): Promise<{ ok: true; text: string } | { ok: false; problem: string }> {
+  const answer = await request(url, init);
+  if ("isLost" in answer) return { ok: false, problem: NO_ANSWER };
+  if (answer.status >= 200 && answer.status < 300) return { ok: true, text: answer.text };
+  return { ok: false, problem: problemOf(answer) };
+}
+
 function problemOf(answer: Answer): string {
   const details = answer.body as { title?: string; detail?: string } | undefined;
   return details?.detail || details?.title || answer.text || `HTTP ${answer.status}`;

@@ -188,6 +188,15 @@ pub(super) async fn show_user(door: Data<Door>, path: Path<(String, String)>) ->
     answer(show.await)
 }
 
+pub(super) async fn export_user(door: Data<Door>, path: Path<(String, String)>) -> HttpResponse {
+    let export = async {
+        let key = key(path.into_inner())?;
+        let file = door.service.export_user(key, Deadline::of_a_request()).await?;
+        Ok(HttpResponse::Ok().content_type("application/x-ndjson").body(file))
+    };
+    answer(export.await)
+}
+
 pub(super) async fn erase_user(
     door: Data<Door>,
     path: Path<(String, String)>,

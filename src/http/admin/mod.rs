@@ -62,6 +62,10 @@ pub(super) fn routes(app: &mut ServiceConfig, operators: &Operators, faults: Opt
                 .route(web::get().to(erasing::show_user))
                 .route(web::delete().to(erasing::erase_user)),
         )
+        .service(
+            resource("/apps/{sdkappid}/users/{user}/export")
+                .route(web::get().to(erasing::export_user)),
+        )
         .configure(webhook_routes)
         .configure(|app| fault_routes(app, faults))
         .default_service(web::to(not_found));

@@ -1,11 +1,11 @@
-//! The paths of the admin API that show a user, and that end a user, an app's state or an app.
+//! The paths of the admin API that show or export a user, and that end a user, an app's state or an app.
 
 use serde_json::{Value, json};
 
 use super::operators::{named_parameter, operation, problem};
 use super::schema::{named, object};
 
-pub(super) fn paths() -> [(&'static str, Value); 2] {
+pub(super) fn paths() -> [(&'static str, Value); 3] {
     let empty = json!({ "schema": object(&[], json!({})), "example": {} });
     let mut reset = operation(
         "reset_app",
@@ -24,7 +24,7 @@ pub(super) fn paths() -> [(&'static str, Value); 2] {
         ],
     );
     erase["parameters"] = json!([confirm("The user."), {
-        "name": "after", "in": "query", "schema": { "type": "string", "minLength": 1, "pattern": "^[^\\u0000]*$" },
+        "name": "after", "in": "query", "schema": { "type": "string", "minLength": 1, "pattern": "^[^\\x00]*$" },
         "description": "`next` of the answer before, if that was not complete.",
     }]);
     [
@@ -39,6 +39,21 @@ pub(super) fn paths() -> [(&'static str, Value); 2] {
                 "get": operation("show_user", "Shows what is known of a user", None,
                     [("200", answer("User", "The user."))]),
                 "delete": erase,
+            }),
+        ),
+        (
+            "/admin/v1/apps/{sdkappid}/users/{user}/export",
+            json!({
+                "parameters": [named_parameter("sdkappid"), named_parameter("user")],
+                "get": operation(
+                    "export_user",
+                    "Everything that is stored about a user, in the form of `earmark export`",
+                    None,
+                    [("200", json!({
+                        "description": "Lines of JSON (docs/data-form.md).",
+                        "content": { "application/x-ndjson": { "schema": { "type": "string" } } },
+                    }))],
+                ),
             }),
         ),
     ]

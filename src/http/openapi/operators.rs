@@ -213,7 +213,7 @@ pub(super) fn parameters() -> Value {
             "description": "The number of the app.", "example": 1_400_000_001,
         },
         "user": {
-            "name": "user", "in": "path", "required": true, "schema": { "type": "string", "minLength": 1, "pattern": "^[^\\u0000]*$" },
+            "name": "user", "in": "path", "required": true, "schema": { "type": "string", "minLength": 1, "pattern": "^[^\\x00]*$" },
             "description": "A user of the app. Slashes and other reserved characters are percent-encoded.", "example": "user0",
         },
         "identifier": {

@@ -1,4 +1,4 @@
-//! Erasing a user, resetting an app and deleting one: for operators. All of it is done in steps, each a transaction, so that the
+//! Showing, exporting and erasing a user, resetting an app and deleting one: for operators. All of it is done in steps, each a transaction, so that the
 //! service works on meanwhile. If it ends early, it is run again, and finds what is left.
 
 mod app;
@@ -11,11 +11,12 @@ use tokio::time::sleep;
 pub use app::{RemovedApp, delete_app, reset_app};
 pub use user::{ErasedUser, KnownUser, erase_user, load_user};
 
-use super::Service;
+use super::{Service, load_app};
 use crate::deadline::Deadline;
-use crate::domain::{SdkAppId, UserId, UserKey};
+use crate::domain::{Refusal, SdkAppId, UserId, UserKey};
 use crate::error::Error;
 use crate::store::{Store, Tx};
+use crate::transfer::export::{What, export};
 
 /// Pause before a step is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -78,6 +79,20 @@ impl Service {
         let store = self.store.clone();
         let load = async move { load_user(&store, &key, deadline).await };
         self.within(deadline, Error::late_read, load).await
+    }
+
+    /// Everything that is stored about a user, in the form of `earmark export`. Fails if the app does not exist.
+    pub async fn export_user(&self, key: UserKey, deadline: Deadline) -> Result<Vec<u8>, Error> {
+        let store = self.store.clone();
+        let export = async move {
+            let app = load_app(&store, key.sdk_app_id, deadline).await?;
+            let app = app.ok_or(Refusal::UnknownApp)?;
+            let what = What::User(&key.user_id);
+            let exported = export(&store, &app, what, Vec::new()).await;
+            let failed = |error: anyhow::Error| error.downcast().unwrap_or_else(Error::Internal);
+            Ok(exported.map_err(failed)?.0)
+        };
+        self.within(deadline, Error::late_read, export).await
     }
 
     /// Goes on after `after` if an earlier call has come so far.

@@ -101,6 +101,14 @@ impl<'c> Snapshot<'c> {
         })
     }
 
+    pub async fn directory_revision(&mut self) -> Result<u64, Error> {
+        let revision = sqlx::query_scalar!(
+            "SELECT directory_revision FROM apps WHERE sdk_app_id = $1",
+            self.sdk_app_id.number(),
+        );
+        number("apps.directory_revision", revision.fetch_one(self.tx.session()).await?)
+    }
+
     /// The next members that have left or come back, in that order. Those of one directory revision are ordered by kind and id.
     pub async fn gone(&mut self, after: Option<&GoneMember>) -> Result<Vec<GoneMember>, Error> {
         self.tx.extend(STATEMENT_TIME);

@@ -26,6 +26,26 @@ async fn fill(app: &TestApp, owner: &str) {
 }
 
 #[actix_web::test]
+async fn a_user_is_exported_as_the_command_does() {
+    let (app, at) = start(&[]).await;
+    fill(&app, "user0").await;
+
+    let file = operate(at, "GET /1400000001/users/user0/export").await;
+
+    assert_eq!(file.status, 200);
+    assert_eq!(file.header("content-type"), Some("application/x-ndjson"));
+    let text = file.text();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    assert_eq!(lines[0]["counts"]["conversations"], 4);
+    assert_eq!(lines[1]["user"]["id"], "user0");
+    assert_eq!(lines[2]["end"]["users"], 1);
+    let unknown = operate(at, "GET /7/users/user0/export").await;
+    assert_eq!(unknown.status, 404, "{}", unknown.text());
+}
+
+#[actix_web::test]
 async fn a_user_is_erased_and_leaves_the_lists_of_others() {
     let (app, at) = start(&[]).await;
     app.import("user0").await;
