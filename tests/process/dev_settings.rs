@@ -82,11 +82,20 @@ fn the_ready_file_appears_whole_and_goes_at_the_end() {
 #[test]
 fn a_ready_file_that_a_killed_process_has_left_goes_before_anything_starts() {
     let scratch = Scratch::create();
-    let file = scratch.write("ready", "{}");
+    let file = scratch.write("ready", r#"{"url":"http://127.0.0.1:1"}"#);
     let arguments = ["--ready-file", &text(&file), "--pg-bin", "/nowhere"];
     let exit = EARMARK.dev(&scratch.join("data")).args(arguments).run();
     exit.expect_failure(&["--pg-bin"]);
     assert!(!file.exists());
+}
+
+#[test]
+fn another_file_is_not_replaced_by_the_ready_file() {
+    let scratch = Scratch::create();
+    let file = scratch.write("notes", "{}");
+    let exit = EARMARK.dev(&scratch.join("data")).args(["--ready-file", &text(&file)]).run();
+    exit.expect_failure(&["--ready-file", &text(&file), "another file"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "{}");
 }
 
 #[test]
