@@ -101,27 +101,27 @@ pub(in crate::store) async fn delete_rows(
     Ok(())
 }
 
-/// Deletes the conversations and the contact groups of users.
+/// Deletes the conversations and the contact groups of users, and returns how many of each there were.
 pub(in crate::store) async fn delete_state(
     tx: &mut Tx<'_>,
     sdk_app_id: SdkAppId,
     user_ids: &[&str],
-) -> Result<(), Error> {
-    sqlx::query!(
+) -> Result<(u64, u64), Error> {
+    let conversations = sqlx::query!(
         "DELETE FROM conversations WHERE sdk_app_id = $1 AND user_id = ANY ($2)",
         sdk_app_id.number(),
         user_ids as &[&str],
     )
     .execute(tx.session())
     .await?;
-    sqlx::query!(
+    let contact_groups = sqlx::query!(
         "DELETE FROM contact_groups WHERE sdk_app_id = $1 AND user_id = ANY ($2)",
         sdk_app_id.number(),
         user_ids as &[&str],
     )
     .execute(tx.session())
     .await?;
-    Ok(())
+    Ok((conversations.rows_affected(), contact_groups.rows_affected()))
 }
 
 /// Returns for each user, in order, whether the account exists.

@@ -2,7 +2,7 @@
 
 use crate::domain::{Refusal, SdkAppId};
 use crate::error::Error;
-use crate::store::Tx;
+use crate::store::{Tx, accounts};
 
 /// Rows that a step removes, unless a single user has more.
 const STEP_ROWS: u64 = 10_000;
@@ -56,7 +56,7 @@ impl Removed {
 pub async fn remove_state(tx: &mut Tx<'_>, sdk_app_id: SdkAppId) -> Result<(Removed, bool), Error> {
     let app = sdk_app_id.number();
     let mut removed = Removed::default();
-    remove_users(tx, app, &mut removed).await?;
+    remove_users(tx, sdk_app_id, &mut removed).await?;
     removed.accounts = sqlx::query!(
         r#"
         DELETE FROM accounts WHERE sdk_app_id = $1 AND user_id = ANY (ARRAY(
@@ -81,7 +81,7 @@ pub async fn remove_state(tx: &mut Tx<'_>, sdk_app_id: SdkAppId) -> Result<(Remo
     .execute(tx.session())
     .await?
     .rows_affected();
-    remove_users(tx, app, &mut removed).await?;
+    remove_users(tx, sdk_app_id, &mut removed).await?;
     for kind in [1_i16, 2] {
         removed.gone += sqlx::query!(
             r#"
@@ -103,7 +103,12 @@ pub async fn remove_state(tx: &mut Tx<'_>, sdk_app_id: SdkAppId) -> Result<(Remo
     Ok((removed, is_done))
 }
 
-async fn remove_users(tx: &mut Tx<'_>, app: i64, removed: &mut Removed) -> Result<(), Error> {
+async fn remove_users(
+    tx: &mut Tx<'_>,
+    sdk_app_id: SdkAppId,
+    removed: &mut Removed,
+) -> Result<(), Error> {
+    let app = sdk_app_id.number();
     loop {
         let room = removed.room();
         let rows = sqlx::query!(
@@ -125,22 +130,11 @@ async fn remove_users(tx: &mut Tx<'_>, app: i64, removed: &mut Removed) -> Resul
         if user_ids.is_empty() {
             return Ok(());
         }
-        removed.conversations += sqlx::query!(
-            "DELETE FROM conversations WHERE sdk_app_id = $1 AND user_id = ANY ($2)",
-            app,
-            &user_ids,
-        )
-        .execute(tx.session())
-        .await?
-        .rows_affected();
-        removed.contact_groups += sqlx::query!(
-            "DELETE FROM contact_groups WHERE sdk_app_id = $1 AND user_id = ANY ($2)",
-            app,
-            &user_ids,
-        )
-        .execute(tx.session())
-        .await?
-        .rows_affected();
+        let of_users: Vec<&str> = user_ids.iter().map(String::as_str).collect();
+        let (conversations, contact_groups) =
+            accounts::delete_state(tx, sdk_app_id, &of_users).await?;
+        removed.conversations += conversations;
+        removed.contact_groups += contact_groups;
         removed.users += sqlx::query!(
             "DELETE FROM users WHERE sdk_app_id = $1 AND user_id = ANY ($2)",
             app,

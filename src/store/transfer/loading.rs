@@ -29,7 +29,7 @@ pub async fn lock(tx: &mut Tx<'_>, wanted: &BTreeMap<UserKey, bool>) -> Result<(
     Ok(())
 }
 
-/// Reads users, in the order of `user_ids`, which are sorted. Each is read, also one of whom nothing is stored.
+/// Reads users in the order of `user_ids`, which are sorted. A user without any row is empty in the result.
 pub async fn load(
     tx: &mut Tx<'_>,
     sdk_app_id: SdkAppId,
