@@ -15,6 +15,7 @@
 //! number, [`UserState::exempt`], the limit is exact.
 
 mod conversation_state;
+mod erasing;
 mod groups;
 mod marks;
 mod numbers;
@@ -28,7 +29,7 @@ pub use conversation_state::{ConversationState, Counts, Entry};
 pub use numbers::{Growth, Numbers};
 pub use stored::{AccountValues, StoredConversation, StoredGroup, StoredUser};
 
-use super::{App, Applied, ContactGroup, Conversation, Directory, Refusal};
+use super::{App, ContactGroup, Conversation, Directory, Refusal};
 use crate::limits::Limits;
 
 /// Whether the directory has a user or a chat group.
@@ -178,48 +179,6 @@ impl UserState {
     #[must_use]
     pub fn room(&self, limits: &Limits) -> Counts {
         Counts::max(limits).plus(self.exempt).each(self.stored_numbers.counts, u32::max)
-    }
-
-    /// Deletes the account and all state. The sequences go on, so that no number is reused.
-    pub(super) fn delete_account(&mut self) -> Result<Applied, Refusal> {
-        // A user who was never imported may have state, if the app's directory is open or was.
-        let has_state = self.numbers.counts.rows > 0 || !self.stored_groups.is_empty();
-        if self.owner != Presence::Present && !has_state {
-            return Err(Refusal::UnknownAccount);
-        }
-        self.erase();
-        Ok(Applied { items: vec![Ok(())], ..Applied::default() })
-    }
-
-    /// Like the deletion of the account, also for a user of whom nothing is stored. Call it with the contact groups loaded.
-    pub fn erase(&mut self) {
-        self.owner = Presence::Gone;
-        self.deleted = true;
-        self.note_groups_edit();
-        self.numbers.counts = Counts::default();
-        // All rows are removed, so this must be at least the revision of each of them.
-        self.numbers.forgotten_revision = self.numbers.revision + 1;
-        self.exempt = Counts::default();
-        self.groups.clear();
-        self.stored_groups.clear();
-        for entry in self.entries.values_mut() {
-            *entry = Entry::loaded(None, entry.peer);
-        }
-    }
-
-    /// Removes the row of a conversation whose other end is erased, and returns whether there is one. Nothing of it stays that
-    /// could tell readers of changes, so `forgotten_revision` grows beyond each cursor until now. The store must delete the row.
-    pub fn remove_erased(&mut self, conversation: &Conversation) -> bool {
-        let Some(entry) = self.entries.get_mut(conversation) else { return false };
-        let Some(row) = &entry.before else { return false };
-        let (counts, taken) = (Counts::of(Some(row)), entry.taken(Some(row)));
-        self.numbers.counts = self.numbers.counts.minus(counts);
-        self.exempt = self.exempt.minus(counts.minus(taken));
-        self.numbers.forgotten_revision = self.numbers.revision + 1;
-        self.edits += 1;
-        self.edits_groups |= row.is_grouped();
-        *entry = Entry::loaded(None, entry.peer);
-        true
     }
 
     /// Refuses a deleted user or a destroyed chat group. The mode `strict` also refuses one that was never imported or

@@ -1,5 +1,7 @@
-//! Showing, exporting and erasing a user, resetting an app and deleting one: for operators. All of it is done in steps, each a transaction, so that the
-//! service works on meanwhile. If it ends early, it is run again, and finds what is left.
+//! What operators do with users and apps: show, export and erase a user, reset and delete an app.
+//!
+//! What removes rows works in steps, each a transaction, so that the service works on meanwhile. If a step fails, run the
+//! operation again: it finds what is left.
 
 mod app;
 mod user;
