@@ -1,7 +1,7 @@
 //! Writes an app to a file.
 
 use std::collections::VecDeque;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -221,14 +221,17 @@ pub async fn export_to(
     what: What<'_>,
     path: &Path,
 ) -> anyhow::Result<Counts> {
-    let named = || path.display().to_string();
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let file = file.with_context(|| {
-        format!("cannot create {} (--resume goes on with a file that exists)", named())
-    })?;
-    let (file, counts) = export(store, app, what, file).await?;
-    file.sync_all().with_context(|| format!("cannot write {}", named()))?;
+    let (file, counts) = export(store, app, what, create(path)?).await?;
+    file.sync_all().with_context(|| format!("cannot write {}", path.display()))?;
     Ok(counts)
+}
+
+/// Creates a file that other users of the machine cannot read.
+pub(super) fn create(path: &Path) -> anyhow::Result<File> {
+    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    created.with_context(|| {
+        format!("cannot create {} (--resume goes on with a file that exists)", path.display())
+    })
 }
 
 /// Goes on with a file whose export was interrupted. Its rest shows a later moment than its beginning.

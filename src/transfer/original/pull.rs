@@ -5,7 +5,6 @@ use std::fmt::{self, Display, Formatter};
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Seek, SeekFrom, Write};
 use std::ops::Bound;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -16,7 +15,7 @@ use super::read::read_user;
 use super::{FAILURES_MAX, Missing, NAMED_MAX, Original, USERS_AT_ONCE, UserError};
 use crate::domain::{SdkAppId, UserId};
 use crate::transfer::Progress;
-use crate::transfer::export::{Begun, FormWriter};
+use crate::transfer::export::{Begun, FormWriter, create};
 use crate::transfer::form::{Counts, FORMAT, Header, Line, VERSION};
 use crate::transfer::reading::Place;
 
@@ -114,13 +113,6 @@ pub async fn pull(
     }
     file.sync_all().with_context(|| format!("cannot write {}", named()))?;
     Ok(run.report)
-}
-
-fn create(path: &Path) -> anyhow::Result<File> {
-    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    created.with_context(|| {
-        format!("cannot create {} (--resume goes on with a file that exists)", path.display())
-    })
 }
 
 fn begun(path: &Path, sdk_app_id: SdkAppId) -> anyhow::Result<(File, Begun)> {
