@@ -16,6 +16,7 @@ use earmark::domain::{
 };
 use earmark::http::caller::{Credentials, VerifiedSigs};
 use earmark::http::json::{Field, Json};
+use earmark::http::refused::RefusedRequests;
 use earmark::http::request_id::RequestId;
 use earmark::http::tencent::call::Call;
 use earmark::http::tencent::codes::Code;
@@ -189,15 +190,16 @@ fn frame_page(bencher: Bencher<'_, '_>, items: usize) {
 fn count(bencher: Bencher<'_, '_>) {
     let metrics = Metrics::new().unwrap();
     let (call, app) = (metrics.call("mark_contact"), metrics.app(1_400_000_001));
+    let refused = RefusedRequests::default();
     bencher.bench_local(|| {
         let id = RequestId::make();
-        let mut watch = Watch::start(&metrics, &call, &id);
+        let mut watch = Watch::start(&metrics, &refused, &call, &id);
         app.requests.inc();
         metrics.app_cache.hits.inc();
         metrics.user_sig_cache.hits.inc();
         metrics.commits.waited(Duration::from_micros(30));
         metrics.commits.ended(1, Duration::from_micros(900));
-        watch.items = ItemCounts { ok: 1, refused: 0 };
+        watch.items = ItemCounts { ok: 1, ..ItemCounts::default() };
         watch.answered(Code::Ok);
         drop(watch);
         id.header()

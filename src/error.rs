@@ -34,6 +34,8 @@ pub enum Queue {
     Bodies,
     /// Look-ups of apps that may not exist.
     UnknownApps,
+    /// Look-ups of operators' tokens that may not exist.
+    UnknownTokens,
 }
 
 impl fmt::Display for Queue {
@@ -42,6 +44,9 @@ impl fmt::Display for Queue {
             Self::Writes => "too many writes wait",
             Self::Bodies => "too many large bodies are being received",
             Self::UnknownApps => "too many calls name an sdkappid that was not seen before",
+            Self::UnknownTokens => {
+                "too many requests send an operator token that was not seen before"
+            }
         })
     }
 }
@@ -62,6 +67,30 @@ impl Error {
     #[must_use]
     pub fn late_write(late: Late) -> Self {
         Self::InDoubt(Some(late.into()))
+    }
+
+    /// The error of a request that has committed before something else failed.
+    #[must_use]
+    pub fn after_commit(self) -> Self {
+        Self::InDoubt(Some(self.into()))
+    }
+
+    /// The same for one of several parts of a request. The cause stays with the first.
+    #[must_use]
+    pub fn of_part(&self) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(*refusal),
+            Self::Overloaded(queue) => Self::Overloaded(*queue),
+            Self::Unavailable(_) => Self::Unavailable(None),
+            Self::InDoubt(_) => Self::InDoubt(None),
+            Self::Internal(cause) => Self::Internal(anyhow::anyhow!("{cause:#}")),
+        }
+    }
+
+    /// The error with its causes, in one line for a log.
+    #[must_use]
+    pub fn with_causes(self) -> String {
+        format!("{:#}", anyhow::Error::from(self))
     }
 
     #[must_use]

@@ -2,11 +2,12 @@
 //! API of Tencent Cloud Chat. The data is in PostgreSQL.
 //!
 //! In reading order: [`http`] turns requests into calls, [`service`] orders the steps of a call, [`domain`] holds the
-//! rules, and [`store`] holds the SQL. All of them use [`deadline`], [`error`], [`limits`] and [`metrics`]. [`config`]
+//! rules, and [`store`] holds the SQL. All of them use [`audit`], [`deadline`], [`error`], [`limits`] and [`metrics`]. [`config`]
 //! and [`commands`] make the program.
 
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod commands;
 pub mod config;
 pub mod deadline;

@@ -29,10 +29,17 @@ pub const OPERATOR_TOKEN_BYTES_MIN: usize = 16;
 pub const LIMIT_MAX: u32 = i32::MAX as u32;
 /// Longest name of a mark, in bytes.
 pub const MARK_NAME_BYTES_MAX: u32 = 32;
+/// Ids of users in one answer of the admin API, and how many if the request does not say.
+pub const USER_IDS_MAX: u32 = 100;
+pub const USER_IDS_DEFAULT: u32 = 20;
 /// How long a client may wait for changes in one call, in seconds.
 pub const CHANGES_WAIT_MAX_S: u32 = 60;
 /// Web sites of an app whose pages may call.
 pub const ORIGINS_MAX: u32 = 20;
+/// Longest name of an app, in characters.
+pub const APP_NAME_CHARS_MAX: usize = 64;
+/// Entries of the audit trail on one page.
+pub const AUDIT_ENTRIES_MAX: u32 = 100;
 /// Longest name of an app's admin, in bytes.
 pub const IDENTIFIER_BYTES_MAX: u32 = 255;
 

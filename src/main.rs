@@ -3,14 +3,17 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use earmark::{commands, config::Config};
 
 #[actix_web::main]
 async fn main() -> ExitCode {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     memory::trim_regularly();
-    match commands::run(Config::parse()).await {
+    let done = match Config::read() {
+        Ok(config) => commands::run(config).await,
+        Err(error) => Err(error),
+    };
+    match done {
         Ok(code) => code,
         Err(error) => {
             // If standard error is closed, there is no other place to report to.

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Words that must not stand in files whose path begins so.
 const FORBIDDEN: &[(&str, &[&str])] = &[
@@ -25,6 +26,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 const EXCEPT: &[(&str, &str)] = &[
     // Migrations are run as they stand in their files.
     ("src/store/schema/driver.rs", "AssertSqlSafe"),
+    // The names of schemas are made of numbers.
+    ("src/store/pool/texts.rs", "AssertSqlSafe"),
     // This list.
     ("tests/tidy.rs", "#[allow("),
     ("tests/tidy.rs", "#![allow("),
@@ -183,6 +186,21 @@ fn every_path_that_a_document_mentions_exists() {
     assert_none(&found);
 }
 
+#[test]
+fn the_contents_of_a_document_name_each_of_its_sections() {
+    let mut found = Vec::new();
+    for path in files("docs").iter().filter(|path| path.extension().is_some_and(|end| end == "md"))
+    {
+        let text = fs::read_to_string(root().join(path)).unwrap();
+        let Some((_, rest)) = text.split_once("\nContents: ") else { continue };
+        let contents = rest.split("\n\n").next().unwrap().replace('\n', " ");
+        let sections = text.lines().filter_map(|line| line.strip_prefix("## "));
+        let missing = sections.filter(|section| !contents.contains(&format!("[{section}]")));
+        found.extend(missing.map(|section| format!("{}: {section}", path.display())));
+    }
+    assert_none(&found);
+}
+
 /// The names and versions in a lock file.
 fn locked(path: &str) -> Vec<(String, String)> {
     let text = fs::read_to_string(root().join(path)).unwrap();
@@ -230,8 +248,39 @@ fn migrations_are_numbered_and_say_what_they_do() {
 }
 
 #[test]
+fn the_upgrade_notes_have_every_migration_with_its_locks() {
+    let notes = fs::read_to_string(root().join("docs/upgrading.md")).unwrap();
+    let missing = files("migrations").into_iter().filter_map(|path| {
+        let number = migration_number(path.file_name()?.to_str()?)?;
+        let text = fs::read_to_string(root().join(&path)).unwrap();
+        let locks = text.lines().find_map(|line| line.strip_prefix("-- locks: ")).unwrap_or("none");
+        let is_row = |line: &str| {
+            line.starts_with(&format!("| V{number} | ")) && line.ends_with(&format!(" | {locks} |"))
+        };
+        (!notes.lines().any(is_row))
+            .then(|| format!("docs/upgrading.md: no row of V{number} with the locks `{locks}`"))
+    });
+    assert_none(&missing.collect::<Vec<_>>());
+}
+
+#[test]
 fn the_rust_example_of_the_testing_guide_is_the_test_that_is_run() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     let (guide, example) = (read("docs/testing.md"), read("tests/testing_guide/example.rs"));
     assert!(guide.contains(&format!("```rust\n{example}```\n")), "the two differ");
+}
+
+#[test]
+fn the_tables_of_the_scale_out_guide_are_what_the_simulation_prints() {
+    let guide = fs::read_to_string(root().join("docs/scale-out.md")).unwrap();
+    let simulation = Command::new("python3").arg(root().join("bench/simulate")).output().unwrap();
+    let printed = String::from_utf8(simulation.stdout).unwrap();
+    let tables: Vec<_> = printed.trim().split("\n\n").collect();
+    assert_eq!(tables.len(), 2, "the simulation prints two tables");
+    for table in tables {
+        assert!(
+            guide.contains(&format!("-->\n{table}\n<!-- end -->")),
+            "run `bench/simulate --publish`"
+        );
+    }
 }

@@ -5,73 +5,87 @@ use std::fmt::{self, Display, Formatter};
 use anyhow::{Context, bail};
 use serde::{Serialize, Serializer};
 
-use super::{check_schema, confirm, connect, joined, unix_now};
+use super::{ago, check_schema, confirm, connect, joined, operator, unix_now};
 use crate::config::{AppArgs, AppCommand, Output};
 use crate::deadline::Deadline;
-use crate::domain::{App, AppKey, KeyRefusal, Origin, Refusal, SdkAppId, SecretKey};
+use crate::domain::{App, AppKey, AppName, KeyRefusal, Origin, Refusal, SdkAppId, SecretKey};
 use crate::error::Error;
-use crate::http::{app_document, listed_app_document, removed_document};
-use crate::service::{self, AppChange, AppSettings, AppSize, RemovedApp, Until};
-use crate::store::Store;
+use crate::http::{app_document, changed_app_document, listed_app_document, removed_document};
+use crate::service::{self, AppChange, AppSettings, AppSize, ChangedApp, RemovedApp, Until};
+use crate::store::Partitions;
 
 pub(super) async fn run(settings: AppArgs, output: Output) -> anyhow::Result<()> {
-    let store = connect(&settings.database).await?;
-    check_schema(&store).await?;
-    let show = |app: &App| output.print(&ShownApp { app, is_key_new: false });
-    // The operator has no other way to learn a generated key.
-    let show_with_key = |app: &App, is_key_new| output.print(&ShownApp { app, is_key_new });
+    let partitions = connect(&settings.database).await?;
+    check_schema(&partitions).await?;
+    let show = |changed: &ChangedApp| output.print(&Changed { changed, is_key_new: false });
     match settings.command {
-        AppCommand::Create { sdk_app_id, settings, admins, key } => {
+        AppCommand::Create { sdk_app_id, name, settings, admins, key } => {
             let (secret_key, is_generated) = given_or_generated(key.secret_key()?)?;
             let mut app = App::new(sdk_app_id, secret_key);
-            settings.settings()?.apply(&mut app);
+            AppSettings { name, ..settings.settings()? }.apply(&mut app);
             if !admins.is_empty() {
                 app.admins = admins;
             }
-            let created = service::create_app(&store, app, Deadline::of_a_request()).await?;
+            let deadline = Deadline::of_a_request();
+            let created = service::create_app(&partitions, app, &operator(), deadline).await?;
             let app = created.with_context(|| format!("there is an app {sdk_app_id} already"))?;
-            show_with_key(&app, is_generated)
+            // The operator has no other way to learn a generated key.
+            output.print(&ShownApp { app: &app, is_key_new: is_generated })
         }
-        AppCommand::List => {
-            let apps = service::list_apps(&store, Deadline::of_a_request()).await?;
-            let sizes = service::load_app_sizes(&store, Deadline::of_a_request()).await?;
-            let size = |app: &App| sizes.get(&app.sdk_app_id).copied();
-            let apps = apps.iter().map(|app| ListedApp { app, size: size(app) }).collect();
-            output.print(&ListedApps { apps })
-        }
+        AppCommand::List => list(&partitions, output).await,
         AppCommand::Show { sdk_app_id } => {
-            let app = service::load_app(&store, sdk_app_id, Deadline::of_a_request()).await?;
-            show(&found(app, sdk_app_id)?)
+            let app = service::load_app(partitions.shared(), sdk_app_id, Deadline::of_a_request())
+                .await?;
+            output.print(&ShownApp { app: &found(app, sdk_app_id)?, is_key_new: false })
         }
         AppCommand::RotateKey { sdk_app_id, key, force } => {
             let (key, is_generated) = given_or_generated(key.secret_key()?)?;
-            let app = update(&store, sdk_app_id, AppChange::RotateKey { key, force }).await?;
-            show_with_key(&app, is_generated)
+            let change = AppChange::RotateKey { key, force };
+            let changed = &update(&partitions, sdk_app_id, change).await?;
+            output.print(&Changed { changed, is_key_new: is_generated })
         }
         AppCommand::RetireKey { sdk_app_id, key_id } => {
-            show(&update(&store, sdk_app_id, AppChange::RetireKey { id: key_id }).await?)
+            show(&update(&partitions, sdk_app_id, AppChange::RetireKey { id: key_id }).await?)
         }
         AppCommand::Set { sdk_app_id, settings } => {
             let change = AppChange::Set(settings.settings()?);
-            show(&update(&store, sdk_app_id, change).await?)
+            show(&update(&partitions, sdk_app_id, change).await?)
+        }
+        AppCommand::Rename { sdk_app_id, name } => {
+            let named = AppSettings { name: Some(name), ..AppSettings::default() };
+            show(&update(&partitions, sdk_app_id, AppChange::Set(named)).await?)
         }
         AppCommand::AddAdmin { sdk_app_id, identifier } => {
-            show(&update(&store, sdk_app_id, AppChange::AddAdmin(identifier)).await?)
+            show(&update(&partitions, sdk_app_id, AppChange::AddAdmin(identifier)).await?)
         }
         AppCommand::RemoveAdmin { sdk_app_id, identifier } => {
-            show(&update(&store, sdk_app_id, AppChange::RemoveAdmin(identifier)).await?)
+            show(&update(&partitions, sdk_app_id, AppChange::RemoveAdmin(identifier)).await?)
         }
         AppCommand::Reset { sdk_app_id, yes } => {
-            end(&store, sdk_app_id, End::Reset, yes, output).await
+            end(&partitions, sdk_app_id, End::Reset, yes, output).await
         }
         AppCommand::Delete { sdk_app_id, yes } => {
-            end(&store, sdk_app_id, End::Delete, yes, output).await
+            end(&partitions, sdk_app_id, End::Delete, yes, output).await
         }
-        AppCommand::Disable { sdk_app_id, undo } => {
-            let settings = AppSettings { disabled: Some(!undo), ..AppSettings::default() };
-            show(&update(&store, sdk_app_id, AppChange::Set(settings)).await?)
+        AppCommand::Disable { sdk_app_id } => {
+            show(&update(&partitions, sdk_app_id, disabled(true)).await?)
+        }
+        AppCommand::Enable { sdk_app_id } => {
+            show(&update(&partitions, sdk_app_id, disabled(false)).await?)
         }
     }
+}
+
+async fn list(partitions: &Partitions, output: Output) -> anyhow::Result<()> {
+    let apps = service::list_apps(partitions.shared(), Deadline::of_a_request()).await?;
+    let sizes = service::load_app_sizes(partitions, Deadline::of_a_request()).await?;
+    let size = |app: &App| sizes.get(&app.sdk_app_id).copied();
+    let apps = apps.iter().map(|app| ListedApp { app, size: size(app) }).collect();
+    output.print(&ListedApps { apps })
+}
+
+fn disabled(disabled: bool) -> AppChange {
+    AppChange::Set(AppSettings { disabled: Some(disabled), ..AppSettings::default() })
 }
 
 /// What ends of an app.
@@ -84,13 +98,13 @@ enum End {
 }
 
 async fn end(
-    store: &Store,
+    partitions: &Partitions,
     sdk_app_id: SdkAppId,
     what: End,
     yes: bool,
     output: Output,
 ) -> anyhow::Result<()> {
-    let app = service::load_app(store, sdk_app_id, Deadline::of_a_request()).await?;
+    let app = service::load_app(partitions.shared(), sdk_app_id, Deadline::of_a_request()).await?;
     found(app, sdk_app_id)?;
     if !yes {
         let warning = match what {
@@ -103,9 +117,10 @@ async fn end(
         };
         confirm::typed(&warning, &sdk_app_id.to_string())?;
     }
+    let by = &operator();
     let done = match what {
-        End::Reset => service::reset_app(store, sdk_app_id, Until::Done).await,
-        End::Delete => service::delete_app(store, sdk_app_id, Until::Done).await,
+        End::Reset => service::reset_app(partitions, sdk_app_id, by, Until::Done).await,
+        End::Delete => service::delete_app(partitions, sdk_app_id, by, Until::Done).await,
     };
     let done = done.context("it is not finished: run the command again")?;
     output.print(&Ended { sdk_app_id, what, done })
@@ -144,9 +159,13 @@ impl Display for Ended {
     }
 }
 
-async fn update(store: &Store, sdk_app_id: SdkAppId, change: AppChange) -> anyhow::Result<App> {
+async fn update(
+    partitions: &Partitions,
+    sdk_app_id: SdkAppId,
+    change: AppChange,
+) -> anyhow::Result<ChangedApp> {
     let deadline = Deadline::of_a_request();
-    match service::update_app(store, sdk_app_id, change, deadline).await {
+    match service::update_app(partitions, sdk_app_id, change, Some(&operator()), deadline).await {
         Err(Error::Refused(Refusal::Key(refusal))) => bail!(key_problem(sdk_app_id, refusal)),
         updated => found(updated?, sdk_app_id),
     }
@@ -174,7 +193,7 @@ fn key_problem(sdk_app_id: SdkAppId, refusal: KeyRefusal) -> String {
     }
 }
 
-fn found(app: Option<App>, sdk_app_id: SdkAppId) -> anyhow::Result<App> {
+fn found<T>(app: Option<T>, sdk_app_id: SdkAppId) -> anyhow::Result<T> {
     app.with_context(|| format!("there is no app {sdk_app_id}"))
 }
 
@@ -191,6 +210,29 @@ struct ShownApp<'a> {
     app: &'a App,
     /// This command has generated the key.
     is_key_new: bool,
+}
+
+/// An app after a change.
+struct Changed<'a> {
+    changed: &'a ChangedApp,
+    /// This command has generated the key.
+    is_key_new: bool,
+}
+
+impl Serialize for Changed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        changed_app_document(self.changed, self.is_key_new).serialize(serializer)
+    }
+}
+
+impl Display for Changed<'_> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let ChangedApp { app, is_changed } = self.changed;
+        if !is_changed {
+            writeln!(out, "unchanged")?;
+        }
+        ShownApp { app, is_key_new: self.is_key_new }.fmt(out)
+    }
 }
 
 /// An app in a list.
@@ -251,9 +293,10 @@ fn described(app: &App) -> String {
     let now = unix_now();
     let keys: Vec<_> = app.keys().map(|key| described_key(key, now)).collect();
     format!(
-        "app {}: edition {}, directory {}, {}{}, {} good, admins: {}\n{}\n  \
+        "app {}{}: edition {}, directory {}, {}{}, {} good, admins: {}\n{}\n  \
          native API: user access {}, allowed origins: {}\n  limits: {}",
         app.sdk_app_id,
+        described_name(&app.name),
         app.edition.name(),
         app.directory.name(),
         if app.disabled { "disabled" } else { "enabled" },
@@ -265,6 +308,13 @@ fn described(app: &App) -> String {
         described_origins(&app.allowed_origins),
         app.limits,
     )
+}
+
+fn described_name(name: &AppName) -> String {
+    match name.as_str() {
+        "" => String::new(),
+        name => format!(" {name:?}"),
+    }
 }
 
 fn described_origins(origins: &[Origin]) -> String {
@@ -279,38 +329,4 @@ fn described_key(key: &AppKey, now: u64) -> String {
     let used =
         used.map_or_else(|| "never used".to_owned(), |at| format!("last used {}", ago(at, now)));
     format!("  key {}: created {}, {used}", key.id, ago(key.created_at, now))
-}
-
-/// How long before `now` the time was, in the largest unit that fits. Both are Unix seconds.
-fn ago(time: u64, now: u64) -> String {
-    let (number, unit) = match now.saturating_sub(time) {
-        seconds @ 0..60 => (seconds, "second"),
-        seconds @ 60..3_600 => (seconds / 60, "minute"),
-        seconds @ 3_600..86_400 => (seconds / 3_600, "hour"),
-        seconds => (seconds / 86_400, "day"),
-    };
-    format!("{number} {unit}{} ago", if number == 1 { "" } else { "s" })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_age_is_told_in_the_largest_unit_that_fits() {
-        for (age, text) in [
-            (0, "0 seconds ago"),
-            (1, "1 second ago"),
-            (59, "59 seconds ago"),
-            (60, "1 minute ago"),
-            (3_599, "59 minutes ago"),
-            (3_600, "1 hour ago"),
-            (86_399, "23 hours ago"),
-            (86_400, "1 day ago"),
-            (1_000 * 86_400, "1000 days ago"),
-        ] {
-            assert_eq!(ago(2_000_000_000 - age, 2_000_000_000), text);
-        }
-        assert_eq!(ago(101, 100), "0 seconds ago", "the clocks of two machines differ");
-    }
 }

@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write, stderr, stdin};
 use anyhow::{Context, bail};
 use serde::Serialize;
 
-use super::{check_schema, connect};
+use super::{check_schema, connect, operator};
 use crate::config::{EpochArgs, EpochCommand, Output};
 use crate::deadline::Deadline;
 use crate::store::epoch;
@@ -44,11 +44,11 @@ impl Display for BegunEpoch {
 }
 
 pub(super) async fn run(settings: &EpochArgs, output: Output) -> anyhow::Result<()> {
-    let store = connect(&settings.database).await?;
-    check_schema(&store).await?;
+    let partitions = connect(&settings.database).await?;
+    check_schema(&partitions).await?;
     match settings.command {
         EpochCommand::Show => {
-            let found = epoch::load(&store, Deadline::of_a_request()).await;
+            let found = epoch::load(&partitions, Deadline::of_a_request()).await;
             let found = found.context("cannot read the epoch")?;
             output.print(&ShownEpoch {
                 epoch: found.number,
@@ -60,7 +60,7 @@ pub(super) async fn run(settings: &EpochArgs, output: Output) -> anyhow::Result<
             if !yes && !is_confirmed()? {
                 bail!("nothing was changed")
             }
-            let begun = epoch::raise(&store, Deadline::of_a_request()).await;
+            let begun = epoch::raise(&partitions, &operator(), Deadline::of_a_request()).await;
             let epoch = begun.context("cannot begin another epoch")?;
             tracing::warn!(
                 epoch,

@@ -1,25 +1,39 @@
 //! `earmark healthcheck`: asks a running service whether it is ready.
 
+use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::config::Healthcheck;
+use crate::config::{Healthcheck, Output};
 
 const TIME_MAX: Duration = Duration::from_secs(4);
 /// Enough for the status line of the answer.
 const ANSWER_BYTES_MAX: u64 = 1024;
 
-pub(super) async fn run(settings: &Healthcheck) -> anyhow::Result<()> {
+#[derive(Serialize)]
+struct Health {
+    ready: bool,
+    /// Of the answer.
+    status_line: String,
+}
+
+/// A probe that succeeds prints nothing.
+impl Display for Health {
+    fn fmt(&self, _: &mut Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+pub(super) async fn run(settings: &Healthcheck, output: Output) -> anyhow::Result<()> {
     let status_line = tokio::time::timeout(TIME_MAX, status_line(&settings.url));
     let status_line = status_line.await.context("no answer in time")??;
-    if status_line.split(' ').nth(1) == Some("200") {
-        Ok(())
-    } else {
-        bail!("{}: {status_line}", settings.url)
-    }
+    let health = Health { ready: status_line.split(' ').nth(1) == Some("200"), status_line };
+    output.print(&health)?;
+    if health.ready { Ok(()) } else { bail!("{}: {}", settings.url, health.status_line) }
 }
 
 async fn status_line(url: &str) -> anyhow::Result<String> {

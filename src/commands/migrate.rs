@@ -5,13 +5,15 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use serde::Serialize;
+use serde_json::json;
 
-use super::{connect, joined};
-use crate::config::{Migrate, Output};
+use super::{connect_to, joined, operator, partitions};
+use crate::audit::Action;
+use crate::config::{Migrate, MigrationArgs, Output};
 use crate::deadline::Deadline;
-use crate::store::Store;
 use crate::store::locks::{Holder, TableLock};
-use crate::store::schema::{self, MigrationState, Migrations, PlannedMigration};
+use crate::store::schema::{self, MigrationState, PlannedMigration};
+use crate::store::{Partitions, Store, Tx, audit};
 
 /// The exit code of `--plan` if a migration would run.
 const WOULD_CHANGE: u8 = 3;
@@ -76,6 +78,8 @@ struct PlanDocument {
 struct MigrationDocument {
     version: i64,
     name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<String>,
     checksum: String,
     state: &'static str,
     locks: Vec<LockDocument>,
@@ -106,7 +110,7 @@ impl From<Plan> for PlanDocument {
 
 impl From<PlannedMigration> for MigrationDocument {
     fn from(planned: PlannedMigration) -> Self {
-        let PlannedMigration { version, name, checksum, state, locks } = planned;
+        let PlannedMigration { version, name, schema, checksum, state, locks } = planned;
         let state = match state {
             MigrationState::Applied => "applied",
             MigrationState::Changed => "changed",
@@ -114,7 +118,8 @@ impl From<PlannedMigration> for MigrationDocument {
             MigrationState::Unknown => "unknown",
         };
         let checksum = format!("{checksum:016x}");
-        Self { version, name, checksum, state, locks: locks.into_iter().map(Into::into).collect() }
+        let locks = locks.into_iter().map(Into::into).collect();
+        Self { version, name, schema, checksum, state, locks }
     }
 }
 
@@ -133,17 +138,32 @@ impl From<Holder> for HolderDocument {
 }
 
 pub(super) async fn run(settings: &Migrate, output: Output) -> anyhow::Result<ExitCode> {
-    let store = connect(&settings.database).await?;
+    let shared = connect_to(&settings.database.database()?).await?;
     if settings.plan {
-        return plan(&store, output).await;
+        return plan(&partitions(shared).await?, output).await;
     }
-    let applied = Migrations::embedded().run(&store, settings.lock_wait.time()).await;
-    output.print(&Migrated { applied: applied.context("migrations")? })?;
+    let applied = migrate(&shared, settings.migration).await?;
+    output.print(&Migrated { applied })?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn plan(store: &Store, output: Output) -> anyhow::Result<ExitCode> {
-    let plan = schema::plan(store, Deadline::of_a_request())
+/// Runs all pending migrations, and returns their names. The audit trail is one of the tables that they make, so its entry is
+/// written at the end.
+pub(super) async fn migrate(shared: &Store, args: MigrationArgs) -> anyhow::Result<Vec<String>> {
+    let applied = schema::migrate_all(shared, args.partitions, args.lock_wait()).await;
+    let applied = applied.context("migrations")?;
+    if !applied.is_empty() {
+        let after = json!({ "applied": applied, "partitions": args.partitions });
+        let entry = operator().did(Action::Migrate).after(after);
+        let add = async |tx: &mut Tx<'_>| audit::add(tx, &entry).await;
+        let added = shared.clone().write(Deadline::of_a_request(), add).await;
+        added.context("cannot write into the audit trail")?;
+    }
+    Ok(applied)
+}
+
+async fn plan(partitions: &Partitions, output: Output) -> anyhow::Result<ExitCode> {
+    let plan = schema::plan_all(partitions, Deadline::of_a_request())
         .await
         .context("cannot read which migrations have run")?;
     let plan = Plan(plan);

@@ -1,24 +1,74 @@
 //! `earmark serve`: runs the service until a signal stops it.
 
+use std::fmt::{self, Display, Formatter};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use futures_util::future::join_all;
+use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{check_schema, connect_to};
-use crate::config::Serve;
-use crate::http::{self, Addresses, Console, Identity, Listen};
+use super::migrate::migrate;
+use super::{check_schema, connect_to, partitions};
+use crate::config::{COMMIT, Output, Serve, VERSION};
+use crate::deadline::Deadline;
+use crate::http::{self, Addresses, Console, Identity, Listen, Operators};
 use crate::service::{self, Service};
-use crate::store::Store;
-use crate::store::schema::Migrations;
+use crate::store::Partitions;
+use crate::store::schema::server_version;
 
 /// How long a replaced certificate stays in use without a SIGHUP.
 const CERTIFICATE_AGE_MAX: Duration = Duration::from_mins(1);
 
-pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
+/// What the first line of the log states, and `--output json` prints.
+#[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each says whether something is on")]
+struct Started {
+    version: &'static str,
+    commit: &'static str,
+    postgresql: String,
+    schema: i64,
+    workers: usize,
+    connections: u32,
+    api: SocketAddr,
+    admin: Option<SocketAddr>,
+    https: bool,
+    console: bool,
+    admin_api: bool,
+    webhooks: &'static str,
+    traces: bool,
+    config: Option<String>,
+}
+
+impl Started {
+    fn log(&self) {
+        let Self { version, commit, postgresql, schema, workers, connections, .. } = self;
+        let Self { api, https, console, admin_api, webhooks, traces, config, .. } = self;
+        let admin = self.admin.map(|address| address.to_string());
+        tracing::info!(
+            version, commit, postgresql, schema, workers, connections, %api, admin, https, console, admin_api, webhooks,
+            traces, config, "listening on {api}"
+        );
+    }
+}
+
+/// The log has the line for people.
+impl Display for Started {
+    fn fmt(&self, _: &mut Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+/// `config` is the configuration file.
+pub(super) async fn run(
+    settings: Serve,
+    config: Option<PathBuf>,
+    output: Output,
+) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     // From here on, SIGHUP does not end the process.
     let hangup = signal(SignalKind::hangup())?;
@@ -26,18 +76,21 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
     let service_settings = service::Settings {
         history: settings.history(),
         feed_retention: settings.feed_retention(),
+        audit_retention: settings.audit_retention(),
         webhooks: settings.webhooks.into(),
         ..service::Settings::default()
     };
-    let store = tokio::select! {
+    let (partitions, postgresql, schema) = tokio::select! {
         opened = open(&settings) => opened?,
         () = signals.any() => return Ok(()),
     };
     let (workers, connections) = (settings.workers(), settings.connections()?);
+    let admin_api = !matches!(operators, Operators::Off);
     let listen = Listen {
         address: settings.listen,
         admin_address: Some(settings.admin_listen),
         console: if settings.console { Console::On } else { Console::Off },
+        environment: settings.environment(),
         operators,
         faults: None,
         identity: identity.clone(),
@@ -47,35 +100,56 @@ pub(super) async fn run(settings: Serve) -> anyhow::Result<()> {
         shutdown_s: settings.shutdown_s,
     };
     let delay = Duration::from_secs(settings.shutdown_delay_s);
+    let has_https = identity.is_some();
     tokio::spawn(reload(hangup, identity));
-    until_signal(signals, Service::new(store, service_settings), listen, delay, |at| {
-        let admin = at.admin.map(|address| address.to_string());
-        let version = env!("CARGO_PKG_VERSION");
-        tracing::info!(version, workers, connections, api = %at.api, admin, "listening on {}", at.api);
-        Ok(())
+    until_signal(signals, Service::new(partitions, service_settings), listen, delay, |at| {
+        let started = Started {
+            version: VERSION,
+            commit: COMMIT,
+            postgresql,
+            schema,
+            workers,
+            connections,
+            api: at.api,
+            admin: at.admin,
+            https: has_https,
+            console: settings.console,
+            admin_api,
+            webhooks: settings.webhooks.name(),
+            traces: settings.requests.has_traces(),
+            config: config.map(|file| file.display().to_string()),
+        };
+        started.log();
+        output.print(&started)
     })
     .await
 }
 
-async fn open(settings: &Serve) -> anyhow::Result<Store> {
-    let store = connect_to(&settings.database()?).await?;
+/// The database with its version and that of the schema.
+async fn open(settings: &Serve) -> anyhow::Result<(Partitions, String, i64)> {
+    let shared = connect_to(&settings.database()?).await?;
     if settings.migrate {
-        let applied = Migrations::embedded().run(&store, settings.lock_wait.time()).await;
-        for name in applied.context("migrations")? {
+        for name in migrate(&shared, settings.migration).await? {
             tracing::info!("applied {name}");
         }
     }
-    check_schema(&store).await?;
-    Ok(store)
+    let partitions = partitions(shared).await?;
+    let schema = check_schema(&partitions).await?;
+    let postgresql = server_version(partitions.shared(), Deadline::of_a_request()).await;
+    Ok((partitions, postgresql.context("cannot read PostgreSQL's version")?, schema))
 }
 
 fn identity(settings: &Serve) -> anyhow::Result<Option<Identity>> {
-    Ok(match (&settings.tls_cert, &settings.tls_key) {
-        (Some(certificate), Some(key)) => Some(Identity::from_files(certificate, key)?),
-        _ if settings.tls_self_signed => {
-            Some(Identity::self_signed(&settings.listen.ip().to_string())?)
+    Ok(match (&settings.tls_cert, &settings.tls_key, settings.tls_self_signed) {
+        (None, None, false) => None,
+        (None, None, true) => Some(Identity::self_signed(&settings.listen.ip().to_string())?),
+        (Some(certificate), Some(key), false) => Some(Identity::from_files(certificate, key)?),
+        (Some(_), Some(_), true) => {
+            bail!(
+                "--tls-self-signed / EARMARK_TLS_SELF_SIGNED and --tls-cert / EARMARK_TLS_CERT exclude each other"
+            )
         }
-        _ => None,
+        _ => bail!("--tls-cert / EARMARK_TLS_CERT and --tls-key / EARMARK_TLS_KEY need each other"),
     })
 }
 

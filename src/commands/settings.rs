@@ -1,24 +1,41 @@
-//! `earmark settings`: prints `docs/settings.md`, a table of all settings.
+//! `earmark settings`: prints `docs/settings.md`, a table of all settings, or the settings that a command would use.
 
+use std::ffi::OsString;
 use std::fmt::{self, Display, Formatter};
 
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, Command};
 use serde::Serialize;
 
 use super::joined;
-use crate::config::{Config, Output};
+use crate::config::{EffectiveSetting, Output, SettingsArgs, Source, command, effective};
 
-const INTRODUCTION: &str = "\
-# Settings
+const INTRODUCTION: &str = r#"# Settings
 
-Each setting is a flag and an environment variable. If both are set, the flag counts. If a setting is invalid, the program
-prints its name and exits before it listens. Arguments of a single run, such as the edition of an app, are not in this table;
-`earmark <command> --help` lists them.
+Each setting is a flag, an environment variable and a line of the configuration file. The flag counts first, then the variable,
+then the file, then the default. If a setting is invalid, the program prints its name and exits before it listens. Arguments of
+a single run, such as the edition of an app, are not in this table; `earmark <command> --help` lists them.
+
+The configuration file is TOML. It has the settings under the names of their flags, for all commands together:
+
+```toml
+# earmark serve --config earmark.toml
+listen = ":8080"
+database-url-file = "/etc/earmark/database-url"
+log-format = "json"
+console = true
+```
+
+A switch needs no value: `--console` is `--console=true`. `--console=false` turns it off where a variable or the file turns it
+on. Variables take `true`, `1`, `yes` and `on`, and their opposites.
+
+`earmark settings --effective` prints what `earmark serve` would use, and where each value comes from. After `--`, it takes
+another command. A variable whose name begins with `EARMARK_` and that is no setting is logged at the start, with the name
+that was probably meant.
 
 `earmark settings` prints this page, and a test compares them.
 
 | Flag | Variable | Default | Commands | Meaning |
-|---|---|---|---|---|";
+|---|---|---|---|---|"#;
 
 #[derive(Serialize)]
 struct Settings {
@@ -55,10 +72,68 @@ impl Display for SettingRow {
     }
 }
 
-pub(super) fn run(output: Output) -> anyhow::Result<()> {
+pub(super) fn run(settings: &SettingsArgs, output: Output) -> anyhow::Result<()> {
+    if settings.effective {
+        return print_effective(&settings.command, output);
+    }
     let mut settings = Vec::new();
-    collect(&Config::command(), "all", &mut settings);
+    collect(&command(), "all", &mut settings);
     output.print(&Settings { settings })
+}
+
+/// What one command would use.
+#[derive(Serialize)]
+struct Effective {
+    command: String,
+    settings: Vec<EffectiveRow>,
+}
+
+#[derive(Serialize)]
+struct EffectiveRow {
+    flag: String,
+    /// `None` if it is not set.
+    value: Option<String>,
+    /// `flag`, `variable`, `file` or `default`.
+    source: &'static str,
+    /// The variable, or the path of the file.
+    from: Option<String>,
+}
+
+impl From<EffectiveSetting> for EffectiveRow {
+    fn from(setting: EffectiveSetting) -> Self {
+        let (source, from) = match setting.source {
+            Source::Flag => ("flag", None),
+            Source::Variable(variable) => ("variable", Some(variable)),
+            Source::File(path) => ("file", Some(path)),
+            Source::Default => ("default", None),
+        };
+        Self { flag: setting.flag, value: setting.value, source, from }
+    }
+}
+
+impl Display for Effective {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let value =
+            |row: &EffectiveRow| row.value.clone().unwrap_or_else(|| "(not set)".to_owned());
+        let width =
+            |text: fn(&EffectiveRow) -> usize| self.settings.iter().map(text).max().unwrap_or(0);
+        let flags = width(|row| row.flag.len());
+        // One long value does not push all sources to the right.
+        let values = width(|row| row.value.as_ref().map_or(0, String::len)).min(40);
+        let line = |row: &EffectiveRow| {
+            let EffectiveRow { flag, source, from, .. } = row;
+            let from = from.as_ref().map(|from| format!(" {from}")).unwrap_or_default();
+            format!("{flag:<flags$}  {:<values$}  {source}{from}", value(row))
+        };
+        joined(out, self.settings.iter().map(line))
+    }
+}
+
+fn print_effective(arguments: &[OsString], output: Output) -> anyhow::Result<()> {
+    let serve = ["serve".into()];
+    let arguments = if arguments.is_empty() { &serve } else { arguments };
+    let (command, settings) = effective(arguments)?;
+    output.print(&Effective { command, settings: settings.into_iter().map(Into::into).collect() })
 }
 
 fn collect(command: &Command, name: &str, rows: &mut Vec<SettingRow>) {
@@ -104,14 +179,15 @@ fn setting(argument: &Arg, command: &str) -> Option<SettingRow> {
 /// The help text in one line.
 fn meaning(argument: &Arg) -> String {
     let help = argument.get_long_help().or(argument.get_help());
-    let mut meaning = help.map(ToString::to_string).unwrap_or_default().replace('\n', " ");
+    let meaning = help.map(ToString::to_string).unwrap_or_default();
+    let mut meaning = meaning.split_whitespace().collect::<Vec<_>>().join(" ");
     if !meaning.ends_with('.') {
         meaning.push('.');
     }
     let values: Vec<_> = argument
         .get_possible_values()
         .iter()
-        .filter(|_| argument.get_action().takes_values())
+        .filter(|_| argument.get_action().takes_values() && !argument.is_hide_possible_values_set())
         .map(|value| format!("`{}`", value.get_name()))
         .collect();
     if !values.is_empty() {

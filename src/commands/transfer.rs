@@ -8,12 +8,12 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde::Serialize;
 
-use super::{check_schema, connect, unix_now};
+use super::{check_schema, connect, operator, unix_now};
 use crate::config::{CompareArgs, ExportArgs, ImportArgs, Output, PullArgs, PushArgs};
 use crate::deadline::Deadline;
 use crate::domain::{App, SdkAppId, UserId};
 use crate::service;
-use crate::store::Store;
+use crate::store::{Partitions, Store};
 use crate::transfer::FormReader;
 use crate::transfer::compare::{Side, compare};
 use crate::transfer::export::{self, What};
@@ -45,22 +45,22 @@ fn user(given: Option<&str>) -> anyhow::Result<Option<UserId>> {
 }
 
 pub(super) async fn export(settings: &ExportArgs, output: Output) -> anyhow::Result<()> {
-    let store = connect(&settings.database).await?;
-    check_schema(&store).await?;
-    let app = load_app(&store, settings.sdk_app_id).await?;
+    let partitions = connect(&settings.database).await?;
+    check_schema(&partitions).await?;
+    let app = load_app(partitions.shared(), settings.sdk_app_id).await?;
     let user = user(settings.user.as_deref())?;
     let what = user.as_ref().map_or(What::All, What::User);
     let counts = match &settings.out {
-        None => return export_to_stdout(&store, &app, what, output).await,
-        Some(path) if settings.resume => export::resume(&store, &app, path).await?,
-        Some(path) => export::export_to(&store, &app, what, path).await?,
+        None => return export_to_stdout(&partitions, &app, what, output).await,
+        Some(path) if settings.resume => export::resume(&partitions, &app, path).await?,
+        Some(path) => export::export_to(&partitions, &app, what, path).await?,
     };
     output.print(&Exported(counts))
 }
 
 /// Writes the file to standard output, which has no room for the result then.
 pub(super) async fn export_to_stdout(
-    store: &Store,
+    partitions: &Partitions,
     app: &App,
     what: What<'_>,
     output: Output,
@@ -68,7 +68,7 @@ pub(super) async fn export_to_stdout(
     if output == Output::Json {
         bail!("--output json: standard output has the file; use `earmark export --out FILE`");
     }
-    let (_, counts) = export::export(store, app, what, stdout().lock()).await?;
+    let (_, counts) = export::export(partitions, app, what, stdout().lock()).await?;
     tracing::info!("exported {}", Exported(counts));
     Ok(())
 }
@@ -84,14 +84,15 @@ pub(super) fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
 
 pub(super) async fn import(settings: &ImportArgs, output: Output) -> anyhow::Result<()> {
     let file = open(&settings.file)?;
-    let store = connect(&settings.database).await?;
-    check_schema(&store).await?;
+    let partitions = connect(&settings.database).await?;
+    check_schema(&partitions).await?;
     let options = Options {
         dry_run: settings.dry_run,
         user: user(settings.user.as_deref())?,
         now: unix_now(),
+        operator: operator(),
     };
-    let imported = import::import(&store, settings.sdk_app_id, file, options).await;
+    let imported = import::import(&partitions, settings.sdk_app_id, file, options).await;
     let report = imported.with_context(|| settings.file.display().to_string())?;
     output.print(&report)?;
     match report.problem_count {
@@ -110,12 +111,12 @@ pub(super) async fn compare_sides(settings: &CompareArgs, output: Output) -> any
     let compared = if let Some(second) = &settings.second {
         compare(first, side(second)?, &settings.ignore).await?
     } else {
-        let store = connect(&settings.database).await?;
-        check_schema(&store).await?;
+        let partitions = connect(&settings.database).await?;
+        check_schema(&partitions).await?;
         let sdk_app_id = settings.app.map_or_else(|| first.app(), Ok)?;
-        let app = load_app(&store, sdk_app_id).await?;
-        let mut connection = store.connection(Deadline::of_a_request()).await?;
-        let second = Side::of_app(&app, &mut connection).await?;
+        let app = load_app(partitions.shared(), sdk_app_id).await?;
+        let mut connections = partitions.connections(Deadline::of_a_request()).await?;
+        let second = Side::of_app(&app, &mut connections).await?;
         compare(first, second, &settings.ignore).await?
     };
     output.print(&compared)?;

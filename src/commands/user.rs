@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use anyhow::bail;
 use serde::{Serialize, Serializer};
 
-use super::{check_schema, confirm, connect, transfer};
+use super::{check_schema, confirm, connect, operator, transfer};
 use crate::config::{Output, UserArgs, UserCommand};
 use crate::deadline::Deadline;
 use crate::domain::{Presence, Refusal, SdkAppId, UserId, UserKey};
@@ -15,17 +15,17 @@ use crate::service::{self, ErasedUser, KnownUser, Until};
 use crate::transfer::export::What;
 
 pub(super) async fn run(settings: UserArgs, output: Output) -> anyhow::Result<()> {
-    let store = connect(&settings.database).await?;
-    check_schema(&store).await?;
+    let partitions = connect(&settings.database).await?;
+    check_schema(&partitions).await?;
     match settings.command {
         UserCommand::Show { sdk_app_id, user } => {
             let key = UserKey { sdk_app_id, user_id: user };
-            let known = service::load_user(&store, &key, Deadline::of_a_request()).await;
+            let known = service::load_user(&partitions, &key, Deadline::of_a_request()).await;
             output.print(&ShownUser(known.map_err(|error| explained(error, sdk_app_id))?))
         }
         UserCommand::Export { sdk_app_id, user } => {
-            let app = transfer::load_app(&store, sdk_app_id).await?;
-            transfer::export_to_stdout(&store, &app, What::User(&user), output).await
+            let app = transfer::load_app(partitions.shared(), sdk_app_id).await?;
+            transfer::export_to_stdout(&partitions, &app, What::User(&user), output).await
         }
         UserCommand::Erase { sdk_app_id, user, yes } => {
             if !yes {
@@ -36,7 +36,8 @@ pub(super) async fn run(settings: UserArgs, output: Output) -> anyhow::Result<()
                 confirm::typed(&warning, user.as_str())?;
             }
             let key = UserKey { sdk_app_id, user_id: user };
-            let erased = service::erase_user(&store, &key, None, Until::Done).await;
+            let erased =
+                service::erase_user(&partitions, &key, None, &operator(), Until::Done).await;
             let erased = erased.map_err(|error| explained(error, sdk_app_id))?;
             if erased.came_back {
                 bail!(

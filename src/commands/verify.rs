@@ -54,9 +54,10 @@ impl Display for Verified {
 }
 
 pub(super) async fn run(settings: &DatabaseArgs, output: Output) -> anyhow::Result<()> {
-    let store = connect(settings).await?;
-    check_schema(&store).await?;
-    let verified = Verified::from(verify::run(&store).await.context("cannot check the database")?);
+    let partitions = connect(settings).await?;
+    check_schema(&partitions).await?;
+    let verified =
+        Verified::from(verify::run(&partitions).await.context("cannot check the database")?);
     output.print(&verified)?;
     match verified.findings.len() {
         0 => Ok(()),

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::{DatabaseArgs, KeyArgs};
-use crate::domain::{App, Directory, Edition, Origin, SdkAppId, UserAccess};
+use crate::domain::{App, AppName, Directory, Edition, Origin, SdkAppId, UserAccess};
 use crate::limits::{LimitChange, ORIGINS_MAX};
 use crate::service::AppSettings;
 
@@ -23,6 +23,9 @@ pub enum AppCommand {
         /// The number of the app.
         #[arg(value_name = "SDKAPPID")]
         sdk_app_id: SdkAppId,
+        /// What you call the app. Only operators see it.
+        #[arg(long, value_name = "NAME")]
+        name: Option<AppName>,
         #[command(flatten)]
         settings: AppSettingArgs,
         /// An admin, who may call the API. Can be given several times; `administrator` by default.
@@ -46,6 +49,15 @@ pub enum AppCommand {
         sdk_app_id: SdkAppId,
         #[command(flatten)]
         settings: AppSettingArgs,
+    },
+    /// Gives an app a name, which only operators see.
+    Rename {
+        /// The number of the app.
+        #[arg(value_name = "SDKAPPID")]
+        sdk_app_id: SdkAppId,
+        /// The name, at most 64 characters. An empty one takes the name away.
+        #[arg(value_name = "NAME")]
+        name: AppName,
     },
     /// Gives an app a new secret key, and prints the key if the command generated it. The old key stays valid until you
     /// retire it.
@@ -111,9 +123,12 @@ pub enum AppCommand {
         /// The number of the app.
         #[arg(value_name = "SDKAPPID")]
         sdk_app_id: SdkAppId,
-        /// Enable the app again.
-        #[arg(long)]
-        undo: bool,
+    },
+    /// Enables a disabled app.
+    Enable {
+        /// The number of the app.
+        #[arg(value_name = "SDKAPPID")]
+        sdk_app_id: SdkAppId,
     },
 }
 
@@ -138,7 +153,7 @@ pub struct AppSettingArgs {
     #[arg(long)]
     edition: Option<Edition>,
 
-    /// Which accounts must have been imported: none (`open`), that of the user (`owners`, a new app's default), or also the
+    /// Which accounts must have been imported: none (`open`, a new app's default), that of the user (`owners`), or also the
     /// other user or the chat group (`strict`).
     #[arg(long)]
     directory: Option<Directory>,
@@ -175,6 +190,7 @@ impl AppSettingArgs {
         }
         let replaces_origins = self.no_allowed_origins || !origins.is_empty();
         Ok(AppSettings {
+            name: None,
             edition: self.edition,
             directory: self.directory,
             disabled: None,

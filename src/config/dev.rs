@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::listen::listen_address;
 use crate::domain::{SdkAppId, SecretKey};
 
 #[derive(Debug, Args)]
@@ -15,8 +16,9 @@ pub struct Dev {
     #[arg(long, env = "EARMARK_DATA", default_value = "data", value_name = "FOLDER")]
     pub data: PathBuf,
 
-    /// The address to listen on.
-    #[arg(long, env = "EARMARK_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    /// The address to listen on. `localhost:8080` works too, and `:8080` means every address of the machine.
+    #[arg(long, env = "EARMARK_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS",
+        value_parser = listen_address)]
     pub listen: SocketAddr,
 
     /// The folder with PostgreSQL's programs (15 or newer). By default, the command searches for them, and uses

@@ -2,9 +2,11 @@
 
 use clap::Args;
 
+use super::LOGS;
 use crate::telemetry::{LogFormat, LogRequests, Settings, Traces};
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = LOGS)]
 pub struct LogArgs {
     /// What to log: a level (error, warn, info, debug, trace), or a level for each target, as in
     /// `earmark=debug,sqlx=warn`.
@@ -23,6 +25,7 @@ pub struct LogArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = LOGS)]
 pub struct RequestLogArgs {
     /// Which requests to log: all of them, those with an error, or none. A line has the request's id, app, call, code,
     /// items and time. Its level is `info`, or `warn` if there was an error. At full load, a line for each request takes
@@ -53,6 +56,13 @@ pub struct RequestLogArgs {
         value_parser = ratio
     )]
     otlp_sample_ratio: f64,
+}
+
+impl RequestLogArgs {
+    #[must_use]
+    pub fn has_traces(&self) -> bool {
+        self.otlp_endpoint.is_some() || self.otel_exporter_otlp_endpoint.is_some()
+    }
 }
 
 impl LogArgs {

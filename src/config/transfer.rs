@@ -15,9 +15,6 @@ use crate::transfer::original::{Access, Original};
 
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-
     /// The number of the app.
     #[arg(value_name = "SDKAPPID")]
     pub sdk_app_id: SdkAppId,
@@ -33,13 +30,13 @@ pub struct ExportArgs {
     /// Go on with a file whose export was interrupted. What follows in it is of a later moment.
     #[arg(long, requires = "out", conflicts_with = "user")]
     pub resume: bool,
+
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 }
 
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-
     /// The number of the app, which must exist.
     #[arg(value_name = "SDKAPPID")]
     pub sdk_app_id: SdkAppId,
@@ -55,13 +52,13 @@ pub struct ImportArgs {
     /// Say what would change, and change nothing.
     #[arg(long)]
     pub dry_run: bool,
+
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 }
 
 #[derive(Debug, Args)]
 pub struct CompareArgs {
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-
     /// The first file.
     #[arg(value_name = "FILE")]
     pub first: PathBuf,
@@ -78,6 +75,9 @@ pub struct CompareArgs {
     /// `ids` and `revisions`.
     #[arg(long, value_name = "WHAT")]
     pub ignore: Vec<Ignored>,
+
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 }
 
 #[derive(Debug, Args)]

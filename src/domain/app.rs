@@ -7,7 +7,9 @@ use subtle::ConstantTimeEq;
 
 use super::problem::check_text;
 use super::{AppKey, MarkNames, Presence, Problem, Refusal, SdkAppId};
-use crate::limits::{IDENTIFIER_BYTES_MAX, Limits, SECRET_KEY_BYTES_MAX, SECRET_KEY_BYTES_MIN};
+use crate::limits::{
+    APP_NAME_CHARS_MAX, IDENTIFIER_BYTES_MAX, Limits, SECRET_KEY_BYTES_MAX, SECRET_KEY_BYTES_MIN,
+};
 
 /// The admin of a new app unless the operator names others.
 const DEFAULT_ADMIN: &str = "administrator";
@@ -138,6 +140,41 @@ impl Origin {
     }
 }
 
+/// What operators call an app. Empty if it has no name. Two apps may have the same.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AppName(String);
+
+impl AppName {
+    /// Accepts a text that fits into a line, without white space at the start or the end.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        if text.trim() != text || text.chars().any(char::is_control) {
+            return Err(Problem::new(
+                "must have no white space around it and no control characters in it",
+            ));
+        }
+        let got = text.chars().count();
+        if got > APP_NAME_CHARS_MAX {
+            return Err(Problem::new(format!(
+                "must be at most {APP_NAME_CHARS_MAX} characters, got {got}"
+            )));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AppName {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        Self::parse(text)
+    }
+}
+
 impl FromStr for UserAccess {
     type Err = Problem;
 
@@ -213,9 +250,10 @@ impl PartialEq for SecretKey {
 
 impl Eq for SecretKey {}
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct App {
     pub sdk_app_id: SdkAppId,
+    pub name: AppName,
     pub edition: Edition,
     pub directory: Directory,
     pub disabled: bool,
@@ -239,8 +277,9 @@ impl App {
     pub fn new(sdk_app_id: SdkAppId, secret_key: SecretKey) -> Self {
         Self {
             sdk_app_id,
+            name: AppName::default(),
             edition: Edition::Premium,
-            directory: Directory::Owners,
+            directory: Directory::Open,
             disabled: false,
             key: secret_key.into(),
             previous_key: None,
@@ -270,5 +309,20 @@ impl App {
     #[must_use]
     pub fn has_admin(&self, identifier: &str) -> bool {
         self.admins.iter().any(|admin| admin == identifier)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_fits_into_a_line() {
+        for good in ["", "Chat of Müller & Söhne", "x", &"ü".repeat(APP_NAME_CHARS_MAX)] {
+            assert_eq!(AppName::parse(good).unwrap().as_str(), good);
+        }
+        for bad in [" x", "x ", "a\nb", "a\0b", &"ü".repeat(APP_NAME_CHARS_MAX + 1)] {
+            assert!(AppName::parse(bad).is_err(), "{bad:?}");
+        }
     }
 }

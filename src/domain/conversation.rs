@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use super::{ChatGroupId, Problem, UserId};
+use super::{ChatGroupId, Problem, SdkAppId, UserId, UserKey};
 
 /// What is at the other end of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,15 @@ impl Conversation {
         match self {
             Self::OneToOne(user) => user.as_str(),
             Self::Group(group) => group.as_str(),
+        }
+    }
+
+    /// The other end, if it is a user.
+    #[must_use]
+    pub fn user_key(&self, sdk_app_id: SdkAppId) -> Option<UserKey> {
+        match self {
+            Self::OneToOne(user_id) => Some(UserKey { sdk_app_id, user_id: user_id.clone() }),
+            Self::Group(_) => None,
         }
     }
 

@@ -1,4 +1,5 @@
-//! The feed of an app: what has changed, in the order of the commits.
+//! The feed of an app: what has changed, in the order of the commits. A database with several partitions has a feed in each, and
+//! one of the shared tables, each with an order of its own.
 
 use super::{Conversation, UserId};
 
@@ -21,12 +22,12 @@ pub struct FeedPosition {
     pub number: u64,
 }
 
-/// Where to begin to read.
+/// Where to begin to read: in one feed, or, with a list of positions, in the feeds of all schemas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FeedStart {
+pub enum FeedStart<P = FeedPosition> {
     /// Behind the newest change.
     Now,
     /// At the oldest change that is kept.
     Oldest,
-    After(FeedPosition),
+    After(P),
 }

@@ -26,6 +26,16 @@ pub struct Webhook {
     pub dead_letters: u64,
 }
 
+impl Webhook {
+    /// Adds what is known of it in the schema of another feed.
+    pub fn add_feed(&mut self, other: Self) {
+        self.failing_since = [self.failing_since, other.failing_since].into_iter().flatten().min();
+        self.last_error = self.last_error.take().or(other.last_error);
+        self.waiting += other.waiting;
+        self.dead_letters += other.dead_letters;
+    }
+}
+
 /// Which changes a webhook gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WantedChanges {
@@ -109,6 +119,8 @@ impl WebhookSecret {
 #[derive(Debug, Clone)]
 pub struct ClaimedWebhook {
     pub sdk_app_id: SdkAppId,
+    /// The index of the schema whose feed is delivered.
+    pub feed: usize,
     pub id: i64,
     pub url: WebhookUrl,
     pub wants: WantedChanges,

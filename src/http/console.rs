@@ -35,6 +35,15 @@ pub enum Console {
     SignedIn { sdk_app_id: SdkAppId, identifier: String },
 }
 
+/// What the console says about where it runs, so that operators do not mistake production for a test.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    /// Shown on every page; nothing if empty.
+    pub label: String,
+    /// The name of the colour of the label.
+    pub color: &'static str,
+}
+
 /// The files that the build of `console/` writes.
 #[derive(RustEmbed)]
 #[folder = "console/dist"]
@@ -49,6 +58,7 @@ static ASSETS: LazyLock<HashMap<String, Asset>> = LazyLock::new(|| {
 pub(super) fn routes(
     app: &mut ServiceConfig,
     console: &Console,
+    environment: &Environment,
     operators: &Operators,
     faults: Option<&Faults>,
 ) {
@@ -57,6 +67,7 @@ pub(super) fn routes(
     }
     admin::routes(app, operators, faults);
     app.app_data(Data::new(console.clone()))
+        .app_data(Data::new(environment.clone()))
         .app_data(Data::new(operators.clone()))
         .route("/console", web::get().to(page))
         .route("/console/session.json", web::get().to(session))
@@ -75,11 +86,20 @@ async fn file(request: HttpRequest, file: Path<String>) -> HttpResponse {
 #[derive(Serialize)]
 #[serde(tag = "mode", rename_all = "lowercase")]
 enum Session<'a> {
-    Serve,
+    Serve {
+        #[serde(flatten)]
+        shown: Option<Label<'a>>,
+    },
     Dev {
         #[serde(flatten)]
         signed_in: Option<SignedIn<'a>>,
     },
+}
+
+#[derive(Serialize)]
+struct Label<'a> {
+    label: &'a str,
+    color: &'a str,
 }
 
 #[derive(Serialize)]
@@ -95,10 +115,13 @@ async fn session(
     request: HttpRequest,
     door: Data<Door>,
     console: Data<Console>,
+    environment: Data<Environment>,
     operators: Data<Operators>,
 ) -> HttpResponse {
     let Console::SignedIn { sdk_app_id, identifier } = &**console else {
-        return session_document(&Session::Serve);
+        let Environment { label, color } = &**environment;
+        let shown = (!label.is_empty()).then_some(Label { label, color });
+        return session_document(&Session::Serve { shown });
     };
     let token = match operators.token_for(&request) {
         Ok(token) => token,
@@ -107,8 +130,8 @@ async fn session(
     if !request.headers().contains_key(header::AUTHORIZATION) {
         return session_document(&Session::Dev { signed_in: None });
     }
-    if let Some(refusal) = token.refusal(&request) {
-        return refusal;
+    if !token.is_some_and(|token| token.is_sent_by(&request)) {
+        return admin::refusal(&request);
     }
     let app = match door.service.app(*sdk_app_id, Deadline::of_a_request()).await {
         Ok(app) => app,

@@ -15,6 +15,7 @@ use super::connection;
 use super::failure::Failure;
 use super::faults::Faults;
 use super::rate_limit::{RateLimits, further_calls};
+use super::refused::RefusedRequests;
 use super::request_id::{self, RequestId};
 use super::watch::Watch;
 use crate::deadline::{Arrival, Deadline};
@@ -51,6 +52,7 @@ pub(in crate::http) struct Door {
     sigs: VerifiedSigs,
     rates: RateLimits,
     bodies: Bodies,
+    pub(in crate::http) refused: RefusedRequests,
     /// `None` in production.
     faults: Option<Faults>,
 }
@@ -58,7 +60,7 @@ pub(in crate::http) struct Door {
 impl Door {
     pub(in crate::http) fn new(service: Service, faults: Option<Faults>) -> Self {
         let (sigs, rates, bodies) = (VerifiedSigs::new(), RateLimits::new(), Bodies::new());
-        Self { service, sigs, rates, bodies, faults }
+        Self { service, sigs, rates, bodies, refused: RefusedRequests::default(), faults }
     }
 
     pub(in crate::http) fn faults(&self) -> Option<&Faults> {
@@ -71,6 +73,7 @@ impl Door {
             sigs: self.sigs.clone(),
             rates: self.rates.clone(),
             bodies: self.bodies.clone(),
+            refused: self.refused.clone(),
             faults: self.faults.clone(),
         }
     }
@@ -194,7 +197,7 @@ pub(super) async fn answer_request(
         code = tracing::field::Empty
     );
     let answered = async {
-        let mut watch = Watch::start(door.service.metrics(), counted, &id);
+        let mut watch = Watch::start(door.service.metrics(), &door.refused, counted, &id);
         answer(&mut watch).await
     };
     let answered = request_id::CURRENT.scope(id.clone(), answered.instrument(span)).await;

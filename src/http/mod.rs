@@ -17,6 +17,7 @@ mod origin;
 pub(crate) mod outgoing;
 mod problem_details;
 mod rate_limit;
+pub mod refused;
 pub mod request_id;
 mod server;
 pub mod tencent;
@@ -37,9 +38,10 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 pub use admin::{OperatorToken, Operators};
 pub(crate) use admin::{
-    app_document, erased_document, listed_app_document, removed_document, user_document,
+    app_document, audit_document, changed_app_document, erased_document, listed_app_document,
+    removed_document, user_document,
 };
-pub use console::Console;
+pub use console::{Console, Environment};
 pub use faults::Faults;
 pub use openapi::openapi;
 pub use tls::{Identity, TlsError};
@@ -64,6 +66,8 @@ pub struct Listen {
     pub admin_address: Option<SocketAddr>,
     /// Whether the console is served beside the API.
     pub console: Console,
+    /// What the console says about where it runs.
+    pub environment: Environment,
     /// Who may use the admin API. It is on the listener for operators, and beside the console.
     pub operators: Operators,
     /// Faults on demand, with their paths in the admin API; `None` in production.
@@ -123,7 +127,8 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
         Addresses { api: api_address, admin: admin_listener.as_ref().map(|(_, address)| *address) };
 
     let (whole, threads) = (door.clone(), listen.workers);
-    let (console, operators) = (listen.console, listen.operators.clone());
+    let (console, environment) = (listen.console, listen.environment);
+    let operators = listen.operators.clone();
     let api = Serving {
         workers: listen.workers,
         connections_max: usize::try_from(listen.connections_max).unwrap_or(usize::MAX),
@@ -138,7 +143,9 @@ pub fn listen(service: Service, listen: Listen) -> Result<(Addresses, Vec<Server
         App::new()
             .configure(|app| v1::routes(app, door.service.metrics()))
             .configure(|app| tencent::routes(app, door.service.metrics()))
-            .configure(|app| console::routes(app, &console, &operators, door.faults()))
+            .configure(|app| {
+                console::routes(app, &console, &environment, &operators, door.faults());
+            })
             .configure(|app| welcome::routes(app, &console))
             .app_data(Data::new(door))
             .wrap(from_fn(connection::follow))

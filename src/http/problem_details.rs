@@ -43,7 +43,10 @@ pub(super) fn failure(failure: impl Into<Failure>) -> HttpResponse {
         if let Failure::Parameter { path, .. } = failure { Some(path.as_str()) } else { None };
     let status = if matches!(failure, Failure::Service(Error::Internal(_))) {
         StatusCode::INTERNAL_SERVER_ERROR
-    } else if matches!(failure, Failure::Service(Error::Unavailable(_) | Error::InDoubt(_))) {
+    } else if matches!(
+        failure,
+        Failure::Service(Error::Unavailable(_) | Error::InDoubt(_) | Error::Overloaded(_))
+    ) {
         StatusCode::SERVICE_UNAVAILABLE
     } else if matches!(failure, Failure::Service(Error::Refused(Refusal::UnknownApp))) {
         StatusCode::NOT_FOUND

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use actix_web::HttpRequest;
+use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use uuid::{NoContext, Timestamp, Uuid};
 
@@ -47,6 +48,16 @@ impl RequestId {
             }
             Self::Sent(id) => Some(id.clone()),
         }
+    }
+}
+
+/// Gives an answer the id of its request. The answers of calls have it already.
+pub(super) fn ensure<B>(answer: &mut ServiceResponse<B>) {
+    if answer.headers().contains_key(HEADER) {
+        return;
+    }
+    if let Some(id) = RequestId::of(answer.request()).header() {
+        answer.headers_mut().insert(HEADER, id);
     }
 }
 

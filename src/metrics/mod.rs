@@ -90,7 +90,10 @@ metrics! {
     cache_lookups_total: IntCounterVec["cache", "result"] = "Cache lookups";
 
     ready: IntGauge = "1 if every worker can read and write, otherwise 0";
+    partition_up: IntGaugeVec["partition"] = "1 if every worker can write to the partition, otherwise 0";
+    partition_writes_total: IntCounterVec["partition"] = "Requests that a transaction of writes has ended";
     database_up: IntGauge = "1 if the database answers, otherwise 0";
+    apps_last_known_seconds: IntGauge = "For how long apps have been served as they were last loaded, because the shared tables do not answer; otherwise 0";
     database_schema_version: IntGauge = "Version of the schema in the database; 0 if the database does not answer";
     database_schema_version_required: IntGauge = "Version of the schema that this binary needs";
     database_oldest_snapshot_seconds: IntGauge = "Age of the oldest transaction that keeps vacuum from removing row versions";
@@ -191,14 +194,18 @@ pub struct Observed {
 }
 
 /// What the last check of the service has found.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct HealthGauges {
     pub is_ready: bool,
     pub is_database_up: bool,
     /// 0 if the database does not answer.
     pub schema_version: i64,
     pub schema_version_required: i64,
+    /// For each partition, whether every worker can write to it.
+    pub are_up: Vec<bool>,
     pub oldest_snapshot: Duration,
+    /// For how long apps have been served as they were last loaded; zero if they are not.
+    pub apps_last_known_for: Duration,
 }
 
 impl Commits {
@@ -302,6 +309,12 @@ impl Metrics {
         self.families.listeners.with_label_values(&[kind])
     }
 
+    /// Requests that a transaction of writes in this partition has ended.
+    #[must_use]
+    pub fn partition_writes(&self, number: usize) -> IntCounter {
+        self.families.partition_writes_total.with_label_values(&[&number.to_string()])
+    }
+
     /// The series of an app. The app must exist: otherwise clients could use up [`LABELLED_APPS_MAX`] with invented
     /// numbers.
     #[must_use]
@@ -365,13 +378,19 @@ impl Families {
             let depth = i64::try_from(*depth).unwrap_or(i64::MAX);
             self.lane_queue_depth.with_label_values(&[&lane.to_string()]).set(depth);
         }
-        let HealthGauges { is_ready, is_database_up, oldest_snapshot, .. } = observed.health;
-        self.ready.set(is_ready.into());
-        self.database_up.set(is_database_up.into());
+        let HealthGauges { is_ready, is_database_up, oldest_snapshot, are_up, .. } =
+            &observed.health;
+        self.ready.set((*is_ready).into());
+        self.database_up.set((*is_database_up).into());
+        for (number, is_up) in are_up.iter().enumerate() {
+            let part = self.partition_up.with_label_values(&[&number.to_string()]);
+            part.set((*is_up).into());
+        }
         self.database_schema_version.set(observed.health.schema_version);
         self.database_schema_version_required.set(observed.health.schema_version_required);
-        let seconds = i64::try_from(oldest_snapshot.as_secs()).unwrap_or(i64::MAX);
-        self.database_oldest_snapshot_seconds.set(seconds);
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        self.database_oldest_snapshot_seconds.set(seconds(*oldest_snapshot));
+        self.apps_last_known_seconds.set(seconds(observed.health.apps_last_known_for));
         let counted = self.log_lines_dropped_total.get();
         self.log_lines_dropped_total.inc_by(observed.log_lines_dropped.saturating_sub(counted));
     }

@@ -5,18 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
+use futures_util::future::{BoxFuture, Shared, ready};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use moka::sync::Cache;
 
+use super::changing_apps::{AppChange, ChangedApp, create_app, update_app};
+use super::last_known::RELOAD_MAX;
 use super::{Service, random_bytes};
+use crate::audit::Operator;
 use crate::deadline::Deadline;
-use crate::domain::{
-    App, AppKey, Directory, Edition, MarkBit, MarkNames, NamedMark, Origin, Refusal, SdkAppId,
-    SecretKey, UserAccess,
-};
+use crate::domain::{App, AppKey, Refusal, SdkAppId, SecretKey};
 use crate::error::{Error, Queue};
-use crate::limits::LimitChange;
 use crate::metrics::{AppMetrics, KeyTimes};
 use crate::store::{self, Store};
 
@@ -36,7 +35,7 @@ pub(super) struct AppCache(Cache<SdkAppId, Loading>);
 /// A load that is running or done. It is removed from the cache if it has found no app.
 type Loading = Shared<BoxFuture<'static, Result<Option<Known>, Arc<Error>>>>;
 
-type Known = (Arc<App>, AppMetrics);
+pub(super) type Known = (Arc<App>, AppMetrics);
 
 impl AppCache {
     pub(super) fn new(age_max: Duration) -> Self {
@@ -112,7 +111,7 @@ impl Service {
     }
 
     async fn known(&self, sdk_app_id: SdkAppId, deadline: Deadline) -> Result<Known, Error> {
-        let lookups = &self.store.metrics().app_cache;
+        let lookups = &self.metrics().app_cache;
         let loading = if let Some(loading) = self.apps.0.get(&sdk_app_id) {
             loading
         } else {
@@ -130,26 +129,58 @@ impl Service {
     }
 
     fn load_for_all(&self, sdk_app_id: SdkAppId) -> Loading {
-        let (service, store) = (self.clone(), self.store.clone());
-        let load = async move {
-            // Requests with different deadlines share the load, so it has its own deadline.
-            let deadline = Deadline::of_a_request();
-            let load = async move { load_app(&store, sdk_app_id, deadline).await };
-            let found = service.within(deadline, Error::late_read, load).await;
-            if let Ok(found) = &found {
-                service.shared.numbers.note(sdk_app_id, found.is_some());
+        let last_known = self.shared.last_known.get(sdk_app_id);
+        let load = self.clone().reload(sdk_app_id, last_known.clone()).boxed().shared();
+        match last_known.filter(|_| self.shared.last_known.away_for().is_some()) {
+            None => load,
+            // Requests do not wait for it. It finds out whether the shared tables answer again.
+            Some(known) => {
+                self.runtime.spawn(load);
+                ready(Ok(Some(known))).boxed().shared()
             }
-            if !matches!(found, Ok(Some(_))) {
-                service.apps.0.invalidate(&sdk_app_id);
-            }
-            let counted = |app: App| {
-                let number = sdk_app_id.number();
-                service.metrics().set_app_keys(number, &app.keys().map(times).collect::<Vec<_>>());
-                (Arc::new(app), service.metrics().app(number))
-            };
-            found.map(|app| app.map(counted)).map_err(Arc::new)
+        }
+    }
+
+    /// Loads the app. If the shared tables do not answer, returns it as it was last loaded.
+    async fn reload(
+        self,
+        sdk_app_id: SdkAppId,
+        last_known: Option<Known>,
+    ) -> Result<Option<Known>, Arc<Error>> {
+        // Requests with different deadlines share the load, so it has its own deadline.
+        let deadline = match last_known {
+            Some(_) => Deadline::within(RELOAD_MAX),
+            None => Deadline::of_a_request(),
         };
-        load.boxed().shared()
+        let (store, begun) = (self.partitions.shared().clone(), self.shared.last_known.begin());
+        let load = async move { load_app(&store, sdk_app_id, deadline).await };
+        let found = match self.within(deadline, Error::late_read, load).await {
+            Ok(app) => app.map(|app| self.counted(app)),
+            Err(Error::Unavailable(_)) if last_known.is_some() => {
+                self.shared.last_known.note_absence();
+                return Ok(last_known);
+            }
+            Err(error) => {
+                if !matches!(error, Error::Unavailable(_)) {
+                    self.shared.last_known.note_return();
+                }
+                self.apps.0.invalidate(&sdk_app_id);
+                return Err(error.into());
+            }
+        };
+        self.shared.numbers.note(sdk_app_id, found.is_some());
+        self.shared.last_known.note_answer(sdk_app_id, found.as_ref(), begun);
+        if found.is_none() {
+            self.apps.0.invalidate(&sdk_app_id);
+        }
+        Ok(found)
+    }
+
+    /// The app with its metrics, which show its keys from now on.
+    fn counted(&self, app: App) -> Known {
+        let number = app.sdk_app_id.number();
+        self.metrics().set_app_keys(number, &app.keys().map(times).collect::<Vec<_>>());
+        (Arc::new(app), self.metrics().app(number))
     }
 }
 
@@ -170,152 +201,67 @@ fn of_all(shared: Arc<Error>) -> Error {
 impl Service {
     /// All apps, sorted by number.
     pub async fn list_apps(&self, deadline: Deadline) -> Result<Vec<App>, Error> {
-        let store = self.store.clone();
+        let store = self.partitions.shared().clone();
         self.within(deadline, Error::late_read, async move { list_apps(&store, deadline).await })
             .await
     }
 
     /// Reads the app from the database and not from the cache.
     pub async fn load_app(&self, sdk_app_id: SdkAppId, deadline: Deadline) -> Result<App, Error> {
-        let store = self.store.clone();
+        let store = self.partitions.shared().clone();
         let load = async move { load_app(&store, sdk_app_id, deadline).await };
         Ok(self.within(deadline, Error::late_read, load).await?.ok_or(Refusal::UnknownApp)?)
     }
 
     /// Returns `None` if the app's number is taken.
-    pub async fn create_app(&self, app: App, deadline: Deadline) -> Result<Option<App>, Error> {
-        let (store, sdk_app_id) = (self.store.clone(), app.sdk_app_id);
-        let create = async move { create_app(&store, app, deadline).await };
+    pub async fn create_app(
+        &self,
+        app: App,
+        operator: Operator,
+        deadline: Deadline,
+    ) -> Result<Option<App>, Error> {
+        let (partitions, sdk_app_id) = (self.partitions.clone(), app.sdk_app_id);
+        let create = async move { create_app(&partitions, app, &operator, deadline).await };
         let created = self.within(deadline, Error::late_write, create).await;
         if matches!(created, Ok(Some(_))) {
             self.shared.numbers.note(sdk_app_id, true);
         }
-        self.forget_app(sdk_app_id);
+        self.forget_if_changed(sdk_app_id, &created);
         created
     }
 
+    /// `operator` is `None` if the app itself changes something, through its API.
     pub async fn update_app(
         &self,
         sdk_app_id: SdkAppId,
         change: AppChange,
+        operator: Option<Operator>,
         deadline: Deadline,
-    ) -> Result<App, Error> {
-        let store = self.store.clone();
-        let update = async move { update_app(&store, sdk_app_id, change, deadline).await };
+    ) -> Result<ChangedApp, Error> {
+        let partitions = self.partitions.clone();
+        let update = async move {
+            update_app(&partitions, sdk_app_id, change, operator.as_ref(), deadline).await
+        };
         let updated = self.within(deadline, Error::late_write, update).await;
-        self.forget_app(sdk_app_id);
+        self.forget_if_changed(sdk_app_id, &updated);
         Ok(updated?.ok_or(Refusal::UnknownApp)?)
     }
 
-    /// Removes the app from the caches of all threads.
+    /// Forgets an app after a change that may have failed. If the shared tables did not answer, nothing was written, and what
+    /// the caches have is all that the service can serve.
+    fn forget_if_changed<T>(&self, sdk_app_id: SdkAppId, change: &Result<T, Error>) {
+        if !matches!(change, Err(Error::Unavailable(_))) {
+            self.forget_app(sdk_app_id);
+        }
+    }
+
+    /// Removes the app from the caches of all threads, and of the process.
     pub(super) fn forget_app(&self, sdk_app_id: SdkAppId) {
+        self.shared.last_known.forget(sdk_app_id);
         for apps in self.all_apps() {
             apps.0.invalidate(&sdk_app_id);
         }
     }
-}
-
-/// New settings of an app. `None` leaves a setting unchanged.
-#[derive(Debug, Clone, Default)]
-pub struct AppSettings {
-    pub edition: Option<Edition>,
-    pub directory: Option<Directory>,
-    /// `true` refuses every call.
-    pub disabled: Option<bool>,
-    pub limits: Vec<LimitChange>,
-    pub user_access: Option<UserAccess>,
-    /// Replaces all of them.
-    pub allowed_origins: Option<Vec<Origin>>,
-    pub feed: Option<bool>,
-}
-
-impl AppSettings {
-    pub fn apply(self, app: &mut App) {
-        app.edition = self.edition.unwrap_or(app.edition);
-        app.directory = self.directory.unwrap_or(app.directory);
-        app.disabled = self.disabled.unwrap_or(app.disabled);
-        app.limits.change(self.limits);
-        app.user_access = self.user_access.unwrap_or(app.user_access);
-        if let Some(origins) = self.allowed_origins {
-            app.allowed_origins = origins;
-            app.allowed_origins.sort_unstable();
-            app.allowed_origins.dedup();
-        }
-        app.feed = self.feed.unwrap_or(app.feed);
-    }
-}
-
-#[derive(Debug, Clone)]
-pub enum AppChange {
-    Set(AppSettings),
-    /// Adds a secret key. `force` ends the validity of the older one if two keys are valid.
-    RotateKey {
-        key: SecretKey,
-        force: bool,
-    },
-    /// Ends the validity of the key with this id.
-    RetireKey {
-        id: i64,
-    },
-    AddAdmin(String),
-    RemoveAdmin(String),
-    NameMark(MarkBit, NamedMark),
-    /// Replaces the names of all marks.
-    NameMarks(MarkNames),
-    /// Takes the name of a mark away.
-    UnnameMark(MarkBit),
-}
-
-impl AppChange {
-    fn apply(self, app: &mut App) -> Result<(), Refusal> {
-        match self {
-            Self::Set(settings) => settings.apply(app),
-            Self::RotateKey { key, force } => app.rotate_key(key, force).map_err(Refusal::Key)?,
-            Self::RetireKey { id } => app.retire_key(id).map_err(Refusal::Key)?,
-            Self::AddAdmin(admin) => app.admins.push(admin),
-            Self::RemoveAdmin(admin) => app.admins.retain(|other| *other != admin),
-            Self::NameMark(bit, mark) => {
-                if !app.marks.insert(bit, mark) {
-                    return Err(Refusal::MarkNameTaken);
-                }
-            }
-            Self::NameMarks(marks) => app.marks = marks,
-            Self::UnnameMark(bit) => app.marks.remove(bit),
-        }
-        app.admins.sort_unstable();
-        app.admins.dedup();
-        Ok(())
-    }
-}
-
-/// Returns `None` if the app's number is taken.
-pub async fn create_app(
-    store: &Store,
-    mut app: App,
-    deadline: Deadline,
-) -> Result<Option<App>, Error> {
-    app.admins.sort_unstable();
-    app.admins.dedup();
-    let create = store.clone().write(deadline, async |tx| {
-        let is_new = store::apps::insert(tx, &app).await?;
-        if is_new { Ok(Some(store::apps::save(tx, &app).await?)) } else { Ok(None) }
-    });
-    create.await
-}
-
-/// Returns the changed app, or `None` if there is no such app.
-pub async fn update_app(
-    store: &Store,
-    sdk_app_id: SdkAppId,
-    change: AppChange,
-    deadline: Deadline,
-) -> Result<Option<App>, Error> {
-    let update = store.clone().write(deadline, async move |tx| {
-        let Some(mut app) = store::apps::lock(tx, sdk_app_id).await? else { return Ok(None) };
-        change.apply(&mut app)?;
-        Ok(Some(store::apps::save(tx, &app).await?))
-    });
-    update.await
 }
 
 /// All apps, sorted by number.

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::copies::copy_directory;
 use super::feed::append;
 use super::{Service, random_bytes};
 use crate::deadline::Deadline;
-use crate::domain::{App, ChatGroup, ChatGroupId, ChatGroupType, Refusal};
+use crate::domain::{App, ChatGroup, ChatGroupId, ChatGroupType, Refusal, SdkAppId};
 use crate::error::Error;
 use crate::store;
 
@@ -28,14 +29,14 @@ impl Service {
         let id = request.id.map_or_else(|| random_id(request.group_type), Ok)?;
         let group = ChatGroup { id, group_type: request.group_type, name: request.name };
         let sdk_app_id = app.sdk_app_id;
-        let create = self.store.clone().write(deadline, async move |tx| {
+        let create = self.partitions.shared().clone().write(deadline, async move |tx| {
             let changes = store::chat_groups::insert(tx, sdk_app_id, &group).await?;
             append(tx, &changes.ok_or(Refusal::ChatGroupIdTaken)?).await?;
             Ok(group.id)
         });
-        self.within(deadline, Error::late_write, create)
-            .await
-            .inspect(|_| self.shared.waiting.tell_directory(sdk_app_id))
+        let id = self.within(deadline, Error::late_write, create).await?;
+        self.copy_chat_groups(sdk_app_id, deadline).await?;
+        Ok(id)
     }
 
     /// Destroys a chat group. The users' state about it stays stored, but reads leave it out and writes are refused.
@@ -46,13 +47,20 @@ impl Service {
         deadline: Deadline,
     ) -> Result<(), Error> {
         let sdk_app_id = app.sdk_app_id;
-        let destroy = self.store.clone().write(deadline, async move |tx| {
+        let destroy = self.partitions.shared().clone().write(deadline, async move |tx| {
             let changes = store::chat_groups::destroy(tx, sdk_app_id, &id).await?;
             append(tx, &changes.ok_or(Refusal::UnknownChatGroup)?).await
         });
-        self.within(deadline, Error::late_write, destroy)
-            .await
-            .inspect(|()| self.shared.waiting.tell_directory(sdk_app_id))
+        self.within(deadline, Error::late_write, destroy).await?;
+        self.copy_chat_groups(sdk_app_id, deadline).await
+    }
+
+    /// Copies a change that is committed, and tells of it.
+    async fn copy_chat_groups(&self, app: SdkAppId, deadline: Deadline) -> Result<(), Error> {
+        let copied =
+            copy_directory(&self.partitions, self.partitions.shared(), app, deadline).await;
+        self.shared.waiting.tell_directory(app);
+        copied.map_err(Error::after_commit)
     }
 
     /// Looks up each id, in order. `None` means that the chat group was never created, or is destroyed.
@@ -63,7 +71,7 @@ impl Service {
         deadline: Deadline,
     ) -> Result<Vec<(ChatGroupId, Option<ChatGroup>)>, Error> {
         let sdk_app_id = app.sdk_app_id;
-        let read = self.store.clone().read(deadline, async move |reader| {
+        let read = self.partitions.shared().clone().read(deadline, async move |reader| {
             let groups = store::chat_groups::load(reader, sdk_app_id, &ids).await?;
             let find = |id: &ChatGroupId| groups.iter().find(|group| group.id == *id).cloned();
             Ok(ids.into_iter().map(|id| (id.clone(), find(&id))).collect())

@@ -10,20 +10,28 @@ use tracing::trace;
 
 use super::{Write, Written};
 use crate::domain::{
-    App, Applied, Change, CombinedMark, Conversation, Growth, Refusal, UserKey, UserState,
+    App, Applied, Change, CombinedMark, Conversation, Directory, Growth, Refusal, UserKey,
+    UserState,
 };
 use crate::error::Error;
 use crate::store::marks::{MarkRow, MarkUser, MarkedUser};
-use crate::store::{self, ChangedUser, Connection, Tx};
+use crate::store::{self, ChangedUser, Connection, KnownMembers, Tx};
 
 /// One result per write, in order.
 pub(super) type Outcomes = Vec<Result<Written, Error>>;
+
+/// The writes of a transaction.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Writes<'b> {
+    pub(super) writes: &'b [&'b Write],
+    pub(super) known: &'b KnownMembers,
+}
 
 /// Marks the conversations of all writes in one statement. `None` means that nothing was written and that the write
 /// needs the locking path. Of one user, either all writes are applied or none.
 pub(super) async fn mark(
     connection: &mut Connection,
-    writes: &[&Write],
+    Writes { writes, known }: Writes<'_>,
 ) -> Result<Vec<Option<Written>>, Error> {
     let mut by_user: BTreeMap<UserKey, Vec<&Write>> = BTreeMap::new();
     for write in writes {
@@ -45,7 +53,12 @@ pub(super) async fn mark(
         let user = users.len();
         let count = writes.len() as u64;
         users.push(MarkUser { app: &first.app, user_id: &first.owner, writes: count });
-        let row = |(conversation, (mark, now))| MarkRow { user, conversation, mark, now };
+        let is_strict = first.app.directory == Directory::Strict;
+        let must_exist = |conversation| is_strict && !known.has(first.app.sdk_app_id, conversation);
+        let row = |(conversation, (mark, now))| {
+            let must_exist = must_exist(conversation);
+            MarkRow { user, conversation, mark, must_exist, now }
+        };
         rows.extend(marks.into_iter().map(row));
     }
     let done = store::marks::update(connection, &users, &rows).await?;
@@ -75,14 +88,14 @@ pub(super) async fn mark(
 /// conversations that have been empty for longer than `history`.
 pub(super) async fn commit(
     connection: &mut Connection,
-    writes: &[&Write],
+    Writes { writes, known }: Writes<'_>,
     history: Duration,
 ) -> Result<Outcomes, Error> {
     let batch = Batch::of(writes);
     let mut tx = connection.begin().await?;
     let mut states = store::users::lock(&mut tx, &batch.users()).await?;
     trace!(target: "earmark::span", "users locked");
-    store::conversations::load(&mut tx, &mut states, &batch.touched()).await?;
+    store::conversations::load(&mut tx, &mut states, &batch.touched(), known).await?;
     load_groups(&mut tx, &mut states, &batch).await?;
     trace!(target: "earmark::span", "conversations and contact groups loaded");
     make_room(&mut tx, &mut states, &batch, history).await?;

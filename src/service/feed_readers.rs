@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::deadline::Deadline;
 use crate::domain::SdkAppId;
-use crate::store::{self, Store};
+use crate::store::{self, Partitions};
 
 /// The time between two looks at the heads.
 const LOOK_PERIOD: Duration = Duration::from_millis(250);
@@ -45,7 +46,7 @@ struct AppReaders {
 pub(super) struct Signs {
     /// Commits of this process.
     commits: u64,
-    /// The highest `next_number` that the task has seen.
+    /// The highest sum of the `next_number`s of all schemas that the task has seen.
     next_number: u64,
 }
 
@@ -54,14 +55,19 @@ impl FeedReaders {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Call this before the read after which the reader may wait. `runtime` runs the task, on `store`.
-    pub(super) fn listen(&self, app: SdkAppId, runtime: &Handle, store: &Store) -> FeedReader {
+    /// Call this before the read after which the reader may wait. `runtime` runs the task.
+    pub(super) fn listen(
+        &self,
+        app: SdkAppId,
+        runtime: &Handle,
+        partitions: &Partitions,
+    ) -> FeedReader {
         let mut waiting = self.lock();
         let readers = waiting.apps.entry(app).or_default();
         readers.count += 1;
         let signs = readers.signs.subscribe();
         if !std::mem::replace(&mut waiting.has_task, true) {
-            runtime.spawn(self.clone().look(store.clone()));
+            runtime.spawn(self.clone().look(partitions.clone()));
         }
         self.0.count.fetch_add(1, Ordering::SeqCst);
         FeedReader { readers: self.clone(), app, signs }
@@ -92,21 +98,28 @@ impl FeedReaders {
     }
 
     /// Looks at the heads until there are no readers.
-    async fn look(self, store: Store) {
+    async fn look(self, partitions: Partitions) {
         loop {
             sleep(LOOK_PERIOD).await;
             let Some(apps) = self.apps_or_end() else { return };
             let deadline = Deadline::of_a_request();
-            let read =
-                async |reader: &mut store::Reader<'_>| store::feed::heads(reader, &apps).await;
-            let heads = deadline.limit(store.clone().read(deadline, read)).await;
+            let reads = partitions.schemas().map(|schema| {
+                let read =
+                    async |reader: &mut store::Reader<'_>| store::feed::heads(reader, &apps).await;
+                schema.clone().read(deadline, read)
+            });
+            let heads = deadline.limit(try_join_all(reads)).await;
             let Ok(Ok(heads)) = heads else {
                 // The health checks report the fault.
                 tracing::debug!("the heads of the feeds could not be read");
                 continue;
             };
+            let mut sums: HashMap<SdkAppId, u64> = HashMap::new();
+            for (app, next_number) in heads.into_iter().flatten() {
+                *sums.entry(app).or_default() += next_number;
+            }
             let waiting = self.lock();
-            for (app, next_number) in heads {
+            for (app, next_number) in sums {
                 if let Some(readers) = waiting.apps.get(&app) {
                     readers.signs.send_if_modified(|signs| {
                         std::mem::replace(&mut signs.next_number, next_number) != next_number

@@ -10,7 +10,8 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use super::{Part, Service};
+use super::outage::Outage;
+use super::{Part, Service, last_known};
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::metrics::HealthGauges;
@@ -24,6 +25,9 @@ const PERIOD: Duration = Duration::from_secs(1);
 const CHECKS_PER_LOOK: u64 = 5;
 /// A check takes at most [`Deadline::OF_A_REQUEST`], 3 seconds. If the last check is older, the task itself hangs.
 const CHECK_AGE_MAX: Duration = Duration::from_secs(5);
+/// How long a part waits for servers. It is shorter than a check, so that the part's answer, which says which of them are silent,
+/// is there in time.
+const ASK_MAX: Duration = Duration::from_millis(2500);
 /// A part that fails is asked once more after this pause. It is as long as a write waits for a lock.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// How long `/readyz` waits for the first check. By default, Kubernetes gives a probe 1 second.
@@ -35,8 +39,10 @@ pub(super) struct Health {
     checked_at: Instant,
     /// Why the service is not ready, for the log.
     failure: Option<String>,
-    /// The version of the schema; `None` if PostgreSQL did not answer.
+    /// The version of the schema; `None` if the server with the shared tables did not answer.
     schema_version: Option<i64>,
+    /// For each partition, whether every worker can write to it.
+    are_up: Vec<bool>,
     oldest_snapshot: Duration,
 }
 
@@ -47,7 +53,7 @@ impl Health {
 }
 
 impl Service {
-    /// Whether the last check found that every worker can read and write. Waits for the first check.
+    /// Whether the last check found that every worker can serve users of a partition. Waits for the first check.
     pub async fn is_ready(&self) -> bool {
         let mut health = self.shared.health.subscribe();
         let first = Deadline::within(FIRST_CHECK_MAX).limit(health.wait_for(Option::is_some)).await;
@@ -57,6 +63,7 @@ impl Service {
     pub(super) fn health_gauges(&self) -> HealthGauges {
         let mut gauges = HealthGauges {
             schema_version_required: schema::expected_version(),
+            are_up: vec![false; self.partitions.each().len()],
             ..HealthGauges::default()
         };
         if let Some(health) = &*self.shared.health.borrow() {
@@ -64,7 +71,9 @@ impl Service {
             gauges.is_database_up = health.schema_version.is_some();
             gauges.schema_version = health.schema_version.unwrap_or_default();
             gauges.oldest_snapshot = health.oldest_snapshot;
+            gauges.are_up.clone_from(&health.are_up);
         }
+        gauges.apps_last_known_for = self.shared.last_known.away_for().unwrap_or_default();
         gauges
     }
 
@@ -74,22 +83,35 @@ impl Service {
         let checks = self.runtime.spawn(async move {
             let mut timer = interval(PERIOD);
             timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut oldest_snapshot = Duration::ZERO;
+            let (mut oldest_snapshot, mut schema, mut was_away) = (Duration::ZERO, None, false);
+            let moves = Outage::new(
+                "the service cannot ask Citus where the partitions are",
+                "the service follows the moves of partitions again",
+            );
             for nr in 0_u64.. {
                 timer.tick().await;
                 let Some(shared) = shared.upgrade() else { return };
                 let parts = shared.parts();
                 let is_due = nr.is_multiple_of(CHECKS_PER_LOOK);
-                let age = async { if is_due { look_around(&parts).await } else { None } };
-                let ((failure, schema_version), age) = join(check(&parts), age).await;
+                let age = async { if is_due { look_around(&parts, &moves).await } else { None } };
+                let (found, age) = join(check(&parts, schema), age).await;
+                let Found { failure, schema: read, are_up } = found;
                 oldest_snapshot = age.unwrap_or(oldest_snapshot);
+                schema = read.or(schema);
+                if read.is_some() {
+                    shared.last_known.note_return();
+                }
                 if !shared.is_stopping() {
                     let before =
                         shared.health.borrow().as_ref().map(|health| health.failure.is_none());
                     log_change(before, failure.as_deref());
+                    let is_away = shared.last_known.away_for().is_some();
+                    last_known::log_change(std::mem::replace(&mut was_away, is_away), is_away);
                 }
-                let checked_at = Instant::now();
-                let health = Health { checked_at, failure, schema_version, oldest_snapshot };
+                let (checked_at, schema_version) =
+                    (Instant::now(), read.map(|read| read.versions().0));
+                let health =
+                    Health { checked_at, failure, schema_version, are_up, oldest_snapshot };
                 shared.health.send_replace(Some(health));
             }
         });
@@ -98,85 +120,127 @@ impl Service {
     }
 }
 
-/// Asks all workers at once. Returns why the service is not ready, and the version of the schema.
+/// Asks all workers at once.
 ///
 /// The first part is the process's own, for operators. It is asked only until a worker has started: the service can serve
 /// without it.
-async fn check(parts: &[Part]) -> (Option<String>, Option<i64>) {
+///
+/// `known` is the schema as it was read last. If the shared tables of a divided database do not answer, it must do: the state of
+/// users is in the partitions.
+async fn check(parts: &[Part], known: Option<SchemaState>) -> Found {
     let deadline = Deadline::of_a_request();
     let workers = parts.get(1..).unwrap_or_default();
     let asked = if workers.is_empty() { parts } else { workers };
     let answers = asked.iter().map(|part| part.check(!workers.is_empty(), deadline));
     let answers = join_all(answers).await;
-    let schema_version =
-        answers.iter().find_map(|answer| Some(answer.schema.as_ref().ok()?.versions().0));
-    let failure = answers
-        .into_iter()
-        .zip(1..)
-        .find_map(|(answer, nr)| Some(format!("worker {nr}: {}", answer.failure()?)));
-    (failure, schema_version)
+    let schema = answers.iter().flatten().find_map(|answer| answer.schema.as_ref().ok().copied());
+    let partitions = parts.first().map_or(0, |part| part.partitions.each().len());
+    let are_up = (0..partitions)
+        .map(|number| {
+            answers
+                .iter()
+                .all(|answer| answer.as_ref().is_ok_and(|answer| answer.can_write(number)))
+        })
+        .collect();
+    let known = known.filter(|_| partitions > 1 && !workers.is_empty());
+    let failure = answers.into_iter().zip(1..).find_map(|(answer, nr)| {
+        let failure =
+            answer.map_or_else(|error| Some(error.with_causes()), |answer| answer.failure(known));
+        Some(format!("worker {nr}: {}", failure?))
+    });
+    Found { failure, schema, are_up }
+}
+
+/// What the workers have answered.
+struct Found {
+    /// Why the service is not ready.
+    failure: Option<String>,
+    /// `None` if no worker could read it.
+    schema: Option<SchemaState>,
+    /// For each partition, whether every worker can write to it.
+    are_up: Vec<bool>,
 }
 
 /// Looks for a newer primary, and reads the age of the oldest snapshot. Returns `None` if PostgreSQL does not answer, which the
 /// check reports.
-async fn look_around(parts: &[Part]) -> Option<Duration> {
-    let store = &parts.first()?.store;
-    store.follow_address(Deadline::of_a_request()).await.ok()?;
-    snapshots::oldest(store, Deadline::of_a_request()).await.ok()
+async fn look_around(parts: &[Part], moves: &Outage) -> Option<Duration> {
+    let (partitions, deadline) = (&parts.first()?.partitions, Deadline::of_a_request());
+    let ages = partitions.schemas().map(async |store| {
+        store.follow_address(deadline).await.ok()?;
+        snapshots::oldest(store, deadline).await.ok()
+    });
+    // At once: a coordinator that is silent must keep nothing waiting. It keeps the places as they are.
+    let (followed, ages) = join(partitions.follow_moves(deadline), join_all(ages)).await;
+    moves.note(followed);
+    ages.into_iter().flatten().max()
 }
 
 struct Answer {
     /// Read with the part's connections.
     schema: Result<SchemaState, Error>,
-    /// The answer of the part's lane.
-    written: Result<(), Error>,
+    /// The answers of the part's lanes, one for each partition.
+    written: Vec<Result<(), Error>>,
 }
 
 impl Answer {
     fn is_ok(&self) -> bool {
-        self.schema.is_ok() && self.written.is_ok()
+        self.schema.is_ok() && self.written.iter().all(Result::is_ok)
     }
 
-    fn failure(self) -> Option<String> {
-        let error = match self.schema {
+    fn can_write(&self, partition: usize) -> bool {
+        self.written.get(partition).map_or(self.schema.is_ok(), Result::is_ok)
+    }
+
+    /// Why the worker cannot serve. It can if one of its lanes can write: a server that does not answer must not take the users
+    /// of the others away. `known` is the schema to believe in if the server with the shared tables does not answer.
+    fn failure(self, known: Option<SchemaState>) -> Option<String> {
+        let schema = match (self.schema, known) {
+            (Err(Error::Unavailable(_)), Some(known)) => Ok(known),
+            (schema, _) => schema,
+        };
+        let error = match schema {
             Err(error) => error,
             Ok(SchemaState::Older { found, expected }) => {
                 return Some(format!(
                     "the schema is older (version {found}) than this binary (version {expected})"
                 ));
             }
-            Ok(SchemaState::Current | SchemaState::Newer { .. }) => self.written.err()?,
+            Ok(SchemaState::Current | SchemaState::Newer { .. }) => {
+                let failures: Result<Vec<_>, ()> =
+                    self.written.into_iter().map(|lane| lane.err().ok_or(())).collect();
+                failures.ok()?.into_iter().next()?
+            }
         };
-        Some(format!("{:#}", anyhow::Error::new(error)))
+        Some(error.with_causes())
     }
 }
 
 impl Part {
     /// Asks the part, on its own thread, so that a thread that hangs does not answer. A failure counts if it lasts: requests
     /// are retried as well.
-    async fn check(&self, is_worker: bool, deadline: Deadline) -> Answer {
-        let part = self.clone();
+    async fn check(&self, is_worker: bool, deadline: Deadline) -> Result<Answer, Error> {
+        let (part, servers) = (self.clone(), deadline.or_within(ASK_MAX));
         let asked = self.runtime.spawn(async move {
-            let first = part.ask(is_worker, deadline).await;
-            if first.is_ok() || deadline.is_too_late_to_begin() {
+            let first = part.ask(is_worker, servers).await;
+            if first.is_ok() || servers.is_too_late_to_begin() {
                 return first;
             }
             sleep(RETRY_PAUSE).await;
-            part.ask(is_worker, deadline).await
+            part.ask(is_worker, servers).await
         });
-        let error = match deadline.limit(asked).await {
-            Ok(Ok(answer)) => return answer,
-            Ok(Err(panic)) => Error::Internal(panic.into()),
-            Err(late) => Error::late_read(late),
-        };
-        Answer { schema: Err(error), written: Ok(()) }
+        match deadline.limit(asked).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(panic)) => Err(Error::Internal(panic.into())),
+            Err(late) => Err(Error::late_read(late)),
+        }
     }
 
-    /// Reads the schema's version with the part's connections and, if it is a worker, asks its lane.
+    /// Reads the schema's version with the part's connections and, if it is a worker, asks its lanes.
     async fn ask(&self, is_worker: bool, deadline: Deadline) -> Answer {
-        let write = async { if is_worker { self.lane.probe(deadline).await } else { Ok(()) } };
+        let write = async { if is_worker { self.lanes.probe(deadline).await } else { Vec::new() } };
         // Not `try_join`: to drop a statement halfway closes its connection.
-        let (schema, written) = join(schema::check(&self.store, deadline), write).await;
+        let (schema, written) =
+            join(schema::check(self.partitions.shared(), deadline), write).await;
         Answer { schema, written }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use super::Service;
+use super::outage::Outage;
 use crate::deadline::Deadline;
 use crate::domain::{App, AppKey, SdkAppId};
 use crate::error::Error;
@@ -27,6 +28,7 @@ pub(super) struct KeyUses {
     /// Keys that were noted within [`RETRY_AFTER`].
     noted: Cache<i64, ()>,
     waiting: Arc<Mutex<Waiting>>,
+    outage: Arc<Outage>,
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +40,11 @@ struct Waiting {
 impl Default for KeyUses {
     fn default() -> Self {
         let noted = Cache::builder().max_capacity(KEYS_MAX).time_to_live(RETRY_AFTER).build();
-        Self { noted, waiting: Arc::default() }
+        let outage = Outage::new(
+            "the last use of secret keys is not stored",
+            "the last use of secret keys is stored again",
+        );
+        Self { noted, waiting: Arc::default(), outage: outage.into() }
     }
 }
 
@@ -56,10 +62,7 @@ impl KeyUses {
             if keys.is_empty() {
                 return;
             }
-            if let Err(error) = save(&store, &keys).await {
-                let cause = format!("{:#}", anyhow::Error::from(error));
-                tracing::warn!(cause, "the last use of secret keys was not stored");
-            }
+            self.outage.note(save(&store, &keys).await);
         }
     }
 }
@@ -78,7 +81,7 @@ impl Service {
         waiting.keys.insert((app.sdk_app_id, key.id));
         if !waiting.has_task {
             waiting.has_task = true;
-            self.runtime.spawn(uses.clone().store_waiting(self.store.clone()));
+            self.runtime.spawn(uses.clone().store_waiting(self.partitions.shared().clone()));
         }
     }
 }

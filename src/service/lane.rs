@@ -10,13 +10,14 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use prometheus::IntCounter;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::commit::{Outcomes, commit, mark};
+use super::commit::{Outcomes, Writes, commit, mark};
 use super::news::Waiting;
 use super::trace;
 use super::turns::{self, Turns};
@@ -25,7 +26,7 @@ use super::{Write, Written};
 use crate::deadline::Deadline;
 use crate::domain::{Change, SdkAppId};
 use crate::error::{Error, Queue};
-use crate::store::{Connection, Store};
+use crate::store::{Connection, KnownMembers, Store};
 
 /// Requests that may wait in a lane. The lane refuses more at once.
 const JOBS_MAX: usize = 1024;
@@ -56,6 +57,7 @@ struct Job {
     app: SdkAppId,
     items: usize,
     writes: Vec<Write>,
+    known: KnownMembers,
     deadline: Deadline,
     begun: Instant,
     trace: trace::Waiting,
@@ -99,6 +101,7 @@ impl Lane {
         runtime: &Handle,
         waiting: &Waiting,
         history: Duration,
+        ended: IntCounter,
     ) -> Self {
         let jobs = Turns::new(JOBS_MAX, JOBS_OF_AN_APP_MAX);
         let (probes, received) = mpsc::channel(1);
@@ -106,6 +109,7 @@ impl Lane {
             store: store.clone(),
             waiting: waiting.clone(),
             history,
+            ended,
             jobs: jobs.clone(),
             probes: received,
             connection: None,
@@ -118,6 +122,7 @@ impl Lane {
     pub(super) async fn write(
         &self,
         writes: Vec<Write>,
+        known: KnownMembers,
         deadline: Deadline,
     ) -> Result<Outcomes, Error> {
         // All writes of a request are of one app.
@@ -127,7 +132,7 @@ impl Lane {
         let items = writes.iter().map(|write| write.change.touched().count()).sum();
         let (answer, answered) = oneshot::channel();
         let (begun, trace) = (Instant::now(), trace::Waiting::start());
-        let job = Job { app, items, writes, deadline, begun, trace, answer };
+        let job = Job { app, items, writes, known, deadline, begun, trace, answer };
         self.jobs.push(job).map_err(|_| Error::Overloaded(Queue::Writes))?;
         match deadline.limit(answered).await {
             Ok(Ok(outcomes)) => outcomes,
@@ -165,6 +170,8 @@ struct Worker {
     store: Store,
     waiting: Waiting,
     history: Duration,
+    /// Requests whose transaction has ended.
+    ended: IntCounter,
     jobs: Turns<Job>,
     probes: mpsc::Receiver<Probe>,
     connection: Option<Connection>,
@@ -212,8 +219,9 @@ impl Worker {
     /// refuse a write: on a standby, in a read-only session, without the right to write, on a locked table. It changes no
     /// row and is rolled back, so it leaves nothing to vacuum and uses up no transaction id.
     async fn probe(&mut self, deadline: Deadline) -> Result<(), Error> {
-        self.marked(&[], deadline).await?;
-        self.committed(&[], deadline).await?;
+        let none = Writes { writes: &[], known: &KnownMembers::default() };
+        self.marked(none, deadline).await?;
+        self.committed(none, deadline).await?;
         Ok(())
     }
 
@@ -226,6 +234,7 @@ impl Worker {
         let done = outcomes.iter().flatten().count();
         if done > 0 {
             self.store.metrics().commits.ended(done, begun.elapsed());
+            self.ended.inc_by(done as u64);
         }
         let mut news = self.waiting.news();
         for (job, outcome) in batch.into_iter().zip(outcomes) {
@@ -248,6 +257,7 @@ impl Worker {
             return;
         };
         self.store.metrics().commits.ended(batch.len(), begun.elapsed());
+        self.ended.inc_by(batch.len() as u64);
         let mut outcomes = outcomes.into_iter();
         let mut news = self.waiting.news();
         for job in batch {
@@ -263,14 +273,16 @@ impl Worker {
     async fn together<T>(
         &mut self,
         batch: Vec<Job>,
-        work: impl AsyncFnOnce(&mut Self, &[&Write], Deadline) -> Result<T, Error>,
+        work: impl AsyncFnOnce(&mut Self, Writes<'_>, Deadline) -> Result<T, Error>,
     ) -> Option<(Vec<Job>, T, Instant)> {
         // A client with an earlier deadline gets `InDoubt` from `Lane::write`, because the batch may still commit.
         let deadline = batch.iter().map(|job| job.deadline).reduce(Deadline::later)?;
         let writes: Vec<&Write> = batch.iter().flat_map(|job| &job.writes).collect();
+        let known = KnownMembers::union(batch.iter().map(|job| &job.known));
         let begun = Instant::now();
         let spans = trace::transaction(batch.iter().map(|job| &job.trace));
-        let work = Box::pin(work(self, &writes, deadline));
+        let together = Writes { writes: &writes, known: &known };
+        let work = Box::pin(work(self, together, deadline));
         let work = deadline.limit(work).instrument(spans.shared());
         // If a panic ended the lane, all later writes of this thread would be refused. So we catch it.
         let done = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
@@ -338,23 +350,23 @@ impl Worker {
 
     async fn marked(
         &mut self,
-        writes: &[&Write],
+        batch: Writes<'_>,
         deadline: Deadline,
     ) -> Result<Vec<Option<Written>>, Error> {
         let connection = self.connection(deadline).await?;
-        let outcomes = mark(connection, writes).await?;
+        let outcomes = mark(connection, batch).await?;
         connection.mark_used();
         Ok(outcomes)
     }
 
     async fn committed(
         &mut self,
-        writes: &[&Write],
+        batch: Writes<'_>,
         deadline: Deadline,
     ) -> Result<Outcomes, Error> {
         let history = self.history;
         let connection = self.connection(deadline).await?;
-        let outcomes = commit(connection, writes, history).await?;
+        let outcomes = commit(connection, batch, history).await?;
         connection.mark_used();
         Ok(outcomes)
     }
@@ -373,7 +385,8 @@ impl Worker {
             let (store, history) = (self.store.clone(), self.history);
             let waiting = self.waiting.clone();
             tokio::spawn(async move {
-                let outcomes = commit_alone(&store, &job.writes, history, job.deadline).await;
+                let outcomes =
+                    commit_alone(&store, &job.writes, &job.known, history, job.deadline).await;
                 let mut news = waiting.news();
                 if let Ok(own) = &outcomes {
                     news.add(&job.writes, own);

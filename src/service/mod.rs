@@ -2,22 +2,30 @@
 
 mod accounts;
 mod apps;
+mod audit;
+mod changing_apps;
 mod chat_groups;
 mod commit;
+mod copies;
 mod erasing;
 mod feed;
 mod feed_readers;
 mod health;
 mod key_use;
 mod lane;
+mod lanes;
+mod last_known;
 mod listening;
 mod news;
+mod operators;
+mod outage;
 mod poller;
 mod reading;
 mod sizes;
 mod snapshot;
 mod trace;
 mod turns;
+mod user_ids;
 mod webhooks;
 mod write;
 
@@ -33,27 +41,32 @@ use tracing::Instrument;
 use crate::deadline::{Deadline, Late};
 use crate::error::Error;
 use crate::metrics::{Metrics, Observed};
-use crate::store::Store;
 pub use crate::store::reading::ListCursor;
 pub use crate::store::snapshot::{Changes, Filter, Head, Order, Place, Shown};
+use crate::store::{Partitions, Store};
 pub use accounts::{Account, AccountState};
 use apps::{AppCache, Numbers};
-pub use apps::{
-    AppChange, AppSettings, create_app, list_apps, load_app, random_secret_key, update_app,
-};
+pub use apps::{list_apps, load_app, random_secret_key};
+pub use audit::{begin, finish, load_audit};
+pub use changing_apps::{AppChange, AppSettings, ChangedApp, create_app, update_app};
 pub use chat_groups::ChatGroupRequest;
+pub(crate) use copies::{copy_directory, differing_copies};
 pub use erasing::{
     ErasedUser, KnownUser, RemovedApp, Until, delete_app, erase_user, load_user, reset_app,
 };
 pub use feed::FeedPage;
 use health::Health;
 use key_use::KeyUses;
-use lane::Lane;
+use lanes::Lanes;
+use last_known::LastKnown;
 pub use listening::{Listener, ListenerKind, Woken};
 use news::Waiting;
+use operators::TokenLookups;
+pub use operators::{create_token, list_tokens, revoke_token};
 pub use reading::{ConversationList, ConversationPage};
 pub use sizes::{AppSize, load_app_sizes};
 pub use snapshot::ListPage;
+pub use user_ids::UserIds;
 pub use webhooks::{WEBHOOKS_MAX, WebhookChange, WebhookHosts, random_webhook_secret};
 pub use write::{Write, Written};
 
@@ -65,10 +78,14 @@ const LISTENER_READS: usize = 2;
 pub struct Settings {
     /// How long a cached app (keys, admins, limits) may be used.
     pub app_age_max: Duration,
+    /// How long an app is served as it was last loaded while the shared tables of a divided database do not answer.
+    pub last_known_app_age_max: Duration,
     /// How long empty conversations stay stored, so that readers of changes see that they became empty.
     pub history: Duration,
     /// How long changes stay in the feeds of apps. At most 14 days: see `migrations/V4__add_feed.sql`.
     pub feed_retention: Duration,
+    /// How long entries stay in the audit trail.
+    pub audit_retention: Duration,
     pub webhooks: WebhookHosts,
 }
 
@@ -77,8 +94,10 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             app_age_max: Duration::from_secs(2),
+            last_known_app_age_max: last_known::AGE_MAX,
             history: Duration::from_hours(30 * 24),
             feed_retention: Duration::from_hours(7 * 24),
+            audit_retention: Duration::from_hours(400 * 24),
             webhooks: WebhookHosts::default(),
         }
     }
@@ -87,11 +106,11 @@ impl Default for Settings {
 /// The entry point of all use cases. Each worker thread has its own, see [`Service::for_this_thread`].
 #[derive(Debug, Clone)]
 pub struct Service {
-    store: Store,
+    partitions: Partitions,
     apps: AppCache,
     runtime: Handle,
     settings: Settings,
-    lane: Lane,
+    lanes: Lanes,
     /// Bounds the connections that clients take who wait for changes.
     listener_reads: Arc<Semaphore>,
     shared: Arc<Shared>,
@@ -100,8 +119,10 @@ pub struct Service {
 #[derive(Debug)]
 struct Shared {
     numbers: Numbers,
+    last_known: LastKnown,
     parts: Mutex<Vec<Part>>,
     key_uses: KeyUses,
+    tokens: TokenLookups,
     waiting: Waiting,
     stopping: AtomicBool,
     /// What the last check found; `None` before the first.
@@ -114,6 +135,8 @@ struct Shared {
     forgetting: OnceLock<AbortHandle>,
     /// The task that counts how large apps are.
     counting: OnceLock<AbortHandle>,
+    /// The task that makes missing copies in the partitions.
+    copying: OnceLock<AbortHandle>,
 }
 
 impl Shared {
@@ -130,8 +153,8 @@ impl Shared {
 #[derive(Debug, Clone)]
 struct Part {
     runtime: Handle,
-    store: Store,
-    lane: Lane,
+    partitions: Partitions,
+    lanes: Lanes,
     apps: AppCache,
 }
 
@@ -139,11 +162,13 @@ impl Service {
     /// Creates the service, and starts to check it once a second. It runs its tasks on the Tokio runtime of the calling
     /// thread.
     #[must_use]
-    pub fn new(store: Store, settings: Settings) -> Self {
+    pub fn new(partitions: Partitions, settings: Settings) -> Self {
         let shared = Shared {
             numbers: Numbers::new(settings.app_age_max),
+            last_known: LastKnown::new(&partitions, settings.last_known_app_age_max),
             parts: Mutex::default(),
             key_uses: KeyUses::default(),
+            tokens: TokenLookups::default(),
             waiting: Waiting::default(),
             stopping: AtomicBool::default(),
             health: watch::Sender::default(),
@@ -151,12 +176,14 @@ impl Service {
             poller: OnceLock::default(),
             forgetting: OnceLock::default(),
             counting: OnceLock::default(),
+            copying: OnceLock::default(),
         };
-        let service = Self::here(store, settings, Arc::new(shared));
+        let service = Self::here(partitions, settings, Arc::new(shared));
         service.start_checks();
         service.start_poller();
         service.start_to_forget_changes();
         service.start_to_count();
+        service.start_to_copy();
         for kind in ListenerKind::ALL {
             service.metrics().listeners(kind.name()).set(0);
         }
@@ -168,22 +195,22 @@ impl Service {
     /// thirty tasks that the thread woke itself before it runs one that another thread woke.
     #[must_use]
     pub fn for_this_thread(&self, threads: usize) -> Self {
-        let store = self.store.share(threads);
-        Self::here(store, self.settings, self.shared.clone())
+        let partitions = self.partitions.share(threads);
+        Self::here(partitions, self.settings, self.shared.clone())
     }
 
-    fn here(store: Store, settings: Settings, shared: Arc<Shared>) -> Self {
+    fn here(partitions: Partitions, settings: Settings, shared: Arc<Shared>) -> Self {
         let (runtime, apps) = (Handle::current(), AppCache::new(settings.app_age_max));
-        let lane = Lane::start(&store, &runtime, &shared.waiting, settings.history);
+        let lanes = Lanes::start(&partitions, &runtime, &shared.waiting, settings.history);
         let part = Part {
             runtime: runtime.clone(),
-            store: store.clone(),
-            lane: lane.clone(),
+            partitions: partitions.clone(),
+            lanes: lanes.clone(),
             apps: apps.clone(),
         };
         shared.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
         let listener_reads = Semaphore::new(LISTENER_READS).into();
-        Self { store, apps, runtime, settings, lane, listener_reads, shared }
+        Self { partitions, apps, runtime, settings, lanes, listener_reads, shared }
     }
 
     /// Makes [`Service::is_stopping`] true on all threads, and ends the wait of all listeners.
@@ -199,18 +226,19 @@ impl Service {
 
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
-        self.store.metrics()
+        self.partitions.shared().metrics()
     }
 
     #[must_use]
     pub fn observe(&self) -> Observed {
         let mut seen = Observed { health: self.health_gauges(), ..Observed::default() };
         for part in self.shared.parts() {
-            let connections = part.store.connections();
-            seen.connections += connections.open;
-            seen.connections_in_use += connections.in_use;
-            seen.connections_max += connections.max;
-            seen.queues.push(part.lane.waiting());
+            for connections in part.partitions.schemas().map(Store::connections) {
+                seen.connections += connections.open;
+                seen.connections_in_use += connections.in_use;
+                seen.connections_max += connections.max;
+            }
+            seen.queues.push(part.lanes.waiting());
         }
         seen
     }
@@ -223,11 +251,11 @@ impl Service {
     pub async fn close(&self) {
         // Ends the tasks that look whether the service stops.
         self.announce_stop();
-        let Shared { checks, poller, forgetting, counting, .. } = &*self.shared;
-        let tasks = [checks, poller, forgetting, counting];
+        let Shared { checks, poller, forgetting, counting, copying, .. } = &*self.shared;
+        let tasks = [checks, poller, forgetting, counting, copying];
         tasks.into_iter().filter_map(OnceLock::get).for_each(AbortHandle::abort);
-        self.lane.close();
-        self.store.close().await;
+        self.lanes.close();
+        self.partitions.close().await;
     }
 
     /// Runs `work` in its own task until the deadline. If the client disconnects, actix drops the handler, but the task

@@ -15,8 +15,8 @@ use super::listening::{Listeners, Told};
 use crate::deadline::Deadline;
 use crate::domain::{Conversation, SdkAppId, UserId};
 use crate::error::Error;
-use crate::store::Store;
 use crate::store::changed::{self, AppMoment};
+use crate::store::{Partitions, Store};
 
 /// From a look at all listened users to the next. A client hears of another process's change within a second.
 const PERIOD: Duration = Duration::from_millis(400);
@@ -33,8 +33,10 @@ const PAIRS_MAX: usize = 1_000_000;
 impl Service {
     /// Starts the poller. It ends when the service is closed.
     pub(super) fn start_poller(&self) {
-        let (store, listeners) = (self.store.clone(), self.shared.waiting.listeners.clone());
-        let poller = Poller { store, listeners, epochs: BTreeMap::new(), is_failing: false };
+        let (partitions, listeners) =
+            (self.partitions.clone(), self.shared.waiting.listeners.clone());
+        let epochs = vec![BTreeMap::new(); partitions.each().len()];
+        let poller = Poller { partitions, listeners, epochs, is_failing: false };
         let task = self.runtime.spawn(poller.run());
         // Only `Service::new` calls this, so the cell is empty.
         drop(self.shared.poller.set(task.abort_handle()));
@@ -42,10 +44,10 @@ impl Service {
 }
 
 struct Poller {
-    store: Store,
+    partitions: Partitions,
     listeners: Listeners,
-    /// The last that were found, of the apps whose users are listened to.
-    epochs: BTreeMap<SdkAppId, Option<u64>>,
+    /// The last that were found in each partition, of the apps whose users are listened to.
+    epochs: Vec<BTreeMap<SdkAppId, Option<u64>>>,
     is_failing: bool,
 }
 
@@ -71,15 +73,37 @@ impl Poller {
 
     /// Compares what listeners were told with the database. What a failed look misses is found by the next one.
     async fn look(&mut self, only_directory: bool) -> Result<(), Error> {
-        let told = self.listeners.told();
+        let mut parts: Vec<Vec<Told>> = vec![Vec::new(); self.epochs.len()];
+        for told in self.listeners.told() {
+            parts[self.partitions.number_of(&told.key)].push(told);
+        }
+        let mut looked = Ok(());
+        for (number, told) in parts.into_iter().enumerate() {
+            // A partition that does not answer keeps none of the others from being looked at.
+            looked = looked.and(self.look_in(number, &told, only_directory).await);
+        }
+        looked
+    }
+
+    async fn look_in(
+        &mut self,
+        number: usize,
+        told: &[Told],
+        only_directory: bool,
+    ) -> Result<(), Error> {
+        if told.is_empty() {
+            self.epochs[number].clear();
+            return Ok(());
+        }
+        let part = Part { store: &self.partitions.each()[number], listeners: &self.listeners };
         if !only_directory {
             for told in told.chunks(USERS_AT_ONCE) {
-                self.look_at_users(told).await?;
+                part.look_at_users(told).await?;
             }
         }
         let apps: Vec<_> =
             told.iter().map(Told::app).collect::<BTreeSet<_>>().into_iter().collect();
-        let moments = self
+        let moments = part
             .store
             .clone()
             .read(Deadline::of_a_request(), async |reader| changed::apps(reader, &apps).await)
@@ -87,19 +111,43 @@ impl Poller {
         // The epoch of an app that was deleted is `None`.
         let epochs =
             apps.iter().map(|app| (*app, moments.get(app).map(|moment| moment.epoch))).collect();
-        let before = std::mem::replace(&mut self.epochs, epochs);
-        for (app, epoch) in &self.epochs {
+        let before = std::mem::replace(&mut self.epochs[number], epochs);
+        for (app, epoch) in &self.epochs[number] {
             if before.get(app) != Some(epoch) {
                 self.listeners.call_app(*app);
             }
         }
-        for (app, told) in behind(&told, &moments) {
+        for (app, told) in behind(told, &moments) {
             let Some(moment) = moments.get(&app) else { continue };
-            self.look_at_directory(app, &told, moment.directory_revision).await?;
+            part.look_at_directory(app, &told, moment.directory_revision).await?;
         }
         Ok(())
     }
 
+    /// Logs when looks begin or stop to fail, and not each look.
+    fn log_change(&mut self, look: Result<(), Error>) {
+        let was_failing = std::mem::replace(&mut self.is_failing, look.is_err());
+        match (was_failing, look) {
+            (false, Err(cause)) => {
+                tracing::warn!(
+                    ?cause,
+                    "clients that listen do not hear of other processes' changes"
+                );
+            }
+            (true, Ok(())) => tracing::info!("clients that listen hear of all changes again"),
+            (false, Ok(())) | (true, Err(_)) => {}
+        }
+    }
+}
+
+/// A look in one partition.
+#[derive(Clone, Copy)]
+struct Part<'p> {
+    store: &'p Store,
+    listeners: &'p Listeners,
+}
+
+impl Part<'_> {
     async fn look_at_users(&self, told: &[Told]) -> Result<(), Error> {
         let known: Vec<_> = told.iter().map(|told| (&*told.key, told.revision)).collect();
         let read = self
@@ -151,21 +199,6 @@ impl Poller {
             changed::users_with(reader, app, &users, gone).await
         });
         Ok(read.await?.into_iter().collect())
-    }
-
-    /// Logs when looks begin or stop to fail, and not each look.
-    fn log_change(&mut self, look: Result<(), Error>) {
-        let was_failing = std::mem::replace(&mut self.is_failing, look.is_err());
-        match (was_failing, look) {
-            (false, Err(cause)) => {
-                tracing::warn!(
-                    ?cause,
-                    "clients that listen do not hear of other processes' changes"
-                );
-            }
-            (true, Ok(())) => tracing::info!("clients that listen hear of all changes again"),
-            (false, Ok(())) | (true, Err(_)) => {}
-        }
     }
 }
 

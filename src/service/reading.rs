@@ -37,7 +37,7 @@ impl Service {
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
         // One more than the page size, to know whether another page follows.
         let limit = size.saturating_add(1);
-        let read = self.store.clone().read(deadline, async move |reader| {
+        let read = self.partitions.of_user(&key).clone().read(deadline, async move |reader| {
             reading::read_page(reader, &key, after, limit).await
         });
         let Reading { owner, groups, mut conversations } =
@@ -57,7 +57,7 @@ impl Service {
         deadline: Deadline,
     ) -> Result<ConversationPage, Error> {
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
-        let read = self.store.clone().read(deadline, async move |reader| {
+        let read = self.partitions.of_user(&key).clone().read(deadline, async move |reader| {
             Ok((reading::read_conversations(reader, &key, &wanted).await?, wanted))
         });
         let (Reading { owner, mut groups, conversations: found }, wanted) =
@@ -89,7 +89,7 @@ impl Service {
         let size = app.limits.page_items;
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
         let limit = size.saturating_add(1);
-        let read = self.store.clone().read(deadline, async move |reader| {
+        let read = self.partitions.of_user(&key).clone().read(deadline, async move |reader| {
             reading::read_list(reader, &key, after, limit).await
         });
         let Reading { owner, mut conversations, .. } =

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::Service;
@@ -13,7 +14,7 @@ use crate::error::Error;
 use crate::metrics::Metrics;
 pub use crate::store::sizes::AppSize;
 use crate::store::sizes::{self, Counted};
-use crate::store::{self, Store, Tx};
+use crate::store::{self, Partitions, Store, Tx};
 
 /// From one look for apps that are due to the next.
 const PERIOD: Duration = Duration::from_mins(1);
@@ -30,14 +31,15 @@ impl Service {
     /// Starts the task that counts. It ends when the service is closed or dropped. Several processes may do this at the same
     /// time: each app is counted by the one that has claimed it.
     pub(super) fn start_to_count(&self) {
-        let (shared, store) = (std::sync::Arc::downgrade(&self.shared), self.store.clone());
+        let (shared, partitions) =
+            (std::sync::Arc::downgrade(&self.shared), self.partitions.clone());
         let task = self.runtime.spawn(async move {
             let mut timer = interval(PERIOD);
             timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
             while shared.strong_count() > 0 {
                 timer.tick().await;
-                if let Err(error) = look(&store).await {
-                    let cause = format!("{:#}", anyhow::Error::from(error));
+                if let Err(error) = look(&partitions).await {
+                    let cause = error.with_causes();
                     tracing::warn!(cause, "the sizes of apps were not counted");
                 }
             }
@@ -51,39 +53,49 @@ impl Service {
         &self,
         deadline: Deadline,
     ) -> Result<BTreeMap<SdkAppId, AppSize>, Error> {
-        let store = self.store.clone();
-        let load = async move { load_app_sizes(&store, deadline).await };
+        let partitions = self.partitions.clone();
+        let load = async move { load_app_sizes(&partitions, deadline).await };
         self.within(deadline, Error::late_read, load).await
     }
 }
 
 /// The sizes of the apps that were counted.
 pub async fn load_app_sizes(
-    store: &Store,
+    partitions: &Partitions,
     deadline: Deadline,
 ) -> Result<BTreeMap<SdkAppId, AppSize>, Error> {
-    store.clone().read(deadline, async |reader| sizes::load_all(reader).await).await
+    let reads = partitions.each().iter().map(|part| sizes::load_all(part, deadline));
+    let mut all: BTreeMap<SdkAppId, AppSize> = BTreeMap::new();
+    for (app, size) in try_join_all(reads).await?.into_iter().flatten() {
+        all.entry(app).and_modify(|sum| *sum = sum.plus(size)).or_insert(size);
+    }
+    Ok(all)
 }
 
 /// Counts the apps that are due, and shows the sizes of all apps in the metrics.
-async fn look(store: &Store) -> Result<(), Error> {
-    loop {
-        let claim = store.clone().write(Deadline::of_a_request(), async |tx: &mut Tx<'_>| {
-            sizes::claim(tx, AGE_S, CLAIM_S).await
-        });
-        let Some(app) = claim.await? else { break };
-        match count(store, app).await {
-            // It was deleted meanwhile.
-            Err(Error::Refused(Refusal::UnknownApp)) => {}
-            counted => counted?,
+async fn look(partitions: &Partitions) -> Result<(), Error> {
+    for part in partitions.each() {
+        loop {
+            let claim = part.clone().write(Deadline::of_a_request(), async |tx: &mut Tx<'_>| {
+                sizes::claim(tx, AGE_S, CLAIM_S).await
+            });
+            let Some(app) = claim.await? else { break };
+            match count(partitions, part, app).await {
+                // It was deleted meanwhile.
+                Err(Error::Refused(Refusal::UnknownApp)) => {}
+                counted => counted?,
+            }
         }
     }
-    show(store.metrics(), &load_app_sizes(store, Deadline::of_a_request()).await?);
+    let sizes = load_app_sizes(partitions, Deadline::of_a_request()).await?;
+    show(partitions.shared().metrics(), &sizes);
     Ok(())
 }
 
-async fn count(store: &Store, sdk_app_id: SdkAppId) -> Result<(), Error> {
-    let load = store
+/// Counts what a partition has of an app. Its limits are in the shared tables.
+async fn count(partitions: &Partitions, store: &Store, sdk_app_id: SdkAppId) -> Result<(), Error> {
+    let load = partitions
+        .shared()
         .clone()
         .read(Deadline::of_a_request(), async |reader| store::apps::load(reader, sdk_app_id).await);
     let limits = load.await?.ok_or(Refusal::UnknownApp)?.limits;

@@ -31,7 +31,8 @@ impl Service {
     ) -> Result<(Head, Counts), Error> {
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
         let read = self
-            .store
+            .partitions
+            .of_user(&key)
             .clone()
             .read(deadline, async move |reader| snapshot::read_user(reader, &key).await);
         let (head, used) = self.within(deadline, Error::late_read, read).await?;
@@ -48,7 +49,7 @@ impl Service {
         deadline: Deadline,
     ) -> Result<(Head, Option<Shown>), Error> {
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
-        let read = self.store.clone().read(deadline, async move |reader| {
+        let read = self.partitions.of_user(&key).clone().read(deadline, async move |reader| {
             snapshot::read_conversation(reader, &key, &conversation).await
         });
         let (head, shown) = self.within(deadline, Error::late_read, read).await?;
@@ -69,7 +70,7 @@ impl Service {
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner };
         let limit = size.saturating_add(1);
         let group = filter.group.clone();
-        let read = self.store.clone().read(deadline, async move |reader| {
+        let read = self.partitions.of_user(&key).clone().read(deadline, async move |reader| {
             snapshot::read_list(reader, &key, order, &filter, after.as_ref(), limit).await
         });
         let (head, mut found) = self.within(deadline, Error::late_read, read).await?;
@@ -96,10 +97,10 @@ impl Service {
         deadline: Deadline,
     ) -> Result<Option<Changes>, Error> {
         let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: owner.clone() };
-        let read = self
-            .store
-            .clone()
-            .read(deadline, async move |reader| snapshot::read_changes(reader, &key, since).await);
+        let read =
+            self.partitions.of_user(&key).clone().read(deadline, async move |reader| {
+                snapshot::read_changes(reader, &key, since).await
+            });
         let changes = self.within(deadline, Error::late_read, read).await?;
         let head = &changes.head;
         app.check_owner(head.owner)?;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::Service;
-use super::commit::{Outcomes, commit};
+use super::commit::{Outcomes, Writes, commit};
 use crate::deadline::{Arrival, Deadline};
 use crate::domain::{App, Applied, Change, UserId, UserKey};
 use crate::error::Error;
-use crate::store::Store;
+use crate::store::{KnownMembers, Store};
 
 /// Pause before a transaction is retried.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -45,18 +45,8 @@ impl Service {
     pub async fn write(&self, write: Write) -> Result<Written, Error> {
         write.change.check_edition(&write.app)?;
         let deadline = write.arrival.deadline;
-        let mut outcomes = self.lane.write(vec![write], deadline).await?;
+        let mut outcomes = self.write_together(vec![write], deadline).await?;
         outcomes.pop().unwrap_or_else(|| Err(Error::internal("a write had no outcome")))
-    }
-
-    /// Changes the states of several users in one transaction. If one change is refused, the others are still
-    /// committed.
-    pub async fn write_together(
-        &self,
-        writes: Vec<Write>,
-        deadline: Deadline,
-    ) -> Result<Outcomes, Error> {
-        self.lane.write(writes, deadline).await
     }
 }
 
@@ -65,12 +55,13 @@ impl Service {
 pub(super) async fn commit_alone(
     store: &Store,
     writes: &[Write],
+    known: &KnownMembers,
     history: Duration,
     deadline: Deadline,
 ) -> Result<Outcomes, Error> {
     let writes: Vec<&Write> = writes.iter().collect();
     loop {
-        match attempt(store, &writes, history, deadline).await {
+        match attempt(store, Writes { writes: &writes, known }, history, deadline).await {
             Err(Error::Unavailable(_)) if !deadline.is_too_late_to_begin() => sleep(PAUSE).await,
             done => return done,
         }
@@ -79,7 +70,7 @@ pub(super) async fn commit_alone(
 
 async fn attempt(
     store: &Store,
-    writes: &[&Write],
+    writes: Writes<'_>,
     history: Duration,
     deadline: Deadline,
 ) -> Result<Outcomes, Error> {

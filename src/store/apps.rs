@@ -5,13 +5,15 @@ use super::pool::Session;
 use super::unnest::unnest;
 use super::{Reader, Tx, feed};
 use crate::domain::{
-    App, AppKey, Color, MarkBit, MarkName, MarkNames, NamedMark, Origin, SdkAppId, SecretKey,
+    App, AppKey, AppName, Color, MarkBit, MarkName, MarkNames, NamedMark, Origin, SdkAppId,
+    SecretKey,
 };
 use crate::error::Error;
 use crate::limits::Limits;
 
 struct AppRow {
     sdk_app_id: i64,
+    name: String,
     edition: String,
     directory: String,
     disabled: bool,
@@ -55,6 +57,7 @@ impl TryFrom<AppRow> for App {
         Ok(Self {
             sdk_app_id: SdkAppId::new(row.sdk_app_id)
                 .map_err(|problem| corrupt("apps.sdk_app_id", problem))?,
+            name: AppName::parse(&row.name).map_err(|problem| corrupt("apps.name", problem))?,
             edition: row.edition.parse().map_err(|problem| corrupt("apps.edition", problem))?,
             directory: row
                 .directory
@@ -156,7 +159,7 @@ async fn select(session: Session<'_>, first: i64, last: i64) -> Result<Vec<App>,
         AppRow,
         r#"
         SELECT
-            a.sdk_app_id, edition, directory, disabled, user_access,
+            a.sdk_app_id, a.name, edition, directory, disabled, user_access,
             a.secret_key, k.key_id AS "key_id?",
             floor(EXTRACT(EPOCH FROM k.created_at))::bigint AS key_created_at,
             floor(EXTRACT(EPOCH FROM k.last_used_at))::bigint AS key_last_used_at,
@@ -257,6 +260,7 @@ pub async fn save(tx: &mut Tx<'_>, app: &App) -> Result<App, Error> {
                 number("apps.chat_group_id_bytes_max", app.limits.chat_group_id_bytes)?,
             calls_per_second_max: i32 = number("apps.calls_per_second_max", app.limits.calls_per_second)?,
             user_access: &str = app.user_access.name(),
+            name: &str = app.name.as_str(),
         }
     )
     .execute(tx.session())

@@ -1,8 +1,12 @@
 //! What `earmark doctor` asks the server. All statements use the simple protocol, which works behind every pooler.
 
+use std::collections::BTreeMap;
+
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Connection as _, FromRow, Row, raw_sql};
 
+use super::citus;
+use super::pool::{Identity, Partition, Place, schema_name};
 use super::schema::{FIND_HISTORY, LOAD_VERSION, expected_version};
 use super::{ConnectError, Database};
 
@@ -159,6 +163,20 @@ const CHECK_INDEXES: &str = "
     WHERE amname = 'btree' AND c.relkind = 'i' AND indisvalid AND indisready
         AND relnamespace = current_schema()::regnamespace AND relpersistence = 'p'";
 
+/// Finds no table that the role may not read: [`MISSING_PRIVILEGES`] names it.
+const FIND_IDENTITY: &str = "SELECT CASE WHEN has_table_privilege(to_regclass('partition_identity'), 'SELECT') THEN 'found' END";
+
+const LOAD_IDENTITY: &str =
+    "SELECT database_id, count, number FROM partition_identity WHERE is_only_row";
+
+/// The time of its start tells a server from all others, and every role may ask for it.
+const LOAD_START: &str = "SELECT pg_postmaster_start_time()::text";
+
+/// In the transaction of a partition, nothing but the partition's schema can be seen. Elsewhere this changes nothing.
+const SEE_AMCHECK: &str = "
+    SELECT set_config('search_path', quote_ident(current_schema()) || ', ' || quote_ident(nspname), TRUE)
+    FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'amcheck'";
+
 pub async fn server(connection: &mut PgConnection) -> Result<Server, sqlx::Error> {
     Server::from_row(&raw_sql(SERVER).fetch_one(connection).await?)
 }
@@ -184,6 +202,60 @@ pub async fn schema(connection: &mut PgConnection) -> Result<Schema, sqlx::Error
     })
 }
 
+/// The settings of each partition, by number. Empty if the database is not divided, or has no schema yet.
+pub async fn partitions(
+    connection: &mut PgConnection,
+    database: &Database,
+) -> Result<Vec<Database>, sqlx::Error> {
+    let Some((database_id, count, _)) = identity(connection).await? else { return Ok(Vec::new()) };
+    let has_citus =
+        raw_sql(citus::FIND_EXTENSION).fetch_optional(&mut *connection).await?.is_some();
+    let nodes = if has_citus && !database.has_partition_map() {
+        citus::nodes(&raw_sql(citus::LIST_NODES).fetch_all(&mut *connection).await?)?
+    } else {
+        BTreeMap::new()
+    };
+    let of_partition = |number| {
+        let identity = Identity { database_id: database_id.clone(), count };
+        let place = nodes.get(&schema_name(number)).cloned().map(Place::new);
+        database.of_partition(Partition::new(number, Some(identity), place), count)
+    };
+    Ok(if count > 1 { (0..count).map(of_partition).collect() } else { Vec::new() })
+}
+
+/// Enters the schema of a partition until the connection is closed: a pooler keeps a session for a transaction. Returns whether the
+/// schema says that it is this partition of this database. A schema that is missing does not say otherwise.
+pub async fn enter(
+    connection: &mut PgConnection,
+    partition: &Database,
+) -> Result<bool, sqlx::Error> {
+    raw_sql(partition.begin()).execute(&mut *connection).await?;
+    let found = identity(connection).await?;
+    let found = found.and_then(|(database_id, count, number)| {
+        Some((Identity { database_id, count }, u16::try_from(number?).ok()?))
+    });
+    Ok(found.is_none_or(|(identity, number)| partition.is_partition(number, &identity)))
+}
+
+/// What tells the server of this connection from others.
+pub async fn server_start(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
+    raw_sql(LOAD_START).fetch_one(connection).await?.try_get(0)
+}
+
+/// The row of `partition_identity`: the database, the number of partitions, and which one the schema is.
+async fn identity(
+    connection: &mut PgConnection,
+) -> Result<Option<(String, u16, Option<i32>)>, sqlx::Error> {
+    let table: Option<String> =
+        raw_sql(FIND_IDENTITY).fetch_one(&mut *connection).await?.try_get(0)?;
+    if table.is_none() {
+        return Ok(None);
+    }
+    let row = raw_sql(LOAD_IDENTITY).fetch_one(connection).await?;
+    let count = u16::try_from(row.try_get::<i32, _>("count")?).unwrap_or_default();
+    Ok(Some((row.try_get("database_id")?, count, row.try_get("number")?)))
+}
+
 /// Finds out whether our connections share server processes, with a second connection.
 pub async fn sharing(
     first: &mut PgConnection,
@@ -203,6 +275,7 @@ pub async fn sharing(
 
 /// Checks all indexes with the extension amcheck, and returns their number.
 pub async fn check_indexes(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    raw_sql(SEE_AMCHECK).execute(&mut *connection).await?;
     raw_sql(CHECK_INDEXES).fetch_one(connection).await?.try_get(0)
 }
 

@@ -1,8 +1,10 @@
-//! The feeds of apps. What is appended to them is part of the statements that write (`sql/mark.sql`, `sql/save_users.sql`).
+//! The feeds of apps. What the fast path appends to them is part of its statement, `sql/mark.sql`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::convert::{corrupt, number};
+use super::unnest::unnest;
 use super::{Reader, Store, Tx};
 use crate::deadline::Deadline;
 use crate::domain::{Conversation, FeedChange, FeedPosition, FeedStart, SdkAppId, UserId};
@@ -161,6 +163,47 @@ pub async fn heads(
     rows.into_iter().map(|row| head(row.sdk_app_id, row.next_number)).collect()
 }
 
+/// A change to append to the feed.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FeedRow<'a> {
+    pub(super) sdk_app_id: i64,
+    pub(super) kind: i16,
+    pub(super) id: &'a str,
+    /// `None` for the state of a user.
+    pub(super) is_gone: Option<bool>,
+    pub(super) revision: i64,
+}
+
+/// Appends changes to the feeds of the apps in `heads`, which are locked, from their numbers on. The feeds of other apps are off.
+pub(super) async fn append(
+    tx: &mut Tx<'_>,
+    mut heads: BTreeMap<i64, i64>,
+    mut changes: Vec<FeedRow<'_>>,
+) -> Result<(), Error> {
+    changes.sort_unstable();
+    let mut numbered = Vec::new();
+    for change in changes {
+        if let Some(next) = heads.get_mut(&change.sdk_app_id) {
+            numbered.push((*next, change));
+            *next += 1;
+        }
+    }
+    unnest!(
+        query_file!("src/store/sql/append_feed.sql"),
+        for (nr, change) in &numbered => {
+            sdk_app_id: i64 = change.sdk_app_id,
+            number: i64 = *nr,
+            kind: i16 = change.kind,
+            id: &str = change.id,
+            is_gone: Option<bool> = change.is_gone,
+            revision: i64 = change.revision,
+        }
+    )
+    .execute(tx.session())
+    .await?;
+    Ok(())
+}
+
 /// Turns an app's feed on or off. The number that is left out when it is turned on makes the positions of earlier readers
 /// unknown, since they have missed changes.
 pub(super) async fn switch(tx: &mut Tx<'_>, sdk_app_id: SdkAppId, on: bool) -> Result<(), Error> {
@@ -169,7 +212,7 @@ pub(super) async fn switch(tx: &mut Tx<'_>, sdk_app_id: SdkAppId, on: bool) -> R
             r#"
             INSERT INTO feed_head AS h (sdk_app_id, on_since) VALUES ($1, clock_timestamp())
             ON CONFLICT (sdk_app_id) DO UPDATE SET
-                on_since = clock_timestamp(), next_number = h.next_number + 1, forgotten_number = h.next_number
+                on_since = EXCLUDED.on_since, next_number = h.next_number + 1, forgotten_number = h.next_number
             WHERE h.on_since IS NULL
             "#,
             sdk_app_id.number(),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::convert::{corrupt, number, required};
-use super::{Reader, Tx};
+use super::{Reader, Store, Tx, citus};
+use crate::deadline::Deadline;
 use crate::domain::{SdkAppId, UserId};
 use crate::error::Error;
 use crate::limits::Limits;
@@ -22,6 +23,20 @@ pub struct AppSize {
     pub counted_at: u64,
 }
 
+impl AppSize {
+    /// The size of an app in two partitions together, as of the older count.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            users: self.users + other.users,
+            conversations: self.conversations + other.conversations,
+            users_at_limit: self.users_at_limit + other.users_at_limit,
+            bytes: self.bytes + other.bytes,
+            counted_at: self.counted_at.min(other.counted_at),
+        }
+    }
+}
+
 /// Numbers of users that were counted so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counted {
@@ -30,9 +45,29 @@ pub struct Counted {
     pub users_at_limit: u64,
 }
 
-/// The sizes of all apps that were ever counted.
-pub async fn load_all(reader: &mut Reader<'_>) -> Result<BTreeMap<SdkAppId, AppSize>, Error> {
-    let rows = sqlx::query_file!("src/store/sql/app_sizes.sql").fetch_all(reader.session()).await?;
+/// The sizes in a partition of all apps that were ever counted.
+pub async fn load_all(
+    part: &Store,
+    deadline: Deadline,
+) -> Result<BTreeMap<SdkAppId, AppSize>, Error> {
+    let bytes = if part.place().is_some() { citus::STATE_BYTES } else { STATE_BYTES };
+    part.clone().read(deadline, async |reader| load_sizes(reader, bytes).await).await
+}
+
+/// The bytes of `users` and `contact_groups`, and those of `conversations`.
+const STATE_BYTES: &str =
+    "SELECT pg_total_relation_size('users') + pg_total_relation_size('contact_groups'),
+        pg_total_relation_size('conversations')";
+
+async fn load_sizes(
+    reader: &mut Reader<'_>,
+    bytes: &'static str,
+) -> Result<BTreeMap<SdkAppId, AppSize>, Error> {
+    let (of_users, of_conversations): (i64, i64) =
+        sqlx::query_as(bytes).fetch_one(reader.session()).await?;
+    let rows = sqlx::query_file!("src/store/sql/app_sizes.sql", of_users, of_conversations)
+        .fetch_all(reader.session())
+        .await?;
     let sizes = rows.into_iter().map(|row| {
         let app = SdkAppId::new(row.sdk_app_id)
             .map_err(|problem| corrupt("app_sizes.sdk_app_id", problem))?;
@@ -51,19 +86,31 @@ pub async fn load_all(reader: &mut Reader<'_>) -> Result<BTreeMap<SdkAppId, AppS
 
 /// Claims an app whose last count is older than `age_s`, if no other process counts it. The claim ends after `claim_s`.
 pub async fn claim(tx: &mut Tx<'_>, age_s: i64, claim_s: i64) -> Result<Option<SdkAppId>, Error> {
+    sqlx::query!(
+        "
+        INSERT INTO app_sizes (sdk_app_id)
+        SELECT a.sdk_app_id FROM apps a
+        WHERE a.sdk_app_id > 0 AND NOT EXISTS (SELECT FROM app_sizes s WHERE s.sdk_app_id = a.sdk_app_id)
+        ON CONFLICT (sdk_app_id) DO NOTHING
+        ",
+    )
+    .execute(tx.session())
+    .await?;
     let claimed = sqlx::query_scalar!(
         "
-        INSERT INTO app_sizes AS s (sdk_app_id, claimed_until)
-        SELECT a.sdk_app_id, clock_timestamp() + make_interval(secs => $2::bigint)
-        FROM apps a LEFT JOIN app_sizes o ON o.sdk_app_id = a.sdk_app_id
-        WHERE a.sdk_app_id > 0
-            AND COALESCE(o.counted_at, '-infinity') <= clock_timestamp() - make_interval(secs => $1::bigint)
-            AND COALESCE(o.claimed_until, '-infinity') <= clock_timestamp()
-        ORDER BY o.counted_at NULLS FIRST, a.sdk_app_id
-        LIMIT 1
-        ON CONFLICT (sdk_app_id) DO UPDATE SET claimed_until = EXCLUDED.claimed_until
-            WHERE s.claimed_until <= clock_timestamp()
-        RETURNING sdk_app_id
+        UPDATE app_sizes s SET claimed_until = statement_timestamp() + make_interval(secs => $2::bigint)
+        FROM (
+            SELECT o.sdk_app_id FROM app_sizes o
+            -- The first condition makes PostgreSQL use the index.
+            WHERE o.sdk_app_id > 0
+                AND COALESCE(o.counted_at, '-infinity') <= statement_timestamp() - make_interval(secs => $1::bigint)
+                AND o.claimed_until <= statement_timestamp()
+            ORDER BY o.counted_at NULLS FIRST, o.sdk_app_id
+            LIMIT 1
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) due
+        WHERE s.sdk_app_id = due.sdk_app_id
+        RETURNING s.sdk_app_id
         ",
         age_s,
         claim_s,
@@ -110,7 +157,7 @@ pub async fn save(tx: &mut Tx<'_>, sdk_app_id: SdkAppId, counted: Counted) -> Re
     sqlx::query!(
         "
         UPDATE app_sizes SET
-            users = $2, conversations = $3, users_at_limit = $4, counted_at = clock_timestamp(),
+            users = $2, conversations = $3, users_at_limit = $4, counted_at = statement_timestamp(),
             claimed_until = '-infinity'
         WHERE sdk_app_id = $1
         ",

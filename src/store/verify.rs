@@ -3,7 +3,7 @@
 //!
 //! More rows than a limit allows are no error: the limit may have been lowered since.
 
-use super::Store;
+use super::{Partitions, Store};
 use crate::deadline::Deadline;
 use crate::error::Error;
 
@@ -121,8 +121,40 @@ const CHECKS: [&str; 10] = [
     GROUP BY sdk_app_id, user_id, what, value HAVING count(*) > 1",
 ];
 
-/// Checks all data in one snapshot. Changes nothing.
-pub async fn run(store: &Store) -> Result<Report, Error> {
+/// Users who are not in this partition, $1 of $2, as `domain::partition_of` has it.
+const STRAYS: &str = "SELECT sdk_app_id, user_id, format('%s in partition %s', what, $1::int) AS problem
+    FROM (
+        SELECT sdk_app_id, user_id, 'has a row' AS what FROM users
+        UNION ALL SELECT sdk_app_id, user_id, 'has an account' FROM accounts
+    ) kept
+    WHERE ('x' || left(encode(sha256(convert_to(sdk_app_id || '/' || user_id, 'UTF8')), 'hex'), 8))::bit(32)::bigint % $2::int <> $1";
+
+/// What the shared tables of a database with several partitions have, and should not.
+const SHARED_STRAYS: &str =
+    "SELECT sdk_app_id, user_id, 'has a row among the shared tables' AS problem FROM users
+    UNION ALL SELECT sdk_app_id, user_id, 'has an account among the shared tables' FROM accounts";
+
+/// Checks all data, each partition in one snapshot. Changes nothing.
+pub async fn run(partitions: &Partitions) -> Result<Report, Error> {
+    let mut all = Report { users: 0, conversations: 0, findings: Vec::new() };
+    for (number, part) in (0_i32..).zip(partitions.each()) {
+        let Report { users, conversations, findings } =
+            check(part, number, partitions.count()).await?;
+        all.users += users;
+        all.conversations += conversations;
+        all.findings.extend(findings);
+    }
+    if partitions.is_divided() {
+        let read = partitions.shared().clone().read(Deadline::NONE, async |reader| {
+            Ok(sqlx::query_as(SHARED_STRAYS).fetch_all(reader.session()).await?)
+        });
+        all.findings.extend(read.await?);
+    }
+    all.findings.sort_by(|a, b| (a.sdk_app_id, &a.user_id).cmp(&(b.sdk_app_id, &b.user_id)));
+    Ok(all)
+}
+
+async fn check(store: &Store, number: i32, count: u16) -> Result<Report, Error> {
     let mut connection = store.connection(Deadline::NONE).await?;
     let mut tx = connection.begin().await?;
     sqlx::raw_sql(SNAPSHOT).execute(tx.session()).await?;
@@ -130,9 +162,12 @@ pub async fn run(store: &Store) -> Result<Report, Error> {
     for check in CHECKS {
         findings.extend(sqlx::query_as(check).fetch_all(tx.session()).await?);
     }
-    findings.sort_by(|a, b| (a.sdk_app_id, &a.user_id).cmp(&(b.sdk_app_id, &b.user_id)));
-    let count = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM conversations)";
-    let (users, conversations) = sqlx::query_as(count).fetch_one(tx.session()).await?;
+    if count > 1 {
+        let strays = sqlx::query_as(STRAYS).bind(number).bind(i32::from(count));
+        findings.extend(strays.fetch_all(tx.session()).await?);
+    }
+    let rows = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM conversations)";
+    let (users, conversations) = sqlx::query_as(rows).fetch_one(tx.session()).await?;
     tx.rollback().await?;
     Ok(Report { users, conversations, findings })
 }

@@ -15,7 +15,6 @@ use super::{FormReader, Progress};
 use crate::domain::{App, SdkAppId};
 use crate::error::Error;
 use crate::store::Connection;
-use crate::store::transfer::Snapshot;
 
 /// Differences that the result names.
 const NAMED_MAX: usize = 1000;
@@ -72,10 +71,10 @@ impl Comparison {
 
 impl<'c> Side<'c> {
     /// The app as it is stored at this moment.
-    pub async fn of_app(app: &App, connection: &'c mut Connection) -> Result<Self, Error> {
-        let mut snapshot = Snapshot::begin(connection, app.sdk_app_id).await?;
-        let header = export::header(app, &mut snapshot).await?;
-        Ok(Self::App { header, lines: AppLines::behind(snapshot, Place::Header) })
+    pub async fn of_app(app: &App, connections: &'c mut [Connection]) -> Result<Self, Error> {
+        let mut snapshots = export::snapshots(connections, app.sdk_app_id).await?;
+        let header = export::header(app, &mut snapshots).await?;
+        Ok(Self::App { header, lines: AppLines::behind(snapshots, &Place::Header) })
     }
 
     /// The app that a file is of.

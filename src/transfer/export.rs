@@ -7,47 +7,79 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use futures_util::future::try_join_all;
 use serde::Serialize;
 
 use super::form::{self, Counts, FORMAT, Header, LINE_BYTES_MAX, Line, PeerType, VERSION};
 use super::reading::Place;
 use super::{FormReader, Progress};
 use crate::deadline::Deadline;
-use crate::domain::{App, Color, Conversation, SdkAppId, UserId};
+use crate::domain::{App, Color, Conversation, SdkAppId, UserId, UserKey};
 use crate::error::Error;
-use crate::store::Store;
 use crate::store::transfer::{AppCounts, GoneMember, Snapshot};
+use crate::store::{Connection, Partitions};
 
 /// Bytes that are written at once.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// The lines of an app at one moment, behind a place.
-pub struct AppLines<'c> {
-    snapshot: Snapshot<'c>,
-    after: Place,
-    page: VecDeque<Line>,
-}
+/// The lines of an app, behind a place. The lines of each schema show one moment of it. Those of several schemas are merged in the
+/// order of a file.
+pub struct AppLines<'c>(Vec<SchemaLines<'c>>);
 
 impl<'c> AppLines<'c> {
-    pub(super) fn behind(snapshot: Snapshot<'c>, after: Place) -> Self {
-        Self { snapshot, after, page: VecDeque::new() }
+    pub(super) fn behind(snapshots: Vec<Snapshot<'c>>, after: &Place) -> Self {
+        let lines = |snapshot| {
+            let (after, page) = (after.clone(), VecDeque::new());
+            SchemaLines { snapshot, after, page }
+        };
+        Self(snapshots.into_iter().map(lines).collect())
     }
 
+    /// The next line, without the last one of a file.
+    pub(super) async fn next(&mut self) -> Result<Option<Line>, Error> {
+        for schema in &mut self.0 {
+            schema.fill_page().await?;
+        }
+        let unread = self.0.iter_mut().filter(|schema| !schema.page.is_empty());
+        let first = unread.min_by(|a, b| a.first_place().cmp(&b.first_place()));
+        Ok(first.and_then(|schema| schema.page.pop_front()).map(|(_, line)| line))
+    }
+
+    pub(super) async fn end(self) -> Result<(), Error> {
+        for schema in self.0 {
+            schema.snapshot.end().await?;
+        }
+        Ok(())
+    }
+}
+
+/// The lines of one schema.
+struct SchemaLines<'c> {
+    snapshot: Snapshot<'c>,
+    after: Place,
+    page: VecDeque<(Place, Line)>,
+}
+
+impl<'c> SchemaLines<'c> {
     /// The lines about one user.
     async fn of_user(mut snapshot: Snapshot<'c>, user_id: &UserId) -> Result<Self, Error> {
         let gone = snapshot.gone_account(user_id.as_str()).await?;
         let user = snapshot.user(user_id.as_str()).await?;
         let gone = gone.iter().map(|gone| Line::Gone(gone.into()));
         let user = user.iter().map(|user| Line::User(user.into()));
-        Ok(Self { snapshot, after: Place::End, page: gone.chain(user).collect() })
+        let page = gone.chain(user).map(with_place).collect();
+        Ok(Self { snapshot, after: Place::End, page })
     }
 
-    /// The next line, without the last one of a file.
-    pub(super) async fn next(&mut self) -> Result<Option<Line>, Error> {
+    async fn fill_page(&mut self) -> Result<(), Error> {
         while self.page.is_empty() && self.after != Place::End {
             self.read_page().await?;
         }
-        Ok(self.page.pop_front())
+        Ok(())
+    }
+
+    fn first_place(&self) -> Option<&Place> {
+        self.page.front().map(|(place, _)| place)
     }
 
     /// Reads the next lines of a kind, or goes on to the next kind.
@@ -56,35 +88,44 @@ impl<'c> AppLines<'c> {
         let next_kind = match last {
             Place::Header => {
                 let page = self.snapshot.gone(None).await?;
-                self.page.extend(page.iter().map(|gone| Line::Gone(gone.into())));
+                self.page.extend(page.iter().map(|gone| with_place(Line::Gone(gone.into()))));
                 Place::ChatGroup(String::new())
             }
             Place::Gone(directory_revision, kind, id) => {
                 let after =
                     GoneMember { member: member(kind, id)?, is_gone: true, directory_revision };
                 let page = self.snapshot.gone(Some(&after)).await?;
-                self.page.extend(page.iter().map(|gone| Line::Gone(gone.into())));
+                self.page.extend(page.iter().map(|gone| with_place(Line::Gone(gone.into()))));
                 Place::ChatGroup(String::new())
             }
             Place::ChatGroup(id) => {
                 let page = self.snapshot.chat_groups(Some(&id)).await?;
-                self.page.extend(page.iter().map(|group| Line::ChatGroup(group.into())));
+                self.page
+                    .extend(page.iter().map(|group| with_place(Line::ChatGroup(group.into()))));
                 Place::User(String::new())
             }
             Place::User(id) => {
                 let page = self.snapshot.users(Some(&id)).await?;
-                self.page.extend(page.iter().map(|user| Line::User(user.into())));
+                self.page.extend(page.iter().map(|user| with_place(Line::User(user.into()))));
                 Place::End
             }
             Place::End => Place::End,
         };
-        self.after = self.page.back().map_or(next_kind, Place::of);
+        self.after = self.page.back().map_or(next_kind, |(place, _)| place.clone());
         Ok(())
     }
+}
 
-    pub(super) async fn end(self) -> Result<(), Error> {
-        self.snapshot.end().await
-    }
+fn with_place(line: Line) -> (Place, Line) {
+    (Place::of(&line), line)
+}
+
+/// A snapshot of each schema.
+pub(super) async fn snapshots(
+    connections: &mut [Connection],
+    sdk_app_id: SdkAppId,
+) -> Result<Vec<Snapshot<'_>>, Error> {
+    try_join_all(connections.iter_mut().map(|one| Snapshot::begin(one, sdk_app_id))).await
 }
 
 fn member(kind: PeerType, id: String) -> Result<Conversation, Error> {
@@ -95,9 +136,10 @@ fn member(kind: PeerType, id: String) -> Result<Conversation, Error> {
     Conversation::stored(kind, id).map_err(|problem| Error::Internal(problem.into()))
 }
 
-/// The header of the file of a snapshot.
-pub(super) async fn header(app: &App, snapshot: &mut Snapshot<'_>) -> Result<Header, Error> {
-    let counts = snapshot.counts().await?;
+/// The header of the file of these snapshots.
+pub(super) async fn header(app: &App, snapshots: &mut [Snapshot<'_>]) -> Result<Header, Error> {
+    let counts = try_join_all(snapshots.iter_mut().map(Snapshot::counts)).await?;
+    let counts = counts.into_iter().fold(AppCounts::default(), AppCounts::plus);
     let AppCounts { directory_revision, gone, chat_groups, users, conversations } = counts;
     let counts = Counts { gone, chat_groups, users, conversations };
     Ok(header_with(app, directory_revision, counts))
@@ -172,25 +214,33 @@ pub enum What<'a> {
 
 /// Writes an app, as it is at this moment.
 pub async fn export<W: Write>(
-    store: &Store,
+    partitions: &Partitions,
     app: &App,
     what: What<'_>,
     out: W,
 ) -> anyhow::Result<(W, Counts)> {
-    let mut connection = store.connection(Deadline::of_a_request()).await?;
-    let mut snapshot = Snapshot::begin(&mut connection, app.sdk_app_id).await?;
+    let deadline = Deadline::of_a_request();
+    let mut connections = match what {
+        What::All => partitions.connections(deadline).await?,
+        What::User(user_id) => {
+            let key = UserKey { sdk_app_id: app.sdk_app_id, user_id: user_id.clone() };
+            vec![partitions.of_user(&key).connection(deadline).await?]
+        }
+    };
+    let mut snapshots = snapshots(&mut connections, app.sdk_app_id).await?;
     let (header, mut lines) = match what {
         What::All => {
-            let header = header(app, &mut snapshot).await?;
-            (header, AppLines::behind(snapshot, Place::Header))
+            let header = header(app, &mut snapshots).await?;
+            (header, AppLines::behind(snapshots, &Place::Header))
         }
         What::User(user_id) => {
+            let mut snapshot = snapshots.pop().context("no snapshot")?;
             // Not by `header`, which counts the whole app.
             let directory_revision = snapshot.directory_revision().await?;
-            let lines = AppLines::of_user(snapshot, user_id).await?;
+            let lines = SchemaLines::of_user(snapshot, user_id).await?;
             let mut counts = Counts::default();
-            lines.page.iter().for_each(|line| counts.add(line));
-            (header_with(app, directory_revision, counts), lines)
+            lines.page.iter().for_each(|(_, line)| counts.add(line));
+            (header_with(app, directory_revision, counts), AppLines(vec![lines]))
         }
     };
     let mut writer = FormWriter::new(out, Counts::default());
@@ -216,12 +266,12 @@ async fn write<W: Write>(
 
 /// Writes an app to a new file. Other users of the machine cannot read it.
 pub async fn export_to(
-    store: &Store,
+    partitions: &Partitions,
     app: &App,
     what: What<'_>,
     path: &Path,
 ) -> anyhow::Result<Counts> {
-    let (file, counts) = export(store, app, what, create(path)?).await?;
+    let (file, counts) = export(partitions, app, what, create(path)?).await?;
     file.sync_all().with_context(|| format!("cannot write {}", path.display()))?;
     Ok(counts)
 }
@@ -235,12 +285,12 @@ pub(super) fn create(path: &Path) -> anyhow::Result<File> {
 }
 
 /// Goes on with a file whose export was interrupted. Its rest shows a later moment than its beginning.
-pub async fn resume(store: &Store, app: &App, path: &Path) -> anyhow::Result<Counts> {
+pub async fn resume(partitions: &Partitions, app: &App, path: &Path) -> anyhow::Result<Counts> {
     let named = || path.display().to_string();
     let opened = OpenOptions::new().read(true).write(true).open(path);
     let mut file = opened.with_context(|| format!("cannot open {}", named()))?;
     let Begun { place, counts, offset, users } =
-        Begun::find(BufReader::with_capacity(BUFFER_BYTES, &file), app.sdk_app_id)
+        Begun::find(BufReader::with_capacity(BUFFER_BYTES, &file), app.sdk_app_id, |_| true)
             .with_context(named)?;
     if place == Place::End {
         tracing::info!("{} is complete already", named());
@@ -248,9 +298,9 @@ pub async fn resume(store: &Store, app: &App, path: &Path) -> anyhow::Result<Cou
     }
     file.set_len(offset).with_context(|| format!("cannot write {}", named()))?;
     file.seek(SeekFrom::End(0))?;
-    let mut connection = store.connection(Deadline::of_a_request()).await?;
-    let snapshot = Snapshot::begin(&mut connection, app.sdk_app_id).await?;
-    let mut lines = AppLines::behind(snapshot, place);
+    let mut connections = partitions.connections(Deadline::of_a_request()).await?;
+    let snapshots = snapshots(&mut connections, app.sdk_app_id).await?;
+    let mut lines = AppLines::behind(snapshots, &place);
     let mut writer = FormWriter::new(&file, counts);
     write(&mut lines, &mut writer, users).await?;
     lines.end().await?;
@@ -277,7 +327,12 @@ impl Begun {
         Self { place, counts, offset: 0, users: users as u64 }
     }
 
-    pub(super) fn find(file: impl BufRead, sdk_app_id: SdkAppId) -> anyhow::Result<Self> {
+    /// Stops before the first line that `accepts` does not accept.
+    pub(super) fn find(
+        file: impl BufRead,
+        sdk_app_id: SdkAppId,
+        mut accepts: impl FnMut(&Line) -> bool,
+    ) -> anyhow::Result<Self> {
         let mut reader = FormReader::open(file)?;
         if reader.header.app != sdk_app_id.number() {
             bail!("the file is of app {}, not of {sdk_app_id}", reader.header.app);
@@ -295,6 +350,9 @@ impl Begun {
             let line = reader.next_line()?;
             let Some(line) = line.filter(|_| !reader.is_cut()) else { return Ok(begun) };
             let (_, line) = line.map_err(|problem| anyhow::anyhow!("{problem}"))?;
+            if !accepts(&line) {
+                return Ok(begun);
+            }
             begun.place = Place::of(&line);
             (begun.counts, begun.offset) = (reader.counts(), reader.offset());
         }

@@ -60,7 +60,7 @@ async fn apps_are_listed_and_shown_without_their_keys() {
         assert!(value.as_i64().unwrap() > 0, "{changing}: {value}");
         *value = 0.into();
     }
-    insta::assert_snapshot!(shown, @r#"{"sdkappid":1400000001,"edition":"premium","directory":"open","disabled":false,"feed":false,"secret_keys":[{"id":0,"created_at":0,"last_used_at":null}],"admins":["administrator"],"user_access":"none","allowed_origins":[],"limits":{"marked":1000,"grouped":1000,"groups":20,"group-name-bytes":32,"custom-mark-bytes":256,"mark-items":100,"group-items":100,"search-items":300,"page-items":100,"pinned":50,"user-id-bytes":32,"chat-group-id-bytes":48,"calls-per-second":200}}"#);
+    insta::assert_snapshot!(shown, @r#"{"sdkappid":1400000001,"name":"","edition":"premium","directory":"open","disabled":false,"feed":false,"secret_keys":[{"id":0,"created_at":0,"last_used_at":null}],"admins":["administrator"],"user_access":"none","allowed_origins":[],"limits":{"marked":1000,"grouped":1000,"groups":20,"group-name-bytes":32,"custom-mark-bytes":256,"mark-items":100,"group-items":100,"search-items":300,"page-items":100,"pinned":50,"user-id-bytes":32,"chat-group-id-bytes":48,"calls-per-second":200}}"#);
 }
 
 #[actix_web::test]
@@ -74,12 +74,11 @@ async fn an_app_is_created_and_its_key_is_shown_once() {
     let key = key.as_str().unwrap();
     assert_eq!(key.len(), 64);
     assert_eq!(request_ok(at, "GET /5", "").await, shown);
-    assert_eq!((&shown["edition"], &shown["directory"]), (&json!("premium"), &json!("owners")));
+    assert_eq!((&shown["edition"], &shown["directory"]), (&json!("premium"), &json!("open")));
     assert_eq!(shown["admins"], json!([ADMIN]));
     let sig = user_sig(key, 5, ADMIN);
     let answer = app.call_as(GET, &query_of(5, ADMIN, &sig), json!({ "From_Account": "u" })).await;
-    // The door accepts the key; the user does not exist.
-    answer.assert_code(UnknownUser);
+    answer.assert_code(Ok);
 }
 
 #[actix_web::test]
@@ -118,6 +117,9 @@ async fn a_change_leaves_other_settings_as_they_are() {
         (json!({ "disabled": false }), "/disabled", json!(false)),
         (json!({ "limits": { "pinned": 3 } }), "/limits/pinned", json!(3)),
         (json!({ "user_access": "write" }), "/user_access", json!("write")),
+        (json!({ "name": "Shop of Müller" }), "/name", json!("Shop of Müller")),
+        (json!({ "name": null }), "/name", json!("Shop of Müller")),
+        (json!({ "name": "" }), "/name", json!("")),
         (
             json!({ "allowed_origins": ["http://localhost:3000", "https://a.example"] }),
             "/allowed_origins",
@@ -133,8 +135,14 @@ async fn a_change_leaves_other_settings_as_they_are() {
         (json!({ "edition": null, "limits": null }), "/edition", json!("pro")),
         (json!({}), "/edition", json!("pro")),
     ] {
+        let is_changed = *expected.pointer(place).unwrap() != value;
         *expected.pointer_mut(place).unwrap() = value;
-        assert_eq!(request_ok(at, "PATCH /1400000001", change).await, expected);
+        let mut changed = request_ok(at, "PATCH /1400000001", change).await;
+        assert_eq!(
+            changed.as_object_mut().unwrap().shift_remove("changed"),
+            Some(json!(is_changed))
+        );
+        assert_eq!(changed, expected);
         assert_eq!(request_ok(at, "GET /1400000001", "").await, expected);
     }
 }
@@ -291,8 +299,10 @@ async fn a_refused_request_names_the_bad_field_and_writes_nothing() {
         ("POST", json!({ "sdkappid": 5, "secret_key": "x".repeat(1025) }), "secret_key"),
         ("POST", json!({ "sdkappid": 5, "secret_key": " a-key-with-white-space " }), "secret_key"),
         ("POST", json!({ "sdkappid": 5, "user_access": "all" }), "user_access"),
+        ("POST", json!({ "sdkappid": 5, "name": "x".repeat(65) }), "name"),
         ("POST", json!([]), "body"),
         ("PATCH /1400000001", json!({ "user_access": true }), "user_access"),
+        ("PATCH /1400000001", json!({ "name": "two\nlines" }), "name"),
         ("PATCH /1400000001", json!({ "allowed_origins": "https://a" }), "allowed_origins"),
         (
             "PATCH /1400000001",

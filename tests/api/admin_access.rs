@@ -39,7 +39,7 @@ fn check_refused(page: &Page, status: u16, detail: &str) {
 #[actix_web::test]
 async fn without_a_token_there_is_no_admin_api() {
     let (app, api, admin) = with(Console::On, Operators::Off).await;
-    let detail = "there is no operator token, so no admin API";
+    let detail = "no operator token is set, so only tokens of `earmark token create` are let in";
     for at in [api, admin] {
         check_refused(&apps(at, "h", "").await, 404, detail);
         check_refused(&apps(at, "h", "authorization: Bearer x\r\n").await, 404, detail);
@@ -48,6 +48,20 @@ async fn without_a_token_there_is_no_admin_api() {
     let request = b"GET /admin/v1/apps HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
     let answer = raw(app.addresses.api, request).await;
     answer.assert_code(UnknownCommand);
+}
+
+/// The console reads them where it reads apps: `dev` has no admin listener, and that of `serve` is on another origin.
+#[actix_web::test]
+async fn the_metrics_are_beside_the_console_for_operators_only() {
+    let (_app, api, admin) = with(Console::On, token()).await;
+    for at in [api, admin] {
+        let page = Page::get(at, "h", "/admin/v1/metrics", &bearer()).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        assert_eq!(page.header("content-type"), Some("text/plain; version=0.0.4"));
+        assert!(page.text().contains("earmark_build_info{"), "{page:?}");
+        let detail = "Authorization must be `Bearer` and the operator token";
+        check_refused(&Page::get(at, "h", "/admin/v1/metrics", "").await, 401, detail);
+    }
 }
 
 #[actix_web::test]

@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use earmark::deadline::Deadline;
 use earmark::service::{Service, Settings};
-use earmark::store::{Database, Store};
+use earmark::store::{Database, Partitions};
 use futures_util::future::{join, join_all, join3};
 use serde_json::{Value, json};
 
@@ -258,8 +258,8 @@ async fn the_database_refuses_counts_above_the_limits() {
 async fn callers_that_wait_for_the_same_app_continue_together() {
     let app = TestApp::start().await;
     let number = app.app().await.sdk_app_id;
-    let store = Store::connect(&Database::from_options(app.options())).await.unwrap();
-    let service = Service::new(store, Settings::default());
+    let partitions = Partitions::connect(&Database::from_options(app.options())).await.unwrap();
+    let service = Service::new(partitions, Settings::default());
     // All tasks run on this thread. One task counts the rounds of its scheduler while a hundred tasks wait for the app.
     let round = Rc::new(Cell::new(0));
     let counted = round.clone();

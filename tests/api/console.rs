@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use earmark::domain::SdkAppId;
 use earmark::http::user_sig::UserSig;
-use earmark::http::{Console, OperatorToken, Operators};
+use earmark::http::{Console, Environment, OperatorToken, Operators};
 use serde_json::json;
 
 use crate::support::*;
@@ -188,4 +188,12 @@ async fn the_console_of_serve_has_no_session() {
     let (_app, at) = with(Console::On).await;
     let session = get(at, "/console/session.json", "").await.json();
     assert_eq!(session, json!({ "mode": "serve" }));
+}
+
+#[actix_web::test]
+async fn the_console_of_serve_names_its_environment() {
+    let environment = Environment { label: "production".to_owned(), color: "red" };
+    let (_app, at) = start(Front { console: Console::On, environment, ..Front::default() }).await;
+    let session = get(at, "/console/session.json", "").await.json();
+    assert_eq!(session, json!({ "mode": "serve", "label": "production", "color": "red" }));
 }

@@ -19,6 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// The service checks a connection that was idle for longer than 20 ms.
 const IDLE: Duration = Duration::from_millis(25);
 const TIMEOUT: &str = "the database did not answer in time: not begun, safe to send again";
+const IN_DOUBT: &str = "the database did not answer in time: in doubt, look before you send again";
 
 /// Items that mark the conversations with `peer0` and up.
 fn items(count: usize) -> Vec<Value> {
@@ -33,16 +34,6 @@ fn request(body: &str, length: usize) -> String {
 }
 
 impl TestApp {
-    async fn terminate_connections(&self) {
-        sqlx::query(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-            WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        )
-        .execute(&self.db)
-        .await
-        .unwrap();
-    }
-
     /// A write fails with a timeout, before the deadline.
     async fn assert_timeout(&self, user: &str) {
         let start = Instant::now();
@@ -88,6 +79,35 @@ async fn a_complete_request_is_executed_completely_even_if_its_caller_leaves() {
     assert_eq!(app.revision_and_count("user0").await, (2, 51));
 }
 
+/// A coordinator of Citus reports such an error although a worker may have committed the statement.
+#[actix_web::test]
+async fn a_cancelled_mark_is_in_doubt_and_is_not_sent_again() {
+    let app = TestApp::start().await;
+    app.mark("user0", [set("user9", 0)]).await.assert_ok();
+    sqlx::raw_sql(
+        "CREATE SEQUENCE cancelled;
+        CREATE FUNCTION cancel_once() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF nextval('cancelled') = 1 THEN
+                RAISE query_canceled USING MESSAGE = 'cancelled by the test';
+            END IF;
+            RETURN NEW;
+        END
+        $$;
+        CREATE TRIGGER cancel_once BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION cancel_once()",
+    )
+    .execute(&app.db)
+    .await
+    .unwrap();
+
+    app.mark("user0", [set("user9", 1)]).await.assert_refused(DatabaseTimeout, IN_DOUBT);
+
+    let tries: i64 =
+        sqlx::query_scalar("SELECT last_value FROM cancelled").fetch_one(&app.db).await.unwrap();
+    assert_eq!(tries, 1);
+    app.mark("user0", [set("user9", 1)]).await.assert_ok();
+}
+
 #[actix_web::test]
 async fn idle_connections_that_break_are_replaced() {
     let app = TestApp::start().await;
@@ -98,7 +118,7 @@ async fn idle_connections_that_break_are_replaced() {
         for answer in answers {
             answer.assert_ok();
         }
-        app.terminate_connections().await;
+        app.end_sessions().await;
         tokio::time::sleep(IDLE).await;
     }
 }

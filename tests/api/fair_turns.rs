@@ -7,7 +7,7 @@ use earmark::domain::{
     App, BitChange, Change, Conversation, MarkChange, SdkAppId, StandardMark, UserId,
 };
 use earmark::service::{Service, Settings, Write};
-use earmark::store::{Database, Store};
+use earmark::store::{Database, Partitions};
 use futures_util::future::join_all;
 
 use crate::support::{APP, KEY, TestApp, on_runtime, unix_now};
@@ -44,7 +44,8 @@ async fn a_write_does_not_wait_for_all_writes_of_another_app() {
     let database = Database::from_options(app.options());
     // when
     let done = on_runtime(async move {
-        let service = Service::new(Store::connect(&database).await.unwrap(), Settings::default());
+        let service =
+            Service::new(Partitions::connect(&database).await.unwrap(), Settings::default());
         let done = Mutex::new(Vec::new());
         let send = async |write: Write| {
             let number = write.app.sdk_app_id.number();

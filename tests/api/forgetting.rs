@@ -108,7 +108,7 @@ async fn rows_are_removed_in_the_order_of_their_changes_even_if_a_clock_was_set_
     // A clock was set back: the third change has an earlier time than the second one.
     date_back(&app, &["first", "third"], 31).await;
     let now = unix_now();
-    let store = app.store.clone();
+    let store = app.partitions.clone();
     let prune = async move { forgetting::prune(&store, now - 30 * DAY_S).await.unwrap() };
     let pruned = on_runtime(prune).await;
     assert_eq!((pruned.users, pruned.conversations), (1, 1));

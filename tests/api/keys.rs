@@ -85,9 +85,9 @@ async fn the_second_rotation_invalidates_the_first_key_only_if_forced() {
     app.change(rotate(NEW_KEY)).await;
     let older = app.app().await.previous_key.unwrap().id;
 
-    let (store, number) = (app.store.clone(), SdkAppId::new(APP).unwrap());
+    let (partitions, number) = (app.partitions.clone(), SdkAppId::new(APP).unwrap());
     let refused = on_runtime(async move {
-        update_app(&store, number, rotate(third), Deadline::of_a_request()).await
+        update_app(&partitions, number, rotate(third), None, Deadline::of_a_request()).await
     });
     let refused = refused.await.unwrap_err();
     let expected = Refusal::Key(KeyRefusal::TwoKeysValid { older });

@@ -118,7 +118,7 @@ async fn the_document_has_the_methods_of_the_admin_api_and_the_console() {
             }
         }
     }
-    assert_eq!(found.len(), 27, "{found:?}");
+    assert_eq!(found.len(), 32, "{found:?}");
 }
 
 /// Replaces the times of an answer with those of the example, which no example can predict.

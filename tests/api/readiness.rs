@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use earmark::service::{Service, Settings};
-use earmark::store::{Database, Store};
+use earmark::store::{Database, Partitions};
 
 use crate::support::*;
 
@@ -12,8 +12,8 @@ async fn a_worker_whose_thread_hangs_makes_the_service_not_ready_until_it_goes_o
     let app = TestApp::start().await;
     let options = app.options();
     let service = on_runtime(async move {
-        let store = Store::connect(&Database::from_options(options)).await.unwrap();
-        Service::new(store, Settings::default())
+        let partitions = Partitions::connect(&Database::from_options(options)).await.unwrap();
+        Service::new(partitions, Settings::default())
     })
     .await;
     until(async || service.is_ready().await).await;

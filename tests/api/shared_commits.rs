@@ -9,7 +9,7 @@ use earmark::domain::{
 };
 use earmark::error::Error;
 use earmark::service::{Service, Settings, Write, Written};
-use earmark::store::{Database, Store};
+use earmark::store::{Database, Partitions};
 use futures_util::future::{join, join_all};
 use sqlx::postgres::PgConnectOptions;
 use testkit::Scratch;
@@ -25,7 +25,7 @@ use crate::support::{
 /// A service with a single lane, so that all writes use the same queue.
 pub(crate) async fn one_lane(database: Database) -> Service {
     on_runtime(async move {
-        Service::new(Store::connect(&database).await.unwrap(), Settings::default())
+        Service::new(Partitions::connect(&database).await.unwrap(), Settings::default())
     })
     .await
 }

@@ -92,3 +92,16 @@ async fn a_claim_ends_by_itself() {
     let at = start_another(&mut app).await;
     until(async || size(at, APP).await["users"] == 1).await;
 }
+
+/// The bytes of the tables times the rows of the app are more than a bigint holds.
+#[actix_web::test]
+async fn the_bytes_of_a_very_large_app_can_be_computed() {
+    let mut app = TestApp::start().await;
+    let at = start_another(&mut app).await;
+    until(async || !size(at, APP).await.is_null()).await;
+    let rows = 1_i64 << 50;
+    let counted = "UPDATE app_sizes SET users = $1, conversations = $1";
+    sqlx::query(counted).bind(rows).execute(&app.db).await.unwrap();
+    let large = size(at, APP).await;
+    assert!(large["bytes"].as_u64().unwrap() > 8192, "{large}");
+}

@@ -74,7 +74,7 @@ async fn a_corrupt_app_or_migration_is_an_error_that_names_the_column() {
     ] {
         let restore = "UPDATE apps SET pinned_max = 50, edition = 'premium', secret_key = $1";
         sqlx::query(corrupt).execute(&app.db).await.unwrap();
-        let (store, id) = (app.store.clone(), SdkAppId::new(APP).unwrap());
+        let (store, id) = (app.partitions.shared().clone(), SdkAppId::new(APP).unwrap());
         let load = async move { load_app(&store, id, Deadline::of_a_request()).await };
         let text = text(on_runtime(load).await);
         assert!(text.contains(expected), "{corrupt}: {text}");
@@ -84,7 +84,7 @@ async fn a_corrupt_app_or_migration_is_an_error_that_names_the_column() {
     let unknown =
         "INSERT INTO refinery_schema_history (version, name, checksum) VALUES (99, 'later', 'x')";
     sqlx::query(unknown).execute(&app.db).await.unwrap();
-    let store = app.store.clone();
+    let store = app.partitions.shared().clone();
     let plan = async move { schema::plan(&store, Deadline::of_a_request()).await };
     let text = text(on_runtime(plan).await);
     assert!(text.contains("refinery_schema_history.checksum"), "{text}");

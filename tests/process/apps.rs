@@ -61,7 +61,7 @@ fn apps_are_created_once_listed_shown_and_changed() {
     let more = ["--admin", "b", "--limit", "marked=7", "--limit", "calls-per-second=0"];
     app(&[&changed[..], &more, &key].concat()).expect_success();
 
-    let first = "app 1: edition premium, directory owners, enabled, 1 key good, \
+    let first = "app 1: edition premium, directory open, enabled, 1 key good, \
         admins: administrator\n  native API: user access none, allowed origins: none\n  \
         limits: marked=1000 grouped=1000 groups=20 group-name-bytes=32 \
         custom-mark-bytes=256 mark-items=100 group-items=100 search-items=300 page-items=100 \
@@ -89,7 +89,7 @@ fn apps_are_created_once_listed_shown_and_changed() {
     let expected = "app 2: edition trial, directory open, disabled, 1 key good, admins: b, c\n";
     assert!(shown.starts_with(expected), "{shown}");
     assert!(shown.contains("marked=7") && shown.contains("pinned=1"), "{shown}");
-    app(&["disable", "2", "--undo"]).expect_success();
+    app(&["enable", "2"]).expect_success();
     assert!(app(&["show", "2"]).expect_success().contains("enabled"));
     let other = without_keys(&app(&["show", "1"]).expect_success());
     assert_eq!(other, first, "the other app is unchanged");
@@ -139,6 +139,7 @@ fn a_failed_command_explains_itself_and_changes_nothing() {
         (&["retire-key", "1", "x"], &["KEY_ID"]),
         (&["rotate-key", "1", "--secret-key", SECRET_KEY], &["this is key 1 of app 1"]),
         (&["disable", "2"], &["there is no app 2"]),
+        (&["enable", "2"], &["there is no app 2"]),
         (&["add-admin", "2", "x"], &["there is no app 2"]),
         (&["add-admin", "1", ""], &["IDENTIFIER", "1 to 255 bytes"]),
         (&["show", "0"], &["SDKAPPID"]),
@@ -186,7 +187,7 @@ fn changes_take_effect_on_a_running_service_within_5_seconds() {
 
     app(&["disable", APP]);
     check_soon(&old, 60016);
-    app(&["disable", APP, "--undo"]);
+    app(&["enable", APP]);
     check_soon(&old, 0);
     app(&["remove-admin", APP, "administrator"]);
     check_soon(&old, 50003);

@@ -59,6 +59,18 @@ fn on_the_ipv6_wildcard_the_service_answers_both_families() {
 }
 
 #[test]
+fn an_address_can_be_a_name_or_a_port() {
+    let database = Database::create();
+    EARMARK.prepare(&database.url);
+    for address in ["localhost:0", ":0"] {
+        let service = EARMARK.start(serve_on(&database.url, address));
+        let local = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), service.api.port());
+        Client { address: local, ..service.client() }.must_mark("user", "friend");
+        service.process.stop();
+    }
+}
+
+#[test]
 fn the_service_runs_as_any_user() {
     // OpenShift gives each namespace a range of user ids, and runs its pods in the group 0.
     if !is_root() {
@@ -121,9 +133,12 @@ fn a_cpu_quota_of_cgroup_v2_bounds_workers_and_connections() {
 }
 
 #[test]
-fn the_first_line_states_version_workers_and_connections() {
+fn the_first_line_states_what_runs_and_what_is_on() {
     let database = Database::create();
     EARMARK.prepare(&database.url);
+    let postgresql = database.connect().text("SHOW server_version");
+    let schema =
+        database.connect().number("SELECT max(version)::bigint FROM refinery_schema_history");
     let line = |serve: Program| {
         let service = EARMARK.start(serve);
         let line = service.process.stderr.line("listening on");
@@ -131,7 +146,11 @@ fn the_first_line_states_version_workers_and_connections() {
         line
     };
     let version = format!(r#"version="{}""#, env!("CARGO_PKG_VERSION"));
-    let given = EARMARK.serve(&database.url).args(["--workers", "4"]);
+    let postgresql = format!(r#"postgresql="{postgresql}""#);
+    let schema = format!("schema={schema}");
+    let given = EARMARK.serve(&database.url).args(["--workers", "4", "--console"]);
+    let given = given.args(["--tls-self-signed", "--webhooks=off"]);
+    let given = given.env("EARMARK_OPERATOR_TOKEN", "an-operator-token");
     // The program inherits the processors of this thread.
     let all = sched_getaffinity(Pid::from_raw(0)).unwrap();
     let first = (0..CpuSet::count()).find(|cpu| all.is_set(*cpu).unwrap()).unwrap();
@@ -140,8 +159,13 @@ fn the_first_line_states_version_workers_and_connections() {
     let given = line(given);
     sched_setaffinity(Pid::from_raw(0), &one).unwrap();
     let bound = line(EARMARK.serve(&database.url));
-    for (line, words) in [(given, "workers=4 connections=12"), (bound, "workers=1 connections=10")]
+    let on = "https=true console=true admin_api=true webhooks=\"off\" traces=false";
+    let off = "https=false console=false admin_api=false webhooks=\"public\" traces=false";
+    for (line, words) in
+        [(given, ["workers=4 connections=12", on]), (bound, ["workers=1 connections=10", off])]
     {
-        assert!(line.contains(&version) && line.contains(words), "{line}");
+        for words in words.iter().chain([&*version, "commit=", &*postgresql, &*schema].iter()) {
+            assert!(line.contains(words), "{words}: {line}");
+        }
     }
 }

@@ -25,7 +25,7 @@ fn apps_are_documents_as_in_the_admin_api() {
     assert_eq!(key.len(), 64);
     assert_eq!((&created["sdkappid"], &created["edition"]), (&json!(1_400_000_001), &json!("pro")));
     assert_eq!((&created["admins"], &created["limits"]["pinned"]), (&json!(["a"]), &json!(50)));
-    assert_eq!((&created["directory"], &created["disabled"]), (&json!("owners"), &json!(false)));
+    assert_eq!((&created["directory"], &created["disabled"]), (&json!("open"), &json!(false)));
 
     let shown = document(&database, &["app", "show", APP]);
     assert_eq!(shown["secret_key"], Value::Null, "a key is shown once");
@@ -47,7 +47,10 @@ fn verify_and_prune_print_their_counts_and_findings() {
     service.process.stop();
     let verified = document(&database, &["verify"]);
     assert_eq!(verified, json!({ "users": 1, "conversations": 1, "findings": [] }));
-    assert_eq!(document(&database, &["prune"]), json!({ "conversations": 0, "users": 0 }));
+    assert_eq!(
+        document(&database, &["prune"]),
+        json!({ "conversations": 0, "users": 0, "audit_entries": 0 })
+    );
 
     database.connect().run("UPDATE users SET marked = 0");
     let exit = EARMARK.on(&database.url, ["verify", "--output=json"]).run();
@@ -80,12 +83,39 @@ fn an_error_prints_no_document() {
 }
 
 #[test]
-fn commands_without_a_result_refuse_json() {
-    for command in ["serve", "dev", "healthcheck"] {
-        let exit = EARMARK.command([command, "--output", "json"]).run();
-        exit.expect_failure(&["--output json", "no result"]);
-        assert_eq!(exit.stdout, "");
+fn the_service_says_in_json_where_it_listens_and_what_is_on() {
+    let database = Database::create();
+    EARMARK.prepare(&database.url);
+    let serve = EARMARK.serve(&database.url).args(["--output", "json", "--console"]);
+    let service = EARMARK.start(serve.env("EARMARK_OPERATOR_TOKEN", "an-operator-token"));
+    let line = service.process.stdout.line("{");
+    let started: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(started["api"], service.api.to_string());
+    assert_eq!(started["admin"], service.admin.to_string());
+    for (name, value) in [
+        ("version", json!(env!("CARGO_PKG_VERSION"))),
+        ("https", json!(false)),
+        ("console", json!(true)),
+        ("admin_api", json!(true)),
+        ("webhooks", json!("public")),
+        ("traces", json!(false)),
+        ("config", Value::Null),
+    ] {
+        assert_eq!(started[name], value, "{name}");
     }
+    service.wait_until_ready();
+    let check = ["healthcheck", "--output", "json", "--url"];
+    let url = format!("http://{}/readyz", service.admin);
+    let ready = EARMARK.command(check).args([&url]).run().expect_success();
+    assert_eq!(serde_json::from_str::<Value>(&ready).unwrap()["ready"], true);
+    let missing = EARMARK.command(check).args([format!("http://{}/no", service.admin)]).run();
+    missing.expect_failure(&["404"]);
+    assert_eq!(serde_json::from_str::<Value>(&missing.stdout).unwrap()["ready"], false);
+    assert_eq!(service.process.stop().stdout.lines().count(), 1);
+}
+
+#[test]
+fn an_unknown_format_is_refused() {
     let unknown = EARMARK.command(["settings", "--output", "yaml"]).run();
     unknown.expect_failure(&["--output", "text", "json"]);
 }

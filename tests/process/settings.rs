@@ -35,7 +35,7 @@ fn a_bad_setting_is_named() {
         ("--listen=nonsense", &["--listen"][..]),
         ("EARMARK_LISTEN=127.0.0.1", &["--listen"]),
         ("EARMARK_LISTEN=127.0.0.1:99999", &["--listen"]),
-        ("EARMARK_ADMIN_LISTEN=:8081", &["--admin-listen"]),
+        ("EARMARK_ADMIN_LISTEN=8081", &["--admin-listen", "localhost:8080"]),
         ("EARMARK_LOG=earmark=loud", &["--log", "EARMARK_LOG"]),
         ("--log=loudest,loudest=loudest", &["--log", "EARMARK_LOG"]),
         ("EARMARK_LOG_FORMAT=fancy", &["--log-format", "human", "json"]),
@@ -49,6 +49,11 @@ fn a_bad_setting_is_named() {
         ("EARMARK_LOCK_WAIT_S=0", &["--lock-wait-s"]),
         ("EARMARK_LOCK_WAIT_S=86401", &["--lock-wait-s"]),
         ("EARMARK_CONSOLE=maybe", &["--console"]),
+        (
+            "EARMARK_CONSOLE_LABEL=ä-label-of-thirty-three-charactér",
+            &["--console-label", "at most 32"],
+        ),
+        ("EARMARK_CONSOLE_COLOR=mauve", &["--console-color", "red"]),
         ("EARMARK_OPERATOR_TOKEN=hidden-word", &["--operator-token", "16"]),
         ("EARMARK_OPERATOR_TOKEN=hidden-word and white space", &["EARMARK_OPERATOR_TOKEN"]),
         ("EARMARK_OPERATOR_TOKEN_FILE=/nowhere", &["--operator-token-file", "/nowhere"]),
@@ -150,7 +155,7 @@ fn secrets_can_come_from_files() {
 }
 
 /// The commands that have options.
-const COMMANDS: [&[&str]; 24] = [
+const COMMANDS: [&[&str]; 33] = [
     &[],
     &["dev"],
     &["serve"],
@@ -159,6 +164,8 @@ const COMMANDS: [&[&str]; 24] = [
     &["sig"],
     &["healthcheck"],
     &["settings"],
+    &["completions"],
+    &["man"],
     &["verify"],
     &["export"],
     &["import"],
@@ -175,10 +182,17 @@ const COMMANDS: [&[&str]; 24] = [
     &["app", "add-admin"],
     &["app", "remove-admin"],
     &["app", "disable"],
+    &["app", "enable"],
+    &["app", "rename"],
+    &["audit"],
+    &["prune"],
+    &["token", "create"],
+    &["token", "list"],
+    &["token", "revoke"],
 ];
 
 /// Options about one app, one UserSig or one run. They are not settings of the program.
-const NOT_SETTINGS: [&str; 27] = [
+const NOT_SETTINGS: [&str; 31] = [
     "edition",
     "directory",
     "admin",
@@ -187,7 +201,6 @@ const NOT_SETTINGS: [&str; 27] = [
     "allowed-origin",
     "no-allowed-origins",
     "force",
-    "undo",
     "feed",
     "identifier",
     "lifetime-s",
@@ -206,6 +219,11 @@ const NOT_SETTINGS: [&str; 27] = [
     "users",
     "rate",
     "patience-s",
+    "effective",
+    "name",
+    "since",
+    "before",
+    "scope",
 ];
 
 #[test]
@@ -226,7 +244,7 @@ fn the_help_names_the_variable_of_each_setting() {
         assert!(options.len() > 2, "{help}");
         for option in options {
             let name = option.trim_start_matches("-h, ").trim_start_matches("-V, ");
-            let name = name.trim_start_matches("--").split([' ', '.']).next().unwrap();
+            let name = name.trim_start_matches("--").split([' ', '.', '[']).next().unwrap();
             if ["help", "version"].contains(&name) || NOT_SETTINGS.contains(&name) {
                 continue;
             }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use testkit::postgres::{Database, Postgres};
-use testkit::{Scratch, Service};
+use testkit::{Program, Scratch, Service};
 
 use crate::EARMARK;
 use crate::load::{Load, Plan};
-use crate::stand::{addresses, prepare, quiet, round, seeds, sleep, start, verify};
+use crate::stand::{
+    addresses, partitions, prepare, quiet, round, schemas, seeds, sleep, start, verify,
+};
 
 /// Calls between two faults.
 const CALLS: usize = 150;
@@ -119,28 +121,39 @@ fn killing_service_and_database_loses_no_acknowledged_call() {
     }
 }
 
-/// How many tables there are after each migration, the history included.
-const TABLES: [i64; 7] = [0, 9, 10, 13, 31, 33, 35];
+/// How many tables a schema has after each migration, the history included.
+const TABLES: [i64; 9] = [0, 9, 10, 13, 31, 33, 35, 36, 38];
+
+/// Checks how many tables each schema has: `is_fine` is asked about each number.
+#[track_caller]
+fn check_tables(database: &Database, is_fine: impl Fn(i64) -> bool) {
+    let mut sql = database.connect();
+    for schema in schemas() {
+        let tables = format!("SELECT count(*) FROM pg_tables WHERE schemaname = '{schema}'");
+        let found = sql.number(&tables);
+        assert!(is_fine(found), "{found} tables in {schema}");
+    }
+}
 
 /// Each migration is atomic, and the next start completes them.
 #[test]
 fn a_killed_migration_is_completed_by_the_next_start() {
     for patience_ms in [0, 20, 40, 80, 160] {
         let database = Database::create();
-        let process = EARMARK.on(&database.url, ["migrate"]).start();
+        let count = partitions().to_string();
+        let with_partitions = |program: Program| program.env("EARMARK_PARTITIONS", &count);
+        let process = with_partitions(EARMARK.on(&database.url, ["migrate"])).start();
         // The test kills the migration at five different moments.
         sleep(Duration::from_millis(patience_ms));
         process.send(Signal::SIGKILL);
         process.wait();
-        let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
-        let found = database.connect().number(tables);
-        let services: Vec<_> =
-            (0..2).map(|_| quiet(&database.url).args(["--migrate"]).start()).collect();
+        check_tables(&database, |found| TABLES.contains(&found));
+        let serve = || with_partitions(quiet(&database.url).args(["--migrate"])).start();
+        let services = [serve(), serve()];
         for service in services {
             EARMARK.listening(service).process.stop();
         }
-        assert!(TABLES.contains(&found), "{found} tables after {patience_ms} ms");
-        assert_eq!(database.connect().number(tables), TABLES[TABLES.len() - 1]);
+        check_tables(&database, |found| found == TABLES[TABLES.len() - 1]);
         verify(&database.url).unwrap();
     }
 }

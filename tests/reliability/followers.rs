@@ -16,7 +16,7 @@ use testkit::{APP, Connection, Scratch, Service, TIMEOUT};
 
 use crate::EARMARK;
 use crate::load::{Load, PATIENCE, PAUSE, Plan};
-use crate::stand::{addresses, prepare, quiet, seeds, start, verify};
+use crate::stand::{addresses, prepare, quiet, run_in_partitions, seeds, start, verify};
 
 /// Calls between two faults.
 const CALLS: usize = 150;
@@ -43,7 +43,7 @@ impl<'l> Follower<'l> {
     /// Reads below the user's path: the status and the body.
     fn get(&self, target: SocketAddr, path: &str) -> io::Result<(u16, Value)> {
         let mut connection = Connection::open_with_timeout(target, PATIENCE)?;
-        let path = format!("/v1/apps/{APP}/users/{}{path}", self.load.user_name(self.user));
+        let path = format!("/v1/apps/{APP}/users/{}{path}", self.load.users.name(self.user));
         let headers = format!("host: test\r\nauthorization: Bearer {}\r\n", self.load.user_sig);
         connection.send_with("GET", &path, &headers, "")?;
         let answer = connection.answer()?;
@@ -163,7 +163,7 @@ impl Stream {
         let mut socket = TcpStream::connect_timeout(&target, PATIENCE)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         let Load { user_sig, .. } = follower.load;
-        let user = follower.load.user_name(follower.user);
+        let user = follower.load.users.name(follower.user);
         let ask = format!(
             "GET /v1/apps/{APP}/users/{user}/events HTTP/1.1\r\nhost: test\r\nlast-event-id: {cursor}\r\nauthorization: Bearer {user_sig}\r\n\r\n"
         );
@@ -359,7 +359,7 @@ const HIDE_CHANGES: &str = "
 fn a_write_that_followers_never_see_is_found() {
     let database = Database::create();
     prepare(&database.url);
-    database.connect().run(HIDE_CHANGES);
+    run_in_partitions(&mut database.connect(), HIDE_CHANGES);
     let services = start(&database.url, 2);
     let seed = seeds(1)[0];
     let wait = |load: &Load| load.wait_for_calls(8 * CALLS);

@@ -18,6 +18,7 @@ use testkit::model::{
 use testkit::{APP, Connection, SECRET_KEY, TIMEOUT};
 
 use crate::EARMARK;
+use crate::users::Users;
 
 /// How long a client waits for an answer. It is longer than the service's deadline.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(6);
@@ -44,6 +45,7 @@ pub(crate) struct Load {
     pub(crate) plan: Plan,
     pub(crate) user_sig: String,
     pub(crate) history: History,
+    pub(crate) users: Users,
     targets: Mutex<Vec<SocketAddr>>,
     news: Condvar,
     calls: AtomicUsize,
@@ -101,6 +103,7 @@ impl Load {
             plan,
             user_sig: EARMARK.user_sig(SECRET_KEY),
             history: History::of(plan.users),
+            users: Users::of(plan.seed, plan.users),
             targets: Mutex::new(targets),
             news: Condvar::new(),
             calls: AtomicUsize::new(0),
@@ -113,6 +116,7 @@ impl Load {
                 "both entries exist at the beginning"
             );
         }
+        assert!(load.imports_watchers(), "all accounts can be imported at the beginning");
         let done = thread::scope(|scope| {
             for client in 0..plan.clients {
                 let load = &load;
@@ -165,7 +169,7 @@ impl Load {
         }
     }
 
-    /// Waits until writes and reads succeed at every target. Returns how long that took.
+    /// Waits until writes and reads succeed at every target, in every partition. Returns how long that took.
     #[track_caller]
     pub(crate) fn time_to_recover(&self) -> Duration {
         let start = Instant::now();
@@ -185,21 +189,30 @@ impl Load {
         *self.answers.lock().unwrap()
     }
 
+    fn imports_watchers(&self) -> bool {
+        let items = self.users.watchers.iter().map(|watcher| json!({ "UserID": watcher }));
+        let body = json!({ "AccountList": items.collect::<Vec<_>>() });
+        let import = "im_open_login_svc/multiaccount_import";
+        let outcome = self.ask_any(&mut None, 0, import, &body);
+        matches!(outcome, Outcome::Answered(answer) if answer["ErrorCode"] == 0)
+    }
+
     fn is_served(&self, target: SocketAddr) -> bool {
-        let import = json!({ "UserID": "watcher" });
         let item = json!({
             "OptType": 1, "ContactItem": { "Type": 1, "To_Account": "friend" }, "SetMark": [0],
         });
-        let mark = json!({ "From_Account": "watcher", "MarkItem": [item] });
-        let read = json!({ "From_Account": "watcher" });
-        let steps = [
-            ("im_open_login_svc/account_import", import),
-            ("recentcontact/mark_contact", mark),
-            ("recentcontact/get_contact_group", read),
-        ];
+        let steps = |watcher: &String| {
+            [
+                (
+                    "recentcontact/mark_contact",
+                    json!({ "From_Account": watcher, "MarkItem": [item] }),
+                ),
+                ("recentcontact/get_contact_group", json!({ "From_Account": watcher })),
+            ]
+        };
         let mut connection = None;
-        steps.iter().all(|(command, body)| {
-            let outcome = self.ask(&mut connection, target, command, body);
+        self.users.watchers.iter().flat_map(steps).all(|(command, body)| {
+            let outcome = self.ask(&mut connection, target, command, &body);
             matches!(outcome, Outcome::Answered(answer) if answer["ErrorCode"] == 0)
         })
     }
@@ -210,10 +223,6 @@ impl Load {
 
     fn is_over(&self) -> bool {
         self.is_over.load(Ordering::SeqCst) || self.calls.load(Ordering::SeqCst) >= self.plan.calls
-    }
-
-    pub(crate) fn user_name(&self, user: usize) -> String {
-        format!("user{}-{user}", self.plan.seed)
     }
 
     fn run_client(&self, client: usize) {
@@ -234,11 +243,12 @@ impl Load {
     }
 
     fn call(&self, idle: &mut Idle, user: usize, call: Call, target: usize) -> bool {
-        let (command, body) = request(&self.user_name(user), &call);
+        let (command, body) = request(self.users.name(user), &call);
         let called = self.history.now();
         match self.ask_any(idle, target, command, &body) {
             Outcome::NotDone => false,
             Outcome::Unknown => {
+                self.users.note_unanswered(user, &call);
                 self.history.record(user, called, call, None);
                 false
             }

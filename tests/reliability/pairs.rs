@@ -8,12 +8,16 @@ use testkit::{Scratch, Service, wait_until};
 
 use crate::EARMARK;
 use crate::load::Plan;
-use crate::stand::{addresses, prepare, quiet, round, seeds, sleep};
+use crate::stand::{
+    BETWEEN_SEEDS, addresses, partitions, prepare, quiet, round, run_in_partitions, seeds, sleep,
+};
 
 const CALLS: usize = 60;
+/// Threads of a service.
+const WORKERS: i64 = 2;
 /// Connections to the database that the workers of a service share.
 const CONNECTIONS: i64 = 6;
-/// Connections of a service for health checks and the like.
+/// Connections of a service for health checks and the like, to each schema.
 const BESIDE: i64 = 4;
 
 /// A fault between the service and its database.
@@ -38,7 +42,8 @@ impl Fault {
         match self {
             Self::Lock => {
                 let mut sql = postgres.sql("earmark");
-                sql.run("BEGIN; SELECT FROM users FOR UPDATE");
+                sql.run("BEGIN");
+                run_in_partitions(&mut sql, "SELECT FROM users FOR UPDATE");
                 *locker = Some(sql);
             }
             Self::Silence => proxy.silence_open_connections(),
@@ -50,7 +55,10 @@ impl Fault {
 
 /// Checks that abandoned sessions do not accumulate on the server, and that no session hangs.
 fn check_sessions(postgres: &Postgres, services: &[Service], faults: [Fault; 2]) {
-    let most = (CONNECTIONS + BESIDE) * i64::try_from(services.len()).unwrap();
+    // With several partitions, each worker has two connections to each of them, and its share of those to the shared tables.
+    let to_a_partition = if partitions() > 1 { 2 * WORKERS + BESIDE } else { 0 };
+    let of_a_service = CONNECTIONS + BESIDE + to_a_partition * i64::from(partitions());
+    let most = of_a_service * i64::try_from(services.len()).unwrap();
     // PostgreSQL notices a silent connection late. Until then its session stays.
     let silenced = if faults.contains(&Fault::Silence) { most } else { 0 };
     let what = format!("{faults:?}: no more than {most} + {silenced} sessions");
@@ -76,8 +84,8 @@ fn two_faults_at_once_lose_no_call_and_no_session() {
             postgres.sql("postgres").run(TERMINATE_SESSIONS);
             let proxy = Proxy::start(postgres.port());
             let services: Vec<_> = start_with(&proxy.url(), 2);
-            // The names of users contain the seed, so each pair has new users.
-            let plan = Plan { seed: seed + nr, users: 4, clients: 6, calls: usize::MAX };
+            let seed = seed + nr * BETWEEN_SEEDS;
+            let plan = Plan { seed, users: 4, clients: 6, calls: usize::MAX };
             let name = format!("{:?}, then {:?}", faults[0], faults[1]);
             round(&name, &postgres.url(), plan, addresses(&services), |load| {
                 load.wait_for_calls(CALLS);
@@ -101,11 +109,16 @@ fn two_faults_at_once_lose_no_call_and_no_session() {
 }
 
 fn start_with(url: &str, count: usize) -> Vec<Service> {
-    let connections = CONNECTIONS.to_string();
+    let [workers, connections] = [WORKERS, CONNECTIONS].map(|number| number.to_string());
     (0..count)
         .map(|_| {
             let program = quiet(url);
-            EARMARK.start(program.args(["--workers", "2", "--database-connections", &connections]))
+            EARMARK.start(program.args([
+                "--workers",
+                &workers,
+                "--database-connections",
+                &connections,
+            ]))
         })
         .collect()
 }

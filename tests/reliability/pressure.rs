@@ -16,7 +16,7 @@ use testkit::{
 
 use crate::EARMARK;
 use crate::load::{Load, Plan};
-use crate::stand::{addresses, prepare, round, seeds, sleep, start};
+use crate::stand::{addresses, prepare, round, run_in_partitions, seeds, sleep, start};
 
 const CALLS: usize = 150;
 
@@ -63,14 +63,16 @@ fn frozen_processes() {
 fn locks_of_other_sessions() {
     under_pressure("a table locked for 1 s", &[], |load, postgres, _| {
         let mut other = postgres.sql("earmark");
-        other.run("BEGIN; LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE");
+        other.run("BEGIN");
+        run_in_partitions(&mut other, "LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE");
         sleep(Duration::from_secs(1));
         other.run("COMMIT");
         load.time_to_recover()
     });
     under_pressure("all users locked for 1 s", &[], |load, postgres, _| {
         let mut other = postgres.sql("earmark");
-        other.run("BEGIN; SELECT FROM users FOR UPDATE");
+        other.run("BEGIN");
+        run_in_partitions(&mut other, "SELECT FROM users FOR UPDATE");
         sleep(Duration::from_secs(1));
         other.run("COMMIT");
         load.time_to_recover()
@@ -85,7 +87,8 @@ fn a_frozen_session_with_a_users_lock() {
         let client = services[0].client();
         client.must_import("frozen");
         let mut operator = postgres.sql("earmark");
-        operator.run(
+        run_in_partitions(
+            &mut operator,
             "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
                 $$ BEGIN PERFORM pg_sleep(2); RETURN NEW; END $$;
             CREATE TRIGGER dawdle BEFORE INSERT ON conversations FOR EACH ROW
@@ -112,7 +115,7 @@ fn a_frozen_session_with_a_users_lock() {
         // Clean up for the next round.
         let delete = r#"{"DeleteItem":[{"UserID":"frozen"}]}"#;
         client.must_call("im_open_login_svc/account_delete", delete);
-        operator.run("DROP FUNCTION dawdle() CASCADE");
+        run_in_partitions(&mut operator, "DROP FUNCTION dawdle() CASCADE");
         recovery
     });
 }

@@ -18,7 +18,7 @@ pub mod rules;
 mod stored;
 pub mod user_sig;
 
-use earmark::domain::{App, SdkAppId, SecretKey};
+use earmark::domain::{App, Directory, SdkAppId, SecretKey};
 use earmark::limits::Limits;
 
 /// The key of the recorded UserSigs.
@@ -27,5 +27,6 @@ const KEY: &str = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93
 /// An app with these limits, in which only owners need an account.
 fn app(limits: Limits) -> App {
     let key = SecretKey::parse(KEY).unwrap();
-    App { admins: Vec::new(), limits, ..App::new(SdkAppId::new(1_400_000_000).unwrap(), key) }
+    let app = App::new(SdkAppId::new(1_400_000_000).unwrap(), key);
+    App { directory: Directory::Owners, admins: Vec::new(), limits, ..app }
 }

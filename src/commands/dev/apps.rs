@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
-use super::super::{transfer, unix_now};
+use super::super::{operator, transfer, unix_now};
 use crate::deadline::{Arrival, Deadline};
 use crate::domain::{
     App, BitChange, Change, ChatGroupId, ContactGroupName, Conversation, CustomMark, Directory,
@@ -14,7 +14,7 @@ use crate::domain::{
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::service::{self, Service, Write};
-use crate::store::Store;
+use crate::store::Partitions;
 use crate::transfer::import::{self, Options};
 
 pub(super) const ADMIN: &str = "administrator";
@@ -26,15 +26,17 @@ const COLLAPSED: i128 = 2;
 
 /// The demo app. It is created if it is missing, with a few conversations unless `is_empty`.
 pub(super) async fn demo(
-    store: &Store,
+    partitions: &Partitions,
     service: &Service,
     is_empty: bool,
 ) -> anyhow::Result<Arc<App>> {
     let sdk_app_id = SdkAppId::new(DEMO)?;
-    if let Some(app) = service::load_app(store, sdk_app_id, Deadline::of_a_request()).await? {
+    if let Some(app) =
+        service::load_app(partitions.shared(), sdk_app_id, Deadline::of_a_request()).await?
+    {
         return Ok(app.into());
     }
-    let app = create(store, sdk_app_id, service::random_secret_key()?).await?;
+    let app = create(partitions, sdk_app_id, service::random_secret_key()?).await?;
     if !is_empty {
         write_state(service, &app).await.context("demo app")?;
     }
@@ -43,11 +45,11 @@ pub(super) async fn demo(
 
 /// An app of `--app`. If it exists, it must have this key, and keeps its settings.
 pub(super) async fn given(
-    store: &Store,
+    partitions: &Partitions,
     (sdk_app_id, key): &(SdkAppId, SecretKey),
 ) -> anyhow::Result<Arc<App>> {
-    match service::load_app(store, *sdk_app_id, Deadline::of_a_request()).await? {
-        None => create(store, *sdk_app_id, key.clone()).await,
+    match service::load_app(partitions.shared(), *sdk_app_id, Deadline::of_a_request()).await? {
+        None => create(partitions, *sdk_app_id, key.clone()).await,
         Some(app) if app.key.secret == *key => Ok(app.into()),
         Some(_) => bail!(
             "--app / EARMARK_APP: app {sdk_app_id} exists in the folder with another secret key; give that key, \
@@ -57,11 +59,12 @@ pub(super) async fn given(
 }
 
 /// Imports the file of `--seed`, as `earmark import` does.
-pub(super) async fn seed(store: &Store, app: &App, path: &Path) -> anyhow::Result<()> {
+pub(super) async fn seed(partitions: &Partitions, app: &App, path: &Path) -> anyhow::Result<()> {
     let named = || format!("--seed / EARMARK_SEED: {}", path.display());
     let file = transfer::open(path).with_context(named)?;
-    let options = Options { dry_run: false, user: None, now: unix_now() };
-    let report = import::import(store, app.sdk_app_id, file, options).await.with_context(named)?;
+    let options = Options { dry_run: false, user: None, now: unix_now(), operator: operator() };
+    let report =
+        import::import(partitions, app.sdk_app_id, file, options).await.with_context(named)?;
     if report.problem_count > 0 {
         bail!("{}: {report}", named());
     }
@@ -69,7 +72,11 @@ pub(super) async fn seed(store: &Store, app: &App, path: &Path) -> anyhow::Resul
     Ok(())
 }
 
-async fn create(store: &Store, sdk_app_id: SdkAppId, key: SecretKey) -> anyhow::Result<Arc<App>> {
+async fn create(
+    partitions: &Partitions,
+    sdk_app_id: SdkAppId,
+    key: SecretKey,
+) -> anyhow::Result<Arc<App>> {
     let app = App {
         directory: Directory::Open,
         admins: vec![ADMIN.to_owned()],
@@ -77,7 +84,8 @@ async fn create(store: &Store, sdk_app_id: SdkAppId, key: SecretKey) -> anyhow::
         limits: Limits { calls_per_second: 0, ..Limits::default() },
         ..App::new(sdk_app_id, key)
     };
-    let created = service::create_app(store, app, Deadline::of_a_request()).await?;
+    let created =
+        service::create_app(partitions, app, &operator(), Deadline::of_a_request()).await?;
     let taken = || format!("app {sdk_app_id}: another process has just created it");
     Ok(Arc::new(created.with_context(taken)?))
 }

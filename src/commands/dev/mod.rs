@@ -15,13 +15,14 @@ use anyhow::Context;
 
 use super::serve::Signals;
 use super::{print, serve};
-use crate::config::Dev;
+use crate::config::{Dev, Output};
 use crate::domain::{App, SdkAppId, SecretKey};
 use crate::http::{
-    Addresses, CLIENT_CONNECTIONS, Console, Faults, KEEP_ALIVE_S, Listen, OperatorToken, Operators,
+    Addresses, CLIENT_CONNECTIONS, Console, Environment, Faults, KEEP_ALIVE_S, Listen,
+    OperatorToken, Operators,
 };
 use crate::service::{self, Service};
-use crate::store::{Database, Store, schema};
+use crate::store::{Database, Partitions, Store, schema};
 use apps::ADMIN;
 use introduction::Introduction;
 use private_postgres::{Cluster, Lifetime, Settings};
@@ -39,7 +40,8 @@ struct Stand {
     ready_file: Option<ReadyFile>,
 }
 
-pub(super) async fn run(settings: Dev) -> anyhow::Result<()> {
+pub(super) async fn run(mut settings: Dev, output: Output) -> anyhow::Result<()> {
+    settings.json |= output == Output::Json;
     let mut signals = Signals::new()?.and_hangup()?;
     let apps = settings.apps()?;
     let ready_file = settings.ready_file.clone().map(ReadyFile::claim).transpose()?;
@@ -112,27 +114,28 @@ impl Stand {
     }
 
     async fn prepare(&self, database: &Database) -> anyhow::Result<(Service, Arc<App>)> {
-        let store = Store::connect(database).await?;
-        schema::migrate(&store).await.context("migrations")?;
+        let shared = Store::connect(database).await?;
+        schema::migrate(&shared).await.context("migrations")?;
+        let partitions = Partitions::of(shared).await?;
         // A trial has its receivers on the same machine.
         let webhooks = service::WebhookHosts::Any;
         let settings = service::Settings { webhooks, ..service::Settings::default() };
-        let service = Service::new(store.clone(), settings);
+        let service = Service::new(partitions.clone(), settings);
         let app = match &*self.apps {
             [] => {
                 let is_empty = self.settings.empty || self.settings.seed.is_some();
-                apps::demo(&store, &service, is_empty).await?
+                apps::demo(&partitions, &service, is_empty).await?
             }
             [first, others @ ..] => {
-                let app = apps::given(&store, first).await?;
+                let app = apps::given(&partitions, first).await?;
                 for other in others {
-                    apps::given(&store, other).await?;
+                    apps::given(&partitions, other).await?;
                 }
                 app
             }
         };
         if let Some(file) = &self.settings.seed {
-            apps::seed(&store, &app, file).await?;
+            apps::seed(&partitions, &app, file).await?;
         }
         Ok((service, app))
     }
@@ -148,6 +151,7 @@ impl Stand {
             address: self.settings.listen,
             admin_address: None,
             console: Console::SignedIn { sdk_app_id, identifier },
+            environment: Environment::default(),
             operators,
             faults: Some(Faults::default()),
             identity: None,

@@ -1,12 +1,14 @@
 //! `earmark doctor`: checks the database and its settings, and says what to do.
 
 mod checks;
+mod partitions;
 
 use std::fmt::{self, Display, Formatter};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::Serialize;
+use sqlx::postgres::PgConnection;
 
 use super::joined;
 use crate::config::{DATABASE_SETTING, Doctor, Output};
@@ -29,6 +31,9 @@ enum Level {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Check {
     name: &'static str,
+    /// The partition that it is about, if the database is divided. With the checks of a server: the first one on that server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partition: Option<u16>,
     level: Level,
     /// What was found.
     found: String,
@@ -38,16 +43,27 @@ struct Check {
 
 impl Check {
     fn ok(name: &'static str, found: impl Into<String>) -> Self {
-        Self { name, level: Level::Ok, found: found.into(), advice: None }
+        Self { name, partition: None, level: Level::Ok, found: found.into(), advice: None }
     }
 
     fn warning(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
         let advice = Some(advice.into());
-        Self { name, level: Level::Warning, found: found.into(), advice }
+        Self { name, partition: None, level: Level::Warning, found: found.into(), advice }
     }
 
     fn failure(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { level: Level::Failure, ..Self::warning(name, found, advice) }
+    }
+
+    fn of(self, partition: u16) -> Self {
+        Self { partition: Some(partition), ..self }
+    }
+
+    fn title(&self) -> String {
+        match self.partition {
+            None => self.name.to_owned(),
+            Some(number) => format!("partition {number}: {}", self.name),
+        }
     }
 }
 
@@ -68,10 +84,11 @@ impl From<Vec<Check>> for Diagnosis {
 /// One line per check, and a second line with the advice.
 impl Display for Diagnosis {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let width = self.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
+        let width = self.checks.iter().map(|check| check.title().len()).max().unwrap_or(0);
         let mut lines = Vec::new();
-        for Check { name, level, found, advice } in &self.checks {
-            let level = match level {
+        for check in &self.checks {
+            let (name, Check { found, advice, .. }) = (check.title(), check);
+            let level = match check.level {
                 Level::Ok => "ok",
                 Level::Warning => "warning",
                 Level::Failure => "failure",
@@ -114,22 +131,29 @@ async fn examine(database: &Database, settings: &Doctor) -> Result<Vec<Check>, s
         let server = doctor::server(&mut connection).await?;
         let sharing = doctor::sharing(&mut connection, database).await?;
         let schema = doctor::schema(&mut connection).await?;
-        Ok((connection, server, sharing, schema))
+        let start = doctor::server_start(&mut connection).await?;
+        let partitions = doctor::partitions(&mut connection, database).await?;
+        Ok((connection, server, sharing, schema, start, partitions))
     };
     let late = |late| Err(sqlx::Error::Io(std::io::Error::other(late)));
     let answered = Deadline::within(TIME_MAX).limit(ask).await.unwrap_or_else(late);
-    let (mut connection, server, sharing, schema) = answered?;
-    let mut checks = checks::server::of_server(&server, database.connections_in_all());
+    let (mut connection, server, sharing, schema, start, partitions) = answered?;
+    let (workers, with_indexes) = (settings.workers(), settings.indexes);
+    let parts = partitions::examine(&partitions, (start, &server), workers, with_indexes).await;
+    let connections = database.connections_in_all().saturating_add(parts.connections);
+    let mut checks = checks::server::of_server(&server, connections);
     checks.push(checks::server::pooler(sharing, database.keeps_statements()));
     checks.extend(checks::schema::of_schema(&schema));
-    if settings.indexes {
-        // This reads whole tables, which takes as long as it takes.
-        let checked = if server.has_amcheck {
-            Some(doctor::check_indexes(&mut connection).await)
-        } else {
-            None
-        };
-        checks.push(checks::schema::indexes(checked));
+    if with_indexes && server.has_amcheck {
+        checks.push(compare_indexes(&mut connection).await);
+    } else if with_indexes {
+        checks.push(checks::schema::indexes(None));
     }
+    checks.extend(parts.checks);
     Ok(checks)
+}
+
+/// Reads whole tables, which takes as long as it takes.
+async fn compare_indexes(connection: &mut PgConnection) -> Check {
+    checks::schema::indexes(Some(doctor::check_indexes(connection).await))
 }

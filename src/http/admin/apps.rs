@@ -3,17 +3,18 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Path};
+use actix_web::web::{Data, Path, ReqData};
 
 use super::super::problem_details;
 use super::body::Body;
 use super::form::{self, AppList, NewApp, Rotation, ShownApp};
+use super::guard::Caller;
 use crate::deadline::Deadline;
 use crate::domain::{App, KeyRefusal, Problem, Refusal, SdkAppId, SecretKey};
 use crate::error::Error;
 use crate::http::door::Door;
 use crate::http::failure::Failure;
-use crate::service::{AppChange, random_secret_key};
+use crate::service::{AppChange, ChangedApp, random_secret_key};
 
 pub(super) async fn list(door: Data<Door>) -> HttpResponse {
     let list = async {
@@ -32,11 +33,14 @@ pub(super) async fn list(door: Data<Door>) -> HttpResponse {
 
 pub(super) async fn show(door: Data<Door>, path: Path<String>) -> HttpResponse {
     let app = async { Ok(door.service.load_app(number(&path)?, Deadline::of_a_request()).await?) };
-    answer(app.await.map(|app| (app, false)))
+    match app.await {
+        Ok(app) => HttpResponse::Ok().json(ShownApp::new(&app)),
+        Err::<_, Failure>(error) => problem_details::failure(error),
+    }
 }
 
-pub(super) async fn create(door: Data<Door>, body: Body) -> HttpResponse {
-    match try_create(&door, body).await {
+pub(super) async fn create(door: Data<Door>, caller: ReqData<Caller>, body: Body) -> HttpResponse {
+    match try_create(&door, &caller, body).await {
         Ok((Some(app), is_generated)) => {
             let location = format!("/admin/v1/apps/{}", app.sdk_app_id);
             tracing::info!(app = %app.sdk_app_id, "app created by the admin API");
@@ -53,33 +57,57 @@ pub(super) async fn create(door: Data<Door>, body: Body) -> HttpResponse {
 }
 
 /// The new app, or `None` if its number is taken; and whether the service generated the key.
-async fn try_create(door: &Door, body: Body) -> Result<(Option<App>, bool), Failure> {
+async fn try_create(
+    door: &Door,
+    caller: &Caller,
+    body: Body,
+) -> Result<(Option<App>, bool), Failure> {
     let new = body.parse(NewApp::parse)?;
     let (key, is_generated) = given_or_generated(new.secret_key)?;
     let mut app = App::new(new.sdk_app_id, key);
     new.settings.apply(&mut app);
     app.admins = new.admins.unwrap_or(app.admins);
-    Ok((door.service.create_app(app, Deadline::of_a_request()).await?, is_generated))
+    let operator = caller.operator.clone();
+    let created = door.service.create_app(app, operator, Deadline::of_a_request()).await?;
+    Ok((created, is_generated))
 }
 
-pub(super) async fn change(door: Data<Door>, path: Path<String>, body: Body) -> HttpResponse {
+pub(super) async fn change(
+    door: Data<Door>,
+    caller: ReqData<Caller>,
+    path: Path<String>,
+    body: Body,
+) -> HttpResponse {
     let settings = body.parse(form::parse_change);
-    answer(update(&door, &path, "set", settings.map(AppChange::Set)).await)
+    answer(update(&door, &caller, &path, "set", settings.map(AppChange::Set)).await)
 }
 
-pub(super) async fn add_admin(door: Data<Door>, path: Path<(String, String)>) -> HttpResponse {
+pub(super) async fn add_admin(
+    door: Data<Door>,
+    caller: ReqData<Caller>,
+    path: Path<(String, String)>,
+) -> HttpResponse {
     let (app, identifier) = path.into_inner();
     let change = check_identifier(&identifier).map(AppChange::AddAdmin);
-    answer(update(&door, &app, "add-admin", change).await)
+    answer(update(&door, &caller, &app, "add-admin", change).await)
 }
 
-pub(super) async fn remove_admin(door: Data<Door>, path: Path<(String, String)>) -> HttpResponse {
+pub(super) async fn remove_admin(
+    door: Data<Door>,
+    caller: ReqData<Caller>,
+    path: Path<(String, String)>,
+) -> HttpResponse {
     let (app, identifier) = path.into_inner();
     let change = check_identifier(&identifier).map(AppChange::RemoveAdmin);
-    answer(update(&door, &app, "remove-admin", change).await)
+    answer(update(&door, &caller, &app, "remove-admin", change).await)
 }
 
-pub(super) async fn rotate_key(door: Data<Door>, path: Path<String>, body: Body) -> HttpResponse {
+pub(super) async fn rotate_key(
+    door: Data<Door>,
+    caller: ReqData<Caller>,
+    path: Path<String>,
+    body: Body,
+) -> HttpResponse {
     let rotation = body.parse(Rotation::parse).and_then(|Rotation { secret_key, force }| {
         let (key, is_generated) = given_or_generated(secret_key)?;
         Ok((AppChange::RotateKey { key, force }, is_generated))
@@ -88,34 +116,41 @@ pub(super) async fn rotate_key(door: Data<Door>, path: Path<String>, body: Body)
         Ok((change, is_generated)) => (Ok(change), is_generated),
         Err(error) => (Err(error), false),
     };
-    let rotated = update(&door, &path, "rotate-key", change).await;
+    let rotated = update(&door, &caller, &path, "rotate-key", change).await;
     answer(rotated.map(|(app, _)| (app, is_generated)))
 }
 
-pub(super) async fn retire_key(door: Data<Door>, path: Path<(String, String)>) -> HttpResponse {
+pub(super) async fn retire_key(
+    door: Data<Door>,
+    caller: ReqData<Caller>,
+    path: Path<(String, String)>,
+) -> HttpResponse {
     let (app, id) = path.into_inner();
     // A text that is not a number names no key.
     let id = id.parse().map_err(|_| Refusal::Key(KeyRefusal::UnknownKey).into());
     let change = id.map(|id| AppChange::RetireKey { id });
-    answer(update(&door, &app, "retire-key", change).await)
+    answer(update(&door, &caller, &app, "retire-key", change).await)
 }
 
 /// Changes an app. The `false` in its result means that this function generated no key.
 async fn update(
     door: &Door,
+    caller: &Caller,
     path: &str,
     what: &str,
     change: Result<AppChange, Failure>,
-) -> Result<(App, bool), Failure> {
-    let app = door.service.update_app(number(path)?, change?, Deadline::of_a_request()).await?;
-    tracing::info!(app = %app.sdk_app_id, what, "app changed by the admin API");
-    Ok((app, false))
+) -> Result<(ChangedApp, bool), Failure> {
+    let (app, change, operator) = (number(path)?, change?, Some(caller.operator.clone()));
+    let changed = door.service.update_app(app, change, operator, Deadline::of_a_request()).await?;
+    let (by, is_changed) = (caller.operator.name.as_str(), changed.is_changed);
+    tracing::info!(%app, what, by, is_changed, "app changed by the admin API");
+    Ok((changed, false))
 }
 
-fn answer(outcome: Result<(App, bool), Failure>) -> HttpResponse {
+fn answer(outcome: Result<(ChangedApp, bool), Failure>) -> HttpResponse {
     match outcome {
-        Ok((app, is_generated)) => {
-            HttpResponse::Ok().json(ShownApp::with_generated_key(&app, is_generated))
+        Ok((changed, is_generated)) => {
+            HttpResponse::Ok().json(ShownApp::changed(&changed, is_generated))
         }
         Err(Failure::Service(Error::Refused(Refusal::Key(refusal)))) => key_problem(refusal),
         Err(error) => problem_details::failure(error),

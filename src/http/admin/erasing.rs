@@ -1,15 +1,15 @@
 //! Users of an app, and the end of a user, of an app's state and of an app, in the admin API.
 
 use actix_web::HttpResponse;
-use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Path, Query, QueryConfig};
+use actix_web::web::{Data, Path, Query, ReqData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::problem_details;
 use super::apps::number;
 use super::body::Body;
+use super::guard::Caller;
 use crate::deadline::Deadline;
 use crate::domain::{Presence, Problem, SdkAppId, UserId, UserKey};
 use crate::http::door::Door;
@@ -168,15 +168,6 @@ impl Confirmation {
     }
 }
 
-/// Answers a query that cannot be read with a problem document.
-pub(super) fn query() -> QueryConfig {
-    QueryConfig::default().error_handler(|error, _| {
-        let answer =
-            problem_details::answer(StatusCode::BAD_REQUEST, "the query cannot be read", None);
-        InternalError::from_response(error, answer).into()
-    })
-}
-
 type Answer = Result<HttpResponse, Failure>;
 
 pub(super) async fn show_user(door: Data<Door>, path: Path<(String, String)>) -> HttpResponse {
@@ -199,6 +190,7 @@ pub(super) async fn export_user(door: Data<Door>, path: Path<(String, String)>) 
 
 pub(super) async fn erase_user(
     door: Data<Door>,
+    caller: ReqData<Caller>,
     path: Path<(String, String)>,
     query: Query<Confirmation>,
 ) -> HttpResponse {
@@ -208,8 +200,10 @@ pub(super) async fn erase_user(
         door.service.load_app(key.sdk_app_id, Deadline::of_a_request()).await?;
         query.check(&user, "the user")?;
         let after = query.after.as_deref().map(|after| user_id("after", after)).transpose()?;
-        let app = key.sdk_app_id;
-        let erased = door.service.erase_user(key, after, Deadline::of_a_request()).await?;
+        let (app, operator) = (key.sdk_app_id, caller.operator.clone());
+        door.refused.forget_user(app, &user);
+        let erased =
+            door.service.erase_user(key, after, operator, Deadline::of_a_request()).await?;
         if erased.came_back {
             let detail = "the account was imported again while it was erased: send the request again to erase it anew";
             return Ok(problem_details::answer(StatusCode::CONFLICT, detail, None));
@@ -223,6 +217,7 @@ pub(super) async fn erase_user(
 
 pub(super) async fn delete_app(
     door: Data<Door>,
+    caller: ReqData<Caller>,
     path: Path<String>,
     query: Query<Confirmation>,
 ) -> HttpResponse {
@@ -230,7 +225,9 @@ pub(super) async fn delete_app(
         let app = number(&path)?;
         door.service.load_app(app, Deadline::of_a_request()).await?;
         query.check(&app.to_string(), "the number")?;
-        let done = door.service.delete_app(app, Deadline::of_a_request()).await?;
+        door.refused.forget_app(app);
+        let operator = caller.operator.clone();
+        let done = door.service.delete_app(app, operator, Deadline::of_a_request()).await?;
         tracing::info!(app = %app, complete = done.is_complete, "app deleted by the admin API");
         Ok(HttpResponse::Ok().json(ShownRemoved::new(app, &done)))
     };
@@ -240,6 +237,7 @@ pub(super) async fn delete_app(
 /// The body may be anything, and is not read: a caller may send none.
 pub(super) async fn reset_app(
     door: Data<Door>,
+    caller: ReqData<Caller>,
     path: Path<String>,
     query: Query<Confirmation>,
     _body: Body,
@@ -248,7 +246,9 @@ pub(super) async fn reset_app(
         let app = number(&path)?;
         door.service.load_app(app, Deadline::of_a_request()).await?;
         query.check(&app.to_string(), "the number")?;
-        let done = door.service.reset_app(app, Deadline::of_a_request()).await?;
+        door.refused.forget_app(app);
+        let operator = caller.operator.clone();
+        let done = door.service.reset_app(app, operator, Deadline::of_a_request()).await?;
         tracing::info!(app = %app, complete = done.is_complete, "app reset by the admin API");
         Ok(HttpResponse::Ok().json(ShownRemoved::new(app, &done)))
     };
@@ -264,7 +264,7 @@ fn key((app, user): (String, String)) -> Result<UserKey, Failure> {
 }
 
 /// Ids of any length: the limit may have been lowered since.
-fn user_id(path: &str, text: &str) -> Result<UserId, Failure> {
+pub(super) fn user_id(path: &str, text: &str) -> Result<UserId, Failure> {
     UserId::parse(text, u32::MAX)
         .map_err(|problem| Failure::Parameter { path: path.to_owned(), problem })
 }

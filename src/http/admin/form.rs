@@ -5,13 +5,13 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::{
-    App, AppKey, Directory, Edition, Origin, Problem, SdkAppId, SecretKey, UserAccess,
+    App, AppKey, AppName, Directory, Edition, Origin, Problem, SdkAppId, SecretKey, UserAccess,
 };
 use crate::http::failure::Failure;
 use crate::http::json::Field;
 use crate::http::openapi::schema::named;
-use crate::limits::{LIMIT_MAX, LimitChange, Limits, ORIGINS_MAX};
-use crate::service::{AppSettings, AppSize};
+use crate::limits::{APP_NAME_CHARS_MAX, LIMIT_MAX, LimitChange, Limits, ORIGINS_MAX};
+use crate::service::{AppSettings, AppSize, ChangedApp};
 
 #[derive(Serialize, JsonSchema)]
 pub(in crate::http) struct AppList<'a> {
@@ -23,6 +23,9 @@ pub(in crate::http) struct AppList<'a> {
 pub(in crate::http) struct ShownApp<'a> {
     #[schemars(range(min = 1, max = i64::MAX))]
     sdkappid: i64,
+    /// What operators call the app. Empty if it has no name.
+    #[schemars(length(max = APP_NAME_CHARS_MAX))]
+    name: &'a str,
     /// The plan of the app: which marks it may write.
     #[schemars(extend("enum" = Edition::ALL.map(Edition::name)))]
     edition: &'static str,
@@ -51,6 +54,10 @@ pub(in crate::http) struct ShownApp<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "&str")]
     secret_key: Option<&'a str>,
+    /// Only in the answer to a change: false if the app was so already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    changed: Option<bool>,
     /// Only in lists, once the app was counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ShownSize")]
@@ -101,6 +108,7 @@ impl<'a> ShownApp<'a> {
         let mut limits = app.limits;
         Self {
             sdkappid: app.sdk_app_id.number(),
+            name: app.name.as_str(),
             edition: app.edition.name(),
             directory: app.directory.name(),
             disabled: app.disabled,
@@ -115,6 +123,7 @@ impl<'a> ShownApp<'a> {
                 .map(|(name, value)| (name.to_owned(), (*value).into()))
                 .collect(),
             secret_key: None,
+            changed: None,
             size: None,
         }
     }
@@ -126,6 +135,11 @@ impl<'a> ShownApp<'a> {
     pub(super) fn with_generated_key(app: &'a App, is_generated: bool) -> Self {
         let secret_key = is_generated.then(|| app.key.secret.reveal());
         Self { secret_key, ..Self::new(app) }
+    }
+
+    pub(super) fn changed(changed: &'a ChangedApp, is_generated: bool) -> Self {
+        let ChangedApp { app, is_changed } = changed;
+        Self { changed: Some(*is_changed), ..Self::with_generated_key(app, is_generated) }
     }
 }
 
@@ -146,8 +160,16 @@ fn limits_schema(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// The fields that a new app and a change have in common.
-const SETTINGS: [&str; 7] =
-    ["edition", "directory", "disabled", "feed", "limits", "user_access", "allowed_origins"];
+const SETTINGS: [&str; 8] = [
+    "name",
+    "edition",
+    "directory",
+    "disabled",
+    "feed",
+    "limits",
+    "user_access",
+    "allowed_origins",
+];
 
 pub(super) struct NewApp {
     pub(super) sdk_app_id: SdkAppId,
@@ -197,6 +219,7 @@ fn secret_key(body: &Field<'_>) -> Result<Option<SecretKey>, Failure> {
 }
 
 fn settings(body: &Field<'_>) -> Result<AppSettings, Failure> {
+    let name = body.get("name")?.present();
     let edition = body.get("edition")?.present();
     let directory = body.get("directory")?.present();
     let disabled = body.get("disabled")?.present();
@@ -205,6 +228,7 @@ fn settings(body: &Field<'_>) -> Result<AppSettings, Failure> {
     let origins = body.get("allowed_origins")?.present();
     let feed = body.get("feed")?.present();
     Ok(AppSettings {
+        name: name.map(|name| name.parsed(AppName::parse)).transpose()?,
         edition: edition.map(|edition| edition.parsed(str::parse)).transpose()?,
         directory: directory.map(|directory| directory.parsed(str::parse)).transpose()?,
         disabled: disabled.map(|disabled| disabled.boolean()).transpose()?,

@@ -3,13 +3,14 @@
 use actix_web::HttpResponse;
 use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Path, Query, QueryConfig};
+use actix_web::web::{Data, Path, Query, QueryConfig, ReqData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::problem_details;
 use super::apps::number;
 use super::body::Body;
+use super::guard::Caller;
 use crate::deadline::Deadline;
 use crate::domain::{
     FailedDelivery, FeedChange, Problem, SdkAppId, WantedChanges, Webhook, WebhookSecret,
@@ -142,7 +143,12 @@ pub(super) async fn list(door: Data<Door>, path: Path<String>) -> HttpResponse {
     answer(list.await)
 }
 
-pub(super) async fn create(door: Data<Door>, path: Path<String>, body: Body) -> HttpResponse {
+pub(super) async fn create(
+    door: Data<Door>,
+    caller: ReqData<Caller>,
+    path: Path<String>,
+    body: Body,
+) -> HttpResponse {
     let create = async {
         let (url, wants) = body.parse(|body| {
             body.only(&["url", "kinds"])?;
@@ -151,7 +157,9 @@ pub(super) async fn create(door: Data<Door>, path: Path<String>, body: Body) -> 
         })?;
         let app = existing(&door, &path).await?;
         let secret = random_webhook_secret()?;
-        let Some(id) = door.service.create_webhook(app, url, wants, secret.clone()).await? else {
+        let operator = &caller.operator;
+        let created = door.service.create_webhook(app, url, wants, secret.clone(), operator);
+        let Some(id) = created.await? else {
             let detail = format!("an app can have at most {WEBHOOKS_MAX} webhooks");
             return Ok(problem_details::answer(StatusCode::CONFLICT, &detail, None));
         };
@@ -171,6 +179,7 @@ pub(super) async fn show(door: Data<Door>, path: Path<(String, String)>) -> Http
 
 pub(super) async fn change(
     door: Data<Door>,
+    caller: ReqData<Caller>,
     path: Path<(String, String)>,
     body: Body,
 ) -> HttpResponse {
@@ -188,7 +197,7 @@ pub(super) async fn change(
             })
         })?;
         let number = existing(&door, &app).await?;
-        if door.service.change_webhook(number, id, change).await? {
+        if door.service.change_webhook(number, id, change, &caller.operator).await? {
             log(&app, id, "change");
         }
         shown(&door, number, id, StatusCode::OK, None).await
@@ -196,12 +205,17 @@ pub(super) async fn change(
     answer(change.await)
 }
 
-pub(super) async fn rotate(door: Data<Door>, path: Path<(String, String)>) -> HttpResponse {
+pub(super) async fn rotate(
+    door: Data<Door>,
+    caller: ReqData<Caller>,
+    path: Path<(String, String)>,
+) -> HttpResponse {
     let rotate = async {
         let (app, id) = path.into_inner();
         let (id, secret) = (id_of(&id), random_webhook_secret()?);
         let number = existing(&door, &app).await?;
-        if door.service.rotate_webhook_secret(number, id, secret.clone()).await? {
+        let operator = &caller.operator;
+        if door.service.rotate_webhook_secret(number, id, secret.clone(), operator).await? {
             log(&app, id, "rotate-secret");
         }
         shown(&door, number, id, StatusCode::OK, Some(&secret)).await
@@ -209,11 +223,15 @@ pub(super) async fn rotate(door: Data<Door>, path: Path<(String, String)>) -> Ht
     answer(rotate.await)
 }
 
-pub(super) async fn delete(door: Data<Door>, path: Path<(String, String)>) -> HttpResponse {
+pub(super) async fn delete(
+    door: Data<Door>,
+    caller: ReqData<Caller>,
+    path: Path<(String, String)>,
+) -> HttpResponse {
     let delete = async {
         let (app, id) = path.into_inner();
         let number = existing(&door, &app).await?;
-        if !door.service.delete_webhook(number, id_of(&id)).await? {
+        if !door.service.delete_webhook(number, id_of(&id), &caller.operator).await? {
             return Ok(not_found());
         }
         log(&app, id_of(&id), "delete");
@@ -240,6 +258,7 @@ pub(super) async fn deliveries(
 /// Replays the dead letters with numbers from `from` to `to`.
 pub(super) async fn replay(
     door: Data<Door>,
+    caller: ReqData<Caller>,
     path: Path<(String, String)>,
     body: Body,
 ) -> HttpResponse {
@@ -251,7 +270,8 @@ pub(super) async fn replay(
         })?;
         let id = id_of(&id);
         let number = existing(&door, &app).await?;
-        let replayed = door.service.replay_deliveries(number, id, first, last).await?;
+        let replayed =
+            door.service.replay_deliveries(number, id, first, last, &caller.operator).await?;
         log(&app, id, "replay");
         Ok(HttpResponse::Ok().json(Replayed { replayed }))
     };

@@ -11,6 +11,8 @@ use actix_web::http::{Method, header};
 use actix_web::middleware::Next;
 use tokio::time::Instant;
 
+use crate::http::request_id;
+
 /// What the connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -97,7 +99,9 @@ pub(in crate::http) async fn follow(
         progress.enter(if has_body { Phase::Body } else { Phase::Handler });
         Handling(progress)
     });
-    next.call(request).await
+    let mut answer = next.call(request).await?;
+    request_id::ensure(&mut answer);
+    Ok(answer)
 }
 
 /// A request that is being handled.

@@ -1,11 +1,12 @@
-//! The paths of the admin API that show or export a user, and that end a user, an app's state or an app.
+//! The paths of the admin API that find, show or export a user, and that end a user, an app's state or an app.
 
 use serde_json::{Value, json};
 
 use super::operators::{named_parameter, operation, problem};
 use super::schema::{named, object};
+use crate::limits::{USER_IDS_DEFAULT, USER_IDS_MAX};
 
-pub(super) fn paths() -> [(&'static str, Value); 3] {
+pub(super) fn paths() -> [(&'static str, Value); 4] {
     let empty = json!({ "schema": object(&[], json!({})), "example": {} });
     let mut reset = operation(
         "reset_app",
@@ -28,6 +29,10 @@ pub(super) fn paths() -> [(&'static str, Value); 3] {
         "description": "`next` of the answer before, if that was not complete.",
     }]);
     [
+        (
+            "/admin/v1/apps/{sdkappid}/users",
+            json!({ "parameters": [named_parameter("sdkappid")], "get": list_users() }),
+        ),
         (
             "/admin/v1/apps/{sdkappid}/reset",
             json!({ "parameters": [named_parameter("sdkappid")], "post": reset }),
@@ -57,6 +62,31 @@ pub(super) fn paths() -> [(&'static str, Value); 3] {
             }),
         ),
     ]
+}
+
+fn list_users() -> Value {
+    let mut list = operation(
+        "list_users",
+        "Finds users of the app by how their ids begin: users with state, and users who are imported",
+        None,
+        [("200", answer("UserIdList", "Their ids, in the order of their bytes."))],
+    );
+    list["parameters"] = json!([
+        {
+            "name": "prefix", "in": "query", "schema": { "type": "string", "pattern": "^[^\\x00]*$" },
+            "description": "How the ids begin. All ids do so if it is absent or empty.",
+        },
+        {
+            "name": "after", "in": "query", "schema": { "type": "string", "minLength": 1, "pattern": "^[^\\x00]*$" },
+            "description": "`next` of the answer before.",
+        },
+        {
+            "name": "limit", "in": "query",
+            "schema": { "type": "integer", "minimum": 1, "maximum": USER_IDS_MAX, "default": USER_IDS_DEFAULT },
+            "description": "The greatest number of ids.",
+        },
+    ]);
+    list
 }
 
 pub(super) fn delete_app() -> Value {

@@ -4,6 +4,7 @@
 //! the two: all answers in the tests must match the schemas, every example is sent, and the service must accept requests
 //! that are generated from the schemas.
 
+mod audit;
 mod codes;
 mod erasing;
 mod operators;
@@ -18,7 +19,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};
 
 use super::admin::{
-    AppList, DeliveryList, Replayed, ShownErased, ShownRemoved, ShownUser, WebhookList,
+    AppList, AuditPage, DeliveryList, RefusedList, Replayed, ShownErased, ShownRemoved, ShownToken,
+    ShownUser, UserIdList, WebhookList,
 };
 use super::asset::Asset;
 use super::problem_details::ProblemDetails;
@@ -60,7 +62,7 @@ Every call under `/v4/` returns HTTP status 200. `ErrorCode` says whether the ca
 item succeeded. A field that is `null` counts as absent. Unknown fields are ignored. Lengths of texts are in bytes of \
 UTF-8 (`x-maxBytes`). `x-limit` names a limit that an operator can change per app; this document shows the defaults. \
 `x-bits` names the bits, `x-meanings` explains numbers, `x-codes` lists the codes of a call, and `x-error-codes` \
-explains all codes.
+explains all codes. A call with `x-readOnly` changes nothing. `x-scope` is the scope that an operator's token needs.
 
 The native API, `/v1/`, has a document of its own: `/v1/openapi.json`.";
 
@@ -109,12 +111,16 @@ fn shared_schemas(limits: &Limits) -> Value {
     generator.subschema_for::<FailureAnswer<'_>>();
     generator.subschema_for::<ProblemDetails<'_>>();
     generator.subschema_for::<AppList<'_>>();
+    generator.subschema_for::<RefusedList>();
     generator.subschema_for::<WebhookList>();
     generator.subschema_for::<DeliveryList>();
     generator.subschema_for::<Replayed>();
     generator.subschema_for::<ShownUser>();
+    generator.subschema_for::<UserIdList>();
     generator.subschema_for::<ShownErased>();
     generator.subschema_for::<ShownRemoved>();
+    generator.subschema_for::<AuditPage<'_>>();
+    generator.subschema_for::<ShownToken>();
     let answers = generator.take_definitions(true);
     let by_hand = schema::joined(schema::schemas(limits), operators::schemas(&answers["App"]));
     let by_hand = schema::joined(by_hand, webhooks::schemas(&answers["Webhook"]));
@@ -182,6 +188,7 @@ fn described(call: &Entry, operation: &Operation) -> Value {
             } },
         } },
         "x-codes": all,
+        "x-readOnly": call.is_read_only,
     } })
 }
 
@@ -215,7 +222,7 @@ fn security_schemes() -> Value {
         "usersig": key("usersig", "A UserSig for this identifier, signed with the app's secret key (`earmark sig`)."),
         "operatorToken": {
             "type": "http", "scheme": "bearer",
-            "description": "The operators' token (`--operator-token-file`). `dev` prints its token in the address of the console.",
+            "description": "The operators' token (`--operator-token-file`), or one of `earmark token create`. `dev` prints its token in the address of the console.",
         },
     })
 }
@@ -242,6 +249,23 @@ mod tests {
             let earlier = found.entry(name.clone()).or_insert_with(|| schema.clone());
             assert_eq!(*earlier, schema, "{name}");
         }
+    }
+
+    #[test]
+    fn the_calls_that_change_nothing_say_so() {
+        let read_only = CALLS.iter().filter(|call| {
+            described(call, &(call.operation)(&Limits::default()))["post"]["x-readOnly"] == true
+        });
+        assert_eq!(
+            read_only.map(|call| call.command).collect::<Vec<_>>(),
+            [
+                "search_contact_group",
+                "get_contact_group",
+                "get_list",
+                "account_check",
+                "get_group_info"
+            ]
+        );
     }
 
     #[test]

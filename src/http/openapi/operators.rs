@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::schema::{closed, joined, named, object};
-use super::{erasing, webhooks};
+use super::{audit, erasing, webhooks};
 use crate::limits::{IDENTIFIER_BYTES_MAX, SECRET_KEY_BYTES_MAX, SECRET_KEY_BYTES_MIN};
 
 pub(super) fn paths() -> Map<String, Value> {
@@ -45,17 +45,44 @@ pub(super) fn paths() -> Map<String, Value> {
     let about = "Served on the operators' listener (`--admin-listen`) and, if the console is on, also beside the console.";
     let with_about = |(path, mut item): (&str, Value)| {
         item["description"] = about.into();
+        audit::add_scopes(path, &mut item);
         (path.to_owned(), item)
     };
     entries
         .into_iter()
         .chain(of_keys())
+        .chain(of_the_process())
         .chain(erasing::paths())
         .chain(webhooks::paths())
+        .chain(audit::paths())
         .map(with_about)
         .chain(probes())
         .chain(pages())
         .collect()
+}
+
+/// What the process that answers has counted, and remembers.
+fn of_the_process() -> [(&'static str, Value); 2] {
+    let refused = json!({
+        "description": "The last 100 reasons, in the memory of the process that answers, for a day at most.",
+        "content": { "application/json": { "schema": named("RefusedList") } },
+    });
+    [
+        (
+            "/admin/v1/metrics",
+            json!({
+                "get": operation("show_metrics", "The metrics of `/metrics`, for those who send the operators' token", None,
+                    [("200", text("The metrics, in the Prometheus format."))]),
+            }),
+        ),
+        (
+            "/admin/v1/apps/{sdkappid}/refused",
+            json!({
+                "parameters": [named_parameter("sdkappid")],
+                "get": operation("list_refused", "Why the last requests of the app were refused", None, [("200", refused)]),
+            }),
+        ),
+    ]
 }
 
 fn of_keys() -> [(&'static str, Value); 2] {
@@ -117,6 +144,8 @@ fn pages() -> impl Iterator<Item = (String, Value)> {
         &["mode"],
         json!({
             "mode": { "enum": ["dev", "serve"] },
+            "label": { "type": "string", "description": "The name of the environment (`--console-label`)." },
+            "color": { "type": "string", "description": "The name of the label's colour." },
             "sdkappid": { "type": "integer", "minimum": 1 },
             "identifier": { "type": "string" },
             "usersig": { "type": "string", "description": "Only sent to pages of this service on the same machine that send the token." },
@@ -163,8 +192,8 @@ pub(super) fn operation<const N: usize>(
     let mut all: Map<String, Value> =
         responses.into_iter().map(|(status, response)| (status.to_owned(), response)).collect();
     all.insert("default".to_owned(), problem(
-        "400: `field` names the wrong field. 401: the token is missing or wrong. 403: the request came from another site. \
-         404: no such app or key. 413: the body is too large. 415: the content type is not JSON. 503: the database did not answer.",
+        "400: `field` names the wrong field. 401: the token is missing or wrong. 403: the request came from another site, \
+         or the token lacks the scope `x-scope`. 404: no such app or key. 413: the body is too large. 415: the content type is not JSON. 503: the database did not answer.",
     ));
     let mut operation = json!({ "operationId": id, "tags": ["admin"], "summary": summary });
     operation["security"] = json!([{ "operatorToken": [] }]);
@@ -232,7 +261,7 @@ pub(super) fn schemas(app: &Value) -> Value {
     let settings = json!({
         "edition": shown["edition"], "directory": shown["directory"], "disabled": shown["disabled"],
         "limits": named("LimitSettings"), "user_access": shown["user_access"], "allowed_origins": shown["allowed_origins"],
-        "feed": shown["feed"],
+        "feed": shown["feed"], "name": shown["name"],
     });
     let whole = json!({
         "sdkappid": shown["sdkappid"], "admins": shown["admins"], "secret_key": named("SecretKey"),

@@ -222,7 +222,7 @@ pub(in crate::http) fn shown_conversation(
 
 pub(in crate::http) fn bits() -> Value {
     json!({
-        "0": "favourite", "1": "unread", "2": "folded", "3": "hidden",
+        "0": "favorite", "1": "unread", "2": "collapsed", "3": "hidden",
         "4..31": "reserved by the original; stored", "32..63": "your own",
     })
 }

@@ -7,6 +7,7 @@ use actix_web::http::Method;
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, Resource};
 use serde::Serialize;
+use smol_str::SmolStr;
 use tokio::time::Instant;
 
 use super::codes::{Code, ContactGroupPaths, Family};
@@ -31,6 +32,8 @@ pub trait Call: Sized + 'static {
     const FAMILY: Family;
     const COMMAND: &'static str;
     const CONTACT_GROUP: ContactGroupPaths = ContactGroupPaths::DEFAULT;
+    /// Whether the call never changes anything. The console sends such calls also while it is read-only.
+    const IS_READ_ONLY: bool = false;
 
     /// The fields of the answer, without the envelope.
     type Answer: Serialize;
@@ -132,7 +135,13 @@ async fn admit<C: Call>(
     } else {
         door.check_credentials(&caller.credentials, arrival).await?
     };
-    let call = C::parse(&Field::root(&Json::parse(&body.bytes)?), &app)?;
+    let call = {
+        let json = Json::parse(&body.bytes)?;
+        let fields = Field::root(&json);
+        let owner = fields.get("From_Account").ok();
+        watch.user = owner.and_then(|owner| owner.text().ok().map(SmolStr::new));
+        C::parse(&fields, &app)?
+    };
     door.check_rate_of_items(&app, C::COMMAND, call.size())?;
     // Many requests may wait for PostgreSQL at once, so free the memory that this one no longer needs.
     drop(body);
@@ -148,8 +157,9 @@ async fn check_caller<'r, C: Call>(
 ) -> Result<Caller<'r>, Failure> {
     check_framing(request)?;
     let credentials = Credentials::parse(request.query_string())?;
-    watch.app = Some(credentials.sdk_app_id);
+    watch.names_app(credentials.sdk_app_id, arrival);
     let app = door.check_credentials(&credentials, arrival).await?;
+    watch.admitted();
     door.check_rate(&app, C::COMMAND)?;
     Ok(Caller { credentials, app })
 }

@@ -68,18 +68,29 @@ impl ItemResult {
     }
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct ItemCounts {
     pub ok: u64,
     pub refused: u64,
+    /// Of the first refused item: the code and the reason in words. 0 and empty if there is none.
+    pub code: u32,
+    pub info: String,
 }
 
 impl<'r> FromIterator<&'r ItemResult> for ItemCounts {
     fn from_iter<I: IntoIterator<Item = &'r ItemResult>>(results: I) -> Self {
-        results.into_iter().fold(Self::default(), |counts, result| match result.result_code {
-            0 => Self { ok: counts.ok + 1, ..counts },
-            _ => Self { refused: counts.refused + 1, ..counts },
-        })
+        let mut counts = Self::default();
+        for ItemResult { result_code, result_info } in results {
+            if *result_code == 0 {
+                counts.ok += 1;
+                continue;
+            }
+            if counts.refused == 0 {
+                (counts.code, counts.info) = (*result_code, result_info.clone());
+            }
+            counts.refused += 1;
+        }
+        counts
     }
 }
 

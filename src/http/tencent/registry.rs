@@ -46,6 +46,7 @@ pub struct Entry {
     pub family: Family,
     /// The last part of the path. Also the metric label and the OpenAPI `operationId`.
     pub command: &'static str,
+    pub(in crate::http) is_read_only: bool,
     /// Parses a body as the call does, and returns only the failure.
     pub check: fn(&Field<'_>, &App) -> Result<(), Failure>,
     pub operation: fn(&Limits) -> Operation,
@@ -59,6 +60,7 @@ impl Entry {
         Self {
             family: C::FAMILY,
             command: C::COMMAND,
+            is_read_only: C::IS_READ_ONLY,
             check: |body, app| C::parse(body, app).map(drop),
             operation: C::operation,
             answer: Success::<C::Answer>::json_schema,

@@ -227,6 +227,10 @@ async fn answer_call<'r>(
                 problem::response(&failure)
             }
         };
+        if watch.is_refused() {
+            let user = PathValues::of(request).behind("users").unwrap_or_default();
+            watch.user = (!user.is_empty()).then(|| user.into());
+        }
         cors::share(response, origin)
     })
     .await
@@ -333,8 +337,9 @@ async fn check_caller<'r>(
         return Err(Failure::Upgrade);
     }
     let credentials = caller::credentials(request, &PathValues::of(request))?;
-    watch.app = Some(credentials.sdk_app_id);
+    watch.names_app(credentials.sdk_app_id, arrival);
     let app = checked_app(door, &credentials, request, arrival, kind).await?;
+    watch.admitted();
     door.check_rate(&app, kind.name)?;
     Ok(Caller { credentials, app })
 }

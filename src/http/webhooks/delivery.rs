@@ -26,7 +26,7 @@ const LOOK_PERIOD: Duration = Duration::from_millis(250);
 const OBSERVE_PERIOD: Duration = Duration::from_secs(5);
 /// A claim lasts for 15 s.
 const RENEW_PERIOD: Duration = Duration::from_secs(5);
-/// Webhooks that a process delivers to at the same time.
+/// Webhooks that a process delivers to at the same time, or somewhat more in a database with many partitions.
 const WEBHOOKS_AT_ONCE: usize = 32;
 /// Messages to one webhook at the same time.
 const MESSAGES_AT_ONCE: usize = 8;
@@ -48,10 +48,9 @@ pub(in crate::http) async fn deliver(service: Service) {
             // The health checks report a database that does not answer.
             drop(service.observe_webhooks().await);
         }
-        let free = WEBHOOKS_AT_ONCE - running.len();
+        let free = WEBHOOKS_AT_ONCE.saturating_sub(running.len());
         let limit = i64::try_from(free).unwrap_or_default();
-        let Ok(claimed) = service.claim_webhooks(&process, limit).await else { continue };
-        for webhook in claimed {
+        for webhook in service.claim_webhooks(&process, limit).await {
             running.spawn(deliver_to(service.clone(), process.clone(), webhook));
         }
     }
@@ -63,7 +62,7 @@ async fn deliver_to(service: Service, process: Arc<str>, webhook: ClaimedWebhook
     let work = async {
         let done = deliver_pages(&service, &process, webhook.clone()).await;
         if let Err(error) = done {
-            let cause = format!("{:#}", anyhow::Error::from(error));
+            let cause = error.with_causes();
             tracing::warn!(app = %webhook.sdk_app_id, webhook = webhook.id, cause, "a delivery was interrupted");
         }
         drop(service.renew_claim(&webhook, &process, false).await);
@@ -93,7 +92,8 @@ async fn deliver_pages(
     while !service.is_stopping() {
         let outcome = match service.webhook_page(&webhook).await? {
             WebhookPage::Resync(position) => {
-                let message = Message::resync(&webhook, position, unix_now());
+                let shown = service.shown_position(webhook.feed, position);
+                let message = Message::resync(&webhook, shown, unix_now());
                 let sent = send(service.webhook_hosts(), &webhook.url, &message).await;
                 count(service, sent.is_ok());
                 match sent {
@@ -160,7 +160,8 @@ impl Sending<'_> {
                 continue;
             }
             let Delivery { position, change, .. } = &delivery;
-            let message = Message::change(self.webhook, *position, change, unix_now());
+            let shown = self.service.shown_position(self.webhook.feed, *position);
+            let message = Message::change(self.webhook, shown, change, unix_now());
             let done = send(self.service.webhook_hosts(), &self.webhook.url, &message).await;
             count(self.service, done.is_ok());
             has_failed = done.is_err();

@@ -14,6 +14,7 @@ pub use app::{RemovedApp, delete_app, reset_app};
 pub use user::{ErasedUser, KnownUser, erase_user, load_user};
 
 use super::{Service, load_app};
+use crate::audit::Operator;
 use crate::deadline::Deadline;
 use crate::domain::{Refusal, SdkAppId, UserId, UserKey};
 use crate::error::Error;
@@ -78,19 +79,19 @@ async fn retried<T>(
 impl Service {
     /// What is known of a user.
     pub async fn known_user(&self, key: UserKey, deadline: Deadline) -> Result<KnownUser, Error> {
-        let store = self.store.clone();
-        let load = async move { load_user(&store, &key, deadline).await };
+        let partitions = self.partitions.clone();
+        let load = async move { load_user(&partitions, &key, deadline).await };
         self.within(deadline, Error::late_read, load).await
     }
 
     /// Everything that is stored about a user, in the form of `earmark export`. Fails if the app does not exist.
     pub async fn export_user(&self, key: UserKey, deadline: Deadline) -> Result<Vec<u8>, Error> {
-        let store = self.store.clone();
+        let partitions = self.partitions.clone();
         let export = async move {
-            let app = load_app(&store, key.sdk_app_id, deadline).await?;
+            let app = load_app(partitions.shared(), key.sdk_app_id, deadline).await?;
             let app = app.ok_or(Refusal::UnknownApp)?;
             let what = What::User(&key.user_id);
-            let exported = export(&store, &app, what, Vec::new()).await;
+            let exported = export(&partitions, &app, what, Vec::new()).await;
             let failed = |error: anyhow::Error| error.downcast().unwrap_or_else(Error::Internal);
             Ok(exported.map_err(failed)?.0)
         };
@@ -102,10 +103,13 @@ impl Service {
         &self,
         key: UserKey,
         after: Option<UserId>,
+        operator: Operator,
         deadline: Deadline,
     ) -> Result<ErasedUser, Error> {
-        let (store, app) = (self.store.clone(), key.sdk_app_id);
-        let erase = async move { erase_user(&store, &key, after, Until::Deadline(deadline)).await };
+        let (partitions, app) = (self.partitions.clone(), key.sdk_app_id);
+        let erase = async move {
+            erase_user(&partitions, &key, after, &operator, Until::Deadline(deadline)).await
+        };
         let erased = self.within(deadline, Error::late_write, erase).await;
         // The poller finds the other users.
         self.shared.waiting.tell_directory(app);
@@ -115,10 +119,13 @@ impl Service {
     pub async fn reset_app(
         &self,
         sdk_app_id: SdkAppId,
+        operator: Operator,
         deadline: Deadline,
     ) -> Result<RemovedApp, Error> {
-        let store = self.store.clone();
-        let reset = async move { reset_app(&store, sdk_app_id, Until::Deadline(deadline)).await };
+        let partitions = self.partitions.clone();
+        let reset = async move {
+            reset_app(&partitions, sdk_app_id, &operator, Until::Deadline(deadline)).await
+        };
         let done = self.within(deadline, Error::late_write, reset).await;
         self.shared.waiting.tell_reset(sdk_app_id);
         done
@@ -127,10 +134,13 @@ impl Service {
     pub async fn delete_app(
         &self,
         sdk_app_id: SdkAppId,
+        operator: Operator,
         deadline: Deadline,
     ) -> Result<RemovedApp, Error> {
-        let store = self.store.clone();
-        let delete = async move { delete_app(&store, sdk_app_id, Until::Deadline(deadline)).await };
+        let partitions = self.partitions.clone();
+        let delete = async move {
+            delete_app(&partitions, sdk_app_id, &operator, Until::Deadline(deadline)).await
+        };
         let done = self.within(deadline, Error::late_write, delete).await;
         self.forget_app(sdk_app_id);
         if done.as_ref().is_ok_and(|done| done.is_complete) {

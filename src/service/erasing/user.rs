@@ -7,17 +7,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::{Until, retried, step};
+use crate::audit::{Action, Operator};
 use crate::deadline::Deadline;
 use crate::domain::{App, Conversation, Counts, Presence, Refusal, UserId, UserKey, UserState};
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::service::audit::{begin, finish};
+use crate::service::copies::copy_directory;
+use crate::service::load_app;
 use crate::store::accounts::Account;
 use crate::store::erasing::user::{self, Step};
 use crate::store::snapshot::Head;
-use crate::store::{self, ChangedUser, Reader, Store, Tx};
+use crate::store::{self, ChangedUser, KnownMembers, Partitions, Reader, Store, Tx};
 
 /// Users whose lists are searched by one statement, which must end in time even if each look-up reads from a disk.
 const SEARCHED_AT_ONCE: u32 = 2_000;
@@ -59,14 +65,25 @@ pub struct ErasedUser {
     pub came_back: bool,
 }
 
+impl ErasedUser {
+    /// For the audit trail.
+    fn document(&self) -> Value {
+        json!({
+            "account": self.had_account, "conversations": self.conversations, "contact_groups": self.contact_groups,
+            "lists": self.lists, "complete": self.is_complete,
+        })
+    }
+}
+
 /// Reads what is known of a user. Fails if the app does not exist.
 pub async fn load_user(
-    store: &Store,
+    partitions: &Partitions,
     key: &UserKey,
     deadline: Deadline,
 ) -> Result<KnownUser, Error> {
-    let read = store.clone().read(deadline, async |reader| {
-        let app = store::apps::load(reader, key.sdk_app_id).await?.ok_or(Refusal::UnknownApp)?;
+    let load = load_app(partitions.shared(), key.sdk_app_id, deadline);
+    let app = load.await?.ok_or(Refusal::UnknownApp)?;
+    let read = partitions.of_user(key).clone().read(deadline, async |reader| {
         let (head, used) = store::snapshot::read_user(reader, key).await?;
         let account = store::accounts::load(reader, key).await?;
         let is_admin = app.admins.iter().any(|admin| admin == key.user_id.as_str());
@@ -81,15 +98,29 @@ pub async fn load_user(
 /// What stays is the id with numbers: the revision, and that the account is gone (`docs/adr/0032-erasing.md`). If this is ended early,
 /// call it again: it finds what is left.
 pub async fn erase_user(
-    store: &Store,
+    partitions: &Partitions,
     key: &UserKey,
+    after: Option<UserId>,
+    operator: &Operator,
+    until: Until,
+) -> Result<ErasedUser, Error> {
+    let app = load_app(partitions.shared(), key.sdk_app_id, until.step()).await?;
+    let app = app.ok_or(Refusal::UnknownApp)?;
+    let entry = operator.did(Action::UserErase).about_user(key);
+    let number = retried(until, async |deadline| begin(partitions, &entry, deadline).await).await?;
+    let erased = erase(partitions, key, &app, after, until).await?;
+    finish(partitions, number, erased.document()).await;
+    Ok(erased)
+}
+
+async fn erase(
+    partitions: &Partitions,
+    key: &UserKey,
+    app: &App,
     after: Option<UserId>,
     until: Until,
 ) -> Result<ErasedUser, Error> {
-    let load = store
-        .clone()
-        .read(until.step(), async |reader| store::apps::load(reader, key.sdk_app_id).await);
-    let app = load.await?.ok_or(Refusal::UnknownApp)?;
+    let own_part = partitions.of_user(key);
     let mut erased = ErasedUser {
         key: key.clone(),
         had_account: false,
@@ -101,17 +132,20 @@ pub async fn erase_user(
         came_back: false,
     };
     if erased.next.is_none() {
-        let own = step(store, until, async |tx| erase_own(tx, key, &app.limits).await).await?;
+        let own = step(own_part, until, async |tx| erase_own(tx, key, &app.limits).await).await?;
         if let Some(own) = own {
             erased.had_account = own.had_account;
             erased.conversations = own.conversations;
             erased.contact_groups = own.contact_groups;
         }
-        if !wait_for_writers(store, until).await? || until.is_over() {
-            return Ok(erased);
+        copy_directory(partitions, own_part, key.sdk_app_id, until.step()).await?;
+        for part in partitions.each() {
+            if !wait_for_writers(part, until).await? || until.is_over() {
+                return Ok(erased);
+            }
         }
     }
-    match leave_lists(store, &app, &mut erased, until).await {
+    match leave_lists(partitions, app, &mut erased, until).await {
         // The caller must hear of what is done, and goes on from there.
         Err(Error::Unavailable(_)) if until.is_over() => {}
         done => done?,
@@ -130,7 +164,7 @@ struct Own {
 async fn erase_own(tx: &mut Tx<'_>, key: &UserKey, limits: &Limits) -> Result<Option<Own>, Error> {
     // A user without a row gets one, since the row is the lock.
     let mut states = store::users::lock(tx, &BTreeMap::from([(key.clone(), true)])).await?;
-    store::conversations::load(tx, &mut states, &BTreeSet::new()).await?;
+    store::conversations::load(tx, &mut states, &BTreeSet::new(), &KnownMembers::default()).await?;
     store::contact_groups::load(tx, &mut states, &[key]).await?;
     let Some(state) = states.get_mut(key) else {
         return Err(Error::internal("a user was locked who has no row"));
@@ -172,31 +206,43 @@ async fn wait_for_writers(store: &Store, until: Until) -> Result<bool, Error> {
 
 /// Removes the user from the lists of the others, in the order of their ids.
 async fn leave_lists(
-    store: &Store,
+    partitions: &Partitions,
     app: &App,
     erased: &mut ErasedUser,
     until: Until,
 ) -> Result<(), Error> {
     let conversation = Conversation::OneToOne(erased.key.user_id.clone());
+    let searched = (SEARCHED_AT_ONCE / u32::from(partitions.count())).max(1);
     loop {
         let after = erased.next.as_ref();
-        let find = async |deadline| {
-            let find = async |reader: &mut Reader<'_>| {
-                user::find(reader, app.sdk_app_id, &conversation, after, SEARCHED_AT_ONCE).await
+        let finds = partitions.each().iter().map(async |part| {
+            let find = async |deadline| {
+                let find = async |reader: &mut Reader<'_>| {
+                    user::find(reader, app.sdk_app_id, &conversation, after, searched).await
+                };
+                part.clone().read(deadline, find).await
             };
-            store.clone().read(deadline, find).await
-        };
-        let Step { last, found } = retried(until, find).await?;
-        for users in found.chunks(LOCKED_AT_ONCE) {
-            let work = async |tx: &mut Tx<'_>| leave(tx, users, &conversation, &app.limits).await;
-            let Some(left) = step(store, until, work).await? else {
-                erased.came_back = true;
-                return Ok(());
-            };
-            erased.lists += left;
-            erased.next = users.last().map(|key| key.user_id.clone());
-            if until.is_over() {
-                return Ok(());
+            retried(until, find).await
+        });
+        let steps = try_join_all(finds).await?;
+        // Up to this user, every partition was searched.
+        let last = steps.iter().filter_map(|step| step.last.clone()).min();
+        for (part, Step { mut found, .. }) in partitions.each().iter().zip(steps) {
+            found.retain(|key| last.as_ref().is_none_or(|last| key.user_id <= *last));
+            for users in found.chunks(LOCKED_AT_ONCE) {
+                let work =
+                    async |tx: &mut Tx<'_>| leave(tx, users, &conversation, &app.limits).await;
+                let Some(left) = step(part, until, work).await? else {
+                    erased.came_back = true;
+                    return Ok(());
+                };
+                erased.lists += left;
+                if !partitions.is_divided() {
+                    erased.next = users.last().map(|key| key.user_id.clone());
+                }
+                if until.is_over() {
+                    return Ok(());
+                }
             }
         }
         erased.is_complete = last.is_none();
@@ -218,7 +264,7 @@ async fn leave(
     let keys = users.iter().map(|key| (key.clone(), false)).collect();
     let mut states = store::users::lock(tx, &keys).await?;
     let touched = users.iter().map(|key| (key, conversation)).collect();
-    store::conversations::load(tx, &mut states, &touched).await?;
+    store::conversations::load(tx, &mut states, &touched, &KnownMembers::default()).await?;
     let peers = states.values().filter_map(|state| state.entries.get(conversation));
     if peers.into_iter().any(|entry| entry.peer != Presence::Gone) {
         return Ok(None);

@@ -38,7 +38,7 @@ pub(super) async fn add(
         r#"
         INSERT INTO gone (sdk_app_id, kind, id, is_gone, directory_revision)
         SELECT $1, $2, id, TRUE, $4 FROM unnest($3::text[]) AS t (id) ORDER BY id COLLATE "C"
-        ON CONFLICT (sdk_app_id, kind, id) DO UPDATE SET is_gone = TRUE, directory_revision = $4
+        ON CONFLICT (sdk_app_id, kind, id) DO UPDATE SET is_gone = TRUE, directory_revision = excluded.directory_revision
         "#,
         sdk_app_id.number(),
         kind,

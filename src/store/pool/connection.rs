@@ -6,12 +6,12 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::{Connection as _, Postgres, Transaction};
+use sqlx::{Connection as _, Postgres, SqlSafeStr as _, SqlStr, Transaction};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::Pool;
-use super::open::{ANSWER_MAX, BEGIN_WITH_SETTINGS, Open};
+use super::open::{ANSWER_MAX, Open};
 use super::session::{Session, State, Usage};
 use super::slots::Slot;
 use crate::deadline::Deadline;
@@ -40,7 +40,11 @@ impl Connection {
     pub async fn begin(&mut self) -> Result<Tx<'_>, Error> {
         let deadline = self.open().usage.deadline;
         self.open().usage.deadline = deadline.or_within(ANSWER_MAX);
-        let statement = if self.keeps_statements() { "BEGIN" } else { BEGIN_WITH_SETTINGS };
+        let statement = if self.keeps_statements() {
+            "BEGIN".into_sql_str()
+        } else {
+            self.pool.database.texts().begin_with_settings.clone()
+        };
         let tx = self.begin_with(statement).await?;
         tx.usage.deadline = deadline;
         Ok(tx)
@@ -48,10 +52,10 @@ impl Connection {
 
     /// Begins a transaction without the timeouts of a request.
     pub(in crate::store) async fn begin_plain(&mut self) -> Result<Tx<'_>, Error> {
-        self.begin_with("BEGIN").await
+        self.begin_with(self.pool.database.texts().begin_plain.clone()).await
     }
 
-    async fn begin_with(&mut self, statement: &'static str) -> Result<Tx<'_>, Error> {
+    async fn begin_with(&mut self, statement: SqlStr) -> Result<Tx<'_>, Error> {
         let keeps_statements = self.keeps_statements();
         let Open { connection, usage, .. } = self.open();
         usage.is_in_transaction = true;
@@ -79,6 +83,11 @@ impl Connection {
     /// The server's session belongs to this connection, so settings and prepared statements stay.
     pub(in crate::store) fn keeps_statements(&self) -> bool {
         self.pool.database.keeps_statements()
+    }
+
+    /// Citus has the partition. It supports not all statements (ADR 34).
+    pub(in crate::store) fn is_on_citus(&self) -> bool {
+        self.pool.database.place().is_some()
     }
 
     /// For a statement that reads.

@@ -11,17 +11,22 @@ mod failure;
 mod fence;
 mod notice;
 mod open;
+mod partition;
 mod session;
 mod slots;
+mod texts;
 mod url;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use connection::{Connection, Reader, Tx};
-pub use database::Database;
+pub use database::{Database, Route};
 pub use open::ConnectError;
+pub use partition::Node;
+pub(in crate::store) use partition::{Identity, Partition, Place, schema_name};
 pub(in crate::store) use session::Session;
+pub(in crate::store) use texts::create_schema;
 
 use crate::deadline::Deadline;
 use crate::error::Error;
@@ -99,12 +104,35 @@ impl Store {
         Connections { open: in_use + idle, in_use, max: slots.max() }
     }
 
+    /// A store for the sessions of a partition. It opens them when they are needed.
+    pub(in crate::store) fn of_partition(&self, partition: Partition, count: u16) -> Self {
+        let database = Arc::new(self.pool.database.of_partition(partition, count));
+        let slots = Slots::new(UNDIVIDED_CONNECTIONS_MAX).into();
+        let abandoned = Abandoned::new(database.clone(), self.metrics.clone());
+        Self { pool: Pool { database, slots, abandoned }, metrics: self.metrics.clone() }
+    }
+
+    pub(in crate::store) fn has_partition_map(&self) -> bool {
+        self.pool.database.has_partition_map()
+    }
+
+    /// Where Citus has the partition; `None` without Citus.
+    pub(in crate::store) fn place(&self) -> Option<&Place> {
+        self.pool.database.place()
+    }
+
+    /// Whether both lead to the same partition, or both to the shared tables.
+    #[must_use]
+    pub fn is_same_schema(&self, other: &Self) -> bool {
+        let number = |store: &Self| store.pool.database.partition().map(|own| own.number);
+        number(self) == number(other)
+    }
+
     /// The same database, with one of `shares` equal parts of the connections that the settings allow. They belong to the
     /// runtime of the caller, so that a request is answered without messages between threads.
     #[must_use]
     pub fn share(&self, shares: usize) -> Self {
-        let shares = u32::try_from(shares).unwrap_or(u32::MAX).max(1);
-        let part = (self.pool.database.connections_max() / shares).max(2);
+        let part = self.pool.database.connections_of_share(shares);
         let pool = Pool { slots: Slots::new(part).into(), ..self.pool.clone() };
         Self { pool, metrics: self.metrics.clone() }
     }

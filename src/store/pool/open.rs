@@ -13,53 +13,12 @@ use super::database::{Database, Targets};
 use super::epoch::note_history;
 use super::fence::{Fence, Timeline};
 use super::session::{State, Usage, timeout};
+use super::texts::{ASK, Texts};
 use crate::deadline::Deadline;
 use crate::error::Error;
 
 /// How long the server may take to answer a request that costs it no work, such as a ping.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(1);
-
-/// The settings of every session.
-///
-/// - READ COMMITTED: a statement that waited for a row reads its newest version.
-/// - `statement_timeout` ends a statement before the deadline of its request, so that no write happens after the client
-///   was told of a timeout.
-/// - `lock_timeout` fails a transaction early, so that many requests do not wait for one.
-/// - `enable_seqscan`: all statements look rows up by key. A plan that PostgreSQL made while a table was small must not
-///   scan the table later.
-/// - `plan_cache_mode`: one plan serves all parameters, so that PostgreSQL does not plan each execution.
-/// - `jit`: to compile a statement took seconds where it runs for less than a millisecond. Without sequential scans, a plan's
-///   cost says nothing about its time.
-/// - `tcp_*`: the server probes an idle connection after 30 s, which also keeps firewalls from forgetting it, and ends a
-///   session after 60 s without an answer.
-/// - `synchronous_commit`: no default of the server, the role or the database may lose an acknowledged write. `remote_apply`
-///   is the only stronger value.
-/// - `earmark.session` names the session. If the name is gone later, a pooler has given us another session.
-const SET: &str = "SET default_transaction_isolation = 'read committed'; \
-    SET statement_timeout = 2500; SET lock_timeout = 250; \
-    SET idle_in_transaction_session_timeout = 3000; \
-    SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off; \
-    SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_user_timeout = 60000; \
-    SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') \
-        WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, FALSE), \
-    set_config('earmark.session', gen_random_uuid()::text, FALSE) AS name, \
-    pg_backend_pid() AS pid, \
-    (SELECT backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()) AS started";
-
-/// The same settings for one transaction, where a pooler shares the session with other clients. Fails on a standby.
-pub(super) const BEGIN_WITH_SETTINGS: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-    SET LOCAL statement_timeout = 2500; SET LOCAL lock_timeout = 250; \
-    SET LOCAL idle_in_transaction_session_timeout = 3000; SET LOCAL enable_seqscan = off; \
-    SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off; \
-    SELECT set_config('synchronous_commit', CASE \
-        WHEN pg_is_in_recovery() THEN 'impossible: this server is a standby' \
-        WHEN current_setting('synchronous_commit') = 'remote_apply' THEN 'remote_apply' ELSE 'on' END, TRUE)";
-
-/// Asks what the server is. One simple query, so it also works in a pooler's transaction mode.
-const ASK: &str = "SELECT COALESCE(current_setting('earmark.session', TRUE), '') AS name, \
-    pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS is_read_only, \
-    current_setting('fsync')::boolean AND current_setting('full_page_writes')::boolean AS is_crash_safe, \
-    current_setting('synchronous_commit') IN ('on', 'remote_apply') AS is_durable";
 
 /// Why a session cannot be used. Nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +47,18 @@ pub enum ConnectError {
          --database-statement-cache / EARMARK_DATABASE_STATEMENT_CACHE to false"
     )]
     SharedSession,
+    #[error(
+        "the address of partition {0} leads to another database, or to another partition; compare --partition-map / \
+         EARMARK_PARTITION_MAP with `earmark partitions`"
+    )]
+    OtherPartition(u16),
+    #[error(
+        "synchronous_commit is off on the server that has partition {0}, and Citus does not pass a session's settings on; set \
+         it for the role at the coordinator: ALTER ROLE … SET synchronous_commit = 'on'"
+    )]
+    NotDurable(u16),
+    #[error("cannot read how the database is divided into partitions")]
+    Identity(#[source] Error),
 }
 
 /// The database cannot serve us now, whatever the reason. Operators read the reason in the log.
@@ -128,6 +99,7 @@ pub(super) struct Open {
     /// The value of `earmark.session`. Empty where a pooler shares sessions.
     name: String,
     allows_unsafe: bool,
+    texts: Arc<Texts>,
     fence: Arc<Fence>,
     /// `None` where a pooler may give us a session of any server later.
     pass: Option<u64>,
@@ -175,6 +147,7 @@ impl Database {
             process: None,
             name: String::new(),
             allows_unsafe: self.allows_unsafe(),
+            texts: self.texts().clone(),
             fence: self.fence().clone(),
             pass: None,
             generation: 0,
@@ -193,12 +166,16 @@ impl Database {
             open.set().await?;
         }
         open.check().await?;
+        if let Some(partition) = self.partition() {
+            let allows_unsafe = open.allows_unsafe;
+            partition.check(&mut open.connection, &mut open.usage, allows_unsafe).await?;
+        }
         let timeline = open.usage.wait(Timeline::of(&mut open.connection)).await?;
         if self.keeps_statements() {
             open.pass = Some(open.fence.pass(timeline).ok_or(ConnectError::OldPrimary)?);
         }
         if timeline.is_some() {
-            let raises = self.raises_epoch_after_failover();
+            let raises = self.raises_epoch();
             note_history(&mut open.connection, &mut open.usage, raises).await?;
         }
         Ok(())
@@ -233,7 +210,7 @@ impl Database {
 
 impl Open {
     async fn set(&mut self) -> Result<(), sqlx::Error> {
-        let rows = sqlx::raw_sql(SET).fetch_all(&mut self.connection);
+        let rows = sqlx::raw_sql(self.texts.set.clone()).fetch_all(&mut self.connection);
         let rows = self.usage.wait(rows).await?;
         let row = rows.last().ok_or(sqlx::Error::RowNotFound)?;
         self.name = row.try_get("name")?;
@@ -255,7 +232,10 @@ impl Open {
         if !is("is_crash_safe")? && !self.allows_unsafe {
             return Err(ConnectError::NotCrashSafe);
         }
-        let is_ours = row.try_get::<&str, _>("name")? == self.name && is("is_durable")?;
+        let schema: &str = row.try_get("schema")?;
+        let is_in_schema = self.texts.schema.as_deref().is_none_or(|expected| schema == expected);
+        let is_ours =
+            row.try_get::<&str, _>("name")? == self.name && is("is_durable")? && is_in_schema;
         if !self.name.is_empty() && !is_ours {
             return Err(ConnectError::SharedSession);
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
+use super::partition::Node;
 use crate::deadline::Deadline;
 
 /// The parameters that sqlx understands. It would log an unknown parameter with its value, and ignore it.
@@ -52,6 +53,14 @@ pub(in crate::store::pool) struct Targets {
 impl Targets {
     pub(super) fn one(options: PgConnectOptions) -> Self {
         Self { hosts: vec![options], connect_timeout: None }
+    }
+
+    /// Leads to this server, with the same credentials and the same database.
+    pub(super) fn lead_to(&mut self, node: &Node) {
+        self.hosts.truncate(1);
+        for options in &mut self.hosts {
+            *options = options.clone().host(&node.host).port(node.port);
+        }
     }
 
     /// Until when one host may take to connect.

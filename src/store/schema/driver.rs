@@ -7,6 +7,8 @@ use sqlx::{AssertSqlSafe, PgConnection, Row};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::statements::statements;
+
 /// Runs refinery's statements on a connection with an open transaction.
 pub(super) struct Driver<'tx>(pub(super) &'tx mut PgConnection);
 
@@ -19,9 +21,12 @@ impl AsyncTransaction for Driver<'_> {
     ) -> Result<usize, sqlx::Error> {
         let mut count = 0;
         for query in queries {
-            // The text is a file of `migrations/` or a statement of refinery. No part of it comes from a client.
-            sqlx::raw_sql(AssertSqlSafe(query)).execute(&mut *self.0).await?;
-            count += 1;
+            // One statement in a message: Citus refuses several (docs/scale-out.md).
+            for statement in statements(query) {
+                // The text is a file of `migrations/` or a statement of refinery. No part of it comes from a client.
+                sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *self.0).await?;
+                count += 1;
+            }
         }
         Ok(count)
     }

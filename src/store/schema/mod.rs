@@ -7,6 +7,8 @@
 //! waits for a lock only briefly, gives up, lets the requests pass, and tries again.
 
 mod driver;
+mod partitions;
+mod statements;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +16,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use driver::Driver;
+pub use partitions::{check_all, migrate as migrate_all, plan as plan_all};
 use refinery_core::{Migration, Runner, Target};
 use sqlx::error::DatabaseError;
 
@@ -77,6 +80,8 @@ pub struct PlannedMigration {
     pub version: i64,
     /// The words in the name of the file.
     pub name: String,
+    /// `None`: that of the shared tables.
+    pub schema: Option<String>,
     /// As refinery computes it from the text.
     pub checksum: u64,
     pub state: MigrationState,
@@ -96,7 +101,11 @@ pub enum MigrationState {
 
 impl fmt::Display for PlannedMigration {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "V{}__{}", self.version, self.name)
+        write!(out, "V{}__{}", self.version, self.name)?;
+        match &self.schema {
+            Some(schema) => write!(out, " in {schema}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -104,6 +113,13 @@ impl fmt::Display for PlannedMigration {
 pub enum MigrateError {
     #[error("no lock for {step} within {} s; {}", waited.as_secs(), blame(holders))]
     Locked { step: String, waited: Duration, holders: Vec<Holder> },
+    #[error(
+        "the database has {count} partitions, not {wanted}: the number is chosen before the first app is created; \
+         docs/scale-out.md says how to move to another number"
+    )]
+    Divided { count: u16, wanted: u16 },
+    #[error("the schema {0} is a partition of another database")]
+    OtherPartition(String),
     #[error(transparent)]
     Failed(#[from] Error),
 }
@@ -136,6 +152,15 @@ pub async fn check(store: &Store, deadline: Deadline) -> Result<SchemaState, Err
         _ if found < expected => SchemaState::Older { found, expected },
         _ => SchemaState::Newer { found, expected },
     })
+}
+
+/// The version of the server, such as `15.18`.
+pub async fn server_version(store: &Store, deadline: Deadline) -> Result<String, Error> {
+    let mut connection = store.connection(deadline).await?;
+    let mut tx = connection.begin().await?;
+    let version = sqlx::query_scalar("SHOW server_version").fetch_one(tx.session()).await?;
+    tx.commit().await?;
+    Ok(version)
 }
 
 /// Runs all pending migrations, and returns their names.
@@ -202,7 +227,8 @@ impl Migrations {
                 }
             }
             let name = known.name().to_owned();
-            plan.push(PlannedMigration { version, name, checksum, state, locks });
+            let schema = None;
+            plan.push(PlannedMigration { version, name, schema, checksum, state, locks });
         }
         tx.rollback().await?;
         for (version, (name, checksum)) in applied {
@@ -210,7 +236,8 @@ impl Migrations {
                 .parse()
                 .map_err(|error| corrupt("refinery_schema_history.checksum", error))?;
             let (state, locks) = (MigrationState::Unknown, Vec::new());
-            plan.push(PlannedMigration { version, name, checksum, state, locks });
+            let schema = None;
+            plan.push(PlannedMigration { version, name, schema, checksum, state, locks });
         }
         plan.sort_unstable_by_key(|migration| migration.version);
         Ok(plan)
@@ -275,13 +302,7 @@ impl Migrations {
         until: Instant,
         next: &mut Option<&'m Migration>,
     ) -> Result<(), Error> {
-        // Each run of refinery creates its table if it is missing, and PostgreSQL sends a notice if it is not.
-        sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning")
-            .execute(tx.session())
-            .await?;
-        // Waiting for another replica keeps no request waiting.
-        set_lock_timeout(tx, until.saturating_duration_since(Instant::now())).await?;
-        sqlx::query!("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK).execute(tx.session()).await?;
+        lock_schemas(tx, until.saturating_duration_since(Instant::now())).await?;
         set_lock_timeout(tx, LOCK_TRY).await?;
         let Some(migration) = self.after(load_version(tx).await?) else { return Ok(()) };
         *next = Some(migration);
@@ -289,6 +310,18 @@ impl Migrations {
         let ran = runner.run_async(&mut Driver(&mut tx.inner)).await;
         ran.map(drop).map_err(|error| Error::Internal(error.into()))
     }
+}
+
+/// Takes the lock that lets one process at a time change schemas, until the transaction ends. Waiting for another replica keeps no
+/// request waiting.
+async fn lock_schemas(tx: &mut Tx<'_>, lock_wait: Duration) -> Result<(), Error> {
+    // PostgreSQL sends a notice if something that is created if it is missing exists: the table of refinery, a schema.
+    sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning")
+        .execute(tx.session())
+        .await?;
+    set_lock_timeout(tx, lock_wait).await?;
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK).execute(tx.session()).await?;
+    Ok(())
 }
 
 /// The sessions that hold up a migration, or all migrations.

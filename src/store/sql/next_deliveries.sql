@@ -1,5 +1,5 @@
 -- next_deliveries.sql: the first waiting change of each user is due unless it waits for its own next attempt.
-UPDATE webhook_deliveries d SET next_try_at = clock_timestamp()
+UPDATE webhook_deliveries d SET next_try_at = statement_timestamp()
 FROM (
     SELECT DISTINCT ON (kind, id) epoch, number, next_try_at
     FROM webhook_deliveries

@@ -1,4 +1,5 @@
--- save_users.sql: changed users, each with its new revision, and changes of the directory. Both are appended to the feeds.
+-- save_users.sql: changed users, each with its new revision. Takes numbers for them, and for changes of the directory of the apps
+-- $15, from the feeds that are on.
 WITH saved AS (
     UPDATE users u SET
         revision = t.revision, forgotten_revision = t.forgotten_revision,
@@ -16,24 +17,19 @@ WITH saved AS (
     WHERE u.sdk_app_id = t.sdk_app_id AND u.user_id = t.user_id
     RETURNING u.sdk_app_id, u.user_id, u.revision
 ),
-change AS (
-    SELECT sdk_app_id, 0::smallint AS kind, user_id AS id, NULL::boolean AS is_gone, revision FROM saved
-    UNION ALL
-    SELECT sdk_app_id, kind, id, is_gone, revision
-    FROM unnest($15::bigint[], $16::smallint[], $17::text[], $18::boolean[], $19::bigint[])
-        AS d (sdk_app_id, kind, id, is_gone, revision)
-),
 head AS (
     UPDATE feed_head h SET next_number = h.next_number + n.changes
-    FROM (SELECT sdk_app_id, count(*) AS changes FROM change GROUP BY sdk_app_id ORDER BY sdk_app_id) n
+    FROM (
+        SELECT sdk_app_id, count(*) AS changes
+        FROM (
+            SELECT sdk_app_id FROM saved UNION ALL SELECT sdk_app_id FROM unnest($15::bigint[]) AS d (sdk_app_id)
+        ) change
+        GROUP BY sdk_app_id ORDER BY sdk_app_id
+    ) n
     WHERE h.sdk_app_id = n.sdk_app_id AND h.on_since IS NOT NULL
     RETURNING h.sdk_app_id, h.next_number - n.changes AS first_number
-),
-appended AS (
-    INSERT INTO feed (sdk_app_id, number, slot, kind, id, is_gone, revision, appended_at)
-    SELECT
-        h.sdk_app_id, h.first_number - 1 + row_number() OVER (PARTITION BY c.sdk_app_id ORDER BY c.kind, c.id),
-        feed_slot(now()), c.kind, c.id, c.is_gone, c.revision, now()
-    FROM head h JOIN change c ON c.sdk_app_id = h.sdk_app_id
 )
-SELECT count(*) AS "saved!" FROM saved
+SELECT
+    (SELECT count(*) FROM saved) AS "saved!",
+    ARRAY(SELECT sdk_app_id FROM head ORDER BY sdk_app_id) AS "feed_apps!",
+    ARRAY(SELECT first_number FROM head ORDER BY sdk_app_id) AS "first_numbers!"

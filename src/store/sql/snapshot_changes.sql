@@ -2,7 +2,19 @@
 -- are shown, each whole, and the others by id. A conversation differs if its row has changed, if its other end has left or come
 -- back, or if a contact group that holds it has got its name since then.
 WITH head AS MATERIALIZED (
-    SELECT * FROM user_head($1, $2)
+    SELECT
+        CASE
+            WHEN (
+                SELECT TRUE FROM gone WHERE sdk_app_id = $1 AND kind = 1 AND id = $2 AND is_gone
+            ) THEN TRUE
+            WHEN (SELECT TRUE FROM accounts WHERE sdk_app_id = $1 AND user_id = $2) THEN FALSE
+        END AS owner_is_gone,
+        COALESCE(u.revision, 0) AS revision, COALESCE(u.forgotten_revision, 0) AS forgotten_revision,
+        COALESCE(u.groups_revision, 0) AS groups_revision,
+        a.directory_revision, (SELECT epoch FROM database_epoch WHERE is_only_row) + a.epoch AS epoch
+    FROM apps a
+    LEFT JOIN users u ON u.sdk_app_id = $1 AND u.user_id = $2
+    WHERE a.sdk_app_id = $1
 ),
 different AS MATERIALIZED (
     SELECT
@@ -54,7 +66,19 @@ SELECT
     COALESCE(c.removed_peer_ids, '{}') AS "removed_peer_ids!: Column<SmolStr>"
 FROM head h
 CROSS JOIN counted k
-CROSS JOIN user_groups($1, $2, k.groups_differ) g
+CROSS JOIN LATERAL (
+    SELECT
+        COALESCE(array_agg(n.group_id ORDER BY n.rank NULLS LAST, n.group_id), '{}') AS ids,
+        COALESCE(array_agg(n.name ORDER BY n.rank NULLS LAST, n.group_id), '{}') AS names,
+        COALESCE(array_agg(COALESCE(m.members, 0) ORDER BY n.rank NULLS LAST, n.group_id), '{}') AS conversations
+    FROM contact_groups n
+    LEFT JOIN (
+        SELECT id, count(*) AS members FROM live_conversations c, unnest(c.group_ids) AS id
+        WHERE c.sdk_app_id = $1 AND c.user_id = $2 AND k.groups_differ
+        GROUP BY id
+    ) m ON m.id = n.group_id
+    WHERE n.sdk_app_id = $1 AND n.user_id = $2
+) g
 CROSS JOIN (
     SELECT
         array_agg(kind) FILTER (WHERE is_shown) AS kinds,

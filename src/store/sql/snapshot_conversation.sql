@@ -1,4 +1,19 @@
 -- snapshot_conversation.sql: the conversation $3, $4 of user $2 of app $1, unless it is empty.
+WITH head AS MATERIALIZED (
+    SELECT
+        CASE
+            WHEN (
+                SELECT TRUE FROM gone WHERE sdk_app_id = $1 AND kind = 1 AND id = $2 AND is_gone
+            ) THEN TRUE
+            WHEN (SELECT TRUE FROM accounts WHERE sdk_app_id = $1 AND user_id = $2) THEN FALSE
+        END AS owner_is_gone,
+        COALESCE(u.revision, 0) AS revision, COALESCE(u.forgotten_revision, 0) AS forgotten_revision,
+        COALESCE(u.groups_revision, 0) AS groups_revision,
+        a.directory_revision, (SELECT epoch FROM database_epoch WHERE is_only_row) + a.epoch AS epoch
+    FROM apps a
+    LEFT JOIN users u ON u.sdk_app_id = $1 AND u.user_id = $2
+    WHERE a.sdk_app_id = $1
+)
 SELECT
     h.owner_is_gone, h.epoch AS "epoch!", h.directory_revision AS "directory_revision!", h.revision AS "revision!",
     h.forgotten_revision AS "forgotten_revision!", h.groups_revision AS "groups_revision!",
@@ -12,8 +27,14 @@ SELECT
     COALESCE(c.pin_positions, '{}') AS "pin_positions!: Column<Option<i32>>",
     COALESCE(c.changed_at, '{}') AS "changed_at!: Column<i64>",
     COALESCE(c.changed_revisions, '{}') AS "changed_revisions!: Column<i64>"
-FROM user_head($1, $2) h
-CROSS JOIN user_groups($1, $2, FALSE) g
+FROM head h
+CROSS JOIN (
+    SELECT
+        COALESCE(array_agg(group_id ORDER BY rank NULLS LAST, group_id), '{}') AS ids,
+        COALESCE(array_agg(name ORDER BY rank NULLS LAST, group_id), '{}') AS names,
+        COALESCE(array_agg(0::bigint), '{}') AS conversations
+    FROM contact_groups WHERE sdk_app_id = $1 AND user_id = $2
+) g
 CROSS JOIN (
     SELECT
         array_agg(kind) AS kinds, array_agg(peer_id) AS peer_ids,

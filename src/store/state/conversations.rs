@@ -6,13 +6,14 @@ use smol_str::SmolStr;
 
 use super::ChangedUser;
 use crate::domain::{
-    Conversation, ConversationState, Counts, CustomMark, Entry, StandardMark, UserKey, UserState,
+    Conversation, ConversationState, Counts, CustomMark, Entry, Presence, SdkAppId, StandardMark,
+    UserKey, UserState,
 };
 use crate::error::Error;
-use crate::store::Tx;
 use crate::store::convert::{check_row_count, corrupt, number, required};
 use crate::store::directory::gone::presence;
 use crate::store::unnest::unnest;
+use crate::store::{KnownMembers, Tx};
 
 /// The columns of `conversations` that become [`ConversationState`].
 pub(in crate::store) struct ConversationRow {
@@ -59,21 +60,26 @@ pub async fn load(
     tx: &mut Tx<'_>,
     states: &mut BTreeMap<UserKey, UserState>,
     touched: &BTreeSet<(&UserKey, &Conversation)>,
+    known: &KnownMembers,
 ) -> Result<(), Error> {
     // A touched user without a state does not exist.
     let user_nrs: BTreeMap<&UserKey, i64> = states.keys().zip(1..).collect();
-    let touched: Vec<_> =
-        touched.iter().filter_map(|(key, other)| Some((*user_nrs.get(key)?, *other))).collect();
+    let touched: Vec<_> = touched
+        .iter()
+        .filter_map(|(key, conversation)| {
+            Some(Touched { nr: *user_nrs.get(key)?, conversation, app: key.sdk_app_id })
+        })
+        .collect();
     let rows = unnest!(
         query_file!("src/store/sql/load.sql"),
         for key in states.keys() => {
             sdk_app_id: i64 = key.sdk_app_id.number(),
             user_id: &str = key.user_id.as_str(),
         }
-        for (nr, conversation) in &touched => {
-            user_nr: i64 = *nr,
-            kind: i16 = conversation.kind(),
-            peer_id: &str = conversation.peer_id(),
+        for one in &touched => {
+            user_nr: i64 = one.nr,
+            kind: i16 = one.conversation.kind(),
+            peer_id: &str = one.conversation.peer_id(),
         }
     )
     .fetch_all(tx.session())
@@ -85,7 +91,7 @@ pub async fn load(
         let state = state.ok_or_else(unknown)?;
         state.owner = presence(row.owner_is_gone);
         let Some(nr) = row.nr else { continue };
-        let (_, conversation) =
+        let Touched { conversation, app, .. } =
             index(nr).and_then(|index| touched.get(index)).ok_or_else(unknown)?;
         let kept = match row.changed_at {
             None => None,
@@ -99,10 +105,21 @@ pub async fn load(
                 changed_at,
             })?),
         };
-        let entry = Entry::loaded(kept, presence(row.peer_is_gone));
+        let peer = match presence(row.peer_is_gone) {
+            Presence::Unknown if known.has(*app, conversation) => Presence::Present,
+            presence @ (Presence::Unknown | Presence::Present | Presence::Gone) => presence,
+        };
+        let entry = Entry::loaded(kept, peer);
         state.load_entry((*conversation).clone(), entry);
     }
     Ok(())
+}
+
+/// A conversation that a change touches, with the number of its user in the statement.
+struct Touched<'t> {
+    nr: i64,
+    conversation: &'t Conversation,
+    app: SdkAppId,
 }
 
 /// The index of a row by its ordinality, which starts at 1.

@@ -9,7 +9,7 @@ use crate::domain::{Conversation, UserKey, UserState};
 use crate::error::Error;
 use crate::store::convert::{check_row_count, number};
 use crate::store::unnest::unnest;
-use crate::store::{Store, Tx};
+use crate::store::{Partitions, Store, Tx};
 
 /// How many users [`prune`] locks at once.
 const LOCKED_USERS_MAX: i64 = 100;
@@ -78,7 +78,17 @@ async fn remove_rows(
 
 /// Removes all empty conversations that have not changed since `changed_before` (Unix seconds). Locks a few users at a time,
 /// for a few statements, so that the service can work at the same time.
-pub async fn prune(store: &Store, changed_before: u64) -> Result<Pruned, Error> {
+pub async fn prune(partitions: &Partitions, changed_before: u64) -> Result<Pruned, Error> {
+    let mut all = Pruned::default();
+    for part in partitions.each() {
+        let pruned = prune_in(part, changed_before).await?;
+        all.users += pruned.users;
+        all.conversations += pruned.conversations;
+    }
+    Ok(all)
+}
+
+async fn prune_in(store: &Store, changed_before: u64) -> Result<Pruned, Error> {
     let mut pruned = Pruned::default();
     let mut after = (0, String::new());
     loop {

@@ -287,3 +287,24 @@ pub async fn read_list(
     let conversations = shown!(row)?.into_iter().zip(sort_keys).collect();
     Ok((head!(row)?, conversations))
 }
+
+#[cfg(test)]
+mod tests {
+    /// Citus supports no function for it.
+    #[test]
+    fn all_reads_have_the_same_head() {
+        let head = |text: &'static str| {
+            let begin = text.find("head AS MATERIALIZED (").unwrap();
+            let end = text[begin..].find("\n)").unwrap();
+            &text[begin..begin + end]
+        };
+        let expected = head(include_str!("../sql/snapshot_user.sql"));
+        for other in [
+            include_str!("../sql/snapshot_changes.sql"),
+            include_str!("../sql/snapshot_conversation.sql"),
+            include_str!("../sql/snapshot_list.sql"),
+        ] {
+            assert_eq!(head(other), expected);
+        }
+    }
+}

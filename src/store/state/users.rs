@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::limits::LIMIT_MAX;
 use crate::store::Tx;
 use crate::store::convert::{check_row_count, corrupt, number};
-use crate::store::feed::DirectoryChange;
+use crate::store::feed::{self, DirectoryChange, FeedRow};
 use crate::store::unnest::unnest;
 
 /// Locks users until the transaction ends, and loads their rows. Locks are taken in the order of the keys.
@@ -162,15 +162,33 @@ pub(in crate::store) async fn save_rows(
         }
         for change in directory => {
             sdk_app_id: i64 = change.sdk_app_id,
-            kind: i16 = change.kind,
-            id: &str = change.id.as_str(),
-            is_gone: bool = change.is_gone,
-            revision: i64 = change.directory_revision,
         }
     )
     .fetch_one(tx.session())
     .await?;
-    check_row_count("users", number("users, saved", saved.saved)?, rows.len())
+    check_row_count("users", number("users, saved", saved.saved)?, rows.len())?;
+    let heads: BTreeMap<_, _> = saved.feed_apps.into_iter().zip(saved.first_numbers).collect();
+    if heads.is_empty() {
+        return Ok(());
+    }
+    let mut changes = Vec::new();
+    for row in rows {
+        changes.push(FeedRow {
+            sdk_app_id: row.key.sdk_app_id.number(),
+            kind: 0,
+            id: row.key.user_id.as_str(),
+            is_gone: None,
+            revision: number("users.revision", row.numbers.revision)?,
+        });
+    }
+    changes.extend(directory.iter().map(|change| FeedRow {
+        sdk_app_id: change.sdk_app_id,
+        kind: change.kind,
+        id: &change.id,
+        is_gone: Some(change.is_gone),
+        revision: change.directory_revision,
+    }));
+    feed::append(tx, heads, changes).await
 }
 
 /// Converts the key of a stored row.

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::store::directory::{accounts, gone};
 use crate::store::state::{ChangedUser, contact_groups, conversations, users};
 use crate::store::unnest::unnest;
-use crate::store::{Tx, chat_groups};
+use crate::store::{KnownMembers, Tx, chat_groups};
 
 /// What became of entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,8 +70,7 @@ pub async fn save_gone(
 ) -> Result<Saved, Error> {
     let sdk_app_id = app.sdk_app_id;
     let leaving = |member: &&GoneMember| member.is_gone;
-    let owners =
-        members.iter().filter(leaving).filter_map(|gone| user_key(sdk_app_id, &gone.member));
+    let owners = members.iter().filter(leaving).filter_map(|gone| gone.member.user_key(sdk_app_id));
     lock(tx, &owners.map(|key| (key, false)).collect()).await?;
     let stored = stored(tx, sdk_app_id, members).await?;
     let mut saved = Saved::default();
@@ -88,7 +87,7 @@ pub async fn save_gone(
         return Ok(saved);
     }
     let leaving = written.iter().filter(|(_, is_gone)| *is_gone).map(|(member, _)| *member);
-    let keys: Vec<_> = leaving.clone().filter_map(|member| user_key(sdk_app_id, member)).collect();
+    let keys: Vec<_> = leaving.clone().filter_map(|member| member.user_key(sdk_app_id)).collect();
     let states = deleted_states(tx, app, &keys, now).await?;
     let user_ids: Vec<_> = keys.iter().map(|key| key.user_id.as_str()).collect();
     accounts::delete_rows(tx, sdk_app_id, &user_ids).await?;
@@ -121,16 +120,15 @@ async fn deleted_states(
     let mut states = users::lock_rows(tx, keys.iter()).await?;
     let with_state: Vec<UserKey> = states.keys().cloned().collect();
     contact_groups::load(tx, &mut states, &with_state.iter().collect::<Vec<_>>()).await?;
-    conversations::load(tx, &mut states, &std::collections::BTreeSet::new()).await?;
+    conversations::load(
+        tx,
+        &mut states,
+        &std::collections::BTreeSet::new(),
+        &KnownMembers::default(),
+    )
+    .await?;
     states.retain(|_, state| Change::DeleteAccount.apply(state, app, now).is_ok());
     Ok(states)
-}
-
-fn user_key(sdk_app_id: SdkAppId, member: &Conversation) -> Option<UserKey> {
-    match member {
-        Conversation::OneToOne(user_id) => Some(UserKey { sdk_app_id, user_id: user_id.clone() }),
-        Conversation::Group(_) => None,
-    }
 }
 
 /// Whether each member is noted as gone. `None`: it was never gone.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::STATEMENT_TIME;
-use crate::domain::{ChatGroup, ChatGroupId, Conversation, SdkAppId, StoredUser};
+use crate::domain::{ChatGroup, ChatGroupId, Conversation, Refusal, SdkAppId, StoredUser};
 use crate::error::Error;
 use crate::store::convert::{corrupt, number};
 use crate::store::{Connection, Tx};
@@ -28,7 +28,7 @@ const PAGE_ROWS: i64 = 1000;
 const PAGE_CONVERSATIONS: i64 = 5000;
 
 /// What a snapshot of an app holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AppCounts {
     pub directory_revision: u64,
     /// Members of the directory that have left, and those that came back.
@@ -37,6 +37,20 @@ pub struct AppCounts {
     /// Users with an account, with state, or both.
     pub users: u64,
     pub conversations: u64,
+}
+
+impl AppCounts {
+    /// Of two schemas together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            directory_revision: self.directory_revision.max(other.directory_revision),
+            gone: self.gone + other.gone,
+            chat_groups: self.chat_groups + other.chat_groups,
+            users: self.users + other.users,
+            conversations: self.conversations + other.conversations,
+        }
+    }
 }
 
 /// A member of the directory that has left or come back.
@@ -76,7 +90,7 @@ impl<'c> Snapshot<'c> {
             r#"
             SELECT
                 directory_revision,
-                (SELECT count(*) FROM gone WHERE sdk_app_id = $1) AS "gone!",
+                (SELECT count(*) FROM gone WHERE sdk_app_id = $1 AND source_revision IS NULL) AS "gone!",
                 (SELECT count(*) FROM chat_groups WHERE sdk_app_id = $1) AS "chat_groups!",
                 (
                     SELECT count(*) FROM (
@@ -89,8 +103,9 @@ impl<'c> Snapshot<'c> {
             "#,
             self.sdk_app_id.number(),
         )
-        .fetch_one(self.tx.session())
+        .fetch_optional(self.tx.session())
         .await?;
+        let row = row.ok_or(Refusal::UnknownApp)?;
         sqlx::raw_sql(PAGE).execute(self.tx.session()).await?;
         Ok(AppCounts {
             directory_revision: number("apps.directory_revision", row.directory_revision)?,
@@ -109,13 +124,13 @@ impl<'c> Snapshot<'c> {
         number("apps.directory_revision", revision.fetch_one(self.tx.session()).await?)
     }
 
-    /// The next members that have left or come back, in that order. Those of one directory revision are ordered by kind and id.
+    /// The next members that have left or come back, in that order, without copies from other schemas. Those of one directory revision are ordered by kind and id.
     pub async fn gone(&mut self, after: Option<&GoneMember>) -> Result<Vec<GoneMember>, Error> {
         self.tx.extend(STATEMENT_TIME);
         let directory_revision = after.map_or(0, |last| last.directory_revision);
         let rows = sqlx::query!(
             "SELECT kind, id, is_gone, directory_revision FROM gone
-            WHERE sdk_app_id = $1 AND (directory_revision, kind, id) > ($2, $3, $4)
+            WHERE sdk_app_id = $1 AND (directory_revision, kind, id) > ($2, $3, $4) AND source_revision IS NULL
             ORDER BY directory_revision, kind, id LIMIT $5",
             self.sdk_app_id.number(),
             number::<_, i64>("gone.directory_revision", directory_revision)?,

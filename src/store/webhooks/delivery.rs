@@ -42,6 +42,7 @@ pub async fn claim(
             Ok(ClaimedWebhook {
                 sdk_app_id: SdkAppId::new(row.sdk_app_id)
                     .map_err(|problem| corrupt("webhooks.sdk_app_id", problem))?,
+                feed: 0,
                 id: row.webhook_id,
                 url: stored_url(&row.url)?,
                 wants: WantedChanges { users: row.wants_users, directory: row.wants_directory },
@@ -62,8 +63,8 @@ pub async fn renew(
 ) -> Result<bool, Error> {
     let seconds = if keep { CLAIM_S } else { 0 };
     let done = sqlx::query!(
-        "UPDATE webhooks SET claimed_until = clock_timestamp() + make_interval(secs => $4::bigint)
-        WHERE sdk_app_id = $1 AND webhook_id = $2 AND claimed_by = $3 AND claimed_until > clock_timestamp()
+        "UPDATE webhooks SET claimed_until = statement_timestamp() + make_interval(secs => $4::bigint)
+        WHERE sdk_app_id = $1 AND webhook_id = $2 AND claimed_by = $3 AND claimed_until > statement_timestamp()
             AND NOT disabled",
         webhook.sdk_app_id.number(),
         webhook.id,
@@ -144,11 +145,22 @@ pub async fn record(
     let stored = |column, value: u64| -> Result<i64, Error> { number(column, value) };
     let epoch = outcome.position.map(|position| stored("webhooks.epoch", position.epoch));
     let nr = outcome.position.map(|position| stored("webhooks.number", position.number));
-    let done = sqlx::query_file!(
-        "src/store/sql/record_webhook.sql",
+    // The time is a parameter, because Citus would make two steps of a statement that asks for it within COALESCE or CASE.
+    let now = sqlx::query_scalar!(
+        r#"SELECT extract(epoch FROM clock_timestamp())::float8 AS "now!" FROM webhooks
+        WHERE sdk_app_id = $1 AND webhook_id = $2 AND claimed_by = $3 AND claimed_until > clock_timestamp()
+            AND NOT disabled
+        FOR NO KEY UPDATE"#,
         webhook.sdk_app_id.number(),
         webhook.id,
         process,
+    );
+    let Some(now) = now.fetch_optional(tx.session()).await? else { return Ok(false) };
+    sqlx::query_file!(
+        "src/store/sql/record_webhook.sql",
+        webhook.sdk_app_id.number(),
+        webhook.id,
+        now,
         epoch.transpose()?,
         nr.transpose()?,
         outcome.failure.as_deref(),
@@ -156,9 +168,6 @@ pub async fn record(
     )
     .execute(tx.session())
     .await?;
-    if done.rows_affected() == 0 {
-        return Ok(false);
-    }
     delete_delivered(tx, webhook, &outcome.delivered).await?;
     save_failed(tx, webhook, outcome).await?;
     // The next change of a user becomes due when the one before it is delivered, or given up.

@@ -4,6 +4,7 @@ pub mod delivery;
 
 use super::convert::{corrupt, number};
 use super::feed::change;
+use super::pool::Session;
 use super::{Reader, Tx};
 use crate::domain::{
     FailedDelivery, FeedPosition, SdkAppId, WantedChanges, Webhook, WebhookSecret, WebhookUrl,
@@ -58,6 +59,30 @@ pub async fn load(
     sdk_app_id: SdkAppId,
     id: Option<i64>,
 ) -> Result<Vec<Webhook>, Error> {
+    select(reader.session(), sdk_app_id, id).await
+}
+
+/// Locks a webhook against other changes of it, and loads it.
+pub async fn lock(
+    tx: &mut Tx<'_>,
+    sdk_app_id: SdkAppId,
+    id: i64,
+) -> Result<Option<Webhook>, Error> {
+    sqlx::query!(
+        "SELECT FROM webhooks WHERE sdk_app_id = $1 AND webhook_id = $2 FOR NO KEY UPDATE",
+        sdk_app_id.number(),
+        id,
+    )
+    .fetch_optional(tx.session())
+    .await?;
+    Ok(select(tx.session(), sdk_app_id, Some(id)).await?.pop())
+}
+
+async fn select(
+    session: Session<'_>,
+    sdk_app_id: SdkAppId,
+    id: Option<i64>,
+) -> Result<Vec<Webhook>, Error> {
     let rows = sqlx::query!(
         r#"
         SELECT
@@ -78,7 +103,7 @@ pub async fn load(
         sdk_app_id.number(),
         id,
     )
-    .fetch_all(reader.session())
+    .fetch_all(session)
     .await?;
     rows.into_iter()
         .map(|row| {
@@ -137,7 +162,8 @@ pub async fn rotate(
 ) -> Result<bool, Error> {
     let done = sqlx::query!(
         "UPDATE webhooks SET
-            previous_secret = secret, previous_until = clock_timestamp() + make_interval(secs => $4::bigint), secret = $3
+            previous_secret = secret, previous_until = statement_timestamp() + make_interval(secs => $4::bigint),
+            secret = $3
         WHERE sdk_app_id = $1 AND webhook_id = $2",
         sdk_app_id.number(),
         id,
@@ -221,7 +247,7 @@ pub async fn replay(
     .await?;
     let done = sqlx::query!(
         "UPDATE webhook_deliveries SET
-            next_try_at = clock_timestamp(), failed_at = clock_timestamp(), attempts = 0
+            next_try_at = statement_timestamp(), failed_at = statement_timestamp(), attempts = 0
         WHERE sdk_app_id = $1 AND webhook_id = $2 AND number BETWEEN $3 AND $4 AND next_try_at IS NULL",
         sdk_app_id.number(),
         id,

@@ -17,6 +17,7 @@ pub use report::{Changes, Report};
 use super::form::{self, FieldProblem, Line, PeerType};
 use super::reading::{Numbered, Place};
 use super::{FileProblem, FormReader, Progress};
+use crate::audit::{Action, Operator};
 use crate::deadline::Deadline;
 use crate::domain::{
     App, ChatGroup, Color, MarkBit, MarkName, MarkNames, NamedMark, SdkAppId, UserId,
@@ -24,7 +25,7 @@ use crate::domain::{
 use crate::error::Error;
 use crate::service::{self, AppChange};
 use crate::store::transfer::{self as rows, GoneMember};
-use crate::store::{Store, Tx};
+use crate::store::{Partitions, Store, Tx};
 use users::FileUser;
 
 /// Lines that share a transaction.
@@ -35,6 +36,8 @@ const BATCH_CONVERSATIONS: usize = 5000;
 const TRIES: u32 = 3;
 /// Between two of them.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
+/// How long a change of the directory may take to reach all partitions.
+const COPY_TIME: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -44,6 +47,8 @@ pub struct Options {
     pub user: Option<UserId>,
     /// The time of the import, in Unix seconds.
     pub now: u64,
+    /// Who imports, for the audit trail.
+    pub operator: Operator,
 }
 
 impl Options {
@@ -60,18 +65,20 @@ impl Options {
 
 /// Imports a file into an app that exists. What does not fit is in the report; an error ends the import.
 pub async fn import(
-    store: &Store,
+    partitions: &Partitions,
     sdk_app_id: SdkAppId,
     reader: impl BufRead,
     options: Options,
 ) -> anyhow::Result<Report> {
-    let app = service::load_app(store, sdk_app_id, Deadline::of_a_request()).await?;
+    let app = service::load_app(partitions.shared(), sdk_app_id, Deadline::of_a_request()).await?;
     let app = app.with_context(|| format!("there is no app {sdk_app_id}"))?;
     let mut file = FormReader::open(reader)?;
+    let entry = begin(partitions, sdk_app_id, &options).await?;
     let progress = Progress::new("users", file.header.counts.users);
     let report = Report::new(options.dry_run);
     let batch = Batch::default();
-    let mut import = Import { store, app, options, report, progress, batch, has_found_user: false };
+    let mut import =
+        Import { partitions, app, options, report, progress, batch, has_found_user: false };
     if import.options.user.is_none() {
         import.marks(&file.header.marks).await?;
     }
@@ -96,11 +103,32 @@ pub async fn import(
         let revision = file.header.directory_revision;
         import.raise_directory_revision(revision).await.with_context(|| stopped(number))?;
     }
-    Ok(import.report)
+    let report = import.report;
+    if let Some(entry) = entry {
+        service::finish(partitions, entry, report.document()).await;
+    }
+    Ok(report)
+}
+
+/// Writes the entry of the audit trail, unless nothing is to be stored. Returns its number.
+async fn begin(
+    partitions: &Partitions,
+    app: SdkAppId,
+    options: &Options,
+) -> Result<Option<i64>, Error> {
+    if options.dry_run {
+        return Ok(None);
+    }
+    let entry = options.operator.did(Action::Import).in_app(app);
+    let entry = match &options.user {
+        Some(user) => entry.about(user.as_str()),
+        None => entry,
+    };
+    service::begin(partitions, &entry, Deadline::of_a_request()).await.map(Some)
 }
 
 struct Import<'s> {
-    store: &'s Store,
+    partitions: &'s Partitions,
     app: App,
     options: Options,
     report: Report,
@@ -199,18 +227,23 @@ impl Import<'_> {
         if !gone.is_empty() {
             let least = gone.iter().map(|gone| gone.directory_revision).max().unwrap_or_default();
             let (app, now) = (self.app.clone(), self.options.now);
-            let saved = self
-                .write(
-                    |saved: &rows::Saved| *saved != rows::Saved::default(),
-                    async |tx| rows::save_gone(tx, &app, &gone, least, now).await,
-                )
-                .await?;
-            self.report.gone.add(saved, gone.len());
+            let (partitions, app_id) = (self.partitions, self.app.sdk_app_id);
+            for (schema, gone) in partitions.group_by_member(app_id, gone, |gone| &gone.member) {
+                let saved = self
+                    .write(
+                        schema,
+                        |saved: &rows::Saved| *saved != rows::Saved::default(),
+                        async |tx| rows::save_gone(tx, &app, &gone, least, now).await,
+                    )
+                    .await?;
+                self.report.gone.add(saved, gone.len());
+            }
         }
         if !chat_groups.is_empty() {
             let sdk_app_id = self.app.sdk_app_id;
             let saved = self
                 .write(
+                    self.partitions.shared(),
                     |saved: &rows::Saved| *saved != rows::Saved::default(),
                     async |tx| rows::save_chat_groups(tx, sdk_app_id, &chat_groups).await,
                 )
@@ -219,35 +252,55 @@ impl Import<'_> {
         }
         if !users.is_empty() {
             let app = self.app.clone();
-            let outcome = self
-                .write(
-                    |outcome: &users::Outcome| outcome.has_written,
-                    async |tx| users::save(tx, &app, &users).await,
-                )
-                .await?;
-            self.report.add_users(outcome, users.len());
+            let parts = self.partitions.group(users, |file| users::key(&app, &file.user));
+            for (number, users) in parts {
+                let outcome = self
+                    .write(
+                        &self.partitions.each()[number],
+                        |outcome: &users::Outcome| outcome.has_written,
+                        async |tx| users::save(tx, &app, &users).await,
+                    )
+                    .await?;
+                self.report.add_users(outcome, users.len());
+            }
         }
         Ok(())
     }
 
-    /// Runs a transaction, again if the database gave it up. To run it twice does no harm.
+    /// Runs a transaction in a schema, again if the database gave it up. To run it twice does no harm. Then copies what has
+    /// changed in the directory.
     async fn write<T>(
         &self,
+        schema: &Store,
+        has_written: impl Fn(&T) -> bool,
+        write: impl AsyncFn(&mut Tx<'_>) -> Result<T, Error>,
+    ) -> anyhow::Result<T> {
+        let done = self.write_here(schema, has_written, write).await?;
+        if !self.options.dry_run {
+            let (app, deadline) = (self.app.sdk_app_id, Deadline::within(COPY_TIME));
+            service::copy_directory(self.partitions, schema, app, deadline).await?;
+        }
+        Ok(done)
+    }
+
+    async fn write_here<T>(
+        &self,
+        schema: &Store,
         has_written: impl Fn(&T) -> bool,
         write: impl AsyncFn(&mut Tx<'_>) -> Result<T, Error>,
     ) -> anyhow::Result<T> {
         let is_kept = |done: &T| !self.options.dry_run && has_written(done);
         for _ in 1..TRIES {
-            match rows::write(self.store, is_kept, async |tx| write(tx).await).await {
+            match rows::write(schema, is_kept, async |tx| write(tx).await).await {
                 Err(error @ (Error::Unavailable(_) | Error::InDoubt(_))) => {
-                    let cause = format!("{:#}", anyhow::Error::from(error));
+                    let cause = error.with_causes();
                     tracing::warn!(cause, "a transaction is tried again");
                     sleep(RETRY_PAUSE).await;
                 }
                 done => return Ok(done?),
             }
         }
-        Ok(rows::write(self.store, is_kept, async |tx| write(tx).await).await?)
+        Ok(rows::write(schema, is_kept, async |tx| write(tx).await).await?)
     }
 
     /// The names of marks: those of the file replace others of the same bit.
@@ -280,7 +333,9 @@ impl Import<'_> {
         if !self.options.dry_run {
             let change = AppChange::NameMarks(names);
             let deadline = Deadline::of_a_request();
-            let updated = service::update_app(self.store, self.app.sdk_app_id, change, deadline);
+            let by = Some(&self.options.operator);
+            let updated =
+                service::update_app(self.partitions, self.app.sdk_app_id, change, by, deadline);
             if updated.await?.is_none() {
                 bail!("app {} has just been deleted", self.app.sdk_app_id);
             }
@@ -291,11 +346,14 @@ impl Import<'_> {
     /// Readers of changes know the app's directory revision of the file already.
     async fn raise_directory_revision(&mut self, revision: u64) -> anyhow::Result<()> {
         let sdk_app_id = self.app.sdk_app_id;
-        self.write(
-            |is_raised: &bool| *is_raised,
-            async |tx| rows::set_directory_revision(tx, sdk_app_id, revision).await,
-        )
-        .await?;
+        for schema in self.partitions.schemas() {
+            self.write(
+                schema,
+                |is_raised: &bool| *is_raised,
+                async |tx| rows::set_directory_revision(tx, sdk_app_id, revision).await,
+            )
+            .await?;
+        }
         Ok(())
     }
 }

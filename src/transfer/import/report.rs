@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::users::Outcome;
 use crate::store::transfer::Saved;
@@ -65,6 +66,14 @@ impl Report {
             problem_count: 0,
             problems: Vec::new(),
         }
+    }
+
+    /// For the audit trail: numbers, and nothing of users.
+    pub(super) fn document(&self) -> Value {
+        json!({
+            "marks": self.marks, "gone": self.gone, "chat_groups": self.chat_groups, "users": self.users,
+            "conversations": self.conversations, "problem_count": self.problem_count,
+        })
     }
 
     pub(super) fn add_problem(&mut self, problem: FileProblem) {

@@ -56,7 +56,7 @@ pub(super) async fn save(tx: &mut Tx<'_>, app: &App, users: &[FileUser]) -> Resu
     Ok(outcome)
 }
 
-fn key(app: &App, user: &StoredUser) -> UserKey {
+pub(super) fn key(app: &App, user: &StoredUser) -> UserKey {
     UserKey { sdk_app_id: app.sdk_app_id, user_id: user.user_id.clone() }
 }
 

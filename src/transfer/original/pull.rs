@@ -8,7 +8,7 @@ use std::ops::Bound;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt};
 use serde::Serialize;
 
 use super::read::read_user;
@@ -16,7 +16,7 @@ use super::{FAILURES_MAX, Missing, NAMED_MAX, Original, USERS_AT_ONCE, UserError
 use crate::domain::{SdkAppId, UserId};
 use crate::transfer::Progress;
 use crate::transfer::export::{Begun, FormWriter, create};
-use crate::transfer::form::{Counts, FORMAT, Header, Line, VERSION};
+use crate::transfer::form::{Counts, FORMAT, Header, Line, User, VERSION};
 use crate::transfer::reading::Place;
 
 /// What a pull has written, and what not.
@@ -80,22 +80,17 @@ pub async fn pull(
     resumes: bool,
 ) -> anyhow::Result<Pulled> {
     let named = || path.display().to_string();
-    let (file, begun) =
-        if resumes { begun(path, sdk_app_id)? } else { (create(path)?, Begun::new(users.len())) };
-    let Begun { place, counts, .. } = begun;
-    let mut writer = FormWriter::new(&file, counts);
-    let rest: Vec<&String> = match &place {
-        Place::Header if resumes => users.iter().collect(),
-        Place::User(last) => {
-            users.range::<String, _>((Bound::Excluded(last), Bound::Unbounded)).collect()
-        }
-        Place::End => Vec::new(),
-        Place::Header | Place::Gone(..) | Place::ChatGroup(_) => {
-            writer.header(&header(sdk_app_id, users.len()))?;
-            users.iter().collect()
-        }
+    let mut run = Run::new(users.len());
+    let (file, Begun { place, counts, .. }, rest) = if resumes {
+        run.go_on(original, sdk_app_id, users, path).await?
+    } else {
+        (create(path)?, Begun::new(users.len()), users.iter().collect())
     };
-    let mut run = Run::new(users.len(), rest.len());
+    let mut writer = FormWriter::new(&file, counts);
+    if !resumes {
+        writer.header(&header(sdk_app_id, users.len()))?;
+    }
+    run.skip(users.len() - rest.len());
     let done = run.pull(original, &rest, &mut writer).await;
     run.report.users = writer.counts.users;
     run.report.conversations = writer.counts.conversations;
@@ -113,18 +108,6 @@ pub async fn pull(
     }
     file.sync_all().with_context(|| format!("cannot write {}", named()))?;
     Ok(run.report)
-}
-
-fn begun(path: &Path, sdk_app_id: SdkAppId) -> anyhow::Result<(File, Begun)> {
-    let named = || path.display().to_string();
-    let opened = OpenOptions::new().read(true).write(true).open(path);
-    let mut file = opened.with_context(|| format!("cannot open {}", named()))?;
-    let begun = Begun::find(BufReader::new(&file), sdk_app_id).with_context(named)?;
-    if begun.place != Place::End {
-        file.set_len(begun.offset).with_context(|| format!("cannot write {}", named()))?;
-        file.seek(SeekFrom::End(0))?;
-    }
-    Ok((file, begun))
 }
 
 fn header(sdk_app_id: SdkAppId, users: usize) -> Header {
@@ -148,9 +131,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(total: usize, rest: usize) -> Self {
-        let mut progress = Progress::new("users", total as u64);
-        progress.add((total - rest) as u64);
+    fn new(total: usize) -> Self {
         let report = Pulled {
             users: 0,
             conversations: 0,
@@ -159,19 +140,88 @@ impl Run {
             missing_count: 0,
             missing: Vec::new(),
         };
-        Self { report, progress, done: total - rest, failures: 0 }
+        Self { report, progress: Progress::new("users", total as u64), done: 0, failures: 0 }
     }
 
-    /// Several users are read at the same time, and written in their order.
+    /// Opens the file of a pull that was interrupted, and finds the users who are still to be read.
+    ///
+    /// Users may not be in the file although later ones are. The service did not know them, or it did not answer; the file does not
+    /// tell. So they are asked for again, and the file is cut before the first of them whom the service knows, or who cannot be read.
+    async fn go_on<'u>(
+        &mut self,
+        original: &Original,
+        sdk_app_id: SdkAppId,
+        users: &'u BTreeSet<String>,
+        path: &Path,
+    ) -> anyhow::Result<(File, Begun, Vec<&'u String>)> {
+        let named = || path.display().to_string();
+        let opened = OpenOptions::new().read(true).write(true).open(path);
+        let mut file = opened.with_context(|| format!("cannot open {}", named()))?;
+        let mut absent: BTreeSet<&String> = users.iter().collect();
+        let begun = Begun::find(BufReader::new(&file), sdk_app_id, |line| {
+            if let Line::User(user) = line {
+                absent.remove(&user.id);
+            }
+            true
+        });
+        let mut begun = begun.with_context(named)?;
+        let mut rest: Vec<_> = match &begun.place {
+            Place::User(last) => {
+                users.range::<String, _>((Bound::Excluded(last), Bound::Unbounded)).collect()
+            }
+            Place::End => return Ok((file, begun, Vec::new())),
+            Place::Header | Place::Gone(..) | Place::ChatGroup(_) => users.iter().collect(),
+        };
+        let skipped = absent.into_iter().take_while(|user| rest.first() != Some(user));
+        if let Some(first) = self.first_known(original, &skipped.collect::<Vec<_>>()).await? {
+            file.rewind()?;
+            let is_before = |line: &Line| !matches!(line, Line::User(user) if user.id > *first);
+            begun =
+                Begun::find(BufReader::new(&file), sdk_app_id, is_before).with_context(named)?;
+            rest = users.range::<String, _>(first..).collect();
+        }
+        file.set_len(begun.offset).with_context(|| format!("cannot write {}", named()))?;
+        file.seek(SeekFrom::End(0))?;
+        Ok((file, begun, rest))
+    }
+
+    async fn first_known<'u>(
+        &mut self,
+        original: &Original,
+        users: &[&'u String],
+    ) -> anyhow::Result<Option<&'u String>> {
+        let mut reads = read_all(original, users);
+        while let Some((id, read)) = reads.next().await {
+            match read {
+                Ok(None) => self.note_unknown(id),
+                Ok(Some(_)) | Err(UserError::OnlyThis(_)) => return Ok(Some(id)),
+                Err(UserError::Fatal(cause)) => bail!("user {id:?}: {cause}"),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Users who need not be read.
+    fn skip(&mut self, count: usize) {
+        self.done += count;
+        self.progress.add(count as u64);
+    }
+
+    fn note_unknown(&mut self, id: &str) {
+        tracing::warn!("the source does not know user {id:?}");
+        self.report.unknown_count += 1;
+        if self.report.unknown.len() < NAMED_MAX {
+            self.report.unknown.push(id.to_owned());
+        }
+    }
+
     async fn pull<W: Write>(
         &mut self,
         original: &Original,
         users: &[&String],
         writer: &mut FormWriter<W>,
     ) -> anyhow::Result<()> {
-        let reads =
-            users.iter().map(|user| async move { (*user, read_user(original, user).await) });
-        let mut reads = stream::iter(reads).buffered(USERS_AT_ONCE);
+        let mut reads = read_all(original, users);
         while let Some((id, read)) = reads.next().await {
             match read {
                 Ok(Some(user)) => {
@@ -180,11 +230,7 @@ impl Run {
                 }
                 Ok(None) => {
                     self.failures = 0;
-                    tracing::warn!("the source does not know user {id:?}");
-                    self.report.unknown_count += 1;
-                    if self.report.unknown.len() < NAMED_MAX {
-                        self.report.unknown.push(id.clone());
-                    }
+                    self.note_unknown(id);
                 }
                 Err(UserError::Fatal(cause)) => bail!("user {id:?}: {cause}"),
                 Err(UserError::OnlyThis(reason)) => {
@@ -207,4 +253,14 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// Reads several users at the same time, and yields them in their order.
+fn read_all<'u>(
+    original: &Original,
+    users: &[&'u String],
+) -> impl Stream<Item = (&'u String, Result<Option<User>, UserError>)> {
+    let reads =
+        users.iter().map(move |user| async move { (*user, read_user(original, user).await) });
+    stream::iter(reads).buffered(USERS_AT_ONCE)
 }

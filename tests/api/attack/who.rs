@@ -100,10 +100,10 @@ async fn start() -> TestApp {
     app.add_app(OTHER, OTHER_KEY).await;
     app.add_app(DISABLED, KEY).await;
     let change = async |number, change| {
-        let (store, number) = (app.store.clone(), SdkAppId::new(number).unwrap());
-        on_runtime(
-            async move { update_app(&store, number, change, Deadline::of_a_request()).await },
-        )
+        let (partitions, number) = (app.partitions.clone(), SdkAppId::new(number).unwrap());
+        on_runtime(async move {
+            update_app(&partitions, number, change, None, Deadline::of_a_request()).await
+        })
         .await
         .unwrap()
         .unwrap();

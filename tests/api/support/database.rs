@@ -4,6 +4,7 @@ use std::process;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use earmark::store::{Database, Store, schema};
 use private_postgres::{Cluster, Lifetime, Settings};
@@ -14,6 +15,8 @@ use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 use tokio::sync::{Mutex, OnceCell};
+
+use super::citus::Workers;
 
 const PASSWORD: &str = "earmark-tests";
 /// The process id follows, so that several runs of the tests can share a server.
@@ -26,6 +29,8 @@ pub(crate) struct Server {
     options: PgConnectOptions,
     template: String,
     source: Source,
+    /// With Citus, the databases are on them as well.
+    workers: Workers,
 }
 
 #[derive(Debug)]
@@ -38,8 +43,18 @@ enum Source {
     Container { _container: Box<ContainerAsync<GenericImage>> },
 }
 
+/// The tables that have rows in partitions only.
+pub(super) const PARTITIONED: [&str; 5] =
+    ["users", "conversations", "contact_groups", "accounts", "app_sizes"];
+/// Tables of which each schema has its own rows.
+pub(super) const IN_EACH_SCHEMA: [&str; 4] =
+    ["feed_head", "database_epoch", "webhooks", "webhook_deliveries"];
+const LOCK_WAIT: Duration = Duration::from_mins(1);
+
 static IN_USE: Mutex<Weak<Server>> = Mutex::const_new(Weak::new());
 static PRIVATE: OnceCell<Cluster> = OnceCell::const_new();
+/// A template on Citus takes long, so it stays for all tests. Its cluster is there for the tests alone.
+static ON_CITUS: OnceCell<Arc<Server>> = OnceCell::const_new();
 static DATABASES: AtomicU32 = AtomicU32::new(1);
 
 /// The server of this process. The first test starts it.
@@ -50,6 +65,9 @@ pub(crate) async fn server() -> Arc<Server> {
     }
     let server = Arc::new(Server::find().await);
     *in_use = Arc::downgrade(&server);
+    if server.workers.exist() {
+        ON_CITUS.get_or_init(async || server.clone()).await;
+    }
     server
 }
 
@@ -64,6 +82,12 @@ pub(crate) async fn release(server: Arc<Server>) {
 pub(crate) fn setting(name: &str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "the tests read their settings only here")]
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The number of partitions: `EARMARK_TEST_PARTITIONS`, or one.
+pub(crate) fn partitions() -> u16 {
+    let number = setting("EARMARK_TEST_PARTITIONS");
+    number.map_or(1, |number| number.parse().expect("EARMARK_TEST_PARTITIONS: a number"))
 }
 
 /// Prints a line for the person who runs the tests.
@@ -84,7 +108,7 @@ impl Server {
         if let Some(url) = setting("TEST_DATABASE_URL") {
             let options =
                 PgConnectOptions::from_str(&url).expect("TEST_DATABASE_URL: a postgres:// URL");
-            return Self::prepare(options, Source::Url).await;
+            return Self::prepare(options, Source::Url, Workers::find()).await;
         }
         match setting("EARMARK_TEST_DATABASE").as_deref() {
             Some("private") => Self::private().await,
@@ -111,7 +135,7 @@ impl Server {
 
     /// Uses a server of the test's own.
     pub(crate) async fn on(options: PgConnectOptions) -> Self {
-        Self::prepare(options, Source::Private).await
+        Self::prepare(options, Source::Private, Workers::none()).await
     }
 
     async fn container() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
@@ -132,18 +156,31 @@ impl Server {
             .username("postgres")
             .password(PASSWORD)
             .database("postgres");
-        Ok(Self::prepare(options, Source::Container { _container: Box::new(container) }).await)
+        let source = Source::Container { _container: Box::new(container) };
+        Ok(Self::prepare(options, source, Workers::none()).await)
     }
 
     /// Creates the template for the databases of the tests.
-    async fn prepare(options: PgConnectOptions, source: Source) -> Self {
+    async fn prepare(options: PgConnectOptions, source: Source, workers: Workers) -> Self {
         let number = DATABASES.fetch_add(1, Ordering::Relaxed);
         let template = format!("{PREFIX}_{}_{number}_template", process::id());
-        let server = Self { options: options.disable_statement_logging(), template, source };
+        let server =
+            Self { options: options.disable_statement_logging(), template, source, workers };
         server.run(&format!("CREATE DATABASE {}", server.template)).await;
+        if server.workers.exist() {
+            server.workers.join(&server.options(&server.template)).await;
+        }
         let store = Store::connect(&server.database(&server.template)).await.unwrap();
-        schema::migrate(&store).await.unwrap();
+        let count = partitions();
+        schema::migrate_all(&store, Some(count), LOCK_WAIT).await.unwrap();
         store.close().await;
+        if count > 1 {
+            server.create_parents(count).await;
+        }
+        if server.workers.exist() {
+            server.workers.create_children(&server.options(&server.template)).await;
+            server.workers.close(&server.options, &server.template).await;
+        }
         server
     }
 
@@ -152,6 +189,9 @@ impl Server {
         let number = DATABASES.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}_{}_{number}", process::id());
         self.run(&format!("CREATE DATABASE {name} TEMPLATE {}", self.template)).await;
+        if self.workers.exist() {
+            self.workers.lead_to_copies(&self.options(&name)).await;
+        }
         name
     }
 
@@ -166,14 +206,44 @@ impl Server {
         self.options.clone().database(database)
     }
 
+    /// Statements of the tests see the rows of all partitions.
+    pub(crate) fn options_of_all(&self, database: &str) -> PgConnectOptions {
+        let options = self.options(database);
+        if partitions() == 1 {
+            return options;
+        }
+        options.options([("search_path", "all_partitions,public")])
+    }
+
+    /// A schema whose tables are the parents of those in the partitions: statements of the tests find the rows of all.
+    async fn create_parents(&self, count: u16) {
+        let mut statements = "CREATE SCHEMA all_partitions;".to_owned();
+        let partitions: Vec<_> = (0..count).map(|number| format!("partition_{number}")).collect();
+        let in_partitions = PARTITIONED.map(|table| (table, partitions.clone()));
+        let schemas: Vec<_> = ["public".to_owned()].into_iter().chain(partitions).collect();
+        let in_schemas = IN_EACH_SCHEMA.map(|table| (table, schemas.clone()));
+        for (table, schemas) in in_partitions.into_iter().chain(in_schemas) {
+            let create = format!("CREATE TABLE all_partitions.{table} (LIKE partition_0.{table});");
+            statements.push_str(&create);
+            // Citus keeps the rows of a partition elsewhere.
+            let is_placed = |schema: &String| self.workers.exist() && schema != "public";
+            for schema in schemas.iter().filter(|schema| !is_placed(schema)) {
+                let child = format!("{schema}.{table}");
+                let inherit = format!("ALTER TABLE {child} INHERIT all_partitions.{table};");
+                statements.push_str(&inherit);
+            }
+        }
+        let mut connection = self.options(&self.template).connect().await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
     pub(crate) fn database(&self, name: &str) -> Database {
         Database::from_options(self.options(name))
     }
 
-    /// Runs a statement. Its names come from this file, so it needs no quotes.
+    /// Runs a statement, with Citus on each node.
     async fn run(&self, statement: &str) {
-        let mut connection = self.options.connect().await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
+        self.workers.run_on_all(&self.options, statement).await;
     }
 }

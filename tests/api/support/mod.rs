@@ -1,6 +1,7 @@
 //! A running service, and ways to call it.
 
 mod answer;
+mod citus;
 mod code;
 pub(crate) mod database;
 pub(crate) mod document;
@@ -16,16 +17,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::Method;
+use earmark::audit::{COMMAND_LINE, Operator};
 use earmark::deadline::Deadline;
 use earmark::domain::{App, Directory, Edition, SdkAppId, SecretKey};
 use earmark::http::user_sig::UserSig;
 use earmark::http::{
-    Addresses, CLIENT_CONNECTIONS, Console, Identity, KEEP_ALIVE_S, Listen, Operators, listen,
+    Addresses, CLIENT_CONNECTIONS, Console, Environment, Identity, KEEP_ALIVE_S, Listen, Operators,
+    listen,
 };
 use earmark::service::{
     AppChange, AppSettings, Service, Settings, WebhookHosts, create_app, load_app, update_app,
 };
-use earmark::store::{Database, Store};
+use earmark::store::{Database, Partitions};
 use futures_util::future::join_all;
 use serde_json::Value;
 use sqlx::PgPool;
@@ -60,7 +63,7 @@ pub(crate) struct TestApp {
     /// The service's database.
     pub(crate) db: PgPool,
     /// For the work of operators.
-    pub(crate) store: Store,
+    pub(crate) partitions: Partitions,
     pub(crate) client: awc::Client,
     instances: Vec<Instance>,
     server: Option<Arc<Server>>,
@@ -72,6 +75,7 @@ pub(crate) struct TestApp {
 pub(crate) struct Front {
     pub(crate) identity: Option<Identity>,
     pub(crate) console: Console,
+    pub(crate) environment: Environment,
     pub(crate) operators: Operators,
     /// `None` delivers nothing.
     pub(crate) webhooks: Option<WebhookHosts>,
@@ -105,25 +109,34 @@ impl TestApp {
 
     /// Starts on a PostgreSQL server of the test's own.
     pub(crate) async fn start_on(server: Arc<Server>, change: Option<AppChange>) -> Self {
-        let (server, name, store, addresses, instance) = on_runtime(async move {
+        let (server, name, partitions, addresses, instance) = on_runtime(async move {
             let name = server.create_database().await;
-            let store = Store::connect(&server.database(&name)).await.unwrap();
-            create_app(&store, app(APP, KEY), Deadline::of_a_request()).await.unwrap().unwrap();
+            let partitions = Partitions::connect(&server.database(&name)).await.unwrap();
+            create_app(&partitions, app(APP, KEY), &operator(), Deadline::of_a_request())
+                .await
+                .unwrap()
+                .unwrap();
             if let Some(change) = change {
-                update_app(&store, SdkAppId::new(APP).unwrap(), change, Deadline::of_a_request())
-                    .await
-                    .unwrap()
-                    .unwrap();
+                update_app(
+                    &partitions,
+                    SdkAppId::new(APP).unwrap(),
+                    change,
+                    None,
+                    Deadline::of_a_request(),
+                )
+                .await
+                .unwrap()
+                .unwrap();
             }
             let (addresses, instance) =
                 start_instance(&server.database(&name), Front::default()).await;
-            (server, name, store, addresses, instance)
+            (server, name, partitions, addresses, instance)
         })
         .await;
         Self {
             addresses,
-            db: PgPool::connect_lazy_with(server.options(&name)),
-            store,
+            db: PgPool::connect_lazy_with(server.options_of_all(&name)),
+            partitions,
             client: awc::Client::builder().timeout(Duration::from_mins(1)).finish(),
             instances: vec![instance],
             server: Some(server),
@@ -162,19 +175,25 @@ impl TestApp {
 
     /// Changes the app while the service runs, as an operator does.
     pub(crate) async fn change(&self, change: AppChange) {
-        let store = self.store.clone();
+        let partitions = self.partitions.clone();
         on_runtime(async move {
-            update_app(&store, SdkAppId::new(APP).unwrap(), change, Deadline::of_a_request())
-                .await
-                .unwrap()
-                .unwrap();
+            update_app(
+                &partitions,
+                SdkAppId::new(APP).unwrap(),
+                change,
+                None,
+                Deadline::of_a_request(),
+            )
+            .await
+            .unwrap()
+            .unwrap();
         })
         .await;
     }
 
     /// The app, as it is stored.
     pub(crate) async fn app(&self) -> App {
-        let store = self.store.clone();
+        let store = self.partitions.shared().clone();
         let load = async move {
             load_app(&store, SdkAppId::new(APP).unwrap(), Deadline::of_a_request()).await
         };
@@ -183,9 +202,12 @@ impl TestApp {
 
     /// Adds an app with the same admin and limits.
     pub(crate) async fn add_app(&self, number: i64, key: &str) {
-        let (store, app) = (self.store.clone(), app(number, key));
+        let (partitions, app) = (self.partitions.clone(), app(number, key));
         on_runtime(async move {
-            create_app(&store, app, Deadline::of_a_request()).await.unwrap().unwrap()
+            create_app(&partitions, app, &operator(), Deadline::of_a_request())
+                .await
+                .unwrap()
+                .unwrap()
         })
         .await;
     }
@@ -264,7 +286,7 @@ impl TestApp {
 impl Drop for TestApp {
     fn drop(&mut self) {
         let (instances, server) = (std::mem::take(&mut self.instances), self.server.take());
-        let (store, database) = (self.store.clone(), std::mem::take(&mut self.database));
+        let (partitions, database) = (self.partitions.clone(), std::mem::take(&mut self.database));
         let (done, wait) = mpsc::channel();
         RUNTIME.spawn(async move {
             let stop = async {
@@ -272,7 +294,7 @@ impl Drop for TestApp {
                     join_all(handles.iter().map(|handle| handle.stop(false))).await;
                     service.close().await;
                 }
-                store.close().await;
+                partitions.close().await;
             };
             let stopped = tokio::time::timeout(STOP_TIME_MAX, stop).await.is_ok();
             // Even if the service did not stop, the database must go.
@@ -293,12 +315,13 @@ impl Drop for TestApp {
 async fn start_instance(database: &Database, front: Front) -> (Addresses, Instance) {
     let webhooks = front.webhooks.unwrap_or(WebhookHosts::Off);
     let settings = Settings { webhooks, ..Settings::default() };
-    let service = Service::new(Store::connect(database).await.unwrap(), settings);
+    let service = Service::new(Partitions::connect(database).await.unwrap(), settings);
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let wanted = Listen {
         address: anywhere,
         admin_address: Some(anywhere),
         console: front.console,
+        environment: front.environment,
         operators: front.operators,
         faults: None,
         identity: front.identity.map(Arc::new),
@@ -323,6 +346,11 @@ pub(crate) async fn on_runtime<T: Send + 'static>(
 fn app(number: i64, key: &str) -> App {
     let app = App::new(SdkAppId::new(number).unwrap(), SecretKey::parse(key).unwrap());
     App { directory: Directory::Open, ..app }
+}
+
+/// Who changes something in a test.
+pub(crate) fn operator() -> Operator {
+    Operator { name: "test".to_owned(), origin: COMMAND_LINE.to_owned(), request_id: None }
 }
 
 /// The change that disables an app, or enables it again.

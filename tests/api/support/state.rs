@@ -64,7 +64,7 @@ impl TestApp {
                 COALESCE(max(changed_revision), 0) <= u.revision
             FROM users u LEFT JOIN conversations c USING (sdk_app_id, user_id)
             WHERE sdk_app_id = $1 AND user_id = $2
-            GROUP BY u.sdk_app_id, u.user_id",
+            GROUP BY u.sdk_app_id, u.user_id, u.revision, u.row_count, u.marked, u.grouped, u.pinned",
         )
         .bind(APP)
         .bind(owner)
@@ -91,6 +91,13 @@ impl TestApp {
         .fetch_one(&self.db)
         .await
         .unwrap()
+    }
+
+    /// Ends all sessions of the service, and waits until they have ended. PostgreSQL has counted their scans then.
+    pub(crate) async fn end_sessions(&self) {
+        let end = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        sqlx::query(end).execute(&self.db).await.unwrap();
     }
 
     /// Deletes an account.

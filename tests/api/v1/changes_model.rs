@@ -227,7 +227,7 @@ impl World {
     /// What does not go through the API.
     async fn disturb(&self, step: &Step) {
         if let Step::Forget = step {
-            let (store, now) = (self.app.store.clone(), unix_now());
+            let (store, now) = (self.app.partitions.clone(), unix_now());
             on_runtime(async move { forgetting::prune(&store, now + 1).await.unwrap() }).await;
         }
         if let Step::Limits(marked) = step {

@@ -92,7 +92,7 @@ async fn a_cursor_that_is_older_than_what_was_forgotten_is_refused() {
     let cleared = cursor(&app, "user0").await;
     changes(&app, "user0", &marked).await.ok();
 
-    let (store, now) = (app.store.clone(), unix_now());
+    let (store, now) = (app.partitions.clone(), unix_now());
     on_runtime(async move { forgetting::prune(&store, now + 1).await.unwrap() }).await;
 
     assert_resync(&app, "user0", &marked).await;
@@ -159,9 +159,9 @@ async fn a_stream_whose_epoch_ends_gets_a_last_event() {
     let waits = Ask::get(format!("/users/user0/changes?since={}&wait=30", first.id));
     let waits = waits.send_at(&app, other);
     let raise = async {
-        let store = app.store.clone();
+        let store = app.partitions.clone();
         let deadline = earmark::deadline::Deadline::of_a_request();
-        on_runtime(async move { epoch::raise(&store, deadline).await.unwrap() }).await;
+        on_runtime(async move { epoch::raise(&store, &operator(), deadline).await.unwrap() }).await;
     };
     let (waited, ()) = futures_util::future::join(waits, raise).await;
     waited.assert_problem(410, "resync", None);

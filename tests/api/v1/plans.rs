@@ -6,13 +6,6 @@ use earmark::service::{Until, erase_user};
 use super::{Ask, cursor};
 use crate::support::*;
 
-/// Ends all sessions of the service, and waits until they have ended. PostgreSQL has counted their scans then.
-async fn end_sessions(app: &TestApp) {
-    let end = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    app.sql(end).await;
-}
-
 /// Each read of a user's state, and an erasure, find rows by a key, so that no statement grows with the number of users. The sessions
 /// of the service forbid sequential scans where there is an index, so small tables show what large ones would.
 #[actix_web::test]
@@ -24,7 +17,7 @@ async fn no_statement_scans_a_table_of_all_users() {
     app.call_ok(TOP, top("user0", 1, [user("b")])).await;
     app.mark("a", [set("user0", 0)]).await.assert_ok();
     app.delete_account("a").await;
-    end_sessions(&app).await;
+    app.end_sessions().await;
     until(async || Ask::get("/users/user0").send(&app).await.status == 200).await;
     app.sql("SELECT pg_stat_reset()").await;
 
@@ -42,13 +35,15 @@ async fn no_statement_scans_a_table_of_all_users() {
     let key = UserKey { sdk_app_id, user_id: UserId::parse("b", 32).unwrap() };
     // The first try may find the session ended.
     until(async || {
-        let (store, key) = (app.store.clone(), key.clone());
-        let erased = on_runtime(async move { erase_user(&store, &key, None, Until::Done).await });
+        let (partitions, key) = (app.partitions.clone(), key.clone());
+        let erased = on_runtime(async move {
+            erase_user(&partitions, &key, None, &operator(), Until::Done).await
+        });
         erased.await.is_ok_and(|erased| erased.lists == 1)
     })
     .await;
 
-    end_sessions(&app).await;
+    app.end_sessions().await;
     let scanned: Vec<String> = sqlx::query_scalar(
         "SELECT relname::text FROM pg_stat_user_tables WHERE seq_scan > 0
         AND relname IN ('users', 'conversations', 'contact_groups', 'accounts', 'chat_groups', 'gone')",

@@ -4,6 +4,7 @@ mod compare;
 mod export;
 mod import;
 mod interrupted;
+mod partitions;
 mod pull;
 mod push;
 mod source;

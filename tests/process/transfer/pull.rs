@@ -173,12 +173,37 @@ fn a_pull_from_a_source_that_died_goes_on_where_it_stopped() {
 
     assert!(report.starts_with("100 users, 100 conversations"), "{report}");
     let calls = live.calls.load(Ordering::SeqCst);
-    assert!(calls <= 2 * (102 - halfway), "only the rest was read: {calls}");
+    // Requests of several users are under way at once, so a user may be missing in the file before one who is in it.
+    assert!(calls <= 2 * (102 - 70), "only the rest was read: {calls}");
     let whole = Pull::many(100);
     whole.run(&live.url, &["--rate", "2000"]).expect_success();
     assert_eq!(read(&pull.out()), read(&whole.out()));
     let complete = pull.run(&live.url, &["--resume"]).expect_success();
     assert!(complete.starts_with("100 users, 100 conversations"), "{complete}");
+}
+
+#[test]
+fn a_user_who_was_skipped_before_a_pull_was_interrupted_is_asked_for_again() {
+    let source = Source::start(|command, body| match body["From_Account"].as_str().unwrap() {
+        "user003" => Reply::Status(502),
+        "user005" => failed(50001, "no such user"),
+        user if user >= "user010" => Reply::Cut,
+        _ => marked(command),
+    });
+    let pull = Pull::many(30);
+    pull.run(&source.url, &[]).expect_failure(&["10 of 30 users", "10 users in a row"]);
+
+    let live = Source::start(|command, body| match body["From_Account"].as_str().unwrap() {
+        "user005" => failed(50001, "no such user"),
+        _ => marked(command),
+    });
+    let report = pull.run(&live.url, &["--resume"]).expect_success();
+
+    let numbers = "29 users, 29 conversations; 1 users unknown to the source; 0 missing\n";
+    assert!(report.starts_with(numbers), "{report}");
+    let whole = Pull::many(30);
+    whole.run(&live.url, &[]).expect_success();
+    assert_eq!(read(&pull.out()), read(&whole.out()));
 }
 
 #[test]

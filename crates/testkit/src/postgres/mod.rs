@@ -6,6 +6,7 @@ mod sql;
 mod tcp;
 mod template;
 mod tls;
+mod two_servers;
 
 use std::fs;
 use std::path::Path;
@@ -19,6 +20,7 @@ pub use sql::Sql;
 pub(crate) use tcp::url;
 pub use tcp::{Postgres, TERMINATE_SESSIONS};
 pub use tls::{PASSWORD, TlsServer};
+pub use two_servers::TwoServers;
 
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()

@@ -51,6 +51,7 @@ enum AccountStatus {
 impl Call for AccountCheck {
     const FAMILY: Family = Family::Accounts;
     const COMMAND: &'static str = "account_check";
+    const IS_READ_ONLY: bool = true;
 
     type Answer = Answer;
 

@@ -49,6 +49,7 @@ struct GroupInfo {
 impl Call for GetGroupInfo {
     const FAMILY: Family = Family::ChatGroups;
     const COMMAND: &'static str = "get_group_info";
+    const IS_READ_ONLY: bool = true;
 
     type Answer = Answer;
 

@@ -42,6 +42,7 @@ pub struct Answer {
 impl Call for GetContactGroup {
     const FAMILY: Family = Family::RecentContact;
     const COMMAND: &'static str = "get_contact_group";
+    const IS_READ_ONLY: bool = true;
 
     type Answer = Answer;
 

@@ -69,6 +69,7 @@ struct SessionItem {
 impl Call for GetList {
     const FAMILY: Family = Family::RecentContact;
     const COMMAND: &'static str = "get_list";
+    const IS_READ_ONLY: bool = true;
 
     type Answer = Answer;
 

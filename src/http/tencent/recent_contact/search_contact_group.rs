@@ -37,6 +37,7 @@ pub struct Answer {
 impl Call for SearchContactGroup {
     const FAMILY: Family = Family::RecentContact;
     const COMMAND: &'static str = "search_contact_group";
+    const IS_READ_ONLY: bool = true;
 
     type Answer = Answer;
 

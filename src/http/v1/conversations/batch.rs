@@ -106,7 +106,9 @@ impl Call for Batch {
 
     fn items(answer: &Answer) -> ItemCounts {
         let ok = answer.results.iter().filter(|result| result.is_ok()).count();
-        ItemCounts { ok: ok as u64, refused: (answer.results.len() - ok) as u64 }
+        let refused = (answer.results.len() - ok) as u64;
+        let (code, info) = answer.results.iter().find_map(ItemResult::refusal).unwrap_or_default();
+        ItemCounts { ok: ok as u64, refused, code, info: info.to_owned() }
     }
 }
 

@@ -64,6 +64,6 @@ impl Call for DeleteConversation {
     }
 
     fn items(_: &ShownConversation) -> ItemCounts {
-        ItemCounts { ok: 1, refused: 0 }
+        ItemCounts { ok: 1, ..ItemCounts::default() }
     }
 }

@@ -74,6 +74,6 @@ impl Call for PatchConversation {
     }
 
     fn items(_: &ShownConversation) -> ItemCounts {
-        ItemCounts { ok: 1, refused: 0 }
+        ItemCounts { ok: 1, ..ItemCounts::default() }
     }
 }

@@ -7,29 +7,34 @@ use sha2::{Digest, Sha256};
 use crate::domain::{FeedPosition, SdkAppId};
 use crate::http::v1::cursor::{check_value, numbers};
 
-/// A position as text that clients do not look into: epoch, number and a check value, in hexadecimal. The check value covers
-/// the app, so that the cursor of another app, or of a user, is noticed. Clients keep the text as it is, so a later release
-/// can put several numbers into it.
-#[derive(Debug, Clone, Copy)]
+/// Positions as text that clients do not look into: epoch and number of each, and a check value, in hexadecimal. The check value
+/// covers the app, so that the cursor of another app, or of a user, is noticed.
+#[derive(Debug, Clone)]
 pub(super) struct FeedCursor {
     pub(super) app: SdkAppId,
-    pub(super) position: FeedPosition,
+    /// One for each schema with a feed.
+    pub(super) positions: Vec<FeedPosition>,
 }
 
 impl FeedCursor {
     /// `None` unless it is a cursor of this app's feed.
     pub(super) fn parse(text: &str, app: SdkAppId) -> Option<Self> {
-        let mut numbers = numbers(text);
-        let position = FeedPosition { epoch: numbers.next()??, number: numbers.next()?? };
-        let cursor = Self { app, position };
+        let numbers: Vec<_> = numbers(text).collect();
+        let (positions, _check_value) = numbers.as_chunks::<2>();
+        let position = |[epoch, number]: &[Option<u64>; 2]| {
+            Some(FeedPosition { epoch: (*epoch)?, number: (*number)? })
+        };
+        let positions = positions.iter().map(position).collect::<Option<Vec<_>>>()?;
+        let cursor = Self { app, positions };
         (cursor.to_string() == text).then_some(cursor)
     }
 
-    fn check_value(self) -> u32 {
+    fn check_value(&self) -> u32 {
         let mut digest = Sha256::new();
         digest.update(b"feed");
-        for number in [self.app.number().cast_unsigned(), self.position.epoch, self.position.number]
-        {
+        digest.update(self.app.number().to_be_bytes());
+        for FeedPosition { epoch, number } in &self.positions {
+            digest.update(epoch.to_be_bytes());
             digest.update(number.to_be_bytes());
         }
         check_value(digest)
@@ -38,8 +43,10 @@ impl FeedCursor {
 
 impl fmt::Display for FeedCursor {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let FeedPosition { epoch, number } = self.position;
-        write!(out, "{epoch:x}-{number:x}-{:08x}", self.check_value())
+        for FeedPosition { epoch, number } in &self.positions {
+            write!(out, "{epoch:x}-{number:x}-")?;
+        }
+        write!(out, "{:08x}", self.check_value())
     }
 }
 
@@ -51,8 +58,12 @@ mod tests {
     fn a_cursor_is_read_back_for_its_own_app_only() {
         let [app, other] = [1, 2].map(|number| SdkAppId::new(number).unwrap());
         let position = FeedPosition { epoch: 1, number: u64::MAX };
-        let text = FeedCursor { app, position }.to_string();
-        assert_eq!(FeedCursor::parse(&text, app).map(|cursor| cursor.position), Some(position));
+        let several = [position, FeedPosition { epoch: 2, number: 0 }].to_vec();
+        let text = FeedCursor { app, positions: several.clone() }.to_string();
+        assert_eq!(FeedCursor::parse(&text, app).map(|cursor| cursor.positions), Some(several));
+        let text = FeedCursor { app, positions: vec![position] }.to_string();
+        let found = FeedCursor::parse(&text, app).map(|cursor| cursor.positions);
+        assert_eq!(found, Some(vec![position]));
         assert!(FeedCursor::parse(&text, other).is_none());
         let longer = format!("{text}-0");
         for text in ["", "1", "1-2", "1-2-00000000", &longer, &text.to_uppercase()] {

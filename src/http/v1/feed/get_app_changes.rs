@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::cursor::FeedCursor;
 use crate::deadline::Arrival;
-use crate::domain::{App, FeedChange, FeedStart};
+use crate::domain::{App, FeedChange, FeedPosition, FeedStart};
 use crate::http::failure::Failure;
 use crate::http::openapi::schema::one_of;
 use crate::http::v1::call::{LastingCall, Reply, Request};
@@ -23,7 +23,7 @@ use crate::limits::CHANGES_WAIT_MAX_S;
 const LIMIT_MAX: u32 = 1000;
 
 pub(in crate::http::v1) struct GetAppChanges {
-    start: FeedStart,
+    start: FeedStart<Vec<FeedPosition>>,
     wait: Duration,
     limit: u32,
 }
@@ -100,7 +100,7 @@ impl LastingCall for GetAppChanges {
             Some("oldest") => FeedStart::Oldest,
             Some(text) => {
                 let cursor = FeedCursor::parse(text, app.sdk_app_id);
-                FeedStart::After(cursor.ok_or(Failure::CursorUnknown)?.position)
+                FeedStart::After(cursor.ok_or(Failure::CursorUnknown)?.positions)
             }
         };
         let wait_s = parameters.number("wait", 0..=CHANGES_WAIT_MAX_S)?.unwrap_or_default();
@@ -120,7 +120,7 @@ impl LastingCall for GetAppChanges {
         if !self.wait.is_zero() {
             caller.check_again().await?;
         }
-        let cursor = FeedCursor { app: app.sdk_app_id, position: page.position }.to_string();
+        let cursor = FeedCursor { app: app.sdk_app_id, positions: page.positions }.to_string();
         let changes = page.changes.into_iter().map(ShownChange::from).collect();
         Ok(Reply::of_app(Answer { cursor, changes }).response())
     }

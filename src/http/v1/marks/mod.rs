@@ -32,7 +32,8 @@ impl Target {
         change: AppChange,
         arrival: Arrival,
     ) -> Result<App, Failure> {
-        let app = service.update_app(app.sdk_app_id, change, arrival.deadline).await?;
+        let update = service.update_app(app.sdk_app_id, change, None, arrival.deadline);
+        let app = update.await?.app;
         let (bit, by) = (self.bit.number(), self.caller.as_str());
         tracing::info!(app = %app.sdk_app_id, by, what, bit, "app changed by the native API");
         Ok(app)

@@ -87,6 +87,11 @@ impl ItemResult {
     pub(super) fn is_ok(&self) -> bool {
         self.title.is_none()
     }
+
+    /// The code and the title of a refused item.
+    pub(super) fn refusal(&self) -> Option<(u32, &'static str)> {
+        self.code.zip(self.title)
+    }
 }
 
 impl From<&Result<(), Refusal>> for ItemResult {

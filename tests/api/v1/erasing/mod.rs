@@ -68,7 +68,7 @@ fn assert_bad(page: &Page, field: &str) {
 impl TestApp {
     /// Checks that the stored data is consistent.
     async fn verify(&self) {
-        let store = self.store.clone();
+        let store = self.partitions.clone();
         let report = on_runtime(async move { verify::run(&store).await.unwrap() }).await;
         assert_eq!(report.findings, []);
     }

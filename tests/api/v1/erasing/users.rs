@@ -161,10 +161,10 @@ async fn a_user_who_comes_back_is_empty_and_has_no_revision_twice() {
 /// Erases the state of user0. So little time is left that no list is searched.
 async fn erase_own_state(app: &TestApp) -> ErasedUser {
     let (sdk_app_id, user_id) = (SdkAppId::new(APP).unwrap(), UserId::parse("user0", 32).unwrap());
-    let (store, key) = (app.store.clone(), UserKey { sdk_app_id, user_id });
+    let (store, key) = (app.partitions.clone(), UserKey { sdk_app_id, user_id });
     let erase = async move {
         let soon = Until::Deadline(Deadline::within(Duration::from_millis(400)));
-        erase_user(&store, &key, None, soon).await.unwrap()
+        erase_user(&store, &key, None, &operator(), soon).await.unwrap()
     };
     on_runtime(erase).await
 }
