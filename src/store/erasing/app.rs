@@ -182,13 +182,17 @@ async fn remove_changes(tx: &mut Tx<'_>, app: i64, removed: &mut Removed) -> Res
 /// Makes the cursors of the app's users, and the positions of readers of its feed, unknown. Locks the app's row, and then the head
 /// of its feed, as every writer does. The number that is left out wakes the readers who wait.
 async fn end_cursors(tx: &mut Tx<'_>, app: i64) -> Result<(), Error> {
-    let ended =
-        sqlx::query!("UPDATE apps SET epoch = next_app_epoch(epoch) WHERE sdk_app_id = $1", app)
-            .execute(tx.session())
-            .await?;
-    if ended.rows_affected() == 0 {
-        return Err(Refusal::UnknownApp.into());
-    }
+    // Two statements, since Citus runs one that reads the shared tables in a subquery as a commit in two phases.
+    let next = sqlx::query_scalar!(
+        r#"SELECT next_app_epoch(epoch) AS "epoch!" FROM apps WHERE sdk_app_id = $1 FOR NO KEY UPDATE"#,
+        app,
+    )
+    .fetch_optional(tx.session())
+    .await?
+    .ok_or(Refusal::UnknownApp)?;
+    sqlx::query!("UPDATE apps SET epoch = $2 WHERE sdk_app_id = $1", app, next)
+        .execute(tx.session())
+        .await?;
     sqlx::query!(
         "UPDATE feed_head SET next_number = next_number + 1, forgotten_number = next_number WHERE sdk_app_id = $1",
         app,
@@ -214,7 +218,7 @@ pub async fn delete_app(tx: &mut Tx<'_>, sdk_app_id: SdkAppId) -> Result<bool, E
     sqlx::query!(
         "
         INSERT INTO ended_apps (sdk_app_id, epoch) VALUES ($1, $2)
-        ON CONFLICT (sdk_app_id) DO UPDATE SET epoch = EXCLUDED.epoch, ended_at = now()
+        ON CONFLICT (sdk_app_id) DO UPDATE SET epoch = EXCLUDED.epoch, ended_at = EXCLUDED.ended_at
         ",
         app,
         locked.epoch,
