@@ -18,7 +18,7 @@ const FLAGS = [
 /** Where tests leave screenshots for people to look at. */
 const PICTURES = "../target/console";
 /** Screenshots that the documents show. */
-const PUBLISHED = ["console", "lookup-dark", "lookup-light-phone"];
+const PUBLISHED = /^(console|(lookup|overview)-(light|dark)(-phone)?)$/;
 
 export function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
@@ -66,6 +66,12 @@ export async function open(browser: Browser, origin: string, options: BrowserCon
   return { page, offences, sizes };
 }
 
+/** Closes the page, which the browser must have had nothing to report about. */
+export async function closed({ page, offences }: Watch): Promise<void> {
+  await page.context().close();
+  assert.deepEqual(offences, []);
+}
+
 export interface Finding {
   where: string;
   impact: string;
@@ -94,10 +100,9 @@ export async function audit(page: Page, where: string): Promise<Finding[]> {
 
 /** Takes a screenshot. With PUBLISH_PICTURES set, also updates those in docs/images. */
 export async function picture(page: Page, name: string): Promise<void> {
-  const image = await webp(page);
   await mkdir(PICTURES, { recursive: true });
-  await writeFile(`${PICTURES}/${name}.webp`, image);
-  if (process.env.PUBLISH_PICTURES && PUBLISHED.includes(name)) await writeFile(`../docs/images/${name}.webp`, image);
+  await page.screenshot({ path: `${PICTURES}/${name}.png` });
+  if (process.env.PUBLISH_PICTURES && PUBLISHED.test(name)) await writeFile(`../docs/images/${name}.webp`, await webp(page));
 }
 
 async function webp(page: Page): Promise<Buffer> {

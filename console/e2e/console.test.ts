@@ -1,26 +1,23 @@
 // Tests of the console in a browser, on an `earmark dev` of their own.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
-import type { Browser } from "playwright-core";
-import { assertFits, audit, type Finding, launch, open, picture, type Watch } from "./browser.ts";
+import { test } from "node:test";
+import type { Browser, BrowserContextOptions } from "playwright-core";
+import { assertFits, audit, closed, type Finding, open, picture } from "./browser.ts";
+import { openSignedIn, openSignedOut, startForTests } from "./opened.ts";
 import {
   answer,
   choose,
-  close,
-  conversations,
+  edited,
   editor,
   lookUp,
-  reload,
   row,
   send,
   visit,
   waitForBody,
   waitForCount,
-  waitForNoDialog,
 } from "./page.ts";
-import { Service } from "./service.ts";
+import type { Service } from "./service.ts";
 
 /** All files of the page together, in bytes on the wire. */
 const BYTES_MAX = 150_000;
@@ -28,41 +25,10 @@ const BYTES_MAX = 150_000;
 let service: Service;
 let browser: Browser;
 
-before(async () => {
-  [service, browser] = await Promise.all([Service.start(), launch()]);
-});
+startForTests((own) => ({ service, browser } = own));
 
-after(async () => {
-  await browser?.close();
-  await service?.end();
-});
-
-/** Opens the address that `dev` prints. */
-async function signedIn(options: Parameters<typeof open>[2] = {}): Promise<Watch> {
-  const watch = await open(browser, service.origin, options);
-  await watch.page.goto(service.link);
-  await watch.page.getByRole("heading", { level: 1 }).waitFor();
-  await watch.page.getByRole("button", { name: "Sign out" }).waitFor();
-  return watch;
-}
-
-async function signedOut(options: Parameters<typeof open>[2] = {}): Promise<Watch> {
-  const watch = await signedIn(options);
-  await watch.page.getByRole("button", { name: "Sign out" }).click();
-  await watch.page.getByRole("button", { name: "Sign in", exact: true }).waitFor();
-  return watch;
-}
-
-async function closed({ page, offences }: Watch): Promise<void> {
-  await page.context().close();
-  assert.deepEqual(offences, []);
-}
-
-async function bitsInStore(user: string, peer: string): Promise<unknown> {
-  const body = { From_Account: user, ContactItem: [{ Type: 1, To_Account: peer }] };
-  const found = (await service.call("recentcontact/search_contact_group", body)) as { ContactResultItem: { StandardMark: string }[] };
-  return found.ContactResultItem[0]!.StandardMark;
-}
+const signedIn = (options?: BrowserContextOptions) => openSignedIn(browser, service, options);
+const signedOut = (options?: BrowserContextOptions) => openSignedOut(browser, service, options);
 
 test("the page is small and fast, and sends requests to the service only", async () => {
   const watch = await open(browser, service.origin);
@@ -78,6 +44,8 @@ test("the page is small and fast, and sends requests to the service only", async
   assert.equal(await watch.page.locator("script:not([src]), style, [style*=';']:not(.bar > *), [onclick]").count(), 0);
 
   const sizes = await Promise.all(watch.sizes);
+  const paths = sizes.map(({ path }) => path);
+  assert.deepEqual(paths.filter((path, at) => paths.indexOf(path) !== at), [], "these were fetched twice");
   const total = sizes.reduce((sum, { bytes }) => sum + bytes, 0);
   for (const { path, bytes } of sizes) console.log(`${String(bytes).padStart(7)} bytes  ${path}`);
   console.log(`size on the wire: ${total} bytes`);
@@ -87,11 +55,11 @@ test("the page is small and fast, and sends requests to the service only", async
   await closed(watch);
 });
 
-test("only the printed address signs in, and the page keeps its token in memory", async () => {
+test("only the printed address signs in, and only its tab keeps the token", async () => {
   const watch = await signedIn();
   const { page } = watch;
   assert.equal(page.url(), `${service.origin}/console`);
-  const storage = "JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, history.state, name])";
+  const storage = "JSON.stringify([{ ...localStorage }, document.cookie, history.state, name])";
   for (const place of [page.url(), await page.content(), (await page.evaluate(storage)) as string]) {
     assert.ok(!place.includes(service.token), place);
   }
@@ -99,12 +67,58 @@ test("only the printed address signs in, and the page keeps its token in memory"
   await page.getByRole("button", { name: "Sign in to the demo app" }).click();
   await page.getByRole("button", { name: "Sign out" }).waitFor();
 
+  // A reload of the tab signs in by itself. Another tab has no token.
   await page.reload();
-  await page.getByText("open the address that earmark dev printed").waitFor();
-  assert.equal(await page.getByRole("button", { name: /demo app|Sign out/ }).count(), 0);
-  await picture(page, "needs-link");
-  await page.goto(service.link);
   await page.getByRole("button", { name: "Sign out" }).waitFor();
+  const other = await page.context().newPage();
+  await other.goto(`${service.origin}/console`);
+  await other.getByText("open the address that earmark dev printed").waitFor();
+  assert.equal(await other.getByRole("button", { name: /demo app|Sign out/ }).count(), 0);
+  await picture(other, "needs-link");
+  await closed(watch);
+});
+
+test("the page, the filter, the order and the call that is written survive a reload and the Back button", async () => {
+  for (const from of [0, 60]) {
+    const item = (at: number) => ({ OptType: 1, ContactItem: { Type: 1, To_Account: `peer${from + at}` }, SetMark: [1] });
+    const MarkItem = Array.from({ length: 60 }, (_, at) => item(at));
+    await service.call("recentcontact/mark_contact", { From_Account: "paged", MarkItem });
+  }
+  const watch = await signedIn();
+  const { page } = watch;
+  const written = '{"From_Account": "half written';
+  await editor(page).fill(written);
+  await lookUp(page, "paged");
+  await page.getByRole("combobox", { name: "Order" }).selectOption("name");
+  await page.getByRole("searchbox", { name: "Filter" }).fill("peer");
+  await page.getByRole("navigation", { name: "Pages" }).getByRole("button", { name: "Next" }).click();
+  const currentPage = (number: string) => page.getByRole("navigation", { name: "Pages" }).locator("option:checked", { hasText: number });
+  const shown = async () => {
+    await currentPage("2").waitFor({ state: "attached" });
+    assert.equal(await page.getByRole("searchbox", { name: "Filter" }).inputValue(), "peer");
+    assert.equal(await page.getByRole("combobox", { name: "Order" }).inputValue(), "name");
+    assert.equal(await page.getByRole("textbox", { name: "UserID" }).inputValue(), "paged");
+  };
+  await shown();
+  await page.reload();
+  await shown();
+  await visit(page, "codes");
+  await page.getByRole("searchbox", { name: "Search" }).fill("51008");
+  await waitForCount(page.getByRole("heading", { level: 2 }), 1);
+  await page.goBack();
+  await shown();
+  await page.goBack();
+  await currentPage("1").waitFor({ state: "attached" });
+  await page.goForward();
+  await page.goForward();
+  await waitForCount(page.getByRole("heading", { level: 2 }), 1);
+  await page.reload();
+  assert.equal(await page.getByRole("searchbox", { name: "Search" }).inputValue(), "51008");
+  // A view opens where it was left.
+  await visit(page, "users");
+  await page.getByRole("searchbox", { name: "Filter" }).waitFor();
+  await visit(page, "try");
+  assert.equal(await editor(page).inputValue(), written);
   await closed(watch);
 });
 
@@ -120,11 +134,16 @@ test("sign in, mark by form and by JSON, and find the marks in the look-up", asy
   await send(page).click();
   await answer(page).getByText("OK", { exact: true }).waitFor();
   await answer(page).getByText("user9", { exact: true }).waitFor();
+  // The first answer of a service takes longer than the others.
+  const again = page.waitForResponse(/mark_contact/);
+  await send(page).click();
+  await (await again).finished();
+  await send(page).and(page.locator(":not([aria-disabled])")).waitFor();
   await picture(page, "console");
 
   await lookUp(page, "user0");
   const user9 = row(page, "user9");
-  await user9.getByRole("button", { name: "unread", pressed: true }).waitFor();
+  await user9.getByText("unread", { exact: true }).waitFor();
   await user9.getByText("from the console").waitFor();
   await user9.getByText("bit 32").waitFor();
   await picture(page, "lookup");
@@ -182,53 +201,28 @@ test("the page shows an error at the field that the service names", async () => 
   await closed(watch);
 });
 
-test("the look-up stores a click, and takes it back if the service refuses it", async () => {
-  const watch = await signedIn();
+test("a call that was partly refused says so, and shows first what was refused", async () => {
+  await service.admin("PATCH", "", { limits: { marked: 2 } });
+  const long = "an-id-as-long-as-an-id-may-be-32";
+  const item = (To_Account: string) => ({ OptType: 1, ContactItem: { Type: 1, To_Account }, SetMark: [0] });
+  const body = { From_Account: "partly", MarkItem: ["first", "second", long].map(item) };
+  const watch = await signedIn({ viewport: { width: 360, height: 780 } });
   const { page } = watch;
-  await lookUp(page, "user0");
-  await row(page, "user3").getByRole("button", { name: "favourite" }).click();
-  await page.getByRole("status").getByText("Stored").waitFor();
-  await row(page, "user3").and(page.locator('[aria-busy="false"]')).waitFor();
-  assert.match(String(await bitsInStore("user0", "user3")), /1$/);
-  await row(page, "user3").getByRole("button", { name: "Pin user3" }).click();
-  await row(page, "user3").and(page.locator('[aria-busy="false"]')).waitFor();
-  await row(page, "user2").getByRole("button", { name: "contact groups" }).click();
-  await row(page, "user2").getByRole("button", { name: "work" }).click();
-  await row(page, "user2").and(page.locator('[aria-busy="false"]')).waitFor();
-  await reload(page);
-  await page.getByRole("meter", { name: "Pinned" }).and(page.locator('[aria-valuenow="2"]')).waitFor();
-  await page.getByRole("meter", { name: "In contact groups" }).and(page.locator('[aria-valuenow="3"]')).waitFor();
-
-  // A custom mark may have 256 bytes.
-  await row(page, "user3").getByText("waiting for an answer").click();
-  await page.getByRole("textbox", { name: "Custom mark of user3" }).fill("x".repeat(257));
-  await page.getByRole("button", { name: "Save" }).click();
-  await row(page, "user3").getByText(/must be 0 to 256 bytes/).waitFor();
-  await row(page, "user3").getByText("waiting for an answer").waitFor();
-
-  await page.getByRole("searchbox", { name: "Filter" }).fill("waiting");
-  await waitForCount(conversations(page), 1);
-  await closed(watch);
-});
-
-test("the look-up counts, filters and pages many conversations", async () => {
-  for (let from = 0; from < 230; from += 100) {
-    const MarkItem = Array.from({ length: Math.min(100, 230 - from) }, (_, at) => ({
-      OptType: 1,
-      ContactItem: { Type: 1, To_Account: `peer${from + at}` },
-      SetMark: [1],
-    }));
-    await service.call("recentcontact/mark_contact", { From_Account: "busy", MarkItem });
-  }
-  const watch = await signedIn();
-  const { page } = watch;
-  await lookUp(page, "busy");
-  await page.getByRole("heading", { name: "230 conversations" }).waitFor();
-  await page.getByRole("meter", { name: "Marked" }).and(page.locator('[aria-valuenow="230"]')).waitFor();
-  await page.getByRole("navigation", { name: "Pages" }).getByRole("button", { name: "Next" }).click();
-  await page.getByText("Page 2 of 10").waitFor();
-  await page.getByRole("searchbox", { name: "Filter" }).fill("peer22");
-  await waitForCount(conversations(page), 11);
+  await editor(page).fill(JSON.stringify(body));
+  await send(page).click();
+  await answer(page).getByText("1 of 3 refused", { exact: true }).waitFor();
+  await page.getByRole("status").getByText("Answered: 1 of 3 refused").waitFor();
+  const results = answer(page).getByRole("list", { name: "Results of the items" }).getByRole("listitem");
+  assert.deepEqual((await results.allTextContents()).map((text) => text.split(/(?=done|5)/)[0]), [long, "first", "second"]);
+  await results.first().getByRole("link", { name: "51008" }).waitFor();
+  await results.first().getByText(/raise the limit/).waitFor();
+  const lines = await results.first().getByText(long).evaluate((id) => id.getClientRects().length);
+  assert.ok(lines <= 2, `the id is broken into ${lines} lines`);
+  await results.first().scrollIntoViewIfNeeded();
+  await picture(page, "partly-refused-phone");
+  await page.setViewportSize({ width: 1280, height: 860 });
+  await picture(page, "partly-refused");
+  await service.admin("PATCH", "", { limits: { marked: 1000 } });
   await closed(watch);
 });
 
@@ -283,144 +277,6 @@ test("the page reports a restart of the service, and keeps the input", async () 
   await page.context().close();
 });
 
-test("apps: create, sign in with the new key, rotate, set, disable", async () => {
-  const watch = await signedOut({ permissions: ["clipboard-read", "clipboard-write"] });
-  const { page } = watch;
-  await visit(page, "apps");
-  await page.getByRole("button", { name: "New app" }).click();
-  await page.getByRole("textbox", { name: "SDKAppID" }).fill("1400000077");
-  await page.getByRole("button", { name: "Create", exact: true }).click();
-  const dialog = page.getByRole("dialog", { name: "Secret key of 1400000077" });
-  const key = (await dialog.getByRole("code").textContent())!;
-  await dialog.getByRole("button", { name: "Copy the secret key" }).click();
-  await dialog.getByText("Copied", { exact: true }).waitFor();
-  assert.equal(await page.evaluate("navigator.clipboard.readText()"), key);
-  await close(dialog);
-  const panel = page.getByRole("heading", { name: "1400000077", exact: true });
-  await panel.waitFor();
-  assert.ok(!(await page.content()).includes(key), "the secret key is still in the document");
-
-  // The page makes the UserSig: no request has the key.
-  const requests: string[] = [];
-  page.on("request", (request) => requests.push(request.url() + (request.postData() ?? "") + JSON.stringify(request.headers())));
-  await page.getByRole("button", { name: "Sign in", exact: true }).click();
-  await page.getByRole("textbox", { name: "SDKAppID" }).fill("1400000077");
-  await page.getByLabel("Secret key", { exact: true }).fill(key);
-  await page.getByRole("dialog").getByRole("button", { name: "Sign in", exact: true }).click();
-  await page.getByRole("button", { name: "Sign out" }).waitFor();
-  await waitForNoDialog(page);
-  await visit(page, "try");
-  await send(page).click();
-  await answer(page).getByText("OK", { exact: true }).waitFor();
-  assert.ok(requests.some((request) => request.includes("/v4/recentcontact/")), "the call is not among the requests");
-  assert.ok(!requests.some((request) => request.includes(key)), "a request has the secret key");
-  const kept = (await page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])")) as string;
-  assert.deepEqual(JSON.parse(kept), [{ "earmark-theme": "system" }, {}, ""]);
-  assert.doesNotMatch(page.url(), /usersig|eJ/);
-
-  // curl has a placeholder until the user asks for the UserSig.
-  const curl = page.getByLabel("The call in curl");
-  await curl.filter({ hasText: /usersig='"\$USERSIG"'/ }).waitFor();
-  await page.getByRole("checkbox", { name: /Include my UserSig/ }).check();
-  await curl.filter({ hasText: /usersig=eJ/ }).waitFor();
-
-  // Until the page hears of the new address, it shows the fields of the demo app.
-  await visit(page, "apps");
-  await page.getByRole("link", { name: /1400000077/ }).click();
-  await panel.waitFor();
-  await page.getByRole("textbox", { name: "New admin" }).fill("second");
-  await page.getByRole("button", { name: "Add", exact: true }).first().click();
-  await page.getByRole("button", { name: "Remove second" }).waitFor();
-  await page.getByRole("combobox", { name: "User access" }).selectOption("read");
-  await page.getByRole("textbox", { name: "New origin" }).fill("https://chat.example.com");
-  await page.getByRole("button", { name: "Add", exact: true }).last().click();
-  await page.getByRole("button", { name: "Remove https://chat.example.com" }).waitFor();
-  assert.equal(await page.getByRole("combobox", { name: "User access" }).inputValue(), "read");
-  await page.getByRole("textbox", { name: "pinned", exact: true }).fill("7");
-  await page.getByRole("button", { name: "Save 1 limit" }).click();
-  await page.getByRole("button", { name: "Save limits" }).waitFor();
-  assert.equal(await page.getByRole("textbox", { name: "pinned", exact: true }).inputValue(), "7");
-  await page.getByRole("combobox", { name: "Edition" }).selectOption("trial");
-  await page.getByRole("link", { name: /1400000077 trial/ }).waitFor();
-  await page.getByRole("button", { name: "Rotate key" }).click();
-  await page.getByRole("button", { name: "Create key", exact: true }).click();
-  assert.notEqual(await dialog.getByRole("code").textContent(), key);
-  await close(dialog);
-  await page.getByText("2 keys are valid.").waitFor();
-  const keys = page.getByRole("listitem").filter({ hasText: /^Key \d+: created/ });
-  await keys.first().filter({ hasText: "never used" }).waitFor();
-  await keys.last().filter({ hasText: "last used" }).waitFor();
-  await picture(page, "apps");
-  // Another rotation says which key it ends.
-  await page.getByRole("button", { name: "Rotate key" }).click();
-  await page.getByText(/Key \d+ ends at once/).waitFor();
-  await page.getByRole("button", { name: "Cancel" }).click();
-  await keys.last().getByRole("button", { name: /^Retire key/ }).click();
-  await page.getByText("One key is valid.").waitFor();
-  await waitForCount(keys, 1);
-  await page.getByRole("button", { name: "Disable", exact: true }).click();
-  await page.getByRole("button", { name: "Enable", exact: true }).waitFor();
-
-  // The service refuses a number that another app has.
-  await page.getByRole("button", { name: "New app" }).click();
-  await page.getByRole("textbox", { name: "SDKAppID" }).fill("1400000077");
-  await page.getByRole("button", { name: "Create", exact: true }).click();
-  await page.getByRole("dialog").getByRole("alert").waitFor();
-  await page.context().close();
-});
-
-test("a user is exported, and erased once the id is typed, and the receipt is shown", async () => {
-  for (const [owner, peer] of [["leaver", "friend"], ["friend", "leaver"]]) {
-    const item = { OptType: 1, ContactItem: { Type: 1, To_Account: peer }, SetMark: [0] };
-    await service.call("recentcontact/mark_contact", { From_Account: owner, MarkItem: [item] });
-  }
-  const watch = await signedIn();
-  const { page } = watch;
-  await lookUp(page, "leaver");
-  const saved = page.waitForEvent("download");
-  await page.getByRole("button", { name: "Export this user" }).click();
-  const lines = (await readFile(await (await saved).path(), "utf8")).trim().split("\n");
-  assert.equal(JSON.parse(lines[1]!).user.conversations[0].id, "friend");
-  await page.getByRole("button", { name: "Erase this user" }).click();
-  const dialog = page.getByRole("dialog", { name: "Erase this user?" });
-  const erase = dialog.getByRole("button", { name: "Erase", exact: true });
-  await dialog.getByRole("textbox", { name: "UserID" }).fill("leave");
-  assert.equal(await erase.isDisabled(), true);
-  await dialog.getByRole("textbox", { name: "UserID" }).fill("leaver");
-  await erase.click();
-  await page.getByText("is erased: 1 conversation, 1 list of another user.").waitFor();
-  await waitForNoDialog(page);
-  await lookUp(page, "friend");
-  await page.getByRole("heading", { name: "0 conversations" }).waitFor();
-  await closed(watch);
-});
-
-test("an app is reset and deleted once its number is typed", async () => {
-  const headers = { authorization: `Bearer ${service.token}`, "content-type": "application/json" };
-  const body = JSON.stringify({ sdkappid: 1400000088 });
-  assert.equal((await fetch(`${service.origin}/admin/v1/apps`, { method: "POST", headers, body })).status, 201);
-  const watch = await signedIn();
-  const { page } = watch;
-  await visit(page, "apps");
-  const link = page.getByRole("link", { name: /1400000088/ });
-  await link.click();
-  for (const [button, action, receipt] of [
-    ["Reset app", "Reset", "App 1400000088 is reset: nothing was stored."],
-    ["Delete app", "Delete", "App 1400000088 is deleted: nothing was stored."],
-  ] as const) {
-    await page.getByRole("button", { name: button }).click();
-    const dialog = page.getByRole("dialog");
-    await dialog.getByRole("textbox", { name: "SDKAppID" }).fill("1400000001");
-    assert.equal(await dialog.getByRole("button", { name: action, exact: true }).isDisabled(), true);
-    await dialog.getByRole("textbox", { name: "SDKAppID" }).fill("1400000088");
-    await dialog.getByRole("button", { name: action, exact: true }).click();
-    await page.getByText(receipt).first().waitFor();
-    await waitForNoDialog(page);
-  }
-  await link.waitFor({ state: "detached" });
-  await closed(watch);
-});
-
 test("every view fits a phone in light and dark, and axe finds no serious violation", async () => {
   const findings: Finding[] = [];
   for (const colorScheme of ["light", "dark"] as const) {
@@ -443,8 +299,9 @@ test("every view fits a phone in light and dark, and axe finds no serious violat
     await answer(page).getByText("50002").first().waitFor();
     await check("try a call", "try");
     await lookUp(page, "user0");
-    await page.getByRole("button", { name: "more bits" }).first().click();
-    await check("look-up", "lookup");
+    const change = await edited(page, "user2");
+    await change.getByText("All 64 bits").click();
+    await check("look-up, edited", "lookup-edit");
     await visit(page, "codes");
     await page.getByRole("heading", { name: "Error codes" }).waitFor();
     await check("codes", "codes");
@@ -455,8 +312,6 @@ test("every view fits a phone in light and dark, and axe finds no serious violat
     await check("apps, wide");
     await lookUp(page, "user0");
     await check("look-up, wide");
-    await page.evaluate("scrollTo(0, 0)");
-    if (colorScheme === "dark") await picture(page, "lookup-dark");
     await visit(page, "try");
     await check("try a call, wide");
     await closed(watch);
@@ -485,11 +340,12 @@ test("the keyboard alone can sign in, mark and send", async () => {
   await press("Tab", focused("Sign in to the demo app"));
   await page.keyboard.press("Enter");
   await page.getByRole("button", { name: "Sign out" }).waitFor();
-  await press("Tab", focused("favourite"));
+  await press("Tab", focused("favorite"));
   await page.keyboard.press("Space");
   await waitForBody(page, /"SetMark": \[32\]/);
   await press("Tab", focused("Send"));
   await page.keyboard.press("Enter");
   await page.getByRole("status").getByText("Answered: OK").waitFor();
+  assert.equal(await focused("Send")(), true, "the focus is where it was");
   await closed(watch);
 });

@@ -8,7 +8,7 @@ import type { View } from "../src/route.ts";
 
 /** Opens a view by its address: on a phone the links have shorter names. */
 export function visit(page: Page, view: View): Promise<void> {
-  return follow(page.getByRole("navigation", { name: "Views" }).locator(`a[href="#/${view}"]`));
+  return follow(page.getByRole("navigation", { name: "Views" }).locator(`a[data-view="${view}"]`));
 }
 
 export function choose(page: Page, call: string): Promise<void> {
@@ -24,8 +24,15 @@ async function follow(link: Locator): Promise<void> {
 export const editor = (page: Page) => page.getByRole("textbox", { name: "Request body as JSON" });
 export const answer = (page: Page) => page.getByRole("region", { name: "Answer", exact: true });
 export const send = (page: Page) => page.getByRole("button", { name: "Send", exact: true });
-export const row = (page: Page, id: string) => page.getByRole("listitem").filter({ hasText: id });
-export const conversations = (page: Page) => page.getByRole("list", { name: "Conversations" }).locator("> li");
+export const conversations = (page: Page) => page.getByRole("table", { name: "Conversations" }).locator("tr.conversation");
+export const row = (page: Page, id: string) => conversations(page).filter({ hasText: id });
+
+/** Opens a row of the look-up to change it. Returns what changes it. */
+export async function edited(page: Page, id: string): Promise<Locator> {
+  const edit = page.getByRole("button", { name: `Edit ${id}`, exact: true });
+  if ((await edit.getAttribute("aria-expanded")) === "false") await edit.click();
+  return page.getByRole("group", { name: `Change ${id}`, exact: true });
+}
 
 /** Waits until the editor's text matches. The coloured copy behind the text field always has the same text. */
 export async function waitForBody(page: Page, text: RegExp): Promise<void> {
@@ -34,7 +41,7 @@ export async function waitForBody(page: Page, text: RegExp): Promise<void> {
 
 /** Waits until a locator finds exactly this many elements. */
 export async function waitForCount(locator: Locator, count: number): Promise<void> {
-  await locator.nth(count - 1).waitFor();
+  if (count > 0) await locator.nth(count - 1).waitFor();
   await locator.nth(count).waitFor({ state: "detached" });
 }
 

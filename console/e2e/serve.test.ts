@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser, Page, Request } from "playwright-core";
 import { assertFits, audit, launch, open, picture, type Watch } from "./browser.ts";
-import { answer, editor, lookUp, row, send, visit, waitForNoDialog } from "./page.ts";
+import { answer, choose, editor, lookUp, row, send, visit, waitForNoDialog } from "./page.ts";
 import { Served, Service } from "./service.ts";
 
 const APP = "1400000001";
@@ -70,13 +70,58 @@ async function assertUsable(page: Page, where: string): Promise<void> {
   }
 }
 
+const edit = (page: Page) => page.getByRole("switch", { name: "Edit" });
+
+test("serve: the console is read-only until Edit is on, and says which environment it is", async () => {
+  const traces = await opened();
+  const { page } = traces;
+  await page.getByRole("note", { name: "Environment: production" }).waitFor();
+  assert.equal(await edit(page).isChecked(), false);
+  await page.getByRole("button", { name: "Sign in", exact: true }).first().click();
+  const dialog = page.getByRole("dialog", { name: "Sign in" });
+  await dialog.getByRole("textbox", { name: "SDKAppID" }).fill(APP);
+  await dialog.getByLabel("Secret key", { exact: true }).fill(await dev.secretKey());
+  await dialog.getByRole("button", { name: "Sign in", exact: true }).click();
+  await waitForNoDialog(page);
+
+  // A call that changes data cannot be sent, by the button or by the keyboard. A read can.
+  assert.equal(await send(page).isDisabled(), true);
+  await editor(page).press("Control+Enter");
+  await choose(page, "get_contact_group");
+  await send(page).click();
+  await answer(page).getByText("OK", { exact: true }).waitFor();
+  assert.ok(!traces.requests.some((request) => request.url().includes("mark_contact")));
+
+  await lookUp(page, "user0");
+  await assertUsable(page, "look-up, read-only");
+  assert.equal(await row(page, "user2").getByRole("button").count(), 0);
+  assert.equal(await page.getByRole("button", { name: "Erase this user" }).isDisabled(), true);
+  await picture(page, "serve-read-only");
+  await visit(page, "apps");
+  await page.getByLabel("Operator token", { exact: true }).fill(TOKEN);
+  await page.getByRole("button", { name: "Open", exact: true }).click();
+  await page.getByRole("heading", { name: "Limits" }).waitFor();
+  for (const name of ["New app", "Disable", "Rotate key", "Reset app", "Delete app"]) {
+    assert.equal(await page.getByRole("button", { name, exact: true }).isDisabled(), true, name);
+  }
+  assert.equal(await page.getByRole("combobox", { name: "Edition" }).isDisabled(), true);
+  await assertUsable(page, "apps, read-only");
+
+  await edit(page).click();
+  assert.equal(await page.getByRole("button", { name: "New app" }).isDisabled(), false);
+  await page.reload();
+  await edit(page).waitFor();
+  assert.equal(await edit(page).isChecked(), false);
+  await page.context().close();
+});
+
 test("serve: sign in with a secret key, mark, and find the mark", async () => {
   const traces = await opened();
   const { page } = traces;
   // The page asks the service whether there is a demo app, so a button for it would come late.
   await page.waitForLoadState("networkidle");
   assert.equal(await page.getByRole("button", { name: /demo app|Sign out/ }).count(), 0);
-  assert.deepEqual(await (await fetch(`${served.origin}/console/session.json`)).json(), { mode: "serve" });
+  assert.deepEqual(await (await fetch(`${served.origin}/console/session.json`)).json(), { mode: "serve", label: "production", color: "red" });
 
   await page.getByRole("button", { name: "Sign in", exact: true }).first().click();
   const dialog = page.getByRole("dialog", { name: "Sign in" });
@@ -92,13 +137,15 @@ test("serve: sign in with a secret key, mark, and find the mark", async () => {
   await waitForNoDialog(page);
   await assertSecret(key, traces);
 
+  // What may be changed is said before anything can be.
+  await edit(page).click();
   const item = { OptType: 3, ContactItem: { Type: 1, To_Account: "peer" }, SetMark: [0], CustomMark: "by hand" };
   await editor(page).fill(JSON.stringify({ From_Account: "served", MarkItem: [item] }));
   await send(page).click();
   await answer(page).getByText("OK", { exact: true }).waitFor();
   await lookUp(page, "served");
   await row(page, "peer").getByText("by hand").waitFor();
-  await row(page, "peer").getByRole("button", { name: "favourite", pressed: true }).waitFor();
+  await row(page, "peer").getByText("favorite", { exact: true }).waitFor();
 
   assert.ok(traces.requests.some((request) => request.url().includes("usersig=eJ")));
   await served.logged("mark_contact");
@@ -109,6 +156,77 @@ test("serve: sign in with a secret key, mark, and find the mark", async () => {
   await assertSecret(key, traces);
   await page.context().close();
   assert.deepEqual(traces.offences, []);
+});
+
+test("serve: what needs the operator token asks for it in its place", async () => {
+  const traces = await opened();
+  const { page } = traces;
+  await page.getByRole("button", { name: "Sign in", exact: true }).first().click();
+  const dialog = page.getByRole("dialog", { name: "Sign in" });
+  await dialog.getByRole("textbox", { name: "SDKAppID" }).fill(APP);
+  await dialog.getByLabel("Secret key", { exact: true }).fill(await dev.secretKey());
+  await dialog.getByRole("button", { name: "Sign in", exact: true }).click();
+  await waitForNoDialog(page);
+  await lookUp(page, "user0");
+  await page.getByRole("button", { name: "Export this user" }).click();
+  const field = page.getByLabel("Operator token", { exact: true });
+  await field.fill(TOKEN);
+  const saved = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Open", exact: true }).click();
+  await saved;
+
+  // A reload forgets both. Without the token, no user is asked for.
+  await page.reload();
+  await page.getByRole("button", { name: "Sign in", exact: true }).first().click();
+  await dialog.getByRole("textbox", { name: "SDKAppID" }).fill(APP);
+  await dialog.getByLabel("Secret key", { exact: true }).fill(await dev.secretKey());
+  await dialog.getByRole("button", { name: "Sign in", exact: true }).click();
+  await waitForNoDialog(page);
+  await page.getByRole("textbox", { name: "UserID" }).fill("use");
+  await page.getByRole("button", { name: "Find users by how their ids begin" }).click();
+  await assertUsable(page, "operator token in the look-up");
+  await field.fill(TOKEN);
+  await page.getByRole("button", { name: "Open", exact: true }).click();
+  await page.getByRole("region", { name: "Users found" }).getByRole("link", { name: "user0", exact: true }).waitFor();
+  await assertSecret(TOKEN, traces, "authorization");
+  await visit(page, "overview");
+  await page.getByRole("region", { name: "Health" }).getByText("ready", { exact: true }).waitFor();
+  await page.context().close();
+  assert.deepEqual(traces.offences, [REFUSED]);
+});
+
+test("serve: changes by operators are listed, and a token that lacks a scope says so", async () => {
+  const traces = await opened();
+  const { page } = traces;
+  const headers = { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" };
+  const body = JSON.stringify({ name: "Shop", limits: { pinned: 49 } });
+  assert.ok((await fetch(`${served.origin}/admin/v1/apps/${APP}`, { method: "PATCH", headers, body })).ok);
+  await page.goto(`${served.origin}/console#/calls/changes`);
+  await page.getByLabel("Operator token", { exact: true }).fill(TOKEN);
+  await page.getByRole("button", { name: "Open", exact: true }).click();
+  const changes = page.getByRole("region", { name: "Changes by operators" });
+  const newest = changes.getByRole("listitem").filter({ hasText: "app set" }).first();
+  await newest.getByText("limits.pinned").waitFor();
+  assert.equal(await newest.locator("del", { hasText: "50" }).count(), 1);
+  assert.equal(await newest.locator("ins", { hasText: "49" }).count(), 1);
+  assert.match(await newest.innerText(), /by operator-token, from 127\.0\.0\.1, role earmark/);
+  await changes.getByText("You are operator-token, with the scopes read, apps, users.").waitFor();
+  await changes.getByRole("combobox", { name: "App" }).selectOption(APP);
+  await changes.getByText("app create").waitFor();
+  await assertUsable(page, "changes by operators");
+  await picture(page, "serve-changes");
+
+  // A token that may only erase users reads nothing.
+  const weak = `earmark_${"5".repeat(64)}`;
+  await dev.sql(`INSERT INTO operator_tokens (name, digest, scopes) VALUES ('eraser', sha256('${weak}'), '{users}')`);
+  await page.reload();
+  const field = page.getByLabel("Operator token", { exact: true });
+  await field.fill(weak);
+  await page.getByRole("button", { name: "Open", exact: true }).click();
+  await page.getByText("this needs a token with the scope read; the token eraser has users").waitFor();
+  assert.equal(await field.count(), 1, "another token can be entered");
+  await assertUsable(page, "a token that lacks a scope");
+  await page.context().close();
 });
 
 test("serve: the view of the apps asks for the operator token, and takes no other token", async () => {

@@ -112,12 +112,30 @@ export class Service {
     if (status !== 0) throw new Error(`${this.psql} exited with status ${status}`);
   }
 
-  /** Calls the admin API below the demo app. */
-  async admin(method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
-    const { sdkappid } = await this.session();
+  /** Calls the admin API below an app, or below the demo app. */
+  async admin(method: string, path: string, body?: unknown, app?: number): Promise<Record<string, unknown>> {
+    return this.operate(method, `/${app ?? (await this.session()).sdkappid}${path}`, body);
+  }
+
+  /** Calls the native API below the demo app, as its admin. */
+  async native(method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
+    const { sdkappid, usersig } = await this.session();
+    const headers = { authorization: `Bearer ${usersig}`, ...(body !== undefined && { "content-type": "application/json" }) };
+    const sent = body === undefined ? undefined : JSON.stringify(body);
+    const response = await fetch(`${this.origin}/v1/apps/${sdkappid}${path}`, { method, headers, body: sent });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${text}`);
+    return (text ? JSON.parse(text) : {}) as Record<string, unknown>;
+  }
+
+  async createApp(sdkappid: number): Promise<void> {
+    await this.operate("POST", "", { sdkappid });
+  }
+
+  private async operate(method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
     const headers = { authorization: `Bearer ${this.token}`, "content-type": "application/json" };
     const sent = body === undefined ? undefined : JSON.stringify(body);
-    const response = await fetch(`${this.origin}/admin/v1/apps/${sdkappid}${path}`, { method, headers, body: sent });
+    const response = await fetch(`${this.origin}/admin/v1/apps${path}`, { method, headers, body: sent });
     if (!response.ok) throw new Error(`${method} ${path}: ${await response.text()}`);
     const text = await response.text();
     return (text ? JSON.parse(text) : {}) as Record<string, unknown>;
@@ -146,7 +164,8 @@ export class Served {
     const database = new URLSearchParams({ host: join(dev.folder, "data", "run") });
     const url = `postgres://earmark@localhost/earmark?${database}`;
     const listen = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-    const args = ["serve", "--console", "--operator-token-file", file, "--database-url", url, ...listen, "--log-requests", "all"];
+    const shown = ["--console", "--console-label", "production", "--console-color", "red"];
+    const args = ["serve", ...shown, "--operator-token-file", file, "--database-url", url, ...listen, "--log-requests", "all"];
     const child = spawn(PROGRAM, args, { stdio: ["ignore", "inherit", "pipe"] });
     const log: string[] = [];
     try {

@@ -6,7 +6,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
 import type { Browser, Locator } from "playwright-core";
-import { assertFits, audit, launch, open, picture, type Watch } from "./browser.ts";
+import { assertFits, audit, closed, launch, open, picture, type Watch } from "./browser.ts";
 import { visit } from "./page.ts";
 import { Service } from "./service.ts";
 
@@ -42,11 +42,6 @@ async function shown(url: string): Promise<Watch & { webhook: Locator }> {
   await visit(page, "apps");
   await page.getByRole("link", { name: /1400000001/ }).click();
   return { ...watch, webhook: page.getByRole("listitem").filter({ hasText: url }) };
-}
-
-async function closed({ page, offences }: Watch): Promise<void> {
-  await page.context().close();
-  assert.deepEqual(offences, []);
 }
 
 /** Asks until the webhook is as wanted. */

@@ -16,13 +16,18 @@ export interface Request {
 export interface Snippet {
   id: string;
   title: string;
+  /** What must be there before, as a line to copy; null if nothing. */
+  install: string | null;
   text: (request: Request) => string;
 }
 
 export const SNIPPETS: readonly Snippet[] = [
-  { id: "curl", title: "curl", text: curl },
-  { id: "node", title: "Node.js", text: node },
-  { id: "python", title: "Python", text: python },
+  { id: "curl", title: "curl", install: null, text: curl },
+  { id: "node", title: "Node.js", install: "npm install tls-sig-api-v2", text: node },
+  { id: "python", title: "Python", install: "pip install tls-sig-api-v2 requests", text: python },
+  { id: "go", title: "Go", install: "go get github.com/tencentyun/tls-sig-api-v2-golang", text: go },
+  { id: "java", title: "Java", install: 'implementation("com.github.tencentyun:tls-sig-api-v2:2.0")', text: java },
+  { id: "php", title: "PHP", install: "composer require tencent/tls-sig-api-v2", text: php },
 ];
 
 /** Quotes a text for a POSIX shell. */
@@ -74,6 +79,103 @@ query = {
 body = ${isJson(body) ? pythonLiteral(body) : JSON.stringify(body)}
 response = requests.post("${origin}${path}", params=query, ${isJson(body) ? "json" : "data"}=body)
 print(response.json())
+`;
+}
+
+function go({ origin, path, body, session }: Request): string {
+  const identifier = JSON.stringify(session.identifier);
+  // A raw string has no escapes. Go drops carriage returns from it.
+  const literal = /[`\r]/.test(body) ? JSON.stringify(body) : `\`${body}\``;
+  return `package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/tencentyun/tls-sig-api-v2-golang/tencentyun"
+)
+
+func main() {
+	userSig, err := tencentyun.GenUserSig(${session.sdkAppId}, os.Getenv("SECRET_KEY"), ${identifier}, 86400)
+	if err != nil {
+		panic(err)
+	}
+	query := url.Values{
+		"sdkappid":    {"${session.sdkAppId}"},
+		"identifier":  {${identifier}},
+		"usersig":     {userSig},
+		"random":      {"1"},
+		"contenttype": {"json"},
+	}
+	body := strings.NewReader(${literal})
+	response, err := http.Post("${origin}${path}?"+query.Encode(), "application/json", body)
+	if err != nil {
+		panic(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(string(answer))
+}
+`;
+}
+
+function java({ origin, path, body, session }: Request): string {
+  return `import com.tencentyun.TLSSigAPIv2;
+import java.net.URI;
+import java.net.URLEncoder;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+
+public class Call {
+    public static void main(String[] arguments) throws Exception {
+        String identifier = ${JSON.stringify(session.identifier)};
+        String userSig = new TLSSigAPIv2(${session.sdkAppId}, System.getenv("SECRET_KEY")).genUserSig(identifier, 86400);
+        String url = "${origin}${path}?sdkappid=${session.sdkAppId}"
+            + "&identifier=" + URLEncoder.encode(identifier, StandardCharsets.UTF_8)
+            + "&usersig=" + userSig + "&random=1&contenttype=json";
+        String body = ${isJson(body) ? textBlock(body, " ".repeat(12)) : JSON.stringify(body)};
+        HttpRequest request = HttpRequest.newBuilder(URI.create(url))
+            .POST(HttpRequest.BodyPublishers.ofString(body))
+            .build();
+        HttpResponse<String> answer = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString());
+        System.out.println(answer.body());
+    }
+}
+`;
+}
+
+/** Java drops the indentation and trailing spaces of a text block, which mean nothing in JSON. */
+function textBlock(json: string, indent: string): string {
+  const escaped = json.replaceAll("\\", "\\\\").replaceAll('"""', '\\"""');
+  return `"""\n${escaped.split("\n").map((line) => indent + line).join("\n")}"""`;
+}
+
+function php({ origin, path, body, session }: Request): string {
+  const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+  return `<?php
+require "vendor/autoload.php";
+
+$api = new \\Tencent\\TLSSigAPIv2(${session.sdkAppId}, getenv("SECRET_KEY"));
+$query = http_build_query([
+    "sdkappid" => ${session.sdkAppId},
+    "identifier" => ${quoted(session.identifier)},
+    "usersig" => $api->genUserSig(${quoted(session.identifier)}, 86400),
+    "random" => 1,
+    "contenttype" => "json",
+]);
+$body = ${quoted(body)};
+$options = ["method" => "POST", "header" => "Content-Type: application/json", "content" => $body];
+$context = stream_context_create(["http" => $options]);
+echo file_get_contents("${origin}${path}?" . $query, false, $context), "\n";
 `;
 }
 

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Conversation, emptyOf, type State } from "../../clients/typescript/src/client.ts";
-import { conversationsOf, idOf, usage } from "../src/api/conversations.ts";
-import { results } from "../src/api/call.ts";
+import { type Conversation, emptyOf, patched, type State } from "../../clients/typescript/src/client.ts";
+import { conversationsOf, described, idOf, inverse, usage } from "../src/api/conversations.ts";
+import type { Json } from "../src/json.ts";
+import { results, verdict, verdictText } from "../src/api/call.ts";
 
 const NAMES = new Map([["favorite", 0], ["collapsed", 2], ["vip", 40]]);
 
@@ -42,4 +43,30 @@ test("results() finds the results in every answer that has them", () => {
   assert.deepEqual(results({ GroupResultItem: [{ GroupItem: {}, ResultItem: [item] }] }), found);
   assert.deepEqual(results({ UpdateGroupResult: { ContactResultItem: [item] } }), found);
   assert.deepEqual(results({ ContactItem: [] }), []);
+});
+
+test("the inverse of a patch takes back what it changed, and leaves what was so before", () => {
+  const before = { ...emptyOf({ type: "user", id: "a" }), marks: ["favorite", 7], groups: ["work"], custom: "x" };
+  const patch = { set: ["favorite", "unread"], clear: [7, 8], add_to: ["work", "friends"], remove_from: [], custom: null, pinned: true };
+  const after = patched(before, patch);
+  assert.deepEqual(after.marks, ["favorite", "unread"]);
+  const back = patched(after, inverse(before, patch));
+  assert.deepEqual([back.marks, back.groups, back.custom, back.pinned], [["favorite", 7], ["work"], "x", false]);
+  assert.deepEqual(inverse(before, { pinned: true }), { set: [], clear: [], add_to: [], remove_from: [], pinned: false });
+});
+
+test("a patch is described in words", () => {
+  assert.equal(described({ set: ["vip", 40], clear: ["unread"], add_to: ["work"] }), "set vip, 40, cleared unread, added to work");
+  assert.equal(described({ custom: null, pinned: false }), "custom mark removed, unpinned");
+});
+
+test("a verdict tells a partly refused call from one that was refused or done", () => {
+  const item = (code: number) => ({ ContactItem: { To_Account: "a" }, ResultCode: code, ResultInfo: "" });
+  const answer = (...codes: number[]) => ({ ErrorCode: 0, ResultItem: codes.map(item) });
+  assert.deepEqual(verdict(answer(0, 51008, 50001)), { kind: "partial", refused: 2, items: 3 });
+  assert.equal(verdictText(verdict(answer(0, 51008, 50001))), "2 of 3 refused");
+  assert.deepEqual(verdict(answer(0)), { kind: "ok" });
+  assert.deepEqual(verdict({ ErrorCode: 0 }), { kind: "ok" });
+  assert.deepEqual(verdict({ ErrorCode: 50002 }), { kind: "refused", code: 50002 });
+  for (const other of [undefined, null, "<html>", {}, { ErrorCode: "0" }] as (Json | undefined)[]) assert.deepEqual(verdict(other), { kind: "unknown" });
 });

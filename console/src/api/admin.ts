@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { isObject, type Json, type JsonObject } from "../json.ts";
-import { bearer, fetchJson, type FetchResult } from "./fetch.ts";
+import { bearer, fetchJson, type FetchProblem, type FetchResult } from "./fetch.ts";
 import { linkToken } from "./link.ts";
 
 export const APPS = "/admin/v1/apps";
@@ -19,6 +19,8 @@ export interface Key {
 
 export interface App {
   sdkAppId: number;
+  /** Empty if it has none. */
+  name: string;
   edition: string;
   directory: string;
   disabled: boolean;
@@ -45,18 +47,14 @@ export const USER_ACCESS: Record<string, string> = {
   write: "users read and change their own state",
 };
 
-/** Shown for an app whose limits the console cannot read. */
-export const DEFAULT_LIMITS: Record<LimitName, number> = { marked: 1000, grouped: 1000, groups: 20, pinned: 50 };
-
 /** Kept in the memory of this tab only. */
 export const operatorToken = signal(linkToken);
 
 /** The apps as last read, or null if the console was not allowed to read them. */
 export const apps = signal<App[] | null>(null);
-export const appLimits = signal<ReadonlyMap<number, Record<LimitName, number>>>(new Map());
 
 /** Why the last read failed. Status 401: the service asks for the operator token. */
-export const appsProblem = signal<{ status: number; problem: string } | null>(null);
+export const appsProblem = signal<FetchProblem | null>(null);
 
 /** The header with the operator token, if there is one. */
 export function credentials(): Record<string, string> {
@@ -76,15 +74,14 @@ export async function loadApps(): Promise<void> {
   if (!found.ok) return;
   const list = isObject(found.body) ? found.body.apps : [];
   apps.value = Array.isArray(list) ? list.filter(isObject).map(readApp) : [];
-  appLimits.value = new Map(apps.value.map(({ sdkAppId, limits }) => [sdkAppId, limits]));
 }
 
 /** The changed app, and the new secret key if the change made one. */
-export type ChangeResult = { ok: true; app: App; secretKey: string | null } | { ok: false; problem: string };
+export type ChangeResult = { ok: true; app: App; secretKey: string | null } | FetchProblem;
 
 async function change(path: string, method: string, body?: JsonObject): Promise<ChangeResult> {
   const answer = await request(path, method, body);
-  if (!answer.ok) return { ok: false, problem: answer.problem };
+  if (!answer.ok) return answer;
   await loadApps();
   const shown = isObject(answer.body) ? answer.body : {};
   const key = shown.secret_key;
@@ -95,7 +92,7 @@ export function createApp(body: JsonObject): Promise<ChangeResult> {
   return change(APPS, "POST", body);
 }
 
-/** Changes edition, directory, limits, the disabled flag, or who may call the native API. Fields that are absent keep their value. */
+/** Changes name, edition, directory, limits, the disabled flag, or who may call the native API. Fields that are absent keep their value. */
 export function changeApp(sdkAppId: number, body: JsonObject): Promise<ChangeResult> {
   return change(`${APPS}/${sdkAppId}`, "PATCH", body);
 }
@@ -127,6 +124,7 @@ export function readApp(item: JsonObject): App {
   const limits = isObject(item.limits) ? item.limits : {};
   return {
     sdkAppId: Number(item.sdkappid),
+    name: String(item.name ?? ""),
     edition: String(item.edition ?? ""),
     directory: String(item.directory ?? ""),
     disabled: item.disabled === true,

@@ -55,3 +55,35 @@ function subject(item: JsonObject): string {
   const id = named.To_Account ?? named.ToGroupId ?? named.GroupId ?? named.UserID;
   return typeof id === "string" ? id : "";
 }
+
+/** What an answer says as a whole. */
+export type Verdict =
+  | { kind: "ok" }
+  /** Some of its items were refused, the others are done. */
+  | { kind: "partial"; refused: number; items: number }
+  | { kind: "refused"; code: number }
+  /** Not an answer of the API, for example the page of a proxy. */
+  | { kind: "unknown" };
+
+export function verdict(body: Json | undefined): Verdict {
+  const code = isObject(body) ? body.ErrorCode : undefined;
+  if (typeof code !== "number") return { kind: "unknown" };
+  if (code !== 0) return { kind: "refused", code };
+  const items = results(body as JsonObject);
+  const refused = items.filter((item) => item.code !== 0).length;
+  return refused > 0 ? { kind: "partial", refused, items: items.length } : { kind: "ok" };
+}
+
+/** A verdict for people: "2 of 3 refused". */
+export function verdictText(found: Verdict): string {
+  switch (found.kind) {
+    case "ok":
+      return "OK";
+    case "partial":
+      return `${found.refused} of ${found.items} refused`;
+    case "refused":
+      return String(found.code);
+    case "unknown":
+      return "not an answer of the API";
+  }
+}

@@ -1,6 +1,6 @@
 // A user's conversations as the console shows them, from what the client for devices holds.
 
-import type { ConversationId, Conversation as Held, Mark, Problem, State } from "../../../clients/typescript/src/client.ts";
+import type { ConversationId, Conversation as Held, Mark, Patch, Problem, State } from "../../../clients/typescript/src/client.ts";
 import { isObject } from "../json.ts";
 import { bearer, fetchJson } from "./fetch.ts";
 import type { Session } from "./session.ts";
@@ -67,6 +67,33 @@ export function idOf({ type, id }: Pick<Conversation, "type" | "id">): Conversat
 
 export function key({ type, id }: Pick<Conversation, "type" | "id">): string {
   return `${type} ${id}`;
+}
+
+/** The change that takes a patch back, for a conversation that was so before it. Only what the patch changes is in it. */
+export function inverse(before: Held, patch: Patch): Patch {
+  const kept = <T>(all: T[], some: T[] = []) => some.filter((one) => all.includes(one));
+  const fresh = <T>(all: T[], some: T[] = []) => some.filter((one) => !all.includes(one));
+  return {
+    set: kept(before.marks, patch.clear),
+    clear: fresh(before.marks, patch.set),
+    add_to: kept(before.groups, patch.remove_from),
+    remove_from: fresh(before.groups, patch.add_to),
+    ...(patch.custom !== undefined && { custom: before.custom }),
+    ...(patch.pinned !== undefined && { pinned: before.pinned }),
+  };
+}
+
+/** A patch for people: "set favorite, pinned". */
+export function described({ set = [], clear = [], add_to = [], remove_from = [], custom, pinned }: Patch): string {
+  const list = (what: string, names: readonly Mark[]) => (names.length > 0 ? [`${what} ${names.join(", ")}`] : []);
+  return [
+    ...list("set", set),
+    ...list("cleared", clear),
+    ...list("added to", add_to),
+    ...list("removed from", remove_from),
+    ...(custom === undefined ? [] : [custom === null ? "custom mark removed" : "custom mark changed"]),
+    ...(pinned === undefined ? [] : [pinned ? "pinned" : "unpinned"]),
+  ].join(", ");
 }
 
 /** Why a read or a change failed. */

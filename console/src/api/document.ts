@@ -2,6 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 import { get, isObject, type Json } from "../json.ts";
+import type { Range } from "../limits.ts";
 import { fetchJson } from "./fetch.ts";
 
 /** The part of JSON Schema that the document uses. */
@@ -48,6 +49,8 @@ export interface Call {
   schema: Schema;
   examples: Example[];
   codes: number[];
+  /** It changes nothing. */
+  isReadOnly: boolean;
 }
 
 export interface Example {
@@ -81,6 +84,13 @@ export async function loadDocument(): Promise<void> {
 export const calls = computed(() => readCalls(document.value));
 export const errorCodes = computed(() => readCodes(document.value));
 export const version = computed(() => String(get(document.value, ["info", "version"]) ?? ""));
+
+/** The numbers that a limit of an app may have; null if the document does not say. */
+export function limitRange(name: string): Range | null {
+  const limit = get(document.value, ["components", "schemas", "LimitSettings", "properties", name]);
+  const { minimum: min, maximum: max, default: usual } = isObject(limit) ? limit : {};
+  return typeof min === "number" && typeof max === "number" && typeof usual === "number" ? { min, max, usual } : null;
+}
 
 /** The calls by family, in the document's order. */
 export const families = computed(() => {
@@ -142,6 +152,7 @@ export function readCalls(root: Json | undefined): Call[] {
       schema: (get(media, ["schema"]) ?? {}) as Schema,
       examples: readExamples(media),
       codes: Array.isArray(codes) ? codes.map(codeNumber).filter(Number.isInteger) : [],
+      isReadOnly: operation["x-readOnly"] === true,
     }];
   });
 }

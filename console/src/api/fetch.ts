@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import type { Json } from "../json.ts";
+import { isLogged, note } from "./log.ts";
 
 /** Longer than the service waits for its database, which is three seconds. */
 const TIMEOUT_MS = 15_000;
@@ -10,6 +11,8 @@ const PING_INTERVAL_MS = 2_000;
 
 /** Whether the service answered the last request. */
 export const isReachable = signal(true);
+/** How often the service was back after it could not be reached. What failed meanwhile is read again. */
+export const recoveries = signal(0);
 
 /** An answer of the service, with any status and any body. */
 export interface Answer {
@@ -19,6 +22,8 @@ export interface Answer {
   body: Json | undefined;
   /** Time from the request to the last byte of the answer. */
   ms: number;
+  /** With which the service's log names the request. */
+  requestId: string | null;
 }
 
 /** No answer came. The request may or may not have arrived. */
@@ -33,23 +38,41 @@ export async function request(url: string, init?: RequestInit): Promise<Answer |
   try {
     const response = await noted(url, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
     const text = await response.text();
-    return { status: response.status, text, body: parsed(text), ms: performance.now() - start };
+    return { status: response.status, text, body: parsed(text), ms: performance.now() - start, requestId: requestIdOf(response) };
   } catch {
     noteUnreachable();
     return { isLost: true };
   }
 }
 
-/** Like `fetch`, and notes whether the service answers. */
+/** Like `fetch`, notes whether the service answers, and logs the call. */
 export async function noted(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+  const [start, at] = [performance.now(), Date.now()];
   try {
     const response = await fetch(input, { ...init, cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer" });
+    logged(input, init, at, start, response);
+    if (!isReachable.value) recoveries.value += 1;
     isReachable.value = true;
     return response;
   } catch (error) {
-    if (!init?.signal?.aborted) noteUnreachable();
+    if (!init?.signal?.aborted) {
+      logged(input, init, at, start, null);
+      noteUnreachable();
+    }
     throw error;
   }
+}
+
+function logged(input: RequestInfo | URL, init: RequestInit | undefined, at: number, start: number, response: Response | null): void {
+  const { pathname: path } = new URL(String(input), location.href);
+  if (!isLogged(path)) return;
+  const body = typeof init?.body === "string" ? init.body : "";
+  const [method, status] = [init?.method ?? "GET", response?.status ?? 0];
+  note({ at, method, path, body, status, requestId: response && requestIdOf(response), ms: performance.now() - start }, response);
+}
+
+function requestIdOf(response: Response): string | null {
+  return response.headers.get("x-request-id");
 }
 
 function noteUnreachable(): void {
@@ -83,26 +106,43 @@ function parsed(text: string): Json | undefined {
   }
 }
 
-/** A JSON body, or the HTTP status and the service's message. */
-export type FetchResult = { ok: true; body: Json } | { ok: false; status: number; problem: string };
+/** Why a request failed. */
+export interface FetchProblem {
+  ok: false;
+  /** 0 if no answer came. */
+  status: number;
+  /** The service's message. */
+  problem: string;
+  /** The path of the field that is wrong, or null. */
+  field: string | null;
+}
 
-/** For resources that report failures by HTTP status. The calls of the API always answer with 200. */
+/** What is wrong, without the path of the field: for where the field is shown. */
+export function wordsOf({ problem, field }: Pick<FetchProblem, "problem" | "field">): string {
+  return field !== null && problem.startsWith(`${field}: `) ? problem.slice(field.length + 2) : problem;
+}
+
+export type FetchResult = { ok: true; body: Json } | FetchProblem;
+
+/** For resources that report failures by HTTP status. The calls of the original's API always answer with 200. */
 export async function fetchJson(url: string, init?: RequestInit): Promise<FetchResult> {
   const answer = await request(url, init);
-  if ("isLost" in answer) return { ok: false, status: 0, problem: NO_ANSWER };
-  if (answer.status >= 200 && answer.status < 300) return { ok: true, body: answer.body ?? null };
-  return { ok: false, status: answer.status, problem: problemOf(answer) };
+  return isGood(answer) ? { ok: true, body: answer.body ?? null } : problemOf(answer);
 }
 
 /** Like `fetchJson`, for a body that is not JSON. */
-export async function fetchText(url: string, init?: RequestInit): Promise<{ ok: true; text: string } | { ok: false; problem: string }> {
+export async function fetchText(url: string, init?: RequestInit): Promise<{ ok: true; text: string } | FetchProblem> {
   const answer = await request(url, init);
-  if ("isLost" in answer) return { ok: false, problem: NO_ANSWER };
-  if (answer.status >= 200 && answer.status < 300) return { ok: true, text: answer.text };
-  return { ok: false, problem: problemOf(answer) };
+  return isGood(answer) ? { ok: true, text: answer.text } : problemOf(answer);
 }
 
-function problemOf(answer: Answer): string {
-  const details = answer.body as { title?: string; detail?: string } | undefined;
-  return details?.detail || details?.title || answer.text || `HTTP ${answer.status}`;
+function isGood(answer: Answer | NoAnswer): answer is Answer {
+  return !("isLost" in answer) && answer.status >= 200 && answer.status < 300;
+}
+
+function problemOf(answer: Answer | NoAnswer): FetchProblem {
+  if ("isLost" in answer) return { ok: false, status: 0, problem: NO_ANSWER, field: null };
+  const { title, detail, field } = (answer.body ?? {}) as { title?: string; detail?: string; field?: string };
+  const problem = detail || title || answer.text || `HTTP ${answer.status}`;
+  return { ok: false, status: answer.status, problem, field: field ?? null };
 }

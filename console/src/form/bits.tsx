@@ -5,8 +5,8 @@ import type { Json, Path } from "../json.ts";
 import { BITS } from "../marks.ts";
 import { useField } from "./form.tsx";
 
-/** The names that Tencent Cloud Chat gives to bits, for schemas that do not name them. */
-const NAMES: Record<string, string> = { 0: "favourite", 1: "unread", 2: "folded", 3: "hidden" };
+/** The names of bits, for schemas that do not name them. */
+const NAMES: Record<string, string> = { 0: "favorite", 1: "unread", 2: "collapsed", 3: "hidden" };
 
 export function isBits(name: string, schema: Schema): boolean {
   return bitNames(schema) !== undefined || name === "SetMark" || name === "ClearMark";
@@ -19,8 +19,6 @@ export function bitNames(schema: Schema): Record<string, string> | undefined {
 export function bitName(bit: number, names: Record<string, string> = NAMES): string {
   return names[bit] ?? `bit ${bit}`;
 }
-
-export const NAMED_BITS = Object.keys(NAMES).map(Number);
 
 interface BitsProps {
   name: string;

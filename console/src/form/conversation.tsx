@@ -76,7 +76,7 @@ export function Conversation({ path, fields }: { path: Path; fields: Conversatio
   );
 }
 
-function Segment({ icon, label, on, onChoose }: { icon: "user" | "group"; label: string; on: boolean; onChoose: () => void }) {
+export function Segment({ icon, label, on, onChoose }: { icon: "user" | "group"; label: string; on: boolean; onChoose: () => void }) {
   return (
     <button type="button" class={on ? "segment on" : "segment"} aria-pressed={on} onClick={onChoose}>
       <Icon name={icon} />

@@ -52,3 +52,11 @@ export function choicesOf(schema: Schema): Choice[] {
     title: title ?? description ?? String(value),
   }));
 }
+
+/** A range for people: "1 to 100 items". Empty if there are no bounds. */
+export function span(min: number | undefined, max: number | undefined, unit = ""): string {
+  if (min === undefined && max === undefined) return "";
+  const [least, most] = [min?.toLocaleString("en"), max?.toLocaleString("en")];
+  const numbers = most === undefined ? `at least ${least}` : least === undefined ? `at most ${most}` : `${least} to ${most}`;
+  return `${numbers} ${unit}`.trim();
+}

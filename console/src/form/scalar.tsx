@@ -6,7 +6,7 @@ import type { Schema } from "../api/document.ts";
 import type { Json, Path } from "../json.ts";
 import { bytes } from "../marks.ts";
 import { About, useField } from "./form.tsx";
-import { choicesOf, kindOf } from "./initial.ts";
+import { choicesOf, kindOf, span } from "./initial.ts";
 
 interface ScalarProps {
   name: string;
@@ -29,6 +29,7 @@ export function Scalar({ name, schema, path, after }: ScalarProps) {
         {kindOf(schema) === "string" && choices.length === 0 && typeof value === "string" && (
           <Length value={value} schema={schema} />
         )}
+        {isNumber && choices.length === 0 && <Range value={value} schema={schema} />}
         {after}
       </div>
       {choices.length > 0 ? (
@@ -74,6 +75,14 @@ function shown(value: Json | undefined): string {
 /** Keeps a text that is not a number, so that the service can refuse it. */
 function number(text: string): Json {
   return /^-?\d{1,15}$/.test(text) ? Number(text) : text;
+}
+
+/** Which numbers the service takes. */
+function Range({ value, schema: { minimum, maximum } }: { value: Json | undefined; schema: Schema }) {
+  const text = span(minimum, maximum);
+  if (!text) return null;
+  const isOver = value !== undefined && !(typeof value === "number" && value >= (minimum ?? -Infinity) && value <= (maximum ?? Infinity));
+  return <span class={isOver ? "length over" : "length"}>{text}</span>;
 }
 
 function Length({ value, schema }: { value: string; schema: Schema }) {

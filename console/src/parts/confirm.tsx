@@ -1,4 +1,4 @@
-// Asks for a text to be typed before something is removed for good.
+// Asks for a text to be typed before something is destroyed.
 
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
@@ -38,7 +38,7 @@ export function TypedConfirmation({ title, expected, label, action, run, onClose
         <Input label={label} required value={typed.value} onInput={(text) => (typed.value = text)} />
         <ProblemNotice text={problem.value} />
         <Button kind="danger" type="submit" disabled={typed.value !== expected || isRunning.value}>
-          {isRunning.value ? "Removing…" : action}
+          {isRunning.value ? "Working…" : action}
         </Button>
       </form>
     </Dialog>

@@ -18,7 +18,13 @@ const PATHS = {
   key: "M14.5 13.5a4.5 4.5 0 1 0-4-4L4 16v4h4v-2.5h2.5V15h2Z",
   warning: "M12 8v5M12 16.5v.01M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18Z",
   refresh: "M20 11a8 8 0 1 0-2.3 6.7M20 4v7h-7",
+  undo: "M8 5 4 9l4 4M4 9h10a6 6 0 0 1 0 12h-3",
+  download: "M12 4v11M7 11l5 5 5-5M5 20h14",
+  calls: "M4 6h16M4 12h16M4 18h10",
   chevron: "m9 6 6 6-6 6",
+  up: "m6 15 6-6 6 6",
+  down: "m6 9 6 6 6-6",
+  overview: "M4 20V11M10 20V4M16 20v-6M21 20H3",
 } as const;
 
 export type IconName = keyof typeof PATHS;

@@ -26,6 +26,8 @@ interface InputProps {
   value: string;
   onInput: (value: string) => void;
   hint?: ComponentChildren;
+  /** What is wrong with the value, in place of the hint. The input takes the focus when it appears. */
+  wrong?: ComponentChildren;
   type?: "text" | "password" | "search";
   placeholder?: string;
   numeric?: boolean;
@@ -33,12 +35,17 @@ interface InputProps {
   mono?: boolean;
 }
 
-export function Input({ label, value, onInput, hint, type = "text", placeholder, numeric, required, mono }: InputProps) {
+export function Input({ label, value, onInput, hint, wrong, type = "text", placeholder, numeric, required, mono }: InputProps) {
   const id = useId();
+  const element = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (wrong) element.current?.focus();
+  }, [wrong]);
   return (
-    <div class="field">
+    <div class={wrong ? "field wrong" : "field"}>
       <label for={id}>{label}</label>
       <input
+        ref={element}
         id={id}
         class={mono ? "mono" : undefined}
         {...({ type } as { type: "text" })}
@@ -50,13 +57,14 @@ export function Input({ label, value, onInput, hint, type = "text", placeholder,
         autocapitalize="off"
         spellcheck={false}
         dir="auto"
-        aria-describedby={hint ? `${id}-hint` : undefined}
+        aria-describedby={hint || wrong ? `${id}-hint` : undefined}
+        aria-invalid={wrong ? true : undefined}
         onInput={(event) => onInput(event.currentTarget.value)}
       />
-      {hint && (
-        <p class="hint" id={`${id}-hint`}>
-          {hint}
-        </p>
+      {(wrong || hint) && (
+        <div class={wrong ? "hint problem" : "hint"} id={`${id}-hint`} role={wrong ? "alert" : undefined}>
+          {wrong || hint}
+        </div>
       )}
     </div>
   );
@@ -67,22 +75,33 @@ interface ChoiceProps {
   value: string;
   options: string[];
   titles?: Record<string, string>;
+  /** What is wrong with the value. */
+  wrong?: string | null;
   onChoose: (value: string) => void;
 }
 
-export function Choice({ label, value, options, titles, onChoose }: ChoiceProps) {
+export function Choice({ label, value, options, titles, wrong, onChoose }: ChoiceProps) {
+  const id = useId();
   return (
-    <div class="field">
-      <label>
-        <span>{label}</span>
-        <select onChange={(event) => onChoose(event.currentTarget.value)}>
-          {options.map((option) => (
-            <option key={option} value={option} selected={option === value}>
-              {titles?.[option] ? `${option} – ${titles[option]}` : option}
-            </option>
-          ))}
-        </select>
-      </label>
+    <div class={wrong ? "field wrong" : "field"}>
+      <label for={id}>{label}</label>
+      <select
+        id={id}
+        aria-invalid={wrong ? true : undefined}
+        aria-describedby={wrong ? `${id}-hint` : undefined}
+        onChange={(event) => onChoose(event.currentTarget.value)}
+      >
+        {options.map((option) => (
+          <option key={option} value={option} selected={option === value}>
+            {titles?.[option] ? `${option} – ${titles[option]}` : option}
+          </option>
+        ))}
+      </select>
+      {wrong && (
+        <p class="hint problem" id={`${id}-hint`} role="alert">
+          {wrong}
+        </p>
+      )}
     </div>
   );
 }

@@ -2,6 +2,8 @@
 
 import { signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { isReachable, NO_ANSWER } from "../api/fetch.ts";
+import { isEditing, READ_ONLY } from "../editing.ts";
 import { pieces } from "../json.ts";
 import { Icon, type IconName } from "./icons.tsx";
 
@@ -27,11 +29,13 @@ interface ButtonProps {
   type?: "button" | "submit";
   label?: string;
   disabled?: boolean;
+  /** What it has started is under way. Unlike a disabled button it keeps the focus. */
+  busy?: boolean;
   onClick?: () => void;
   children?: ComponentChildren;
 }
 
-export function Button({ icon, kind = "plain", type = "button", label, disabled, onClick, children }: ButtonProps) {
+export function Button({ icon, kind = "plain", type = "button", label, disabled, busy, onClick, children }: ButtonProps) {
   return (
     <button
       type={type}
@@ -39,7 +43,8 @@ export function Button({ icon, kind = "plain", type = "button", label, disabled,
       aria-label={label}
       title={label}
       disabled={disabled}
-      onClick={onClick}
+      aria-disabled={busy || undefined}
+      onClick={busy ? undefined : onClick}
     >
       {icon && <Icon name={icon} />}
       {children}
@@ -87,15 +92,25 @@ export function Notice({ kind, children }: { kind: "bad" | "good" | "info" | "wa
   );
 }
 
-/** What the service answers that is wrong; nothing if it is null. */
+/** Whether a problem is over by itself: the service answers again. */
+export function isOver(problem: string): boolean {
+  return problem === NO_ANSWER && isReachable.value;
+}
+
+/** What the service answers that is wrong; nothing if it is null, or over. */
 export function ProblemNotice({ text }: { text: string | null }) {
-  return text ? (
+  return text && !isOver(text) ? (
     <Notice kind="bad">
       <p>
         <Text>{text}</Text>
       </p>
     </Notice>
   ) : null;
+}
+
+/** Why the controls below do nothing; nothing while the page may change data. */
+export function ReadOnlyHint() {
+  return isEditing.value ? null : <p class="read-only">{READ_ONLY}</p>;
 }
 
 /** A time such as "2 days ago", with the exact time as its tooltip. */

@@ -1,13 +1,13 @@
 // The answer of the service, with the meaning of its codes.
 
-import { results, type ItemResult } from "../api/call.ts";
+import { results, type ItemResult, verdict, verdictText } from "../api/call.ts";
 import { explain, type Call } from "../api/document.ts";
 import { NO_ANSWER, type Answer } from "../api/fetch.ts";
 import { format, get, isObject } from "../json.ts";
 import { Icon } from "../parts/icons.tsx";
-import { Button, Coloured, CopyButton, Notice, Text, Ticked } from "../parts/parts.tsx";
-import { isSigningIn } from "../api/session.ts";
+import { Coloured, CopyButton, Notice, Text, Ticked } from "../parts/parts.tsx";
 import { link } from "../route.ts";
+import { RequestId } from "./calls.tsx";
 import { read, type Draft } from "./drafts.ts";
 
 export function AnswerPanel({ call, draft }: { call: Call; draft: Draft }) {
@@ -39,27 +39,29 @@ export function AnswerPanel({ call, draft }: { call: Call; draft: Draft }) {
 }
 
 function AnswerDetails({ call, body, answer }: { call: Call; body: string; answer: Answer }) {
-  const code = get(answer.body, ["ErrorCode"]);
-  const isOk = code === 0;
+  const found = verdict(answer.body);
   const items = isObject(answer.body) ? results(answer.body) : [];
   return (
     <>
       <header class="panel-head">
         <h2>Answer</h2>
-        <span class={isOk ? "pill good" : "pill bad"}>{typeof code === "number" ? (isOk ? "OK" : code) : "not JSON"}</span>
+        <span class={`pill ${PILLS[found.kind]}`}>{verdictText(found)}</span>
         <span class="measure">{answer.ms < 10 ? answer.ms.toFixed(1) : Math.round(answer.ms)} ms</span>
         <span class="measure status">HTTP {answer.status}</span>
         <CopyButton what="the answer" text={() => answer.text} />
       </header>
-      {!isOk && <Explanation call={call} code={Number(code)} info={String(get(answer.body, ["ErrorInfo"]) ?? "")} />}
+      {found.kind === "refused" && <Explanation call={call} code={found.code} info={String(get(answer.body, ["ErrorInfo"]) ?? "")} />}
       {items.length > 0 && <Items call={call} items={items} />}
-      {isOk && <LookUpLink body={body} />}
+      {(found.kind === "ok" || found.kind === "partial") && <LookUpLink body={body} />}
+      {answer.requestId && <RequestId id={answer.requestId} />}
       <pre class="code" tabIndex={0} aria-label="The answer as JSON">
         <Coloured text={answer.body === undefined ? answer.text : format(answer.body)} />
       </pre>
     </>
   );
 }
+
+const PILLS = { ok: "good", partial: "warn", refused: "bad", unknown: "bad" } as const;
 
 /** Leads from a mark to the conversations of the user who made it. */
 function LookUpLink({ body }: { body: string }) {
@@ -77,7 +79,6 @@ function LookUpLink({ body }: { body: string }) {
 
 function Explanation({ call, code, info }: { call: Call; code: number; info: string }) {
   const known = explain(code, call.family);
-  const isSignature = code === 70001 || code === 70009 || code === 70013 || code === 70014;
   return (
     <div class="explained">
       {info && (
@@ -93,33 +94,41 @@ function Explanation({ call, code, info }: { call: Call; code: number; info: str
           <Ticked text={known.remedy} />
         </p>
       )}
-      {isSignature && <Button onClick={() => (isSigningIn.value = true)}>Sign in again</Button>}
     </div>
   );
 }
 
+/** What was refused comes first, since it is what is left to do. */
 function Items({ call, items }: { call: Call; items: ItemResult[] }) {
+  const numbered = items.map((item, at) => ({ ...item, at }));
+  const refused = numbered.filter((item) => item.code !== 0);
+  const done = numbered.filter((item) => item.code === 0);
   return (
     <ul class="results" aria-label="Results of the items">
-      {items.map((item, at) => {
-        const known = item.code === 0 ? undefined : explain(item.code, call.family);
+      {[...refused, ...done].map(({ subject, code, info, at }) => {
+        const known = code === 0 ? undefined : explain(code, call.family);
         return (
-          <li key={at} class={item.code === 0 ? "good" : "bad"}>
-            <Icon name={item.code === 0 ? "check" : "close"} />
-            <Text>{item.subject || `item ${at + 1}`}</Text>
-            {item.code === 0 ? (
-              <span class="measure">done</span>
-            ) : (
-              <span>
-                <a href={link("codes", String(item.code))}>{item.code}</a> <Text>{item.info}</Text>
-                {known?.remedy && (
-                  <span class="measure">
-                    {" "}
-                    <Ticked text={known.remedy} />
-                  </span>
-                )}
-              </span>
-            )}
+          <li key={at} class={code === 0 ? "good" : "bad"}>
+            <Icon name={code === 0 ? "check" : "close"} />
+            <div>
+              <p class="result-head">
+                <strong>
+                  <Text>{subject || `item ${at + 1}`}</Text>
+                </strong>
+                {code === 0 ? <span class="measure">done</span> : <a href={link("codes", String(code))}>{code}</a>}
+              </p>
+              {code !== 0 && (
+                <p>
+                  <Text>{info}</Text>
+                  {known?.remedy && (
+                    <span class="measure">
+                      {" "}
+                      <Ticked text={known.remedy} />
+                    </span>
+                  )}
+                </p>
+              )}
+            </div>
           </li>
         );
       })}

@@ -1,24 +1,19 @@
 // The view of all error codes, with meaning, cause and remedy.
 
-import { signal } from "@preact/signals";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { errorCodes, type ErrorCode } from "../api/document.ts";
 import { Input } from "../parts/inputs.tsx";
 import { Ticked } from "../parts/parts.tsx";
-import { route } from "../route.ts";
-
-const search = signal("");
+import { replace, route } from "../route.ts";
 
 export function CodesView() {
-  const linked = route.value.subject;
+  const { subject: linked, params } = route.value;
+  // A link to a code shows that code, until the user searches for something else.
+  const search = params.search ?? linked;
   useEffect(() => {
     document.title = "Error codes – earmark";
   }, []);
-  // Before the browser paints: a later effect would overwrite what the user types meanwhile.
-  useLayoutEffect(() => {
-    if (linked) search.value = linked;
-  }, [linked]);
-  const found = errorCodes.value.filter(matches);
+  const found = errorCodes.value.filter((code) => matches(code, search));
   return (
     <article class="codes" aria-labelledby="codes-title">
       <header class="view-head">
@@ -31,9 +26,9 @@ export function CodesView() {
       <Input
         type="search"
         label="Search"
-        placeholder="51008, signature, contact group…"
-        value={search.value}
-        onInput={(value) => (search.value = value)}
+        placeholder="51008, UserSig, contact group…"
+        value={search}
+        onInput={(search) => replace("codes", "", { search })}
       />
       <p class="measure" role="status">
         {found.length} of {errorCodes.value.length}
@@ -97,8 +92,8 @@ function sentence(text: string): string {
   return /[.!?]$/.test(capitalized) ? capitalized : `${capitalized}.`;
 }
 
-function matches(code: ErrorCode): boolean {
-  const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+function matches(code: ErrorCode, search: string): boolean {
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   const all = [code.code, code.name, code.level, code.meaning, code.provokedBy, code.remedy, ...code.families].join("\n").toLowerCase();
   return words.every((word) => all.includes(word));
 }

@@ -1,9 +1,10 @@
-// The input and the last answer of each call. They survive a change of the view.
+// The input and the last answer of each call. They survive a change of the view; the input survives a reload, too.
 
 import { signal, type Signal } from "@preact/signals";
 import type { Call } from "../api/document.ts";
 import type { Answer, NoAnswer } from "../api/fetch.ts";
 import { initial } from "../form/initial.ts";
+import { store, stored } from "../stored.ts";
 import { format, isObject, type Json, type Path, parseProblem, set } from "../json.ts";
 import { resolve } from "../api/document.ts";
 
@@ -22,12 +23,18 @@ export interface Draft {
 
 const drafts = new Map<string, Draft>();
 
+/** What the editor has at first. */
+export function exampleOf(call: Call): string {
+  return format(call.examples[0]?.body ?? initial(resolve(call.schema)));
+}
+
 export function draftOf(call: Call): Draft {
   let draft = drafts.get(call.id);
   if (!draft) {
-    const body = call.examples[0]?.body ?? initial(resolve(call.schema));
-    draft = { text: signal(format(body)), sent: signal(null), sending: signal(false) };
+    const place = `draft-${call.id}`;
+    draft = { text: signal(stored(place) ?? exampleOf(call)), sent: signal(null), sending: signal(false) };
     drafts.set(call.id, draft);
+    draft.text.subscribe((text) => store(place, text === exampleOf(call) ? null : text));
   }
   return draft;
 }

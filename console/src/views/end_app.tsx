@@ -3,6 +3,7 @@
 import { signal, useSignal } from "@preact/signals";
 import type { App } from "../api/admin.ts";
 import { deleteApp, type EndResult, resetApp } from "../api/ending.ts";
+import { isEditing } from "../editing.ts";
 import { TypedConfirmation } from "../parts/confirm.tsx";
 import { announcement, Button, Notice } from "../parts/parts.tsx";
 import { counted } from "../receipt.ts";
@@ -35,10 +36,10 @@ export function EndApp({ app }: { app: App }) {
         undone: export the app first if it may be needed.
       </p>
       <div class="confirm">
-        <Button kind="danger" onClick={() => (ending.value = "reset")}>
+        <Button kind="danger" disabled={!isEditing.value} onClick={() => (ending.value = "reset")}>
           Reset app
         </Button>
-        <Button kind="danger" onClick={() => (ending.value = "delete")}>
+        <Button kind="danger" disabled={!isEditing.value} onClick={() => (ending.value = "delete")}>
           Delete app
         </Button>
       </div>

@@ -1,14 +1,16 @@
-// The state of the look-up: the user's conversations, and the changes that the user of the console makes.
+// The state of the look-up: the user's conversations as they are stored.
 //
-// The client for devices keeps the conversations as they are stored, also when others change them, and shows a change of this
-// page before the service has answered.
+// The client for devices keeps them, also when others change them, and shows a change of this page before the service has
+// answered.
 
 import { computed, signal } from "@preact/signals";
-import { Client, type Patch, Problem, type State } from "../../../clients/typescript/src/client.ts";
-import { type Conversation, conversationsOf, type Failure, failureOf, idOf, key, readBitNames, type UserConversations } from "../api/conversations.ts";
-import { noted } from "../api/fetch.ts";
-import { session } from "../api/session.ts";
+import { Client, type State } from "../../../clients/typescript/src/client.ts";
+import { type BitNames, conversationsOf, type Failure, failureOf, readBitNames, type UserConversations } from "../api/conversations.ts";
+import { UserApi } from "../api/native.ts";
+import { fetchAs, session } from "../api/session.ts";
 import { announcement } from "../parts/parts.tsx";
+import { noteRecent } from "../recent.ts";
+import type { Names } from "../table.ts";
 
 export const typed = signal("");
 /** The user whose conversations are shown. */
@@ -20,52 +22,69 @@ export const failure = signal<Failure | null>(null);
 export const isLive = signal(false);
 /** When the state was last read or heard of, in Unix seconds. */
 export const readAt = signal(0);
+/** The greatest number that the user may have, by the limit's name. Null until the service has said. */
+export const limits = signal<Readonly<Record<string, number>> | null>(null);
+/** The marks with names of the user's app. */
+export const bitNames = signal<BitNames>(new Map());
 
+/** Keys of the conversations that are chosen for a change of many. */
+export const chosen = signal<ReadonlySet<string>>(new Set());
 /** Keys of the conversations with a change under way. */
 export const pending = signal<ReadonlySet<string>>(new Set());
 /** The failure of each conversation's last change. */
 export const changeFailures = signal<ReadonlyMap<string, Failure>>(new Map());
 
-/** Custom marks that are being edited, by user and conversation. */
-const customDrafts = signal<ReadonlyMap<string, string>>(new Map());
-
-/** `null` ends the editing. */
-export function setCustomDraft(which: Conversation, text: string | null): void {
-  const drafts = new Map(customDrafts.value);
-  const place = `${user.value}\n${key(which)}`;
-  if (text === null) drafts.delete(place);
-  else drafts.set(place, text);
-  customDrafts.value = drafts;
-}
-
-export function customDraft(which: Conversation): string | null {
-  return customDrafts.value.get(`${user.value}\n${key(which)}`) ?? null;
-}
-
 export const contactGroupNames = computed(() => new Map(found.value?.contactGroups.map(({ id, name }) => [id, name])));
 
-let client: Client | null = null;
+const namesOfBits = computed(() => new Map([...bitNames.value].map(([name, bit]) => [bit, name])));
+
+/** The bits that have a name, lowest first. */
+export const namedBits = computed(() => [...namesOfBits.value.keys()].sort((a, b) => a - b));
+
+export const names = computed<Names>(() => ({
+  mark: (bit) => namesOfBits.value.get(bit) ?? `bit ${bit}`,
+  contactGroup: (id) => contactGroupNames.value.get(id) ?? `contact group ${id}`,
+}));
+
+/** What changes of the page go through, while a user is shown. */
+export interface Access {
+  client: Client;
+  api: UserApi;
+}
+
+let access: Access | null = null;
 let lastLoad = 0;
+/** Who was not shown before the last load. A reload, as after an erasure, makes no one recent. */
+let newOwner: string | null = null;
+
+export const currentAccess = (): Access | null => access;
 
 /** Reads the conversations of a user, and keeps them up to date until `leave`. */
 export async function load(owner: string): Promise<void> {
   const caller = session.value;
   if (!caller) return;
-  client?.stop();
+  access?.client.stop();
   const thisLoad = ++lastLoad;
   if (owner !== user.value) {
+    newOwner = owner;
     found.value = null;
+    limits.value = null;
+    chosen.value = new Set();
     changeFailures.value = new Map();
   }
   user.value = owner;
   isLoading.value = true;
   pending.value = new Set();
-  const names = await readBitNames(caller);
+  const api = new UserApi(caller, owner);
+  const [ofBits, ofUser] = await Promise.all([readBitNames(caller), api.limits()]);
   if (thisLoad !== lastLoad) return;
+  bitNames.value = ofBits;
+  limits.value = ofUser;
   const userSig = () => session.value?.userSig ?? "";
-  const opened = (client = new Client({ url: "", app: caller.sdkAppId, user: owner, userSig, fetch: noted }));
+  const opened = new Client({ url: "", app: caller.sdkAppId, user: owner, userSig, fetch: fetchAs(caller) });
+  access = { client: opened, api };
   opened.subscribe((state) => {
-    if (opened === client) show(state, owner, (of) => conversationsOf(of, names));
+    if (opened === access?.client) show(state, caller.sdkAppId, owner, (of) => conversationsOf(of, ofBits));
   });
   opened.start();
 }
@@ -73,11 +92,11 @@ export async function load(owner: string): Promise<void> {
 /** Stops to hear of changes. */
 export function leave(): void {
   lastLoad++;
-  client?.stop();
-  client = null;
+  access?.client.stop();
+  access = null;
 }
 
-function show(state: State, owner: string, conversations: (of: State) => UserConversations): void {
+function show(state: State, app: number, owner: string, conversations: (of: State) => UserConversations): void {
   failure.value = state.problem && failureOf(state.problem);
   isLive.value = state.live;
   if (state.problem) isLoading.value = false;
@@ -86,42 +105,7 @@ function show(state: State, owner: string, conversations: (of: State) => UserCon
   readAt.value = Math.floor(Date.now() / 1000);
   if (!isLoading.value) return;
   isLoading.value = false;
+  if (newOwner === owner) noteRecent(app, owner);
+  newOwner = null;
   announcement.value = `${found.value.conversations.length} conversations of ${owner}`;
-}
-
-async function change(which: Conversation, patch: Patch): Promise<void> {
-  if (!client) return;
-  const changed = client;
-  pending.value = new Set([...pending.value, key(which)]);
-  const refused = await changed.patch(idOf(which), patch).then(
-    () => null,
-    (error: unknown) => (error instanceof Problem ? failureOf(error) : { code: null, info: String(error), isInDoubt: true }),
-  );
-  announcement.value = refused ? `Not stored: ${refused.info}` : "Stored";
-  if (changed !== client) return;
-  const failures = new Map(changeFailures.value);
-  failures.delete(key(which));
-  if (refused) failures.set(key(which), refused);
-  changeFailures.value = failures;
-  const rest = new Set(pending.value);
-  rest.delete(key(which));
-  pending.value = rest;
-}
-
-export function toggleBit(which: Conversation, bit: number): void {
-  void change(which, which.bits.includes(bit) ? { clear: [bit] } : { set: [bit] });
-}
-
-export function setCustom(which: Conversation, custom: string): void {
-  void change(which, { custom: custom || null });
-}
-
-export function togglePin(which: Conversation): void {
-  void change(which, { pinned: !which.pinned });
-}
-
-export function toggleContactGroup(which: Conversation, contactGroup: number): void {
-  const name = contactGroupNames.value.get(contactGroup);
-  if (name === undefined) return;
-  void change(which, which.contactGroups.includes(contactGroup) ? { remove_from: [name] } : { add_to: [name] });
 }

@@ -2,7 +2,7 @@
 
 import { explain, resolve, type Call, type Schema } from "../api/document.ts";
 import { bitNames } from "../form/bits.tsx";
-import { choicesOf, kindOf } from "../form/initial.ts";
+import { choicesOf, kindOf, span } from "../form/initial.ts";
 import { Ticked } from "../parts/parts.tsx";
 import { link } from "../route.ts";
 
@@ -75,7 +75,7 @@ function limits(schema: Schema): string {
   return [
     span(schema.minItems, schema.maxItems, "items"),
     span(schema.minLength, schema["x-maxBytes"] ?? schema.maxLength, "bytes"),
-    span(schema.minimum, schema.maximum, ""),
+    span(schema.minimum, schema.maximum),
     item && span(item.minimum, item.maximum, "each"),
     names && Object.entries(names).map(([bit, name]) => `${bit} ${name}`).join(" · "),
     choicesOf(schema).map(({ value, title }) => (String(value) === title ? title : `${value}: ${title}`)).join(" · "),
@@ -84,10 +84,4 @@ function limits(schema: Schema): string {
   ]
     .filter(Boolean)
     .join(" · ");
-}
-
-function span(min: number | undefined, max: number | undefined, unit: string): string {
-  if (min === undefined && max === undefined) return "";
-  const numbers = max === undefined ? `at least ${min}` : min === undefined ? `at most ${max}` : `${min} to ${max}`;
-  return `${numbers} ${unit}`.trim();
 }

@@ -48,7 +48,15 @@ export function SnippetPanel({ call, draft }: { call: Call; draft: Draft }) {
           Include my UserSig. Anyone who has it can call the API as <bdi>{session.value.identifier}</bdi>.
         </label>
       )}
-      {!isCurl && <p class="hint">Needs the package tls-sig-api-v2, and the secret key in the environment variable SECRET_KEY.</p>}
+      {snippet.install && (
+        <p class="hint install">
+          <code>{snippet.install}</code>
+          <CopyButton what="the line that installs" text={() => snippet.install!} />
+          <span>
+            The program reads the secret key from the environment variable <code>SECRET_KEY</code>.
+          </span>
+        </p>
+      )}
     </section>
   );
 }

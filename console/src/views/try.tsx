@@ -3,15 +3,17 @@
 import { useComputed } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { calls, families, type Call } from "../api/document.ts";
-import { send } from "../api/call.ts";
-import { isSigningIn, session } from "../api/session.ts";
+import { verdict, verdictText } from "../api/call.ts";
+import { call as send, isSigningIn, session } from "../api/session.ts";
+import { isEditing } from "../editing.ts";
 import { Form } from "../form/form.tsx";
 import { announcement, Button, Text, Ticked } from "../parts/parts.tsx";
-import { format, get, type Json } from "../json.ts";
+import { get, type Json } from "../json.ts";
 import { Editor } from "../parts/editor.tsx";
+import { offerUndo } from "../parts/undo.tsx";
 import { go, link, route } from "../route.ts";
 import { AnswerPanel } from "./answer.tsx";
-import { change, draftOf, problemOf, read, type Draft } from "./drafts.ts";
+import { change, draftOf, exampleOf, problemOf, read, type Draft } from "./drafts.ts";
 import { Reference } from "./reference.tsx";
 import { SnippetPanel } from "./snippet.tsx";
 
@@ -103,7 +105,7 @@ function FormPanel({ call, draft }: { call: Call; draft: Draft }) {
     <>
       <header class="panel-head">
         <h2>Request</h2>
-        {call.examples.length > 1 && <Examples call={call} draft={draft} />}
+        <ResetButton call={call} draft={draft} />
       </header>
       {body.ok ? (
         <Form
@@ -119,22 +121,23 @@ function FormPanel({ call, draft }: { call: Call; draft: Draft }) {
   );
 }
 
-function Examples({ call, draft }: { call: Call; draft: Draft }) {
+/** Brings the example back, in place of what was written. */
+function ResetButton({ call, draft }: { call: Call; draft: Draft }) {
+  const { text } = draft;
+  const example = exampleOf(call);
+  if (text.value === example) return null;
+  const reset = () => {
+    const before = text.value;
+    text.value = example;
+    offerUndo(`${call.id} is the example again`, async () => {
+      text.value = before;
+      return null;
+    });
+  };
   return (
-    <select
-      class="small"
-      aria-label="Choose an example"
-      onChange={(event) => {
-        const example = call.examples[event.currentTarget.selectedIndex - 1];
-        if (example) draft.text.value = format(example.body);
-        event.currentTarget.selectedIndex = 0;
-      }}
-    >
-      <option>Examples…</option>
-      {call.examples.map(({ name }) => (
-        <option key={name}>{name}</option>
-      ))}
-    </select>
+    <Button kind="quiet" onClick={reset}>
+      Reset to the example
+    </Button>
   );
 }
 
@@ -144,10 +147,11 @@ function JsonPanel({ call, draft }: { call: Call; draft: Draft }) {
     <section class="panel json-panel" aria-label="JSON">
       <header class="panel-head">
         <h2>JSON</h2>
-        <Button kind="primary" icon="send" disabled={draft.sending.value} onClick={() => sendDraft(call, draft)}>
+        <Button kind="primary" icon="send" disabled={isBlocked(call)} busy={draft.sending.value} onClick={() => sendDraft(call, draft)}>
           {draft.sending.value ? "Sending…" : "Send"}
         </Button>
       </header>
+      {isBlocked(call) && <p class="read-only">Read-only. This call changes data: turn on Edit to send it.</p>}
       <Editor
         label="Request body as JSON"
         text={draft.text}
@@ -158,12 +162,17 @@ function JsonPanel({ call, draft }: { call: Call; draft: Draft }) {
   );
 }
 
+/** Whether the call may change data while the page may not. */
+function isBlocked(call: Call): boolean {
+  return !call.isReadOnly && !isEditing.value;
+}
+
 async function sendDraft(call: Call, draft: Draft): Promise<void> {
   if (!session.value) {
     isSigningIn.value = true;
     return;
   }
-  if (draft.sending.value) return;
+  if (draft.sending.value || isBlocked(call)) return;
   const body = draft.text.value;
   draft.sending.value = true;
   const result = await send(call.path, body, session.value);
@@ -173,6 +182,7 @@ async function sendDraft(call: Call, draft: Draft): Promise<void> {
 }
 
 function summary(body: Json | undefined): string {
-  const code = get(body, ["ErrorCode"]);
-  return code === 0 ? "Answered: OK" : `Answered: error ${String(code)}, ${String(get(body, ["ErrorInfo"]) ?? "")}`;
+  const found = verdict(body);
+  const info = found.kind === "refused" ? `error ${found.code}, ${String(get(body, ["ErrorInfo"]) ?? "")}` : verdictText(found);
+  return `Answered: ${info}`;
 }

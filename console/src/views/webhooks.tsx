@@ -4,6 +4,8 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { App } from "../api/admin.ts";
 import { type FailedDelivery, loadDeliveries, loadWebhooks, replay, type Result, type Webhook } from "../api/webhooks.ts";
+import { recoveries } from "../api/fetch.ts";
+import { isEditing } from "../editing.ts";
 import { announcement, Button, ProblemNotice, Text } from "../parts/parts.tsx";
 
 export function Webhooks({ app }: { app: App }) {
@@ -14,12 +16,12 @@ export function Webhooks({ app }: { app: App }) {
     problem.value = result.ok ? null : result.problem;
     if (result.ok) webhooks.value = result.found;
   };
-  useEffect(() => void load(), [app.sdkAppId]);
+  useEffect(() => void load(), [app.sdkAppId, recoveries.value]);
   return (
     <section class="group">
       <h3>Webhooks</h3>
       <ProblemNotice text={problem.value} />
-      {webhooks.value.length === 0 && <p class="hint">None. The admin API creates them.</p>}
+      {webhooks.value.length === 0 && <p class="hint">There is no webhook. The admin API creates one.</p>}
       <ul class="keys">
         {webhooks.value.map((webhook) => (
           <li key={webhook.id}>
@@ -74,7 +76,7 @@ function OneWebhook({ app, webhook, reload }: { app: App; webhook: Webhook; relo
                 <Text>{delivery.about}</Text>, revision {delivery.revision}: <Text>{delivery.lastError ?? "waits for an earlier change"}</Text>
               </span>
               {delivery.dead && (
-                <Button onClick={() => void send(delivery.number)} label={`Replay change ${delivery.number}`}>
+                <Button disabled={!isEditing.value} onClick={() => void send(delivery.number)} label={`Replay change ${delivery.number}`}>
                   Replay
                 </Button>
               )}
