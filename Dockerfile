@@ -4,6 +4,10 @@ ARG RUST_IMAGE=rust:1-bookworm
 
 FROM ${RUST_IMAGE} AS build
 WORKDIR /build
+# How cargo optimizes. `.ci/run` does not wait for it.
+ARG CARGO_PROFILE_OPTIMIZED_LTO=fat
+ARG CARGO_PROFILE_OPTIMIZED_OPT_LEVEL=3
+ARG CARGO_PROFILE_OPTIMIZED_CODEGEN_UNITS=1
 
 # The dependencies. This layer needs the manifests only, so a change of our sources does not build it again. Cargo wants a file
 # for each target that the manifests name, so empty files stand in for the sources. The clean removes what cargo has built
@@ -17,8 +21,8 @@ RUN mkdir -p src bench/streams benches tests/testing_guide crates/fuzz-targets/s
  && touch src/lib.rs bench/constant_rate.rs bench/delay.rs bench/streams/main.rs benches/wire.rs tests/testing_guide/main.rs \
  && touch crates/fuzz-targets/src/lib.rs crates/private-postgres/src/lib.rs crates/testkit/src/lib.rs \
  && echo 'fn main() {}' >src/main.rs \
- && cargo build --release --locked --package earmark --bin earmark \
- && cargo clean --release --locked --package earmark --package fuzz-targets --package private-postgres --package testkit
+ && cargo build --profile optimized --locked --package earmark --bin earmark \
+ && cargo clean --profile optimized --locked --package earmark --package fuzz-targets --package private-postgres --package testkit
 
 # The program. sqlx checks its queries against `.sqlx/`, so the build needs no database. Without `--package`, the program would
 # have features of the dependencies that only other members of the workspace turn on.
@@ -28,7 +32,9 @@ COPY console/dist console/dist
 COPY crates crates
 COPY src src
 COPY build.rs ./
-RUN cargo build --release --locked --package earmark --bin earmark
+# The commit that `earmark --version` and the first line of the log name.
+ARG SOURCE_COMMIT=unknown
+RUN cargo build --profile optimized --locked --package earmark --bin earmark
 
 # The root of the final image: the program, its shared libraries (glibc's), certificates for TLS to the database, and the files
 # with which glibc looks up hosts and users.
@@ -40,8 +46,8 @@ RUN cargo build --release --locked --package earmark --bin earmark
 # With SOURCE_DATE_EPOCH, files are as old as the commit, so that the same sources and base image give the same layer.
 ARG SOURCE_DATE_EPOCH=0
 RUN mkdir -p /root-of-image/etc/ssl/certs /root-of-image/usr/local/bin \
- && cp target/release/earmark /root-of-image/usr/local/bin/ \
- && ldd target/release/earmark | grep -o '/[^ ]*' | xargs cp --parents --dereference --target-directory=/root-of-image \
+ && cp target/optimized/earmark /root-of-image/usr/local/bin/ \
+ && ldd target/optimized/earmark | grep -o '/[^ ]*' | xargs cp --parents --dereference --target-directory=/root-of-image \
  && cp /etc/ssl/certs/ca-certificates.crt /root-of-image/etc/ssl/certs/ \
  && echo 'hosts: files dns' >/root-of-image/etc/nsswitch.conf \
  && echo 'earmark:x:65532:65532::/:/nonexistent' >/root-of-image/etc/passwd \
