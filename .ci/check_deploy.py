@@ -19,11 +19,16 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 KUBERNETES = ["1.27", "1.32", "1.37"]
 # Variables of the Compose file, which the program does not read.
-COMPOSE_OWN = {"EARMARK_DB_PASSWORD", "EARMARK_TAG", "EARMARK_BIND", "EARMARK_PORT", "EARMARK_GRAFANA_PORT"}
-# Settings that a user of the chart cannot set: the chart sets them, or they would put a secret into a manifest.
-CHART_OWN = {"EARMARK_LISTEN", "EARMARK_ADMIN_LISTEN", "EARMARK_DATABASE_URL", "EARMARK_DATABASE_URL_FILE", "EARMARK_OPERATOR_TOKEN"}
+COMPOSE_OWN = {"EARMARK_DB_PASSWORD", "EARMARK_TAG", "EARMARK_BIND", "EARMARK_PORT", "EARMARK_GRAFANA_PORT", "EARMARK_CITUS_PORT"}
+# Settings that a user of the chart cannot set: the chart sets them, or they would put a secret into a manifest, or they name a file
+# beside the chart's own settings.
+CHART_OWN = {"EARMARK_CONFIG", "EARMARK_LISTEN", "EARMARK_ADMIN_LISTEN", "EARMARK_DATABASE_URL", "EARMARK_DATABASE_URL_FILE", "EARMARK_OPERATOR_TOKEN"}
 # Kinds that Kubernetes' schemas do not contain.
-FOREIGN = {"ServiceMonitor"}
+FOREIGN = {"ServiceMonitor", "Gateway", "HTTPRoute"}
+# The longest `wait` of the native API.
+LONG_POLL_S = 60
+# What `.ci/release` replaces with the address of the repository.
+PLACEHOLDER = "https://earmark.example/"
 # Metrics that Prometheus itself adds.
 PROMETHEUS_OWN = {"up"}
 
@@ -109,6 +114,7 @@ def check_manifests(path, known):
     matches("the Deployment", deployment["spec"]["selector"]["matchLabels"])
     matches("the PodDisruptionBudget", one(documents, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"])
     for spread in pod["spec"]["topologySpreadConstraints"]:
+        expect(spread["matchLabelKeys"] == ["pod-template-hash"], f"{path}: old pods decide where the new ones go")
         matches(f"the spread over {spread['topologyKey']}", spread["labelSelector"]["matchLabels"])
     for service in (d for d in documents if d["kind"] == "Service"):
         matches(f"Service {service['metadata']['name']}", service["spec"]["selector"])
@@ -143,6 +149,8 @@ def check_manifests(path, known):
     expect(pod["spec"]["terminationGracePeriodSeconds"] > delay + shutdown,
            f"{path}: terminationGracePeriodSeconds is too short, so Kubernetes kills pods before they have finished")
 
+    check_ways_in(path, documents)
+
     for monitor in (d for d in documents if d["kind"] == "ServiceMonitor"):
         service = one(documents, "Service", "earmark-admin")
         selected = monitor["spec"]["selector"]["matchLabels"]
@@ -150,6 +158,25 @@ def check_manifests(path, known):
         expect(service["metadata"]["labels"][monitor["spec"]["jobLabel"]] == "earmark", f"{path}: the job must be named earmark")
         for endpoint in monitor["spec"]["endpoints"]:
             expect(endpoint["port"] in [p["name"] for p in service["spec"]["ports"]], f"{path}: no port {endpoint['port']}")
+
+
+def check_ways_in(path, documents):
+    """What leads to the API from outside must lead to it alone, and let long polls and streams live."""
+    api = one(documents, "Service", "earmark")
+    for ingress in (d for d in documents if d["kind"] == "Ingress"):
+        backends = [way["backend"]["service"] for rule in ingress["spec"]["rules"] for way in rule["http"]["paths"]]
+        expect(backends == [{"name": "earmark", "port": {"name": "http"}}], f"{path}: the Ingress leads to {backends}")
+        notes = ingress["metadata"]["annotations"]
+        expect(int(notes["nginx.ingress.kubernetes.io/proxy-read-timeout"]) > LONG_POLL_S, f"{path}: the Ingress ends long polls")
+        expect(notes["nginx.ingress.kubernetes.io/proxy-buffering"] == "off", f"{path}: the Ingress holds events back")
+    for route in (d for d in documents if d["kind"] == "HTTPRoute"):
+        for rule in route["spec"]["rules"]:
+            ports = [(to["name"], to["port"]) for to in rule["backendRefs"]]
+            expect(ports == [("earmark", api["spec"]["ports"][0]["port"])], f"{path}: the HTTPRoute leads to {ports}")
+            expect(set(rule["timeouts"].values()) == {"0s"}, f"{path}: the HTTPRoute ends streams after {rule['timeouts']}")
+        gateways = {d["metadata"]["name"] for d in documents if d["kind"] == "Gateway"}
+        named = {parent["name"] for parent in route["spec"]["parentRefs"] if "namespace" not in parent}
+        expect(named <= gateways, f"{path}: the HTTPRoute names {named}, but there is {gateways}")
 
 
 def check_dns(path, policy):
@@ -269,10 +296,15 @@ def check_metrics():
     return used
 
 
+def headings(file):
+    """The headings of a document, as its links name them."""
+    return {re.sub(r"[^\w -]", "", line.lstrip("#").strip()).lower().replace(" ", "-")
+            for line in text(file).splitlines() if line.startswith("#")}
+
+
 def check_alerts():
     rules = yaml.safe_load(text("deploy/prometheus/alerts.yml"))["groups"][0]["rules"]
-    headings = {re.sub(r"[^\w -]", "", line.lstrip("#").strip()).lower().replace(" ", "-")
-                for line in text("docs/operations.md").splitlines() if line.startswith("#")}
+    runbooks = headings("docs/operations.md")
     tests = yaml.safe_load(text("deploy/prometheus/alerts_test.yml"))["tests"]
     raised, silent = set(), set()
     for test in tests:
@@ -281,10 +313,11 @@ def check_alerts():
     for rule in rules:
         name = rule["alert"]
         expect(rule["labels"]["severity"] in ("critical", "warning", "info"), f"{name}: has no severity")
-        expect(rule["annotations"]["runbook_url"] == f"docs/operations.md#{name.lower()}", f"{name}: runbook_url is not docs/operations.md#{name.lower()}")
-        expect(name.lower() in headings, f"{name}: docs/operations.md has no section of that name")
+        runbook = f"{PLACEHOLDER}docs/operations.md#{name.lower()}"
+        expect(rule["annotations"]["runbook_url"] == runbook, f"{name}: runbook_url is not {runbook}")
+        expect(name.lower() in runbooks, f"{name}: docs/operations.md has no section of that name")
         expect(name in raised, f"{name}: no test expects it to fire")
-        expect(name in silent or name == "EarmarkRateLimited", f"{name}: no test expects it not to fire")
+        expect(name in silent, f"{name}: no test expects it not to fire")
 
 
 def check_dashboard():
@@ -300,6 +333,16 @@ def check_dashboard():
         if panel["type"] != "row":
             expect(panel["datasource"]["uid"] == "${datasource}", f"earmark.json: {panel['title']} does not use the data source variable")
             expect(panel.get("targets") and panel["fieldConfig"]["defaults"].get("unit"), f"earmark.json: {panel['title']} has no query or no unit")
+    variables = {variable["name"] for variable in dashboard["templating"]["list"]}
+    queries = " ".join(target["expr"] for panel in panels for target in panel.get("targets", []))
+    used = set(re.findall(r"\$([a-z]\w*)", queries))
+    expect(used | {"datasource"} == variables, f"earmark.json: has the variables {sorted(variables)}, and uses {sorted(used)}")
+    for link in dashboard["links"]:
+        file, _, heading = link["url"].removeprefix(PLACEHOLDER).partition("#")
+        expect((ROOT / file).is_file() and heading in {"", *headings(file)}, f"earmark.json: the link {link['url']} leads nowhere")
+    for metric in ("earmark_app_users", "earmark_app_conversations", "earmark_app_bytes", "earmark_app_users_at_limit",
+                   "earmark_partition_up", "earmark_partition_writes_total"):
+        expect(f"{metric}{{" in queries, f"earmark.json: no panel shows {metric}")
 
 
 def main():

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Lets Prometheus scrape the service, and evaluates all queries of the rules, the alerts and the dashboard.
+"""Lets Prometheus scrape the service and PostgreSQL, and evaluates all queries of the rules, the alerts and the dashboard.
 
-Starts PostgreSQL, target/debug/earmark and Prometheus on free ports, and stops them at the end.
+Starts PostgreSQL with postgres_exporter, target/debug/earmark and Prometheus on free ports, and stops them at the end.
 """
 
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -34,13 +36,14 @@ def get(url):
 
 
 class Prometheus:
-    """A Prometheus that scrapes one target every second."""
+    """A Prometheus that scrapes each job's target every second."""
 
-    def __init__(self, processes, folder, admin):
+    def __init__(self, processes, folder, targets):
         config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
         config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
         config["rule_files"] = [str(ROOT / "deploy/prometheus" / name) for name in config["rule_files"]]
-        config["scrape_configs"][0]["static_configs"] = [{"targets": [admin]}]
+        for job in config["scrape_configs"]:
+            job["static_configs"] = [{"targets": [targets[job["job_name"]]]}]
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         self.log = folder / "prometheus.log"
@@ -70,6 +73,17 @@ class Prometheus:
         return result
 
 
+def export_postgres(processes, postgres, folder):
+    """Starts postgres_exporter, and returns its address."""
+    address = f"127.0.0.1:{free_port()}"
+    source = f"user=earmark host={postgres.sockets} dbname=small sslmode=disable"
+    # Debian's name, and its own.
+    program = shutil.which("prometheus-postgres-exporter") or shutil.which("postgres_exporter")
+    with open(folder / "exporter.log", "wb") as log:
+        processes.start([program, f"--web.listen-address={address}"], env=os.environ | {"DATA_SOURCE_NAME": source}, stdout=log, stderr=log)
+    return address
+
+
 def call(service, earmark, command, body):
     data = json.dumps(body).encode()
     with urllib.request.urlopen(urllib.request.Request(service.url + earmark.path(command), data=data), timeout=10) as answer:
@@ -97,11 +111,11 @@ def work(processes):
         postgres.query("postgres", "CREATE DATABASE small")
         earmark.create("small")
         service = earmark.serve("scrape", "small")
-        prometheus = Prometheus(processes, folder, service.admin)
-        prometheus.until("up", lambda: [s["value"][1] for s in prometheus.query('up{job="earmark"}') or []] == ["1"])
+        prometheus = Prometheus(processes, folder, {"earmark": service.admin, "postgres": export_postgres(processes, postgres, folder)})
+        prometheus.until("up", lambda: [s["value"][1] for s in prometheus.query("up") or []] == ["1", "1"])
 
         for where, expression in expressions():
-            expression = expression.replace("$instance", ".*").replace("$__rate_interval", "30s")
+            expression = re.sub(r"\$[a-z]+", ".*", expression.replace("$__rate_interval", "30s"))
             if where.startswith("alerts.yml"):
                 if firing := prometheus.query(expression):
                     raise Failed(f"{where} would fire: {firing}")
