@@ -14,6 +14,6 @@ dev *OPTIONS:
 check +WHAT="check":
     .ci/run "$@"
 
-# Measure the service: all figures, or `just bench short`, `wire`, `capacity`, `moving`, `soak`
+# Measure the service: all figures, or `just bench short`, `wire`, `capacity`, `moving`, `soak`, `citus`
 bench *WHAT:
     bench/start "$@"

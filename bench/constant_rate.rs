@@ -39,9 +39,19 @@ struct Plan {
     /// Part of every value that this run writes, so that runs write different values.
     stamp: u64,
     users: u64,
+    /// Only these of the users 0 to `users` - 1. Empty: all of them.
+    #[serde(default)]
+    only: Vec<u64>,
     peers: u64,
     /// The file for the acknowledged writes.
     ledger: PathBuf,
+}
+
+impl Plan {
+    fn users(&self) -> impl Iterator<Item = u64> {
+        let all = if self.only.is_empty() { 0..self.users } else { 0..0 };
+        all.chain(self.only.iter().copied())
+    }
 }
 
 /// The figures of one time slice. All times are in microseconds.
@@ -204,7 +214,7 @@ async fn send(
     mut connection: Connection,
     tally: &RefCell<Tally>,
 ) -> BTreeMap<u64, User> {
-    let own: Vec<_> = (number..plan.users).step_by(step(plan.connections)).collect();
+    let own: Vec<_> = plan.users().skip(index(number)).step_by(step(plan.connections)).collect();
     let mut users: BTreeMap<u64, User> = own.iter().map(|user| (*user, User::default())).collect();
     let end = start + Duration::from_secs(plan.seconds);
     let due_at = |nr: u64| {

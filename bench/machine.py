@@ -18,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "target" / "bench"
+BUILT = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "optimized"
 APP = 1400000001
 ADMIN = "administrator"
 
@@ -99,19 +100,31 @@ def end(child, stop_signal):
 
 
 class Postgres:
-    """A private PostgreSQL with a temporary data folder."""
+    """A private PostgreSQL with a temporary data folder. It listens on a socket, and with a port also on the loopback address."""
 
-    def __init__(self, programs, processes, **more_settings):
+    def __init__(self, programs, processes, name="postgres", port=None, **more_settings):
         self.programs = programs
         self.processes = processes
+        self.name = name
+        self.port = port
         self.more_settings = more_settings
-        self.data = FOLDER / "pgdata"
+        self.data = FOLDER / f"data-{name}"
+        self.log = FOLDER / f"{name}.log"
         self.sockets = tempfile.mkdtemp(prefix="earmark-bench-")
         self.owner = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
         self.child = None
 
     def start(self):
+        self.create()
+        self.launch()
+        for name, value in DURABLE.items():
+            if self.query("postgres", f"SHOW {name}") != value:
+                raise Failed(f"PostgreSQL runs without {name} = {value}")
+
+    def create(self):
+        """Creates the data folder with its settings."""
         shutil.rmtree(self.data, ignore_errors=True)
+        self.log.unlink(missing_ok=True)
         self.data.mkdir(parents=True)
         self.data.chmod(0o700)
         if self.owner:
@@ -119,12 +132,12 @@ class Postgres:
             shutil.chown(self.sockets, "postgres", "postgres")
         initdb = [
             self.programs["initdb"], "--pgdata", self.data, "--username", "earmark", "--auth-local", "trust",
-            "--auth-host", "reject", "--encoding", "UTF8", "--locale", "C", "--data-checksums",
+            "--auth-host", "reject" if self.port is None else "trust", "--encoding", "UTF8", "--locale", "C", "--data-checksums",
         ]
         run(initdb, cwd=self.data, **self.owner)
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
         settings = DURABLE | {
-            "listen_addresses": "",
+            "listen_addresses": "" if self.port is None else "127.0.0.1",
             "unix_socket_directories": self.sockets,
             "unix_socket_permissions": "0700",
             "max_connections": "500",
@@ -132,28 +145,31 @@ class Postgres:
             "max_wal_size": "8GB",
             "checkpoint_timeout": "15min",
         } | self.more_settings
+        if self.port is not None:
+            settings["port"] = str(self.port)
         library = Path(self.programs["postgres"]).resolve().parent.parent / "lib" / "pg_stat_statements.so"
-        self.has_statements = library.exists()
+        self.has_statements = library.exists() and "shared_preload_libraries" not in self.more_settings
         if self.has_statements:
             # Off during the measured runs. `look_into` turns it on.
             settings |= {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.track": "none"}
         self.settings = {key: value for key, value in settings.items() if not key.startswith(("unix", "listen"))}
         with open(self.data / "postgresql.conf", "a") as file:
             file.writelines(f"{key} = '{value}'\n" for key, value in settings.items())
-        with open(FOLDER / "postgres.log", "wb") as log:
+
+    def launch(self):
+        """Starts the server on its data folder, and waits until it answers."""
+        with open(self.log, "ab") as log:
             self.child = self.processes.start(
                 [self.programs["postgres"], "-D", self.data], stop_signal=signal.SIGINT, cwd=self.data, stdout=log, stderr=log,
                 **self.owner,
             )
         for _ in range(300):
             if self.child.poll() is not None:
-                raise Failed(f"PostgreSQL ended; see {FOLDER}/postgres.log")
+                raise Failed(f"PostgreSQL ended; see {self.log}")
             if subprocess.run(self.psql("postgres", "SELECT 1"), capture_output=True).returncode == 0:
-                break
+                return
             time.sleep(0.1)
-        for name, value in DURABLE.items():
-            if self.query("postgres", f"SHOW {name}") != value:
-                raise Failed(f"PostgreSQL runs without {name} = {value}")
+        raise Failed(f"PostgreSQL does not answer after 30 seconds; see {self.log}")
 
     def remove(self):
         shutil.rmtree(self.sockets, ignore_errors=True)
@@ -161,7 +177,8 @@ class Postgres:
 
     def psql(self, database, *sql):
         commands = [part for text in sql for part in ("--command", text)]
-        return [self.programs["psql"], "--host", self.sockets, "--username", "earmark", "--no-psqlrc", "--quiet",
+        port = [] if self.port is None else ["--port", str(self.port)]
+        return [self.programs["psql"], "--host", self.sockets, *port, "--username", "earmark", "--no-psqlrc", "--quiet",
                 "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1", "--dbname", database, *commands]
 
     def query(self, database, *sql):
@@ -196,14 +213,14 @@ class Earmark:
     def __init__(self, processes, postgres):
         self.processes = processes
         self.postgres = postgres
-        self.binary = ROOT / "target" / "release" / "earmark"
+        self.binary = BUILT / "earmark"
         self.key = secrets.token_hex(32)
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith(("EARMARK_", "PG"))}
 
     def build(self, programs):
         if not self.binary.exists():
             print("building the service …", flush=True)
-            command = [programs["cargo"], "build", "--release", "--locked", "--package", "earmark", "--bin", "earmark"]
+            command = [programs["cargo"], "build", "--profile", "optimized", "--locked", "--package", "earmark", "--bin", "earmark"]
             subprocess.run(command, cwd=ROOT, check=True)
 
     def command(self, database, *arguments):
@@ -212,19 +229,20 @@ class Earmark:
         }
         return run([self.binary, *arguments], env=environment)
 
-    def create(self, database):
-        self.command(database, "migrate")
+    def create(self, database, partitions=1):
+        self.command(database, "migrate", *(["--partitions", partitions] if partitions > 1 else []))
         self.command(database, "app", "create", APP, "--directory", "open", "--limit", "calls-per-second=0")
 
-    def path(self, command):
-        self.signature = getattr(self, "signature", None) or self.command("small", "sig", APP)
+    def path(self, command, database="small"):
+        self.signature = getattr(self, "signature", None) or self.command(database, "sig", APP)
         return (f"/v4/recentcontact/{command}?sdkappid={APP}&identifier={ADMIN}&usersig={self.signature}"
                 "&random=99999999&contenttype=json")
 
     def serve(self, name, database, *arguments, sockets=None):
         """Starts the service. It connects to PostgreSQL through the socket in the folder `sockets`, if one is named."""
+        url = self.postgres.url(database, sockets) if sockets else self.postgres.url(database)
         api, admin = free_port(), free_port()
-        environment = self.environment | {"EARMARK_DATABASE_URL": self.postgres.url(database, sockets)}
+        environment = self.environment | {"EARMARK_DATABASE_URL": url}
         with open(FOLDER / f"serve-{name}.log", "wb") as log:
             child = self.processes.start(
                 [self.binary, "serve", "--listen", f"127.0.0.1:{api}", "--admin-listen", f"127.0.0.1:{admin}", *arguments],
@@ -248,14 +266,14 @@ class Delay:
     def __init__(self, processes, postgres):
         self.processes = processes
         self.postgres = postgres
-        self.binary = ROOT / "target" / "release" / "examples" / "delay"
+        self.binary = BUILT / "examples" / "delay"
         self.sockets = tempfile.mkdtemp(prefix="earmark-delay-")
         self.child = None
 
     def build(self, programs):
         if not self.binary.exists():
             print("building the delay …", flush=True)
-            command = [programs["cargo"], "build", "--release", "--locked", "--package", "earmark", "--example", "delay"]
+            command = [programs["cargo"], "build", "--profile", "optimized", "--locked", "--package", "earmark", "--example", "delay"]
             subprocess.run(command, cwd=ROOT, check=True)
 
     def start(self, round_trip_microseconds):

@@ -5,7 +5,7 @@
 //!   process that marks, one on another process of the same database.
 //! * `feed RATE SECONDS`: how fast one consumer reads a feed, and whether it keeps up with so many marks per second.
 //!
-//! `cargo run --release --example streams -- target/release/earmark delay 5000 30`
+//! `cargo run --profile optimized --example streams -- target/optimized/earmark delay 5000 30`
 #![expect(clippy::print_stdout, reason = "the program prints its figures")]
 
 mod delay;
