@@ -89,32 +89,24 @@ pub(super) fn nodes(rows: &[PgRow]) -> Result<BTreeMap<String, Node>, sqlx::Erro
 
 /// Lets Citus place a partition on a node, unless it has. The partition has all its tables: Citus refuses some of the statements
 /// that create them in a schema that it has placed.
-pub(super) async fn distribute(part: &Store, number: u16) -> Result<(), Error> {
-    let distributed = part.clone().write(Deadline::NONE, async move |tx: &mut Tx<'_>| {
-        let placed: Option<i32> = sqlx::query_scalar(
-            "SELECT 1 FROM pg_dist_schema WHERE schemaid = current_schema()::regnamespace",
-        )
-        .fetch_optional(tx.session())
+pub(super) async fn distribute(tx: &mut Tx<'_>, number: u16) -> Result<(), Error> {
+    let placed: Option<i32> = sqlx::query_scalar(
+        "SELECT 1 FROM pg_dist_schema WHERE schemaid = current_schema()::regnamespace",
+    )
+    .fetch_optional(tx.session())
+    .await?;
+    if placed.is_some() {
+        return Ok(());
+    }
+    // Their work is that of the shared tables: keys, and the epochs of new apps.
+    for trigger in ["DROP TRIGGER apps_record_keys ON apps", "DROP TRIGGER apps_set_epoch ON apps"]
+    {
+        sqlx::raw_sql(trigger).execute(tx.session()).await?;
+    }
+    sqlx::query("SELECT citus_schema_distribute(current_schema()::regnamespace)")
+        .execute(tx.session())
         .await?;
-        if placed.is_some() {
-            return Ok(());
-        }
-        sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning")
-            .execute(tx.session())
-            .await?;
-        // Their work is that of the shared tables: keys, and the epochs of new apps.
-        for trigger in
-            ["DROP TRIGGER apps_record_keys ON apps", "DROP TRIGGER apps_set_epoch ON apps"]
-        {
-            sqlx::raw_sql(trigger).execute(tx.session()).await?;
-        }
-        sqlx::query("SELECT citus_schema_distribute(current_schema()::regnamespace)")
-            .execute(tx.session())
-            .await?;
-        Ok(())
-    });
-    distributed.await?;
-    tracing::info!(partition = number, "Citus has placed the partition");
+    tracing::info!(partition = number, "Citus places the partition");
     Ok(())
 }
 

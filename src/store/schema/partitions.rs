@@ -29,12 +29,12 @@ pub async fn migrate(
     let partitions = Partitions::to_create(shared.clone(), identity.count);
     let is_on_citus = citus::is_installed(shared, Deadline::of_a_request()).await?;
     for (number, part) in (0..).zip(partitions.each()) {
-        create(part, number, lock_wait).await?;
+        alone(part, number, lock_wait, async |tx| create(tx, number).await).await?;
         let names = migrations.run(part, lock_wait).await?;
         applied.extend(names.into_iter().map(|name| in_schema(number, &name)));
         name(part, number, &identity).await?;
         if is_on_citus {
-            citus::distribute(part, number).await?;
+            alone(part, number, lock_wait, async |tx| citus::distribute(tx, number).await).await?;
         }
     }
     partitions.close_parts().await;
@@ -112,11 +112,16 @@ async fn choose(shared: &Store, wanted: Option<u16>) -> Result<Identity, Migrate
     }
 }
 
-/// Creates the schema of a partition if it is missing. PostgreSQL refuses it, `IF NOT EXISTS` or not, if another process creates it
-/// at the same time, so only one process does so at a time.
-async fn create(part: &Store, number: u16, lock_wait: Duration) -> Result<(), MigrateError> {
+/// Changes a partition's schema while no other process does. PostgreSQL refuses a schema that another process creates at the same
+/// time, `IF NOT EXISTS` or not, and Citus the same of one that it places.
+async fn alone(
+    part: &Store,
+    number: u16,
+    lock_wait: Duration,
+    change: impl AsyncFnOnce(&mut Tx<'_>) -> Result<(), Error>,
+) -> Result<(), MigrateError> {
     let mut connection = part.connection(Deadline::NONE).await?;
-    match create_in(&mut connection, number, lock_wait).await {
+    match change_locked(&mut connection, lock_wait, change).await {
         Err(error) if is_lock_timeout(&error) => {
             let holders = holders(&mut connection, None).await?;
             Err(MigrateError::Locked { step: schema_name(number), waited: lock_wait, holders })
@@ -125,24 +130,28 @@ async fn create(part: &Store, number: u16, lock_wait: Duration) -> Result<(), Mi
     }
 }
 
-async fn create_in(
+async fn change_locked(
     connection: &mut Connection,
-    number: u16,
     lock_wait: Duration,
+    change: impl AsyncFnOnce(&mut Tx<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut tx = connection.begin_plain().await?;
-    let created = async {
+    let changed = async {
         lock_schemas(&mut tx, lock_wait).await?;
-        sqlx::raw_sql(create_schema(number)).execute(tx.session()).await?;
-        Ok(())
+        change(&mut tx).await
     };
-    match created.await {
+    match changed.await {
         Ok(()) => tx.commit().await,
         Err(error) => {
             tx.rollback().await?;
             Err(error)
         }
     }
+}
+
+async fn create(tx: &mut Tx<'_>, number: u16) -> Result<(), Error> {
+    sqlx::raw_sql(create_schema(number)).execute(tx.session()).await?;
+    Ok(())
 }
 
 /// Writes into a new schema which partition it is.
