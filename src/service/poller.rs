@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Service;
@@ -71,57 +72,19 @@ impl Poller {
         }
     }
 
-    /// Compares what listeners were told with the database. What a failed look misses is found by the next one.
+    /// Compares what listeners were told with the database. What a failed look misses is found by the next one. All partitions are
+    /// looked at together, so that those that do not answer delay the others by one deadline at most.
     async fn look(&mut self, only_directory: bool) -> Result<(), Error> {
-        let mut parts: Vec<Vec<Told>> = vec![Vec::new(); self.epochs.len()];
-        for told in self.listeners.told() {
-            parts[self.partitions.number_of(&told.key)].push(told);
+        let mut told: Vec<Vec<Told>> = vec![Vec::new(); self.epochs.len()];
+        for one in self.listeners.told() {
+            told[self.partitions.number_of(&one.key)].push(one);
         }
-        let mut looked = Ok(());
-        for (number, told) in parts.into_iter().enumerate() {
-            // A partition that does not answer keeps none of the others from being looked at.
-            looked = looked.and(self.look_in(number, &told, only_directory).await);
-        }
-        looked
-    }
-
-    async fn look_in(
-        &mut self,
-        number: usize,
-        told: &[Told],
-        only_directory: bool,
-    ) -> Result<(), Error> {
-        if told.is_empty() {
-            self.epochs[number].clear();
-            return Ok(());
-        }
-        let part = Part { store: &self.partitions.each()[number], listeners: &self.listeners };
-        if !only_directory {
-            for told in told.chunks(USERS_AT_ONCE) {
-                part.look_at_users(told).await?;
-            }
-        }
-        let apps: Vec<_> =
-            told.iter().map(Told::app).collect::<BTreeSet<_>>().into_iter().collect();
-        let moments = part
-            .store
-            .clone()
-            .read(Deadline::of_a_request(), async |reader| changed::apps(reader, &apps).await)
-            .await?;
-        // The epoch of an app that was deleted is `None`.
-        let epochs =
-            apps.iter().map(|app| (*app, moments.get(app).map(|moment| moment.epoch))).collect();
-        let before = std::mem::replace(&mut self.epochs[number], epochs);
-        for (app, epoch) in &self.epochs[number] {
-            if before.get(app) != Some(epoch) {
-                self.listeners.call_app(*app);
-            }
-        }
-        for (app, told) in behind(told, &moments) {
-            let Some(moment) = moments.get(&app) else { continue };
-            part.look_at_directory(app, &told, moment.directory_revision).await?;
-        }
-        Ok(())
+        let listeners = &self.listeners;
+        let parts = self.partitions.each().iter().zip(&mut self.epochs).zip(told);
+        let looks = parts.map(|((store, epochs), told)| async move {
+            Part { store, listeners }.look(epochs, &told, only_directory).await
+        });
+        join_all(looks).await.into_iter().collect()
     }
 
     /// Logs when looks begin or stop to fail, and not each look.
@@ -148,6 +111,44 @@ struct Part<'p> {
 }
 
 impl Part<'_> {
+    async fn look(
+        self,
+        epochs: &mut BTreeMap<SdkAppId, Option<u64>>,
+        told: &[Told],
+        only_directory: bool,
+    ) -> Result<(), Error> {
+        if told.is_empty() {
+            epochs.clear();
+            return Ok(());
+        }
+        if !only_directory {
+            for told in told.chunks(USERS_AT_ONCE) {
+                self.look_at_users(told).await?;
+            }
+        }
+        let apps: Vec<_> =
+            told.iter().map(Told::app).collect::<BTreeSet<_>>().into_iter().collect();
+        let read = self
+            .store
+            .clone()
+            .read(Deadline::of_a_request(), async |reader| changed::apps(reader, &apps).await);
+        let moments = read.await?;
+        // The epoch of an app that was deleted is `None`.
+        let now =
+            apps.iter().map(|app| (*app, moments.get(app).map(|moment| moment.epoch))).collect();
+        let before = std::mem::replace(epochs, now);
+        for (app, epoch) in &*epochs {
+            if before.get(app) != Some(epoch) {
+                self.listeners.call_app(*app);
+            }
+        }
+        for (app, told) in behind(told, &moments) {
+            let Some(moment) = moments.get(&app) else { continue };
+            self.look_at_directory(app, &told, moment.directory_revision).await?;
+        }
+        Ok(())
+    }
+
     async fn look_at_users(&self, told: &[Told]) -> Result<(), Error> {
         let known: Vec<_> = told.iter().map(|told| (&*told.key, told.revision)).collect();
         let read = self
