@@ -123,8 +123,8 @@ def outage(stage, victim, affected):
         raise Failed(f"the partitions of {victim.name} do not work {HEALTHY_SECONDS_MAX} s after it answered")
     other_loads = loads[1:] if affected else loads
     failed = {code: count for load in other_loads for code, count in load.total()["codes"].items() if code != OK}
-    if affected and failed:
-        raise Failed(f"partitions on other servers answered {failed}")
+    if failed or not is_ready:
+        raise Failed(f"partitions on other servers answered {failed}, and the service was {'' if is_ready else 'not '}ready")
     during = int(killed - begun) + 1, int(max(healthy, answers) - begun) + 1
     usual = latency(other_loads, 2, int(killed - begun))
     return {"killed": victim.name, "partitions_of_it": affected, "down_seconds": DOWN_SECONDS, "ready_meanwhile": is_ready,
