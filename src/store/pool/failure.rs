@@ -17,14 +17,16 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// The row belongs to an app that was deleted after the request had loaded it. 23503: a foreign key. Those that point at `apps`
-/// are named after their table.
+/// The row belongs to an app that was deleted after the request had loaded it. 23503: a foreign key.
 fn is_of_missing_app(error: &sqlx::Error) -> bool {
     sqlstate(error).is_some_and(|state| state == "23503")
-        && error
-            .as_database_error()
-            .and_then(DatabaseError::constraint)
-            .is_some_and(|name| name.ends_with("_app"))
+        && error.as_database_error().and_then(DatabaseError::constraint).is_some_and(points_at_apps)
+}
+
+/// Foreign keys that point at `apps` are named after their table: `users_app`. Citus adds the number of the shard: `users_app_102008`.
+fn points_at_apps(constraint: &str) -> bool {
+    let name = constraint.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('_');
+    name.ends_with("_app")
 }
 
 /// The SQLSTATE of an error that the server reports.
@@ -64,4 +66,15 @@ pub(super) fn is_outdated(error: &sqlx::Error) -> bool {
 /// The session belongs to a server that accepts no writes (25006), or that shuts down (57P).
 pub(super) fn is_not_for_reuse(error: &sqlx::Error) -> bool {
     sqlstate(error).is_some_and(|state| &*state == "25006" || state.starts_with("57P"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_key_to_apps_is_known_on_citus_too() {
+        assert!(points_at_apps("users_app") && points_at_apps("users_app_102008"));
+        assert!(!points_at_apps("users_pkey") && !points_at_apps("conversations_user_102008"));
+    }
 }
