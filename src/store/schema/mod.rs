@@ -315,8 +315,9 @@ impl Migrations {
 /// Takes the lock that lets one process at a time change schemas, until the transaction ends. Waiting for another replica keeps no
 /// request waiting.
 async fn lock_schemas(tx: &mut Tx<'_>, lock_wait: Duration) -> Result<(), Error> {
-    // PostgreSQL sends a notice if something that is created if it is missing exists: the table of refinery, a schema.
-    sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning")
+    // PostgreSQL sends a notice if something that is created if it is missing exists: the table of refinery, a schema. Citus warns of
+    // each view in a schema that it has not placed yet.
+    sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = error")
         .execute(tx.session())
         .await?;
     set_lock_timeout(tx, lock_wait).await?;
