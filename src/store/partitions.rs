@@ -224,7 +224,7 @@ pub(super) async fn load_identity(
 /// What is known of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionState {
-    /// As the server names itself; `a local socket` without an address.
+    /// As Citus knows its node, which is what a move takes. Elsewhere as the server names itself; `a local socket` without an address.
     pub server: String,
     /// As they were counted within the last hour or two.
     pub users: Option<i64>,
@@ -243,6 +243,7 @@ pub async fn state(part: &Store, deadline: Deadline) -> Result<PartitionState, E
         .await?;
         let bytes = if part.place().is_some() { citus::BYTES } else { BYTES };
         let bytes = sqlx::query_scalar(bytes).fetch_one(reader.session()).await?;
+        let server = part.place().map_or(server, |place| place.node().to_string());
         Ok(PartitionState { server, users, bytes })
     });
     read.await
