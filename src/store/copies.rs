@@ -261,22 +261,16 @@ pub async fn changes_to_copy(
     Ok(Some(DirectoryChanges { sdk_app_id, rows, through, is_cut }))
 }
 
-/// Copies changes to another partition. Returns false if the partition does not know the app.
+/// Copies changes to another partition, unless it has them. Returns false if the partition does not know the app.
 pub async fn save_directory(tx: &mut Tx<'_>, changes: &DirectoryChanges) -> Result<bool, Error> {
-    // What is copied is not to be copied further, unless other changes of this partition wait before it.
-    let revision = sqlx::query_scalar!(
-        "
-        UPDATE apps SET
-            directory_revision = directory_revision + 1,
-            copied_revision = CASE WHEN copied_revision = directory_revision THEN copied_revision + 1 ELSE copied_revision END
-        WHERE sdk_app_id = $1 RETURNING directory_revision
-        ",
+    let before = sqlx::query_scalar!(
+        "SELECT directory_revision FROM apps WHERE sdk_app_id = $1 FOR NO KEY UPDATE",
         changes.sdk_app_id.number(),
     )
     .fetch_optional(tx.session())
     .await?;
-    let Some(revision) = revision else { return Ok(false) };
-    unnest!(
+    let Some(before) = before else { return Ok(false) };
+    let saved = unnest!(
         query!(
             "
             INSERT INTO gone AS g (sdk_app_id, kind, id, is_gone, source_revision, directory_revision)
@@ -295,7 +289,23 @@ pub async fn save_directory(tx: &mut Tx<'_>, changes: &DirectoryChanges) -> Resu
             source_revision: i64 = row.directory_revision,
         };
         changes.sdk_app_id.number(),
-        revision
+        before + 1
+    )
+    .execute(tx.session())
+    .await?;
+    // A request and the task that makes missing copies may copy the same at the same time.
+    if saved.rows_affected() == 0 {
+        return Ok(true);
+    }
+    // What is copied is not to be copied further, unless other changes of this partition wait before it.
+    sqlx::query!(
+        "
+        UPDATE apps SET
+            directory_revision = directory_revision + 1,
+            copied_revision = CASE WHEN copied_revision = directory_revision THEN copied_revision + 1 ELSE copied_revision END
+        WHERE sdk_app_id = $1
+        ",
+        changes.sdk_app_id.number(),
     )
     .execute(tx.session())
     .await?;

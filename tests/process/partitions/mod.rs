@@ -163,6 +163,28 @@ fn a_copy_that_a_crash_has_prevented_is_made_later() {
     client.must_mark(&user_in(2), "other");
 }
 
+/// As by two processes, or by a request and the task that makes missing copies.
+#[test]
+fn a_copy_that_is_made_twice_changes_nothing() {
+    let (database, service) = divided();
+    let client = service.client();
+    let friend = user_in(1);
+    client.must_import(&friend);
+    delete(&client, &friend);
+    let mut sql = database.connect();
+    let copied = "SELECT count(*) FROM partition_1.apps WHERE copied_revision = directory_revision";
+    assert_eq!(sql.number(copied), 1);
+    let sum = (0..COUNT)
+        .map(|number| format!("(SELECT directory_revision FROM partition_{number}.apps)"));
+    let revisions = format!("SELECT {}", sum.collect::<Vec<_>>().join(" + "));
+    let before = sql.number(&revisions);
+
+    sql.run("UPDATE partition_1.apps SET copied_revision = 0");
+
+    wait_until("it is copied again", || sql.number(copied) == 1);
+    assert_eq!(sql.number(&revisions), before);
+}
+
 #[test]
 fn the_feeds_of_all_partitions_are_one_feed() {
     let (database, service) = divided();
