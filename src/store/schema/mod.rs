@@ -286,14 +286,7 @@ impl Migrations {
         until: Instant,
         next: &mut Option<&'m Migration>,
     ) -> Result<(), Error> {
-        let mut tx = connection.begin_plain().await?;
-        match self.run_next_in(&mut tx, until, next).await {
-            Ok(()) => tx.commit().await,
-            Err(error) => {
-                tx.rollback().await?;
-                Err(error)
-            }
-        }
+        in_transaction(connection, async |tx| self.run_next_in(tx, until, next).await).await
     }
 
     async fn run_next_in<'m>(
@@ -309,6 +302,21 @@ impl Migrations {
         let runner = Runner::new(&self.0).set_target(Target::Version(migration.version()));
         let ran = runner.run_async(&mut Driver(&mut tx.inner)).await;
         ran.map(drop).map_err(|error| Error::Internal(error.into()))
+    }
+}
+
+/// Runs `work` in a transaction without the timeouts of a request. The connection is of use afterwards, also if it fails.
+async fn in_transaction(
+    connection: &mut Connection,
+    work: impl AsyncFnOnce(&mut Tx<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut tx = connection.begin_plain().await?;
+    match work(&mut tx).await {
+        Ok(()) => tx.commit().await,
+        Err(error) => {
+            tx.rollback().await?;
+            Err(error)
+        }
     }
 }
 

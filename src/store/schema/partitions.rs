@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use super::{
-    MigrateError, Migrations, PlannedMigration, SchemaState, check, holders, is_lock_timeout,
-    lock_schemas,
+    MigrateError, Migrations, PlannedMigration, SchemaState, check, holders, in_transaction,
+    is_lock_timeout, lock_schemas,
 };
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::store::citus;
 use crate::store::partitions::load_identity;
 use crate::store::pool::{Identity, create_schema, schema_name};
-use crate::store::{Connection, Partitions, Store, Tx};
+use crate::store::{Partitions, Store, Tx};
 
 /// Runs all pending migrations in all schemas, and returns their names. `wanted` is the number of partitions, which can be chosen
 /// until there is an app.
@@ -121,31 +121,16 @@ async fn alone(
     change: impl AsyncFnOnce(&mut Tx<'_>) -> Result<(), Error>,
 ) -> Result<(), MigrateError> {
     let mut connection = part.connection(Deadline::NONE).await?;
-    match change_locked(&mut connection, lock_wait, change).await {
+    let changed = in_transaction(&mut connection, async |tx| {
+        lock_schemas(tx, lock_wait).await?;
+        change(tx).await
+    });
+    match changed.await {
         Err(error) if is_lock_timeout(&error) => {
             let holders = holders(&mut connection, None).await?;
             Err(MigrateError::Locked { step: schema_name(number), waited: lock_wait, holders })
         }
         done => Ok(done?),
-    }
-}
-
-async fn change_locked(
-    connection: &mut Connection,
-    lock_wait: Duration,
-    change: impl AsyncFnOnce(&mut Tx<'_>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let mut tx = connection.begin_plain().await?;
-    let changed = async {
-        lock_schemas(&mut tx, lock_wait).await?;
-        change(&mut tx).await
-    };
-    match changed.await {
-        Ok(()) => tx.commit().await,
-        Err(error) => {
-            tx.rollback().await?;
-            Err(error)
-        }
     }
 }
 
