@@ -204,7 +204,7 @@ async fn what_changes_nothing_and_what_is_refused_leaves_no_entry() {
         (format!("PATCH /apps/{APP}"), json!({})),
         (format!("PATCH /apps/{APP}"), json!({ "edition": "premium", "disabled": false })),
         (format!("PUT /apps/{APP}/admins/{ADMIN}"), json!("")),
-        (format!("DELETE /apps/{APP}/admins/nobody"), json!("")),
+        (format!("DELETE /apps/{APP}/admins/user9"), json!("")),
     ] {
         let unchanged = change(at, &line, body).await;
         assert_eq!(unchanged["changed"], false, "{line}: {unchanged}");

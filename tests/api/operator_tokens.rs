@@ -52,8 +52,8 @@ fn operations() -> Vec<(String, String)> {
     let of_path = |(path, item): (&'static str, &'static Value)| {
         let filled = path
             .replace("{sdkappid}", "7")
-            .replace("{identifier}", "nobody")
-            .replace("{user}", "nobody")
+            .replace("{identifier}", "user9")
+            .replace("{user}", "user9")
             .replace("{key_id}", "7")
             .replace("{webhook_id}", "7");
         let methods = item.as_object().unwrap().iter();

@@ -147,7 +147,7 @@ fn a_command_that_changes_nothing_says_so() {
         &["app", "set", APP, "--edition", "premium", "--limit", "pinned=50"],
         &["app", "set", APP],
         &["app", "add-admin", APP, "administrator"],
-        &["app", "remove-admin", APP, "nobody"],
+        &["app", "remove-admin", APP, "user9"],
     ] {
         let printed = run(&database, arguments);
         assert!(printed.starts_with(&format!("unchanged\napp {APP} \"Shop\": ")), "{printed}");
